@@ -1,0 +1,43 @@
+// [b] TimeSource: the only door to the clock and to timers, so that tests can drive time by hand.
+
+export interface TimerHandle {
+  cancel(): void;
+}
+
+export interface TimeSource {
+  /** Milliseconds that never run backwards; fractions kept. */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch. */
+  wallMs(): number;
+  /** One shot. `unref`-ed where the platform knows that: a timer never keeps a process alive. */
+  setTimer(callback: () => void, delayMs: number): TimerHandle;
+}
+
+class RealTimer implements TimerHandle {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(callback: () => void, delayMs: number) {
+    this.#timer = setTimeout(callback, delayMs);
+    this.#timer.unref();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+class RealTime implements TimeSource {
+  monotonicMs(): number {
+    return performance.now();
+  }
+
+  wallMs(): number {
+    return Date.now();
+  }
+
+  setTimer(callback: () => void, delayMs: number): TimerHandle {
+    return new RealTimer(callback, delayMs);
+  }
+}
+
+export const realTime: TimeSource = new RealTime();

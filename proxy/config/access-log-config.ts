@@ -1,0 +1,30 @@
+// [b] Access logs as plain data (envoy.config.accesslog.v3, file and stream loggers).
+
+export interface AccessLogConfig {
+  readonly name: string;
+  readonly sink: AccessLogSink;
+  /** Undefined: every request. */
+  readonly filter: AccessLogFilterConfig | undefined;
+}
+
+export type AccessLogSink =
+  | { readonly kind: 'file'; readonly path: string; readonly format: AccessLogFormat }
+  | { readonly kind: 'stdout'; readonly format: AccessLogFormat }
+  | { readonly kind: 'stderr'; readonly format: AccessLogFormat }
+  /** Known by name, not built yet (gRPC, OpenTelemetry): writes nothing, said so in dumps. */
+  | { readonly kind: 'inert'; readonly typeUrl: string };
+
+export type AccessLogFormat =
+  | { readonly kind: 'text'; readonly text: string; readonly omitEmptyValues: boolean }
+  /** JSON text of the format struct; values are format strings. */
+  | { readonly kind: 'json'; readonly json: string; readonly omitEmptyValues: boolean };
+
+export type AccessLogFilterConfig =
+  | { readonly kind: 'status_code'; readonly op: 'EQ' | 'GE' | 'LE' | 'NE'; readonly value: number }
+  | { readonly kind: 'duration'; readonly op: 'EQ' | 'GE' | 'LE' | 'NE'; readonly valueMs: number }
+  | { readonly kind: 'response_flag'; readonly flags: readonly string[] }
+  | { readonly kind: 'not_health_check' }
+  | { readonly kind: 'and'; readonly filters: readonly AccessLogFilterConfig[] }
+  | { readonly kind: 'or'; readonly filters: readonly AccessLogFilterConfig[] }
+  /** Known, not evaluated yet (CEL …): lets everything through, said so in dumps. */
+  | { readonly kind: 'inert'; readonly typeUrl: string };

@@ -1,0 +1,96 @@
+// [b] Clusters as plain data (envoy.config.cluster.v3; defaults from envoy-behaviour §7).
+import type { FractionConfig } from './matcher-config.ts';
+import type { LocalityEndpointsConfig } from './endpoint-config.ts';
+import type { TransportSocketConfig } from './transport-socket-config.ts';
+
+export type ClusterDiscoveryType = 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS' | 'ORIGINAL_DST';
+
+export type LoadBalancingPolicyConfig =
+  | { readonly kind: 'round_robin' }
+  /** Best of `choiceCount` random hosts (default 2). */
+  | { readonly kind: 'least_request'; readonly choiceCount: number }
+  | { readonly kind: 'random' }
+  | { readonly kind: 'cluster_provided' }
+  /** Decoded, not built yet: behaves as random until it is, said so in dumps. */
+  | { readonly kind: 'ring_hash' }
+  | { readonly kind: 'maglev' };
+
+export interface CircuitBreakerConfig {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
+  readonly trackRemaining: boolean;
+}
+
+export interface TransportSocketMatchConfig {
+  readonly name: string;
+  /** Endpoint metadata `envoy.transport_socket_match` must hold all of these; empty matches any. */
+  readonly match: ReadonlyMap<string, string>;
+  readonly transportSocket: TransportSocketConfig;
+}
+
+export interface ClusterConfig {
+  readonly name: string;
+  /** `alt_stat_name`, else the name, with `:` made `_`. */
+  readonly statName: string;
+  /** `version_info` of the resource; '' when static. */
+  readonly version: string;
+  readonly hash: string;
+  /** Came by CDS (not from the bootstrap). */
+  readonly addedViaApi: boolean;
+  readonly type: ClusterDiscoveryType;
+  /** Name asked of EDS; the cluster's name where not given. */
+  readonly edsServiceName: string;
+  /** Endpoints of STATIC and DNS clusters (addresses may be names in the latter). */
+  readonly localities: readonly LocalityEndpointsConfig[];
+  readonly lbPolicy: LoadBalancingPolicyConfig;
+  /** Default 5000. */
+  readonly connectTimeoutMs: number;
+  readonly circuitBreakers: { readonly default: CircuitBreakerConfig; readonly high: CircuitBreakerConfig };
+  readonly perConnectionBufferLimitBytes: number;
+  readonly transportSocket: TransportSocketConfig;
+  readonly transportSocketMatches: readonly TransportSocketMatchConfig[];
+  readonly http: UpstreamHttpConfig;
+  readonly tcpKeepalive: { readonly timeSeconds: number | undefined } | undefined;
+  /** Source address upstream connections are bound to; undefined: the kernel's choice. */
+  readonly bindAddress: string | undefined;
+  readonly originalDst: OriginalDstConfig | undefined;
+  readonly dns: DnsConfig;
+  readonly panicThresholdPercent: number;
+  readonly overprovisioningPercent: number;
+  /** Percentage of requests dropped by EDS policy; empty: none. */
+  readonly dropOverloads: readonly FractionConfig[];
+  /** `metadata.filter_metadata` as JSON text by namespace. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Things accepted by name that do nothing yet (cluster filters …), for dumps. */
+  readonly inert: readonly string[];
+}
+
+export interface OriginalDstConfig {
+  readonly useHttpHeader: boolean;
+  readonly httpHeaderName: string;
+  readonly upstreamPortOverride: number | undefined;
+  readonly cleanupIntervalMs: number;
+}
+
+export interface DnsConfig {
+  readonly lookupFamily: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+  readonly refreshRateMs: number;
+  readonly respectTtl: boolean;
+}
+
+export interface UpstreamHttpConfig {
+  /** `http2` and `auto` are decoded; until HTTP/2 is built their pools speak HTTP/1.1 where the peer allows. */
+  readonly protocol: 'http1' | 'http2' | 'use_downstream' | 'auto';
+  /** Default 3 600 000; 0: none. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  /** 0: unlimited. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxResponseHeadersKb: number;
+  readonly maxHeadersCount: number;
+  readonly enableTrailers: boolean;
+  readonly headerKeyFormat: 'lower' | 'proper_case' | 'preserve_case';
+}

@@ -1,0 +1,74 @@
+// [b] Settings of the HTTP connection manager as plain data
+// (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
+import type { AccessLogConfig } from './access-log-config.ts';
+import type { HttpFilterConfig } from './http-filter-config.ts';
+import type { CidrConfig } from './listener-config.ts';
+import type { RouteConfig, UpgradeConfig } from './route-config.ts';
+
+export interface HttpConnectionManagerConfig {
+  readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
+  readonly statPrefix: string;
+  readonly routes:
+    | { readonly kind: 'inline'; readonly config: RouteConfig }
+    | { readonly kind: 'rds'; readonly name: string };
+  readonly httpFilters: readonly HttpFilterConfig[];
+  readonly accessLogs: readonly AccessLogConfig[];
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly appendXForwardedPort: boolean;
+  /** Undefined: no address is internal (Envoy 1.36 and later). */
+  readonly internalAddresses: { readonly cidrs: readonly CidrConfig[]; readonly unixSockets: boolean } | undefined;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly packTraceReason: boolean;
+  readonly addUserAgent: boolean;
+  readonly via: string;
+  readonly serverName: string;
+  readonly serverHeaderTransformation: 'OVERWRITE' | 'APPEND_IF_ABSENT' | 'PASS_THROUGH';
+  readonly schemeToOverwrite: 'http' | 'https' | undefined;
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly pathWithEscapedSlashesAction:
+    | 'KEEP_UNCHANGED'
+    | 'REJECT_REQUEST'
+    | 'UNESCAPE_AND_REDIRECT'
+    | 'UNESCAPE_AND_FORWARD';
+  readonly stripMatchingHostPort: boolean;
+  readonly stripAnyHostPort: boolean;
+  readonly stripTrailingHostDot: boolean;
+  readonly forwardClientCertDetails:
+    | 'SANITIZE'
+    | 'FORWARD_ONLY'
+    | 'APPEND_FORWARD'
+    | 'SANITIZE_SET'
+    | 'ALWAYS_FORWARD_ONLY';
+  readonly proxy100Continue: boolean;
+  readonly streamErrorOnInvalidHttpMessage: boolean;
+  readonly upgrades: readonly UpgradeConfig[];
+  /** All time-outs in ms; 0 switches one off. */
+  readonly idleTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxStreamDurationMs: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  /** 0: unlimited. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxRequestHeadersKb: number;
+  readonly maxHeadersCount: number;
+  readonly headersWithUnderscoresAction: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+  readonly http1: Http1ServerConfig;
+}
+
+export interface Http1ServerConfig {
+  readonly allowAbsoluteUrl: boolean;
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly enableTrailers: boolean;
+  readonly allowChunkedLength: boolean;
+  readonly headerKeyFormat: 'lower' | 'proper_case' | 'preserve_case';
+}

@@ -1,0 +1,101 @@
+// [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
+import type { FractionConfig, HeaderMatchConfig, StringMatchConfig } from './matcher-config.ts';
+
+/** One entry of `http_filters`, in order. The last one is always the router. */
+export interface HttpFilterConfig {
+  /** Name of the entry, the key of per-route settings. */
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly settings: HttpFilterSettings;
+}
+
+/** One entry of `typed_per_filter_config`. `settings` is undefined where only `disabled` was said. */
+export interface HttpFilterPerRouteConfig {
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly settings: HttpFilterPerRouteSettings | undefined;
+}
+
+export type HttpFilterSettings =
+  | RouterFilterConfig
+  | FaultConfig
+  | { readonly kind: 'cors' }
+  | GrpcStatsConfig
+  | InertFilterConfig
+  | RefusingFilterConfig;
+
+export type HttpFilterPerRouteSettings = FaultConfig | CorsPolicyConfig | InertFilterConfig | RefusingFilterConfig;
+
+/** Istio's own filter that is known but not built yet: accepted by name, does nothing, said so in dumps. */
+export interface InertFilterConfig {
+  readonly kind: 'inert';
+  readonly typeUrl: string;
+}
+
+/** A security filter that is known but not enforced yet: every request it guards is refused. */
+export interface RefusingFilterConfig {
+  readonly kind: 'refuse';
+  readonly typeUrl: string;
+  /** What the operator reads in the log and the reply's details. */
+  readonly reason: string;
+}
+
+/** envoy.extensions.filters.http.router.v3.Router */
+export interface RouterFilterConfig {
+  readonly kind: 'router';
+  readonly suppressEnvoyHeaders: boolean;
+  readonly respectExpectedRqTimeout: boolean;
+  /** Lower-case names out of the five that may be checked. */
+  readonly strictCheckHeaders: readonly string[];
+}
+
+/** envoy.extensions.filters.http.fault.v3.HTTPFault; as a per-route setting it replaces the filter's whole. */
+export interface FaultConfig {
+  readonly kind: 'fault';
+  readonly delay: FaultDelayConfig | undefined;
+  readonly abort: FaultAbortConfig | undefined;
+  /** '' matches any. */
+  readonly upstreamCluster: string;
+  readonly headers: readonly HeaderMatchConfig[];
+  readonly downstreamNodes: readonly string[];
+  /** undefined: unlimited. */
+  readonly maxActiveFaults: number | undefined;
+}
+
+export interface FaultDelayConfig {
+  /** undefined: taken from `x-envoy-fault-delay-request`. */
+  readonly fixedDelayMs: number | undefined;
+  readonly percentage: FractionConfig;
+}
+
+export interface FaultAbortConfig {
+  readonly source:
+    | { readonly kind: 'http_status'; readonly status: number }
+    | { readonly kind: 'grpc_status'; readonly status: number }
+    | { readonly kind: 'header' };
+  readonly percentage: FractionConfig;
+}
+
+/** envoy.extensions.filters.http.cors.v3.CorsPolicy */
+export interface CorsPolicyConfig {
+  readonly kind: 'cors_policy';
+  readonly allowOrigins: readonly StringMatchConfig[];
+  /** Header values as sent; undefined: header left out. */
+  readonly allowMethods: string | undefined;
+  readonly allowHeaders: string | undefined;
+  readonly exposeHeaders: string | undefined;
+  readonly maxAge: string | undefined;
+  readonly allowCredentials: boolean;
+  readonly allowPrivateNetworkAccess: boolean | undefined;
+  readonly forwardNotMatchingPreflights: boolean;
+  /** Undefined: always on. */
+  readonly enabled: FractionConfig | undefined;
+  readonly shadowEnabled: FractionConfig | undefined;
+}
+
+/** envoy.extensions.filters.http.grpc_stats.v3.FilterConfig */
+export interface GrpcStatsConfig {
+  readonly kind: 'grpc_stats';
+  readonly emitFilterState: boolean;
+  readonly enableUpstreamStats: boolean;
+}

@@ -1,0 +1,104 @@
+// [b] Listeners, filter chains and their match as plain data (envoy.config.listener.v3).
+import type { AccessLogConfig } from './access-log-config.ts';
+import type { HttpConnectionManagerConfig } from './http-connection-manager-config.ts';
+import type { TransportSocketConfig } from './transport-socket-config.ts';
+
+export type AddressConfig =
+  | { readonly kind: 'ip'; readonly address: string; readonly port: number }
+  | { readonly kind: 'pipe'; readonly path: string; readonly mode: number };
+
+export interface CidrConfig {
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+export type TrafficDirection = 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
+
+export interface ListenerConfig {
+  readonly name: string;
+  /** `version_info` of the resource; '' when static. */
+  readonly version: string;
+  /** Hash of the resource's bytes; equal hash means nothing changed. */
+  readonly hash: string;
+  readonly address: AddressConfig;
+  readonly additionalAddresses: readonly AddressConfig[];
+  readonly bindToPort: boolean;
+  /** Hands a connection to the listener of its original destination. */
+  readonly useOriginalDst: boolean;
+  readonly trafficDirection: TrafficDirection;
+  readonly listenerFilters: readonly ListenerFilterConfig[];
+  /** 0: no limit. Default 15 000. */
+  readonly listenerFiltersTimeoutMs: number;
+  readonly continueOnListenerFiltersTimeout: boolean;
+  readonly filterChains: readonly FilterChainConfig[];
+  readonly defaultFilterChain: FilterChainConfig | undefined;
+  readonly accessLogs: readonly AccessLogConfig[];
+  /** Default 1 MiB. */
+  readonly perConnectionBufferLimitBytes: number;
+  readonly tcpBacklogSize: number;
+  /** As in `listener.<this>.`; made from the address where not given. */
+  readonly statPrefix: string;
+  readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
+}
+
+export interface ListenerFilterConfig {
+  readonly name: string;
+  readonly kind: 'original_dst' | 'tls_inspector' | 'http_inspector';
+  readonly disabled: ListenerFilterPredicate | undefined;
+}
+
+/** `filter_disabled`: port ranges are half open. */
+export type ListenerFilterPredicate =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'not'; readonly rule: ListenerFilterPredicate }
+  | { readonly kind: 'or'; readonly rules: readonly ListenerFilterPredicate[] }
+  | { readonly kind: 'and'; readonly rules: readonly ListenerFilterPredicate[] }
+  | { readonly kind: 'destination_port'; readonly start: number; readonly end: number };
+
+export interface FilterChainMatchConfig {
+  readonly destinationPort: number | undefined;
+  readonly prefixRanges: readonly CidrConfig[];
+  /** Lower-case; exact or `*.suffix`. */
+  readonly serverNames: readonly string[];
+  /** '', 'tls' or 'raw_buffer'. */
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+  readonly directSourcePrefixRanges: readonly CidrConfig[];
+  readonly sourceType: 'ANY' | 'SAME_IP_OR_LOOPBACK' | 'EXTERNAL';
+  readonly sourcePrefixRanges: readonly CidrConfig[];
+  readonly sourcePorts: readonly number[];
+}
+
+export interface FilterChainConfig {
+  /** Not unique within a listener (istiod repeats names). */
+  readonly name: string;
+  /** Hash of the chain's bytes: an unchanged chain keeps its connections through an update. */
+  readonly hash: string;
+  readonly match: FilterChainMatchConfig;
+  readonly transportSocket: TransportSocketConfig;
+  /** 0: no limit. */
+  readonly transportSocketConnectTimeoutMs: number;
+  readonly networkFilters: readonly NetworkFilterConfig[];
+}
+
+export type NetworkFilterConfig =
+  | { readonly kind: 'http_connection_manager'; readonly name: string; readonly settings: HttpConnectionManagerConfig }
+  | { readonly kind: 'tcp_proxy'; readonly name: string; readonly settings: TcpProxyConfig }
+  /** Istio's own, known but not built yet: passes everything. */
+  | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string }
+  /** A security filter that is not enforced yet: closes the connection. */
+  | { readonly kind: 'refuse'; readonly name: string; readonly typeUrl: string; readonly reason: string };
+
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
+export interface TcpProxyConfig {
+  readonly statPrefix: string;
+  readonly cluster:
+    | { readonly kind: 'cluster'; readonly name: string }
+    | { readonly kind: 'weighted'; readonly clusters: readonly { readonly name: string; readonly weight: number }[] };
+  /** Default 3 600 000; 0: none. */
+  readonly idleTimeoutMs: number;
+  readonly maxDownstreamConnectionDurationMs: number | undefined;
+  readonly maxConnectAttempts: number;
+  readonly hashSourceIp: boolean;
+  readonly accessLogs: readonly AccessLogConfig[];
+}

@@ -1,0 +1,193 @@
+// [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
+import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
+import type { HeaderMutationConfig } from './header-mutation-config.ts';
+import type {
+  FractionConfig,
+  HeaderMatchConfig,
+  QueryMatchConfig,
+  RegexRewriteConfig,
+} from './matcher-config.ts';
+
+/** Per-filter configuration by filter name, in wire order; `disabled` switches the filter off here. */
+export type PerFilterConfigs = readonly HttpFilterPerRouteConfig[];
+
+export interface RouteConfig {
+  readonly name: string;
+  /** `version_info` of the resource as the control plane gave it; '' when static or inline. */
+  readonly version: string;
+  readonly virtualHosts: readonly VirtualHostConfig[];
+  readonly headers: HeaderMutationConfig;
+  readonly perFilter: PerFilterConfigs;
+  /** Lower-case header names removed from external requests. */
+  readonly internalOnlyHeaders: readonly string[];
+  readonly mostSpecificHeaderMutationsWins: boolean;
+  readonly ignorePortInHostMatching: boolean;
+  readonly ignorePathParametersInPathMatching: boolean;
+  /** A static configuration refuses routes to unknown clusters at load; RDS by default does not. */
+  readonly validateClusters: boolean;
+}
+
+export interface VirtualHostConfig {
+  readonly name: string;
+  /** Lower-case exact names, `*.suffix`, `prefix.*` or `*`. */
+  readonly domains: readonly string[];
+  readonly routes: readonly RouteEntryConfig[];
+  readonly headers: HeaderMutationConfig;
+  readonly perFilter: PerFilterConfigs;
+  readonly retryPolicy: RetryPolicyConfig | undefined;
+  readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+}
+
+export type PathMatchConfig =
+  | { readonly kind: 'prefix'; readonly value: string }
+  | { readonly kind: 'path'; readonly value: string }
+  | { readonly kind: 'separated_prefix'; readonly value: string }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'uri_template'; readonly template: string }
+  | { readonly kind: 'connect' };
+
+export interface RouteMatchConfig {
+  readonly path: PathMatchConfig;
+  readonly caseSensitive: boolean;
+  readonly headers: readonly HeaderMatchConfig[];
+  readonly query: readonly QueryMatchConfig[];
+  readonly grpcOnly: boolean;
+  readonly fraction: FractionConfig | undefined;
+  /** `tls_context` match: undefined where not asked for. */
+  readonly tlsPresented: boolean | undefined;
+  readonly tlsValidated: boolean | undefined;
+}
+
+export interface RouteEntryConfig {
+  readonly name: string;
+  readonly match: RouteMatchConfig;
+  readonly action: RouteActionConfig | RedirectActionConfig | DirectResponseConfig | NonForwardingConfig;
+  readonly headers: HeaderMutationConfig;
+  readonly perFilter: PerFilterConfigs;
+  /** `decorator.operation`; '' when absent. */
+  readonly decoratorOperation: string;
+  readonly decoratorPropagate: boolean;
+  /** `metadata.filter_metadata`, as JSON text by namespace (Istio puts the resource's name under `istio`). */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+export interface NonForwardingConfig {
+  readonly kind: 'non_forwarding';
+}
+
+export interface RedirectActionConfig {
+  readonly kind: 'redirect';
+  readonly scheme: string | undefined;
+  readonly httpsRedirect: boolean;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly path: string | undefined;
+  readonly prefixRewrite: string | undefined;
+  readonly regexRewrite: RegexRewriteConfig | undefined;
+  readonly stripQuery: boolean;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
+export interface DirectResponseConfig {
+  readonly kind: 'direct_response';
+  readonly status: number;
+  readonly body: string;
+}
+
+export interface WeightedClusterConfig {
+  readonly name: string;
+  readonly weight: number;
+  readonly headers: HeaderMutationConfig;
+  readonly perFilter: PerFilterConfigs;
+  readonly hostRewriteLiteral: string | undefined;
+}
+
+export type ClusterSpecifierConfig =
+  | { readonly kind: 'cluster'; readonly name: string }
+  | { readonly kind: 'cluster_header'; readonly header: string }
+  | {
+      readonly kind: 'weighted';
+      readonly clusters: readonly WeightedClusterConfig[];
+      /** Header that carries the random value; undefined: the stream's own. */
+      readonly headerName: string | undefined;
+    };
+
+export type HashPolicyConfig = { readonly terminal: boolean } & (
+  | { readonly kind: 'header'; readonly name: string; readonly rewrite: RegexRewriteConfig | undefined }
+  | {
+      readonly kind: 'cookie';
+      readonly name: string;
+      /** undefined: never generated; 0: session cookie. */
+      readonly ttlMs: number | undefined;
+      readonly path: string;
+    }
+  | { readonly kind: 'source_ip' }
+  | { readonly kind: 'query'; readonly name: string }
+);
+
+export interface RequestMirrorConfig {
+  readonly cluster: string;
+  readonly fraction: FractionConfig | undefined;
+  readonly disableShadowHostSuffixAppend: boolean;
+}
+
+export interface MaxStreamDurationConfig {
+  readonly maxStreamDurationMs: number | undefined;
+  readonly grpcTimeoutHeaderMaxMs: number | undefined;
+  readonly grpcTimeoutHeaderOffsetMs: number;
+}
+
+export interface RouteActionConfig {
+  readonly kind: 'route';
+  readonly cluster: ClusterSpecifierConfig;
+  readonly clusterNotFoundStatus: 503 | 404 | 500;
+  /** Whole request, retries included; 0 is infinite. Default 15 000 (envoy-behaviour §3.8). */
+  readonly timeoutMs: number;
+  /** Stream idle time-out override; undefined: the connection manager's; 0: none. */
+  readonly idleTimeoutMs: number | undefined;
+  readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
+  readonly retryPolicy: RetryPolicyConfig | undefined;
+  readonly prefixRewrite: string | undefined;
+  readonly regexRewrite: RegexRewriteConfig | undefined;
+  readonly pathRewriteTemplate: string | undefined;
+  readonly hostRewriteLiteral: string | undefined;
+  readonly hostRewriteHeader: string | undefined;
+  readonly hostRewritePathRegex: RegexRewriteConfig | undefined;
+  readonly autoHostRewrite: boolean;
+  readonly appendXForwardedHost: boolean;
+  readonly priority: 'DEFAULT' | 'HIGH';
+  readonly hashPolicy: readonly HashPolicyConfig[];
+  readonly mirrors: readonly RequestMirrorConfig[];
+  readonly upgrades: readonly UpgradeConfig[];
+}
+
+export interface UpgradeConfig {
+  /** Lower-case token, for example `websocket`. */
+  readonly type: string;
+  readonly enabled: boolean;
+}
+
+export interface RetryPolicyConfig {
+  /** Condition names as in `retry_on` and `x-envoy-retry-grpc-on`, split at commas, unknown ones kept out. */
+  readonly retryOn: readonly string[];
+  /** Default 1. */
+  readonly numRetries: number;
+  /** undefined: none. */
+  readonly perTryTimeoutMs: number | undefined;
+  readonly perTryIdleTimeoutMs: number | undefined;
+  /** Default 25. */
+  readonly baseIntervalMs: number;
+  /** Default 10 × base. */
+  readonly maxIntervalMs: number;
+  readonly retriableStatusCodes: readonly number[];
+  readonly retriableHeaders: readonly HeaderMatchConfig[];
+  readonly retriableRequestHeaders: readonly HeaderMatchConfig[];
+  /** `envoy.retry_host_predicates.previous_hosts` is set. */
+  readonly avoidPreviousHosts: boolean;
+  /** Default 1. */
+  readonly hostSelectionRetryMaxAttempts: number;
+  /** `envoy.retry_priorities.previous_priorities` update frequency; undefined: off. */
+  readonly previousPrioritiesUpdateFrequency: number | undefined;
+}

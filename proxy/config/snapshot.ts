@@ -1,0 +1,33 @@
+// [b] What main sends to workers: versioned changes of plain data, never whole worlds and never objects with methods.
+import type { ClusterConfig } from './cluster-config.ts';
+import type { ClusterEndpointsConfig } from './endpoint-config.ts';
+import type { ListenerConfig } from './listener-config.ts';
+import type { RouteConfig } from './route-config.ts';
+
+/**
+ * One step from version `version - 1` to `version`. Applied in the order clusters, endpoints, routes, listeners,
+ * then removals in the opposite order, so that nothing ever refers to a thing that is not there yet.
+ * The sum of all updates since version 0 is the configuration; a replaced worker gets that sum as one update.
+ */
+export interface ConfigUpdate {
+  readonly version: number;
+  readonly clusters: readonly ClusterConfig[];
+  /** Keyed by cluster name (already mapped from `eds_cluster_config.service_name`), resolved addresses only. */
+  readonly endpoints: readonly ClusterEndpointsConfig[];
+  readonly routes: readonly RouteConfig[];
+  readonly listeners: readonly ListenerConfig[];
+  readonly removedListeners: readonly string[];
+  readonly removedRoutes: readonly string[];
+  readonly removedClusters: readonly string[];
+}
+
+export const emptyUpdate = (version: number): ConfigUpdate => ({
+  version,
+  clusters: [],
+  endpoints: [],
+  routes: [],
+  listeners: [],
+  removedListeners: [],
+  removedRoutes: [],
+  removedClusters: [],
+});
