@@ -1,0 +1,41 @@
+// [m] What the managers of clusters and listeners see of xDS: decoded resources in, problems out.
+
+/** One accepted-by-the-decoder resource. Immutable. */
+export interface XdsResource<T> {
+  readonly name: string;
+  /** `Resource.version` where the server gives one, else the response's version. */
+  readonly version: string;
+  readonly config: T;
+  /** Bytes of the resource message (the content of its Any), for config_dump. */
+  readonly raw: Uint8Array;
+}
+
+/** Why a manager does not take a resource; becomes part of the NACK. */
+export interface ResourceProblem {
+  readonly name: string;
+  /** With field path where there is one, for example `filter_chains[0]: …`. */
+  readonly message: string;
+}
+
+/**
+ * Receives the good resources of one response, in wire order, at most one per name.
+ *
+ * Called synchronously, once per response that changed something and once for a response that is empty (the first
+ * answer may say "nothing"). Resources whose bytes are those already held are left out. `removed` holds names that are
+ * gone: CDS and LDS only; EDS and RDS never lose a resource by the server's silence (envoy-behaviour §13.4).
+ * A returned problem makes the client NACK and drop its memory of that resource's new bytes; the manager keeps its
+ * last good one.
+ */
+export interface ResourceWatcher<T> {
+  onUpdate(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[];
+  /**
+   * The first answer did not come within the initial fetch time-out, if one is set: whoever waits may go on.
+   * Optional; never called with the time-out 0 that Istio sends.
+   */
+  onInitialFetchTimeout?(): void;
+}
+
+export type XdsResourceKind = 'clusters' | 'endpoints' | 'listeners' | 'routes';
+
+/** Kinds whose names the managers ask for; the other two are wildcards. */
+export type NamedResourceKind = 'endpoints' | 'routes';
