@@ -1,0 +1,121 @@
+// [b] Every message between main and a worker thread: one union each way, plain data only.
+//
+// Order: main posts `init` first and `config` right behind it; a worker answers `ready` once and `applied` per config.
+// A replaced worker gets `init`, the sum of all updates as one `config`, then the drain and health state in force.
+import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
+import type { ConfigUpdate } from '../config/snapshot.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
+import type { LogLevel } from '../base/logger.ts';
+import type { HostCounts } from '../upstream/host.ts';
+import type { StatsReport } from '../stats/store.ts';
+
+export type DrainStrategy = 'gradual' | 'immediate';
+
+export interface ComponentLogLevel {
+  readonly component: string;
+  readonly level: LogLevel;
+}
+
+/** What a worker needs to know for its whole life. */
+export interface WorkerInit {
+  /** 0 to concurrency - 1; a replacement takes the index of the dead one. */
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  readonly logLevel: LogLevel;
+  readonly componentLogLevels: readonly ComponentLogLevel[];
+  readonly node: NodeConfig;
+  /** First non-loopback address of the host, of the family that `--local-address-ip-version` names. */
+  readonly localAddress: string;
+  /** Which stats anybody will ever read; a worker may leave the others out. */
+  readonly statsMatcher: StatsMatcherConfig;
+  /** Static runtime layers merged. */
+  readonly runtime: ReadonlyMap<string, string>;
+  /** Access logs are flushed at least this often. */
+  readonly fileFlushIntervalMs: number;
+  /** How listeners that an update replaced or removed give up their connections. */
+  readonly drainStrategy: DrainStrategy;
+  readonly drainTimeMs: number;
+  /** Circuit breakers: an Int32Array over it, INTS_PER_SLOT (upstream/resource-manager.ts) ints per cluster slot. */
+  readonly circuitBreakerCounts: SharedArrayBuffer;
+}
+
+/** Where a cluster counts its circuit breakers; given with the update that first names the cluster. */
+export interface CircuitBreakerSlot {
+  readonly cluster: string;
+  readonly slot: number;
+}
+
+export type ToWorker =
+  | { readonly kind: 'init'; readonly init: WorkerInit }
+  /** `slots` has one entry for every cluster in `update.clusters`; a cluster keeps its slot for life. */
+  | { readonly kind: 'config'; readonly update: ConfigUpdate; readonly slots: readonly CircuitBreakerSlot[] }
+  /** Answer: `stats`. `all`: name every stat again (StatsStore.report). */
+  | { readonly kind: 'collect_stats'; readonly requestId: number; readonly all: boolean }
+  /** Answer: `clusters`. */
+  | { readonly kind: 'collect_clusters'; readonly requestId: number }
+  /**
+   * Responses of the named direction now say `connection: close`: at once (immediate), or with the probability
+   * elapsed / drainTimeMs (gradual). Listeners go on accepting. `elapsedMs` > 0 only towards a replaced worker.
+   */
+  | {
+      readonly kind: 'drain_started';
+      readonly inboundOnly: boolean;
+      readonly strategy: DrainStrategy;
+      readonly drainTimeMs: number;
+      readonly elapsedMs: number;
+    }
+  /** Closes listening sockets for good; later updates of those listeners are not bound. Live connections stay. */
+  | { readonly kind: 'stop_listeners'; readonly inboundOnly: boolean }
+  /** `/healthcheck/fail`: listeners of drain type DEFAULT close after each response while it is true. */
+  | { readonly kind: 'health_check_failed'; readonly failed: boolean }
+  /** `component` undefined: all. */
+  | { readonly kind: 'log_level'; readonly component: string | undefined; readonly level: LogLevel }
+  /** SIGUSR1: access log files are closed and opened again. */
+  | { readonly kind: 'reopen_logs' }
+  /** Flush logs, close everything, let the thread end. */
+  | { readonly kind: 'shutdown' };
+
+/** One host of one cluster as one worker counts it. */
+export interface HostReport {
+  readonly cluster: string;
+  /** `Host.addressText`. */
+  readonly address: string;
+  readonly counts: HostCounts;
+}
+
+/** What a worker could not do with an update that main had validated: a mistake of ours, logged and counted. */
+export interface ApplyProblem {
+  readonly resource: 'cluster' | 'endpoints' | 'route' | 'listener';
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface WorkerLogRecord {
+  readonly level: LogLevel;
+  readonly component: string;
+  readonly message: string;
+  /** Only values that structuredClone takes. */
+  readonly fields: Readonly<Record<string, unknown>> | undefined;
+  readonly wallMs: number;
+}
+
+export type FromWorker =
+  /** `init` was taken. */
+  | { readonly kind: 'ready' }
+  /** The worker runs on this version from now on. */
+  | { readonly kind: 'applied'; readonly version: number; readonly problems: readonly ApplyProblem[] }
+  /** Outcome of one bind; `error` undefined: accepting on `address` (with the real port where 0 was asked). */
+  | {
+      readonly kind: 'listener_bound';
+      readonly name: string;
+      readonly address: AddressConfig;
+      readonly error: string | undefined;
+    }
+  | { readonly kind: 'stats'; readonly requestId: number; readonly report: StatsReport }
+  | { readonly kind: 'clusters'; readonly requestId: number; readonly hosts: readonly HostReport[] }
+  /** Batched and bounded by the sender; `dropped` counts records left out since the last message. */
+  | { readonly kind: 'log'; readonly records: readonly WorkerLogRecord[]; readonly dropped: number }
+  /** Live downstream connections; at most once a second, when it changed. */
+  | { readonly kind: 'connections'; readonly active: number }
+  /** Last words of a thread that cannot go on; it ends right after. */
+  | { readonly kind: 'fatal'; readonly message: string };
