@@ -1,0 +1,99 @@
+// [m] What the injector moved from the pod into variables: app probes and the app's own Prometheus target. Istio: pilot/cmd/pilot-agent/status.
+import { isObject } from './proxy-config.ts';
+import type { JsonObject } from './proxy-config.ts';
+
+export type ProbeAction =
+  | { readonly kind: 'http'; readonly scheme: 'http' | 'https'; readonly port: number; readonly path: string; readonly host: string }
+  | { readonly kind: 'tcp'; readonly port: number }
+  | { readonly kind: 'grpc'; readonly port: number; readonly service: string };
+
+export interface AppProber {
+  readonly action: ProbeAction;
+  readonly timeoutMs: number;
+}
+
+export interface ScrapeTarget {
+  readonly port: number;
+  readonly path: string;
+}
+
+const PROBER_PATH = /^\/(?:app-health\/[^/]{1,253}\/(?:livez|readyz|startupz)|app-lifecycle\/[^/]{1,253}\/(?:poststartz|prestopz))$/;
+/** A request target: printable ASCII without blanks, so that it cannot end its line. */
+const REQUEST_PATH = /^\/[\x21-\x7e]{0,8191}$/;
+
+function parseObject(variable: string, text: string, problems: string[]): JsonObject | undefined {
+  if (text === '') return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch {
+    // told below
+  }
+  problems.push(`${variable}: must be a JSON object, as the injector writes it`);
+  return undefined;
+}
+
+/** Kubernetes' IntOrString: a named port cannot be resolved in here, and the injector never leaves one. */
+function portOf(value: unknown): number | undefined {
+  const port = typeof value === 'string' && /^[0-9]{1,5}$/.test(value) ? Number(value) : value;
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535 ? port : undefined;
+}
+
+function parseHttpAction(action: JsonObject): ProbeAction | string {
+  const port = portOf(action['port']);
+  if (port === undefined) return 'httpGet.port: must be a port from 1 to 65535';
+  const scheme = action['scheme'] ?? 'HTTP';
+  if (scheme !== 'HTTP' && scheme !== 'HTTPS') return 'httpGet.scheme: must be HTTP or HTTPS';
+  let path = action['path'] ?? '/';
+  if (typeof path === 'string' && !path.startsWith('/')) path = `/${path}`;
+  if (typeof path !== 'string' || !REQUEST_PATH.test(path)) return 'httpGet.path: must be a path';
+  const host = typeof action['host'] === 'string' ? action['host'] : '';
+  return { kind: 'http', scheme: scheme === 'HTTP' ? 'http' : 'https', port, path, host };
+}
+
+function parseAction(prober: JsonObject): ProbeAction | string {
+  const { httpGet, tcpSocket, grpc } = prober;
+  const given = [httpGet, tcpSocket, grpc].filter((action) => action !== undefined && action !== null);
+  if (given.length !== 1) return 'must have exactly one of httpGet, tcpSocket and grpc';
+  if (isObject(httpGet)) return parseHttpAction(httpGet);
+  const action = isObject(tcpSocket) ? tcpSocket : isObject(grpc) ? grpc : undefined;
+  const port = portOf(action?.['port']);
+  if (action === undefined || port === undefined) return 'port: must be a port from 1 to 65535';
+  if (action === tcpSocket) return { kind: 'tcp', port };
+  const service = action['service'];
+  return { kind: 'grpc', port, service: typeof service === 'string' ? service : '' };
+}
+
+function timeoutMsOf(prober: JsonObject): number {
+  const seconds = prober['timeoutSeconds'];
+  return typeof seconds === 'number' && seconds > 0 && seconds <= 3600 ? seconds * 1000 : 1000;
+}
+
+/** ISTIO_KUBE_APP_PROBERS: rewritten path to probe. */
+export function parseAppProbers(text: string, problems: string[]): ReadonlyMap<string, AppProber> {
+  const probers = new Map<string, AppProber>();
+  const variable = 'ISTIO_KUBE_APP_PROBERS';
+  for (const [path, prober] of Object.entries(parseObject(variable, text, problems) ?? {})) {
+    if (!PROBER_PATH.test(path)) {
+      problems.push(`${variable}: "${path}" must look like /app-health/<container>/readyz`);
+      continue;
+    }
+    const action = isObject(prober) ? parseAction(prober) : 'must be an object';
+    if (typeof action === 'string') problems.push(`${variable}["${path}"]: ${action}`);
+    else probers.set(path, { action, timeoutMs: timeoutMsOf(prober as JsonObject) });
+  }
+  return probers;
+}
+
+/** ISTIO_PROMETHEUS_ANNOTATIONS; undefined: the app has nothing to scrape. */
+export function parseScrapeTarget(text: string, problems: string[]): ScrapeTarget | undefined {
+  const variable = 'ISTIO_PROMETHEUS_ANNOTATIONS';
+  const annotations = parseObject(variable, text, problems);
+  if (annotations?.['scrape'] !== 'true') return undefined;
+  const portText = annotations['port'];
+  const port = portText === undefined || portText === '' ? 80 : portOf(portText);
+  const path = annotations['path'] === undefined || annotations['path'] === '' ? '/metrics' : annotations['path'];
+  if (port === undefined) problems.push(`${variable}.port: must be a port from 1 to 65535`);
+  if (typeof path !== 'string' || !REQUEST_PATH.test(path)) problems.push(`${variable}.path: must be a path`);
+  return port === undefined || typeof path !== 'string' ? undefined : { port, path };
+}

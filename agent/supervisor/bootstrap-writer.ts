@@ -1,0 +1,106 @@
+// [m] The proxy's bootstrap file: dynamic resources over ADS, node, admin, runtime; written into a private folder. Istio: tools/packaging/common/envoy_bootstrap.json.
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import type { AgentOptions } from '../options.ts';
+import { emptyObject } from '../proxy-config.ts';
+import type { JsonObject } from '../proxy-config.ts';
+import { socketAddress, staticClusters, staticListeners } from './bootstrap-static.ts';
+import { statsConfig } from './bootstrap-stats.ts';
+
+const MAX_INT32 = '2147483647';
+
+function runtimeLayer(options: AgentOptions): JsonObject {
+  const layer = Object.assign(emptyObject(), {
+    'envoy.deprecated_features:envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst': true,
+    'envoy.reloadable_features.http_reject_path_with_fragment': false,
+    'overload.global_downstream_max_connections': MAX_INT32,
+    're2.max_program_size.error_level': '32768',
+  });
+  for (const [name, value] of options.proxyConfig.runtimeValues) layer[name] = value;
+  return layer;
+}
+
+function adsSource(): JsonObject {
+  // 0s: wait for ever, so that a slow control plane never means a listener without its routes.
+  return { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+}
+
+function dynamicResources(options: AgentOptions): JsonObject {
+  return {
+    lds_config: adsSource(),
+    cds_config: adsSource(),
+    ads_config: {
+      api_type: options.controlPlane.deltaXds ? 'DELTA_GRPC' : 'GRPC',
+      set_node_on_first_message_only: true,
+      transport_api_version: 'V3',
+      grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
+    },
+  };
+}
+
+function admin(options: AgentOptions): JsonObject {
+  return {
+    access_log: [
+      {
+        name: 'envoy.access_loggers.file',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+          path: '/dev/null',
+        },
+      },
+    ],
+    profile_path: '/var/lib/istio/data/envoy.prof',
+    address: socketAddress(options.addresses.admin, options.addresses.adminPort, false),
+  };
+}
+
+function internalListenerExtension(): JsonObject {
+  return {
+    name: 'envoy.bootstrap.internal_listener',
+    typed_config: {
+      '@type': 'type.googleapis.com/udpa.type.v1.TypedStruct',
+      type_url: 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+      value: { buffer_size_kb: 64 },
+    },
+  };
+}
+
+/** The bootstrap in proto JSON with original field names. */
+export function buildBootstrap(options: AgentOptions): JsonObject {
+  const { node } = options;
+  return {
+    application_log_config: {
+      log_format: { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' },
+    },
+    node: { id: node.id, cluster: node.cluster, locality: {}, metadata: node.metadata },
+    layered_runtime: {
+      layers: [
+        { name: 'global config', static_layer: runtimeLayer(options) },
+        { name: 'admin', admin_layer: {} },
+      ],
+    },
+    bootstrap_extensions: [internalListenerExtension()],
+    stats_config: statsConfig(options),
+    admin: admin(options),
+    dynamic_resources: dynamicResources(options),
+    static_resources: { clusters: staticClusters(options), listeners: staticListeners(options) },
+    deferred_stat_options: { enable_deferred_creation_stats: true },
+  };
+}
+
+/** Makes `path` and its parents; the last folder is for its owner alone, even where it was there before. */
+export function makePrivateFolder(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+/** Whole or not at all: a proxy that starts meanwhile never reads half a file. */
+export function writeBootstrap(options: AgentOptions): void {
+  const { workDir, bootstrapFile } = options.paths;
+  makePrivateFolder(workDir);
+  const partial = `${bootstrapFile}.partial`;
+  writeFileSync(partial, `${JSON.stringify(buildBootstrap(options), null, 2)}\n`, { mode: 0o600 });
+  renameSync(partial, bootstrapFile);
+}
