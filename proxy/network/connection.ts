@@ -1,0 +1,366 @@
+// [w] Connection: one socket; read, write, half-close, why it closed.
+//
+//            write()                     flush() at the end of the event
+//   caller ──────────▶ #text / #parts ──────────────────────────────────▶ socket (done at once, nearly always)
+//                                        └─ libuv kept it: #inFlight bytes, the next flush waits for completion
+//
+// Watermarks count what is left after a flush: above `bufferLimitBytes` the user is told to stop, below half of it
+// to go on (envoy-behaviour §8.6).
+import { WheelTimer } from '../base/timer-wheel.ts';
+import type { TimerOwner } from '../base/timer-wheel.ts';
+import { SCRATCH_BYTES } from './io-thread.ts';
+import type { Flushable, IoThread } from './io-thread.ts';
+import {
+  UV_EOF,
+  errnoName,
+  lastRead,
+  lastWriteWasAsync,
+  newShutdownRequest,
+} from './socket-binding.ts';
+import type { ShutdownRequest, SocketHandle, SocketName, WriteRequest } from './socket-binding.ts';
+import { CloseEvent, CloseType } from './transport.ts';
+import type { ConnectionCallbacks } from './transport.ts';
+
+/** Chunks up to this size are sent as latin1 text with the head they follow: no view, no copy into the scratch. */
+const INLINE_BYTES = 2048;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+const TIMER_DELAYED_CLOSE = 0;
+
+export class Connection implements Flushable, TimerOwner {
+  readonly id: number;
+  readonly io: IoThread;
+  bufferLimitBytes = DEFAULT_BUFFER_LIMIT_BYTES;
+  delayedCloseTimeoutMs = 1000;
+  /** Bytes over the whole life, for stats and logs. */
+  bytesRead = 0;
+  bytesWritten = 0;
+  #handle: SocketHandle | null;
+  #callbacks: ConnectionCallbacks | null = null;
+  /** What follows the last part. */
+  #text = '';
+  /** Text and byte parts before #text; null nearly always. */
+  #parts: (string | Buffer)[] | null = null;
+  #pendingBytes = 0;
+  #inFlight = 0;
+  #dirty = false;
+  #above = false;
+  #reading = false;
+  #readDisableCount = 0;
+  #readEnded = false;
+  #writeEnded = false;
+  #shutdownSent = false;
+  #closing: CloseType | '' = '';
+  #delayTimer: WheelTimer | null = null;
+  #localName: SocketName | null = null;
+  #remoteName: SocketName | null = null;
+
+  /** `handle`: a connected socket. Reading begins with start(). */
+  constructor(io: IoThread, handle: SocketHandle) {
+    this.id = io.nextConnectionId();
+    this.io = io;
+    this.#handle = handle;
+    handle.owner = this;
+    handle.onread = onHandleRead;
+    handle.useUserBuffer(io.readBuffer);
+  }
+
+  /** Sets who uses the bytes (a listener filter first, later the codec) and begins to read. */
+  start(callbacks: ConnectionCallbacks): void {
+    this.#callbacks = callbacks;
+    this.#updateReading();
+  }
+
+  setCallbacks(callbacks: ConnectionCallbacks): void {
+    this.#callbacks = callbacks;
+  }
+
+  get open(): boolean {
+    return this.#handle !== null && this.#closing === '';
+  }
+
+  /** File descriptor, -1 when closed. */
+  get fd(): number {
+    return this.#handle === null ? -1 : this.#handle.fd;
+  }
+
+  get readEnded(): boolean {
+    return this.#readEnded;
+  }
+
+  /** Bytes not yet taken by the kernel. */
+  get bufferedBytes(): number {
+    return this.#inFlight + this.#pendingBytes;
+  }
+
+  get aboveHighWatermark(): boolean {
+    return this.#above;
+  }
+
+  localName(): SocketName {
+    if (this.#localName === null) {
+      this.#localName = {};
+      this.#handle?.getsockname(this.#localName);
+    }
+    return this.#localName;
+  }
+
+  remoteName(): SocketName {
+    if (this.#remoteName === null) {
+      this.#remoteName = {};
+      this.#handle?.getpeername(this.#remoteName);
+    }
+    return this.#remoteName;
+  }
+
+  /** Latin1 text: heads and small literals. */
+  writeText(text: string): void {
+    if (!this.#writable()) return;
+    this.#text += text;
+    this.#pendingBytes += text.length;
+    this.#markDirty();
+  }
+
+  /** `chunk` may be a view that is valid during this event only. */
+  write(chunk: Buffer): void {
+    const length = chunk.length;
+    if (length === 0 || !this.#writable()) return;
+    this.#pendingBytes += length;
+    if (length <= INLINE_BYTES) {
+      this.#text += chunk.latin1Slice(0, length);
+    } else {
+      this.#parts ??= [];
+      if (this.#text !== '') {
+        this.#parts.push(this.#text);
+        this.#text = '';
+      }
+      this.#parts.push(chunk);
+    }
+    this.#markDirty();
+  }
+
+  /** FIN after everything written so far; reading goes on. */
+  endWrite(): void {
+    if (this.#writeEnded || this.#handle === null) return;
+    this.#writeEnded = true;
+    this.#markDirty();
+  }
+
+  /** Calls nest. The kernel's buffer, and then the peer, feel it. */
+  readDisable(disable: boolean): void {
+    this.#readDisableCount += disable ? 1 : -1;
+    this.#updateReading();
+  }
+
+  /** The close event is raised at once for NoFlush and Abort, else when the bytes are out. */
+  close(type: CloseType): void {
+    const handle = this.#handle;
+    if (handle === null || (this.#closing !== '' && type !== CloseType.NoFlush && type !== CloseType.Abort)) return;
+    if (type === CloseType.Abort) {
+      this.#destroy(CloseEvent.Local, '', true);
+      return;
+    }
+    if (type === CloseType.NoFlush || (this.bufferedBytes === 0 && type === CloseType.FlushWrite)) {
+      this.#destroy(CloseEvent.Local, '', false);
+      return;
+    }
+    this.#closing = type;
+    this.#writeEnded = true;
+    this.#markDirty();
+  }
+
+  /** Called by the IoThread at the end of an event. */
+  flush(): void {
+    this.#dirty = false;
+    if (this.#handle === null) return;
+    if (this.#inFlight > 0) {
+      this.#keepPending();
+    } else if (this.#pendingBytes > 0) {
+      const status = this.#parts === null ? this.#writeOut(this.#text) : this.#writeParts();
+      if (status < 0) {
+        this.#destroy(CloseEvent.Remote, errnoName(status), false);
+        return;
+      }
+    }
+    this.#checkWatermarks();
+    if (this.bufferedBytes === 0 && this.#writeEnded) this.#finishWrite();
+  }
+
+  onTimer(_kind: number): void {
+    this.#destroy(CloseEvent.Local, '', false);
+  }
+
+  /** From onread of the handle: `bytes` > 0, or a negative errno. */
+  onRead(bytes: number): void {
+    if (this.#handle === null) return;
+    if (this.#closing !== '') {
+      // Waiting for the peer's FIN: what it still says is not for anybody.
+      if (bytes < 0) this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
+      return;
+    }
+    if (bytes > 0) {
+      this.bytesRead += bytes;
+      this.#callbacks?.onData(this.io.readBuffer.subarray(0, bytes), false);
+    } else if (bytes === UV_EOF) {
+      this.#readEnded = true;
+      this.#updateReading();
+      this.#callbacks?.onData(EMPTY, true);
+    } else if (bytes < 0) {
+      this.#destroy(CloseEvent.Remote, errnoName(bytes), false);
+    }
+  }
+
+  #writable(): boolean {
+    return this.#handle !== null && !this.#writeEnded;
+  }
+
+  #markDirty(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.io.markDirty(this);
+  }
+
+  #updateReading(): void {
+    const wanted = this.#readDisableCount <= 0 && !this.#readEnded && this.#handle !== null;
+    if (wanted === this.#reading) return;
+    this.#reading = wanted;
+    if (wanted) this.#handle!.readStart();
+    else this.#handle?.readStop();
+  }
+
+  /** Views must not outlive the event: what cannot be sent now becomes ours. */
+  #keepPending(): void {
+    const parts = this.#parts;
+    if (parts === null) return;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
+      if (typeof part !== 'string' && part.buffer === this.io.readBuffer.buffer) parts[i] = Buffer.from(part);
+    }
+  }
+
+  #writeOut(text: string): number {
+    const request = this.io.writeRequest();
+    const status = this.#handle!.writeLatin1String(request, text);
+    this.#text = '';
+    this.#afterWrite(status, request, text.length);
+    return status;
+  }
+
+  #writeParts(): number {
+    const parts = this.#parts!;
+    if (this.#text !== '') parts.push(this.#text);
+    const total = this.#pendingBytes;
+    const fits = total <= SCRATCH_BYTES;
+    const target = fits ? this.io.scratch() : Buffer.allocUnsafeSlow(total);
+    let offset = 0;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
+      if (typeof part === 'string') offset += target.latin1Write(part, offset, part.length);
+      else offset += part.copy(target, offset);
+    }
+    this.#parts = null;
+    this.#text = '';
+    const request = this.io.writeRequest();
+    const status = this.#handle!.writeBuffer(request, target.subarray(0, total));
+    if (fits && status === 0 && lastWriteWasAsync()) this.io.keepScratch();
+    this.#afterWrite(status, request, total);
+    return status;
+  }
+
+  #afterWrite(status: number, request: WriteRequest, byteCount: number): void {
+    this.#pendingBytes = 0;
+    if (status !== 0) return;
+    this.bytesWritten += byteCount;
+    if (!lastWriteWasAsync()) return;
+    this.io.keepWriteRequest();
+    this.#inFlight += byteCount;
+    request.owner = this;
+    request.byteCount = byteCount;
+    request.oncomplete = onWriteComplete;
+  }
+
+  /** libuv has sent what it kept. */
+  onWritten(byteCount: number, status: number): void {
+    this.#inFlight -= byteCount;
+    if (this.#handle === null) return;
+    if (status < 0) this.#destroy(CloseEvent.Remote, errnoName(status), false);
+    else this.flush();
+  }
+
+  #checkWatermarks(): void {
+    const buffered = this.bufferedBytes;
+    if (!this.#above && buffered > this.bufferLimitBytes) {
+      this.#above = true;
+      this.#callbacks?.onAboveWriteBufferHighWatermark();
+    } else if (this.#above && buffered <= this.bufferLimitBytes / 2) {
+      this.#above = false;
+      this.#callbacks?.onBelowWriteBufferLowWatermark();
+    }
+  }
+
+  #finishWrite(): void {
+    if (this.#closing === CloseType.FlushWrite) {
+      this.#destroy(CloseEvent.Local, '', false);
+      return;
+    }
+    if (!this.#shutdownSent) {
+      this.#shutdownSent = true;
+      const request: ShutdownRequest = newShutdownRequest();
+      request.oncomplete = onShutdownComplete;
+      request.owner = this;
+      this.#handle!.shutdown(request);
+    }
+    if (this.#closing === CloseType.FlushWriteAndDelay) this.#startDelay();
+  }
+
+  /** envoy-behaviour §1.9, delayed_close_timeout: lets the peer read our last bytes before a RST could take them. */
+  #startDelay(): void {
+    if (this.delayedCloseTimeoutMs === 0 || this.#readEnded) {
+      this.#destroy(CloseEvent.Local, '', false);
+      return;
+    }
+    if (this.#delayTimer !== null) return;
+    this.#readDisableCount = 0;
+    this.#updateReading();
+    this.#delayTimer = new WheelTimer(this, TIMER_DELAYED_CLOSE);
+    this.io.timers.arm(this.#delayTimer, this.delayedCloseTimeoutMs);
+  }
+
+  #destroy(event: CloseEvent, detail: string, reset: boolean): void {
+    const handle = this.#handle;
+    if (handle === null) return;
+    // Asked for while there still is a socket: logs print the addresses after the end.
+    this.localName();
+    this.remoteName();
+    this.#handle = null;
+    this.#closing = CloseType.NoFlush;
+    if (this.#delayTimer !== null) this.io.timers.cancel(this.#delayTimer);
+    this.#text = '';
+    this.#parts = null;
+    this.#pendingBytes = 0;
+    handle.onread = undefined;
+    if (!reset || handle.reset() !== 0) handle.close();
+    const callbacks = this.#callbacks;
+    this.#callbacks = null;
+    callbacks?.onClose(event, detail);
+  }
+}
+
+function onHandleRead(this: SocketHandle): undefined {
+  const connection = this.owner as Connection;
+  const io = connection.io;
+  const bytes = lastRead();
+  io.enter();
+  connection.onRead(bytes);
+  io.leave();
+}
+
+function onWriteComplete(this: WriteRequest, status: number): void {
+  const connection = this.owner as Connection;
+  connection.io.enter();
+  connection.onWritten(this.byteCount, status);
+  connection.io.leave();
+}
+
+function onShutdownComplete(this: ShutdownRequest, _status: number): void {}

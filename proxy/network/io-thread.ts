@@ -1,0 +1,92 @@
+// [w] IoThread: what all connections of one worker share: one read buffer, one scratch buffer for gathered writes,
+// the timer wheel, and the list of connections that have bytes to send at the end of this event.
+//
+// Everything written while one event is worked on goes out in one system call per connection: head and first body
+// bytes together, pipelined answers together.
+import { TimerWheel } from '../base/timer-wheel.ts';
+import type { TimeSource } from '../base/clock.ts';
+import { newWriteRequest } from './socket-binding.ts';
+import type { WriteRequest } from './socket-binding.ts';
+
+export const READ_BUFFER_BYTES = 65536;
+/** A full read and the head that goes before it. */
+export const SCRATCH_BYTES = READ_BUFFER_BYTES + 16384;
+
+export interface Flushable {
+  flush(): void;
+}
+
+export class IoThread {
+  readonly time: TimeSource;
+  readonly timers: TimerWheel;
+  readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  #scratch: Buffer | null = null;
+  #spareRequest: WriteRequest | null = null;
+  #dirty: Flushable[] = [];
+  #depth = 0;
+  #microtaskArmed = false;
+  #nextConnectionId = 0;
+  readonly #onMicrotask = (): void => {
+    this.#microtaskArmed = false;
+    this.#flushAll();
+  };
+
+  constructor(time: TimeSource) {
+    this.time = time;
+    this.timers = new TimerWheel(time);
+  }
+
+  nextConnectionId(): number {
+    return this.#nextConnectionId++;
+  }
+
+  /** Brackets the work on one socket event; bytes go out when the outermost one ends. */
+  enter(): void {
+    this.#depth++;
+  }
+
+  leave(): void {
+    if (--this.#depth === 0 && this.#dirty.length > 0) this.#flushAll();
+  }
+
+  /** `connection` has bytes to send; called once until its flush(). */
+  markDirty(connection: Flushable): void {
+    this.#dirty.push(connection);
+    // Outside of a socket event (a timer, a message from main) the microtask queue is the end of the event.
+    if (this.#depth === 0 && !this.#microtaskArmed) {
+      this.#microtaskArmed = true;
+      queueMicrotask(this.#onMicrotask);
+    }
+  }
+
+  /** A buffer for one gathered write; say keepScratch() when libuv kept it. */
+  scratch(): Buffer {
+    this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+    return this.#scratch;
+  }
+
+  keepScratch(): void {
+    this.#scratch = null;
+  }
+
+  /** A request object; one that was not used (the write was done at once) serves the next write too. */
+  writeRequest(): WriteRequest {
+    this.#spareRequest ??= newWriteRequest();
+    return this.#spareRequest;
+  }
+
+  keepWriteRequest(): void {
+    this.#spareRequest = null;
+  }
+
+  #flushAll(): void {
+    // A flush may dirty others (a close event answers a peer): go on until nothing is left.
+    while (this.#dirty.length > 0) {
+      const batch = this.#dirty;
+      this.#dirty = [];
+      this.#depth++;
+      for (let i = 0; i < batch.length; i++) batch[i]!.flush();
+      this.#depth--;
+    }
+  }
+}

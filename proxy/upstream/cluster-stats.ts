@@ -1,0 +1,126 @@
+// [w] Counters of one cluster, registered when the cluster is first used by this worker, never before.
+import type { StatId, StatsStore } from '../stats/store.ts';
+
+export class ClusterStats {
+  readonly store: StatsStore;
+  readonly prefix: string;
+  readonly upstreamCxTotal: StatId;
+  readonly upstreamCxActive: StatId;
+  readonly upstreamCxHttp1Total: StatId;
+  readonly upstreamCxConnectFail: StatId;
+  readonly upstreamCxConnectTimeout: StatId;
+  readonly upstreamCxDestroy: StatId;
+  readonly upstreamCxDestroyLocal: StatId;
+  readonly upstreamCxDestroyRemote: StatId;
+  readonly upstreamCxDestroyWithActiveRq: StatId;
+  readonly upstreamCxOverflow: StatId;
+  readonly upstreamCxNoneHealthy: StatId;
+  readonly upstreamCxProtocolError: StatId;
+  readonly upstreamCxMaxRequests: StatId;
+  readonly upstreamCxIdleTimeout: StatId;
+  readonly upstreamCxRxBytesTotal: StatId;
+  readonly upstreamCxTxBytesTotal: StatId;
+  readonly upstreamCxConnectMs: StatId;
+  readonly upstreamCxLengthMs: StatId;
+  readonly upstreamRqTotal: StatId;
+  readonly upstreamRqActive: StatId;
+  readonly upstreamRqPendingTotal: StatId;
+  readonly upstreamRqPendingActive: StatId;
+  readonly upstreamRqPendingOverflow: StatId;
+  readonly upstreamRqActiveOverflow: StatId;
+  readonly upstreamRqPendingFailureEject: StatId;
+  readonly upstreamRqCancelled: StatId;
+  readonly upstreamRqTimeout: StatId;
+  readonly upstreamRqPerTryTimeout: StatId;
+  readonly upstreamRqRxReset: StatId;
+  readonly upstreamRqTxReset: StatId;
+  readonly upstreamRqRetry: StatId;
+  readonly upstreamRqRetrySuccess: StatId;
+  readonly upstreamRqRetryOverflow: StatId;
+  readonly upstreamRqRetryLimitExceeded: StatId;
+  readonly upstreamRqRetryBackoffExponential: StatId;
+  readonly upstreamRqMaintenanceMode: StatId;
+  readonly upstreamRqCompleted: StatId;
+  readonly upstreamRqTime: StatId;
+  readonly upstreamFlowControlPaused: StatId;
+  readonly upstreamFlowControlResumed: StatId;
+  readonly upstreamFlowControlBackedUp: StatId;
+  readonly upstreamFlowControlDrained: StatId;
+  readonly originalDstHostInvalid: StatId;
+  /** upstream_rq_<code> and upstream_rq_<n>xx, registered when first seen. */
+  readonly #byCode: (StatId | undefined)[] = [];
+  readonly #byClass: (StatId | undefined)[] = [];
+
+  constructor(store: StatsStore, statName: string) {
+    const prefix = `cluster.${statName}.`;
+    const counter = (name: string): StatId => store.counter(prefix + name);
+    const gauge = (name: string): StatId => store.gauge(prefix + name);
+    this.store = store;
+    this.prefix = prefix;
+    this.upstreamCxTotal = counter('upstream_cx_total');
+    this.upstreamCxActive = gauge('upstream_cx_active');
+    this.upstreamCxHttp1Total = counter('upstream_cx_http1_total');
+    this.upstreamCxConnectFail = counter('upstream_cx_connect_fail');
+    this.upstreamCxConnectTimeout = counter('upstream_cx_connect_timeout');
+    this.upstreamCxDestroy = counter('upstream_cx_destroy');
+    this.upstreamCxDestroyLocal = counter('upstream_cx_destroy_local');
+    this.upstreamCxDestroyRemote = counter('upstream_cx_destroy_remote');
+    this.upstreamCxDestroyWithActiveRq = counter('upstream_cx_destroy_with_active_rq');
+    this.upstreamCxOverflow = counter('upstream_cx_overflow');
+    this.upstreamCxNoneHealthy = counter('upstream_cx_none_healthy');
+    this.upstreamCxProtocolError = counter('upstream_cx_protocol_error');
+    this.upstreamCxMaxRequests = counter('upstream_cx_max_requests');
+    this.upstreamCxIdleTimeout = counter('upstream_cx_idle_timeout');
+    this.upstreamCxRxBytesTotal = counter('upstream_cx_rx_bytes_total');
+    this.upstreamCxTxBytesTotal = counter('upstream_cx_tx_bytes_total');
+    this.upstreamCxConnectMs = store.histogram(`${prefix}upstream_cx_connect_ms`);
+    this.upstreamCxLengthMs = store.histogram(`${prefix}upstream_cx_length_ms`);
+    this.upstreamRqTotal = counter('upstream_rq_total');
+    this.upstreamRqActive = gauge('upstream_rq_active');
+    this.upstreamRqPendingTotal = counter('upstream_rq_pending_total');
+    this.upstreamRqPendingActive = gauge('upstream_rq_pending_active');
+    this.upstreamRqPendingOverflow = counter('upstream_rq_pending_overflow');
+    this.upstreamRqActiveOverflow = counter('upstream_rq_active_overflow');
+    this.upstreamRqPendingFailureEject = counter('upstream_rq_pending_failure_eject');
+    this.upstreamRqCancelled = counter('upstream_rq_cancelled');
+    this.upstreamRqTimeout = counter('upstream_rq_timeout');
+    this.upstreamRqPerTryTimeout = counter('upstream_rq_per_try_timeout');
+    this.upstreamRqRxReset = counter('upstream_rq_rx_reset');
+    this.upstreamRqTxReset = counter('upstream_rq_tx_reset');
+    this.upstreamRqRetry = counter('upstream_rq_retry');
+    this.upstreamRqRetrySuccess = counter('upstream_rq_retry_success');
+    this.upstreamRqRetryOverflow = counter('upstream_rq_retry_overflow');
+    this.upstreamRqRetryLimitExceeded = counter('upstream_rq_retry_limit_exceeded');
+    this.upstreamRqRetryBackoffExponential = counter('upstream_rq_retry_backoff_exponential');
+    this.upstreamRqMaintenanceMode = counter('upstream_rq_maintenance_mode');
+    this.upstreamRqCompleted = counter('upstream_rq_completed');
+    this.upstreamRqTime = store.histogram(`${prefix}upstream_rq_time`);
+    this.upstreamFlowControlPaused = counter('upstream_flow_control_paused_reading_total');
+    this.upstreamFlowControlResumed = counter('upstream_flow_control_resumed_reading_total');
+    this.upstreamFlowControlBackedUp = counter('upstream_flow_control_backed_up_total');
+    this.upstreamFlowControlDrained = counter('upstream_flow_control_drained_total');
+    this.originalDstHostInvalid = counter('original_dst_host_invalid');
+  }
+
+  /** Charges `upstream_rq_<code>`, its class and `upstream_rq_completed`; `prefix` for example `retry.`. */
+  chargeCode(status: number, prefix = ''): void {
+    if (prefix !== '') {
+      this.store.inc(this.store.counter(`${this.prefix}${prefix}upstream_rq_${status}`));
+      return;
+    }
+    let byCode = this.#byCode[status];
+    if (byCode === undefined) {
+      byCode = this.store.counter(`${this.prefix}upstream_rq_${status}`);
+      this.#byCode[status] = byCode;
+    }
+    const hundred = Math.floor(status / 100);
+    let byClass = this.#byClass[hundred];
+    if (byClass === undefined) {
+      byClass = this.store.counter(`${this.prefix}upstream_rq_${hundred}xx`);
+      this.#byClass[hundred] = byClass;
+    }
+    this.store.inc(byCode);
+    this.store.inc(byClass);
+    this.store.inc(this.upstreamRqCompleted);
+  }
+}

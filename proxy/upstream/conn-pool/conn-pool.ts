@@ -1,0 +1,39 @@
+// [w] The contract of connection pools: one per host, priority and worker.
+import type { ResponseDecoder, RequestEncoder } from '../../http/codec.ts';
+import type { Connection } from '../../network/connection.ts';
+import type { Host } from '../host.ts';
+
+/** Reasons as in response code details; `overflow` is the circuit breakers'. */
+export type PoolFailureReason =
+  | 'overflow'
+  | 'local connection failure'
+  | 'remote connection failure'
+  | 'connection timeout';
+
+export interface HttpPoolCallbacks {
+  /** A stream is there. May be called before newStream() returned. */
+  onPoolReady(encoder: RequestEncoder, host: Host, upstreamLocalAddress: string): void;
+  /** `transportFailureReason`: for example `delayed_connect_error:_Connection_refused`, '' when there is none. */
+  onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void;
+}
+
+export interface TcpPoolCallbacks {
+  /** The connection is the caller's from now on. */
+  onPoolReady(connection: Connection, host: Host): void;
+  onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void;
+}
+
+/** A place in the queue. */
+export interface PoolTicket {
+  /** No callback comes after this. */
+  cancel(): void;
+}
+
+export interface HttpConnPool {
+  /** Null when a callback was made already; otherwise a ticket for the wait. */
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): PoolTicket | null;
+}
+
+export interface TcpConnPool {
+  newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null;
+}

@@ -1,0 +1,61 @@
+// [w] Host: one endpoint as a worker knows it. Outlives configuration updates by address (law 6): pools and counts
+// stay, facts that came from configuration are replaced in place.
+import type { EndpointConfig } from '../config/endpoint-config.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
+
+/** Per host counts for /clusters; plain numbers of this worker. */
+export interface HostCounts {
+  cxTotal: number;
+  cxActive: number;
+  cxConnectFail: number;
+  rqTotal: number;
+  rqActive: number;
+  rqSuccess: number;
+  rqError: number;
+  rqTimeout: number;
+}
+
+export class Host {
+  readonly address: AddressConfig;
+  /** `ip:port`, `[v6]:port` or the path of a pipe: the host's identity within its cluster. */
+  readonly addressText: string;
+  readonly counts: HostCounts = {
+    cxTotal: 0,
+    cxActive: 0,
+    cxConnectFail: 0,
+    rqTotal: 0,
+    rqActive: 0,
+    rqSuccess: 0,
+    rqError: 0,
+    rqTimeout: 0,
+  };
+  endpoint: EndpointConfig;
+  priority: number;
+  /** Removed by an update: pools drain, no new streams. */
+  removed = false;
+
+  constructor(endpoint: EndpointConfig, priority: number) {
+    this.endpoint = endpoint;
+    this.address = endpoint.address;
+    this.addressText = addressText(endpoint.address);
+    this.priority = priority;
+  }
+
+  get hostname(): string {
+    return this.endpoint.hostname;
+  }
+
+  get weight(): number {
+    return this.endpoint.weight;
+  }
+
+  /** Usable by balancers outside of panic. */
+  get healthy(): boolean {
+    return !this.removed && this.endpoint.health === 'HEALTHY';
+  }
+}
+
+export function addressText(address: AddressConfig): string {
+  if (address.kind === 'pipe') return address.path;
+  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}

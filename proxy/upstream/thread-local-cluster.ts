@@ -1,0 +1,24 @@
+// [w] ThreadLocalCluster(Manager): a worker's hosts, balancer and pools. Interfaces here; see thread-local-cluster-manager.ts.
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterStats } from './cluster-stats.ts';
+import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
+import type { Host } from './host.ts';
+import type { LoadBalancerContext } from './load-balancer.ts';
+import type { Priority, ResourceManager } from './resource-manager.ts';
+
+export interface ThreadLocalCluster {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  resources(priority: Priority): ResourceManager;
+  /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
+  chooseHost(context: LoadBalancerContext | null): Host | null;
+  httpPool(host: Host, priority: Priority): HttpConnPool;
+  tcpPool(host: Host, priority: Priority): TcpConnPool;
+  /** A request to be dropped by EDS overload policy; reads the stream's random. */
+  shouldDrop(random: number): boolean;
+}
+
+export interface ThreadLocalClusterManager {
+  /** By cluster name. */
+  get(name: string): ThreadLocalCluster | undefined;
+}
