@@ -1,0 +1,197 @@
+// [m] ProxyProcess: starts the proxy, watches it, starts it again with back-off. Istio: pkg/envoy/{agent,proxy}.go (stock: one start, no restart).
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+
+import { JitteredBackoff } from '../../proxy/base/backoff.ts';
+import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
+import type { Logger } from '../../proxy/base/logger.ts';
+import type { RandomSource } from '../../proxy/base/random.ts';
+import type { AgentOptions } from '../options.ts';
+import { describeExit, isHopeless } from './exit-reason.ts';
+import type { ProxyExit } from './exit-reason.ts';
+
+export interface ProxyCommand {
+  readonly path: string;
+  readonly arguments: readonly string[];
+}
+
+export interface RestartPolicy {
+  /** Restarts in a row before giving up; 0: leave with the proxy, as stock does. */
+  readonly budget: number;
+  readonly firstDelayMs: number;
+  readonly mostDelayMs: number;
+  /** A run of this length forgets the failures before it. */
+  readonly stableRunMs: number;
+}
+
+export interface ProxyProcessParts {
+  readonly command: ProxyCommand;
+  readonly policy: RestartPolicy;
+  readonly logger: Logger;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  /** Before each start but the first. */
+  readonly onRestart: () => void;
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'running'; readonly child: ChildProcess; readonly sinceMs: number }
+  | { readonly kind: 'waiting'; readonly timer: TimerHandle; readonly exit: ProxyExit }
+  | { readonly kind: 'ended' };
+
+/** Restart delays are short because traffic of the pod stands still meanwhile. */
+export const defaultRestartPolicy = (budget: number): RestartPolicy => ({
+  budget,
+  firstDelayMs: 200,
+  mostDelayMs: 10_000,
+  stableRunMs: 60_000,
+});
+
+export function proxyCommand(options: AgentOptions, overrideYaml: string | undefined): ProxyCommand {
+  const { proxy, proxyConfig, identity, paths } = options;
+  const words = ['-c', paths.bootstrapFile.replace(/^\.\//, '')];
+  words.push('--drain-time-s', String(Math.round(proxyConfig.drainDurationMs / 1000)));
+  words.push('--drain-strategy', 'immediate');
+  words.push('--local-address-ip-version', identity.instanceIps[0]?.includes(':') === true ? 'v6' : 'v4');
+  words.push('--file-flush-interval-msec', '1000', '--disable-hot-restart', '--allow-unknown-static-fields');
+  words.push('-l', proxy.logLevel);
+  if (proxy.componentLogLevel !== '') words.push('--component-log-level', proxy.componentLogLevel);
+  if (proxy.skipDeprecatedLogs) words.push('--skip-deprecated-logs');
+  if (overrideYaml !== undefined) words.push('--config-yaml', overrideYaml);
+  if (proxy.concurrency !== undefined) words.push('--concurrency', String(proxy.concurrency));
+  return { path: proxy.binaryPath, arguments: words };
+}
+
+export class ProxyProcess {
+  /** Resolves once, when the proxy is gone for good. */
+  readonly ended: Promise<ProxyExit>;
+  readonly #parts: ProxyProcessParts;
+  readonly #backoff: JitteredBackoff;
+  readonly #resolveEnded: (exit: ProxyExit) => void;
+  #state: State = { kind: 'idle' };
+  #restartsInRow = 0;
+  #epoch = 0;
+  #mayRestart = true;
+
+  constructor(parts: ProxyProcessParts) {
+    this.#parts = parts;
+    const { firstDelayMs, mostDelayMs } = parts.policy;
+    this.#backoff = new JitteredBackoff(firstDelayMs, mostDelayMs, parts.random);
+    const { promise, resolve } = Promise.withResolvers<ProxyExit>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  /** Undefined while none runs. */
+  get pid(): number | undefined {
+    return this.#state.kind === 'running' ? this.#state.child.pid : undefined;
+  }
+
+  /** How often it was started. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  start(): void {
+    const { command, logger, time } = this.#parts;
+    this.#epoch++;
+    // Its own process group: a Ctrl-C at the terminal reaches the agent alone, which then drains first.
+    const child = spawn(command.path, command.arguments, { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const sinceMs = time.monotonicMs();
+    this.#state = { kind: 'running', child, sinceMs };
+    const ranMs = (): number => time.monotonicMs() - sinceMs;
+    child.once('error', (spawnError) => {
+      // Node also reports failed signals this way; those have a pid and an exit of their own.
+      if (child.pid !== undefined) return;
+      this.#onExit({ code: undefined, signal: undefined, spawnError, ranMs: ranMs() });
+    });
+    child.once('exit', (code, signal) => {
+      const exit = { code: code ?? undefined, signal: signal ?? undefined, spawnError: undefined };
+      this.#onExit({ ...exit, ranMs: ranMs() });
+    });
+    if (child.pid !== undefined) {
+      logger.info(`proxy started: epoch ${this.#epoch}, pid ${child.pid}`, { path: command.path });
+    }
+  }
+
+  /** From now on an exit is final. */
+  stayDown(): void {
+    this.#mayRestart = false;
+    if (this.#state.kind !== 'waiting') return;
+    this.#state.timer.cancel();
+    this.#end(this.#state.exit);
+  }
+
+  /** SIGTERM, and SIGKILL after `graceMs`. */
+  async stop(graceMs: number): Promise<ProxyExit> {
+    this.stayDown();
+    this.#signal('SIGTERM');
+    const timer = this.#parts.time.setTimer(() => {
+      this.#parts.logger.warn(`proxy still there ${graceMs} ms after SIGTERM: SIGKILL`);
+      this.#signal('SIGKILL');
+    }, graceMs);
+    const exit = await this.ended;
+    timer.cancel();
+    return exit;
+  }
+
+  /** SIGKILL to all of its group, without waiting; for the agent's own last moment. */
+  killNow(): void {
+    this.#mayRestart = false;
+    this.#signal('SIGKILL');
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const pid = this.pid;
+    if (pid === undefined) {
+      if (this.#state.kind === 'idle') {
+        this.#end({ code: 0, signal: undefined, spawnError: undefined, ranMs: 0 });
+      }
+      return;
+    }
+    try {
+      process.kill(signal === 'SIGKILL' ? -pid : pid, signal);
+    } catch {
+      // Gone already; its exit event is on the way.
+    }
+  }
+
+  #onExit(exit: ProxyExit): void {
+    if (this.#state.kind !== 'running') return;
+    const { logger, policy, time } = this.#parts;
+    const reason = describeExit(exit);
+    if (exit.ranMs >= policy.stableRunMs) {
+      this.#restartsInRow = 0;
+      this.#backoff.reset();
+    }
+    if (!this.#mayRestart || exit.code === 0 || isHopeless(exit) || this.#restartsInRow >= policy.budget) {
+      if (this.#mayRestart) logger.error(`proxy ${reason}; ${this.#whyFinal(exit)}`);
+      else logger.info(`proxy ${reason}`);
+      this.#end(exit);
+      return;
+    }
+    this.#restartsInRow++;
+    const delayMs = this.#backoff.nextMs();
+    const count = `restart ${this.#restartsInRow} of ${policy.budget}`;
+    logger.warn(`proxy ${reason}; ${count} in ${delayMs} ms`, { ranMs: Math.round(exit.ranMs) });
+    this.#state = { kind: 'waiting', exit, timer: time.setTimer(() => this.#restart(), delayMs) };
+  }
+
+  #whyFinal(exit: ProxyExit): string {
+    if (exit.code === 0) return 'the agent leaves with it';
+    if (isHopeless(exit)) return `check ProxyConfig.binaryPath (${this.#parts.command.path})`;
+    const { budget } = this.#parts.policy;
+    return budget === 0 ? 'the agent leaves with it' : `${budget} restarts in a row did not help, the agent leaves`;
+  }
+
+  #restart(): void {
+    this.#parts.onRestart();
+    this.start();
+  }
+
+  #end(exit: ProxyExit): void {
+    this.#state = { kind: 'ended' };
+    this.#resolveEnded(exit);
+  }
+}

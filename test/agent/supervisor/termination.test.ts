@@ -1,0 +1,132 @@
+// [m] Termination with a real child process and a scripted admin.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+
+import { ProxyAdmin } from '../../../agent/proxy-admin.ts';
+import { ProxyProcess } from '../../../agent/supervisor/proxy-process.ts';
+import { countActiveConnections, Termination } from '../../../agent/supervisor/termination.ts';
+import { realTime } from '../../../proxy/base/clock.ts';
+import { SeededRandom } from '../../../proxy/base/random.ts';
+import { makeOptions } from '../../support/agent-options.ts';
+import { captureLog } from '../../support/captured-log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { isAlive, writeFakeProxy } from '../../support/fake-proxy.ts';
+import { privateDir } from '../../support/private-dir.ts';
+import type { Teardowns } from '../../support/private-dir.ts';
+
+interface Setup {
+  readonly termination: Termination;
+  readonly proxy: ProxyProcess;
+  readonly requests: string[];
+  readonly lines: string[];
+}
+
+interface Inputs {
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly terminationDrainDuration?: string;
+  /** Answers to /stats, one after the other; the last one stays. */
+  readonly active?: readonly number[];
+}
+
+async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
+  const fake = writeFakeProxy(privateDir(t), 'exec sleep 60');
+  const requests: string[] = [];
+  const active = [...(inputs.active ?? [])];
+  const admin = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    const count = active.length > 1 ? active.shift() : active[0];
+    response.end(`listener.0.0.0.0_15006.downstream_cx_active: ${count}\nlistener.admin.downstream_cx_active: 1\n`);
+  });
+  await new Promise<void>((resolve) => admin.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => admin.close());
+  const { logger, lines } = captureLog();
+  const options = await makeOptions({
+    variables: inputs.variables ?? {},
+    proxyConfig: { terminationDrainDuration: inputs.terminationDrainDuration ?? '50ms' },
+  });
+  const proxy = new ProxyProcess({
+    command: { path: fake.path, arguments: [] },
+    policy: { budget: 5, firstDelayMs: 10, mostDelayMs: 10, stableRunMs: 60_000 },
+    logger,
+    time: realTime,
+    random: new SeededRandom(1),
+    onRestart: () => {},
+  });
+  proxy.start();
+  t.teardown(() => proxy.killNow());
+  await eventually('it runs', () => fake.pids().length === 1);
+  const termination = new Termination({
+    proxy,
+    admin: new ProxyAdmin('127.0.0.1', (admin.address() as AddressInfo).port),
+    lifecycle: options.lifecycle,
+    addresses: options.addresses,
+    logger,
+    time: realTime,
+  });
+  return { termination, proxy, requests, lines };
+}
+
+const DRAIN = 'POST /drain_listeners?inboundonly&graceful';
+
+t.test('Termination', (t) => {
+  t.test('drains inbound, waits, then stops the proxy for good', async (t) => {
+    const { termination, proxy, requests } = await setUp(t, {});
+    const pid = proxy.pid!;
+    const began = performance.now();
+    await Promise.all([termination.terminate(), termination.terminate()]);
+    t.ok(performance.now() - began >= 49, 'it waited');
+    t.strictSame(requests, [DRAIN]);
+    t.equal(isAlive(pid), false);
+    t.equal(proxy.epoch, 1);
+  });
+
+  t.test('stops at once after /drain went before', async (t) => {
+    const { termination, requests } = await setUp(t, { terminationDrainDuration: '1h' });
+    await termination.drainOnly();
+    await termination.drainOnly();
+    t.equal(termination.leaving, false);
+    await termination.terminate();
+    t.strictSame(requests, [`${DRAIN}&skip_exit`]);
+  });
+
+  t.test('skips draining on quit', async (t) => {
+    const { termination, requests } = await setUp(t, { terminationDrainDuration: '1h' });
+    await termination.quit();
+    t.strictSame(requests, []);
+  });
+
+  t.test('does not wait for a proxy that died while draining', async (t) => {
+    const { termination, proxy } = await setUp(t, { terminationDrainDuration: '1h' });
+    const done = termination.terminate();
+    process.kill(proxy.pid!, 'SIGKILL');
+    await done;
+    t.equal(proxy.epoch, 1);
+  });
+
+  t.test('waits for the last connection where told to', async (t) => {
+    const { termination, requests } = await setUp(t, {
+      variables: { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true', MINIMUM_DRAIN_DURATION: '10ms' },
+      active: [1, 1, 0],
+    });
+    await termination.terminate();
+    const polls = requests.filter((request) => request.startsWith('GET /stats?usedonly&filter=downstream_cx_active'));
+    t.equal(polls.length, 2);
+  });
+
+  t.test('leaves the own listeners out of the count', (t) => {
+    const values = new Map([
+      ['listener.0.0.0.0_15021.downstream_cx_active', 3],
+      ['listener.0.0.0.0_15006.downstream_cx_active', 2],
+      ['listener.0.0.0.0_15001.worker_0.downstream_cx_active', 5],
+      ['listener.envoy_internal_x.downstream_cx_active', 7],
+      ['listener.10.0.0.1_9080.downstream_cx_active', 4],
+      ['listener.admin.main_thread.downstream_cx_active', 1],
+      ['http.x.downstream_cx_active', 9],
+    ]);
+    t.equal(countActiveConnections(values, ['0.0.0.0_15021', 'admin', 'admin.main_thread']), 6);
+    t.end();
+  });
+
+  t.end();
+});
