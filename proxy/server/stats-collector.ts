@@ -1,0 +1,147 @@
+// [m] Sums the StatsReports of main and all workers by name and tags; counters of dead workers are carried over.
+import { bucketRange } from '../stats/histogram.ts';
+import type { StatDefinition, StatKind, StatsReport, StatTags } from '../stats/store.ts';
+
+/** Distribution since start, in the unit of the stat's name. */
+export interface MergedHistogram {
+  readonly count: number;
+  readonly sum: number;
+  /** LogLinearHistogram bucket → count; only those not empty, unsorted (stats/histogram.ts: bucketRange). */
+  readonly buckets: ReadonlyMap<number, number>;
+}
+
+export interface MergedStat {
+  readonly name: string;
+  readonly kind: StatKind;
+  readonly tags: StatTags;
+  /** Counters and gauges; 0 for histograms. */
+  readonly value: number;
+  readonly histogram: MergedHistogram | undefined;
+}
+
+/** Whoever keeps a StatsStore: 'main' or a worker's incarnation. */
+export type StatsSourceId = string;
+
+interface Source {
+  readonly stats: Stat[];
+  values: Float64Array;
+}
+
+/** One merged stat, shared by all sources that define it. */
+interface Stat {
+  readonly definition: StatDefinition;
+  /** Counter values of sources that are gone, less what was reset. */
+  carried: number;
+  readonly buckets: Map<number, number>;
+  count: number;
+  sum: number;
+}
+
+export class StatsCollector {
+  readonly #sources = new Map<StatsSourceId, Source>();
+  readonly #stats = new Map<string, Stat>();
+
+  /** A source never heard of must name all its stats (`all` in the request). */
+  knows(source: StatsSourceId): boolean {
+    return this.#sources.has(source);
+  }
+
+  add(sourceId: StatsSourceId, report: StatsReport): void {
+    let source = this.#sources.get(sourceId);
+    if (source === undefined) {
+      source = { stats: [], values: report.values };
+      this.#sources.set(sourceId, source);
+    }
+    report.definitions.forEach((definition, offset) => {
+      source.stats[report.firstId + offset] = this.#statOf(definition);
+    });
+    source.values = report.values;
+    for (const { id, buckets, sum } of report.histograms) {
+      const stat = source.stats[id];
+      if (stat !== undefined) addHistogram(stat, buckets, sum);
+    }
+  }
+
+  /** The source is gone: its counters stay in the sums, its gauges leave them. */
+  retire(sourceId: StatsSourceId): void {
+    const source = this.#sources.get(sourceId);
+    if (source === undefined) return;
+    this.#sources.delete(sourceId);
+    source.stats.forEach((stat, id) => {
+      if (stat.definition.kind === 'counter') stat.carried += source.values[id] ?? 0;
+    });
+  }
+
+  /** All counters and histograms read 0 from now on; sources go on counting. */
+  resetCounters(): void {
+    for (const stat of this.#stats.values()) {
+      stat.carried = 0;
+      stat.count = 0;
+      stat.sum = 0;
+      stat.buckets.clear();
+    }
+    for (const source of this.#sources.values()) {
+      source.stats.forEach((stat, id) => {
+        if (stat.definition.kind === 'counter') stat.carried -= source.values[id] ?? 0;
+      });
+    }
+  }
+
+  merged(): readonly MergedStat[] {
+    const sums = new Map<Stat, number>();
+    for (const stat of this.#stats.values()) sums.set(stat, stat.carried);
+    for (const source of this.#sources.values()) {
+      source.stats.forEach((stat, id) => sums.set(stat, sums.get(stat)! + (source.values[id] ?? 0)));
+    }
+    const merged: MergedStat[] = [];
+    for (const [stat, sum] of sums) merged.push(mergedStat(stat, sum));
+    return merged;
+  }
+
+  #statOf(definition: StatDefinition): Stat {
+    const tags = definition.tags.map((tag) => tag.join('\u0001')).join('\u0000');
+    const key = `${definition.kind}\u0000${definition.name}\u0000${tags}`;
+    let stat = this.#stats.get(key);
+    if (stat === undefined) {
+      stat = { definition, carried: 0, buckets: new Map(), count: 0, sum: 0 };
+      this.#stats.set(key, stat);
+    }
+    return stat;
+  }
+}
+
+function addHistogram(stat: Stat, pairs: Float64Array, sum: number): void {
+  for (let i = 0; i + 1 < pairs.length; i += 2) {
+    const bucket = pairs[i]!;
+    const count = pairs[i + 1]!;
+    stat.buckets.set(bucket, (stat.buckets.get(bucket) ?? 0) + count);
+    stat.count += count;
+  }
+  stat.sum += sum;
+}
+
+function mergedStat(stat: Stat, sum: number): MergedStat {
+  const { name, kind, tags } = stat.definition;
+  if (kind !== 'histogram') return { name, kind, tags, value: sum, histogram: undefined };
+  const histogram = { count: stat.count, sum: stat.sum, buckets: new Map(stat.buckets) };
+  return { name, kind, tags, value: 0, histogram };
+}
+
+/**
+ * Value below which `quantile` (0 to 1) of all recorded values lie, straight inside the bucket that holds it; NaN
+ * when nothing was recorded.
+ */
+export function quantileOf(histogram: MergedHistogram, quantile: number): number {
+  if (histogram.count === 0) return NaN;
+  const target = quantile * histogram.count;
+  let below = 0;
+  let last = 0;
+  for (const bucket of [...histogram.buckets.keys()].sort((a, b) => a - b)) {
+    const count = histogram.buckets.get(bucket)!;
+    const { low, width } = bucketRange(bucket);
+    if (below + count >= target) return low + (width * Math.max(0, target - below)) / count;
+    below += count;
+    last = low + width;
+  }
+  return last;
+}
