@@ -69,6 +69,12 @@ export class HeaderMap {
     }
   }
 
+  /** Appends text to the last value of a name (a folded line). */
+  extend(name: HeaderName, more: string): void {
+    const index = this.#names.lastIndexOf(name);
+    if (index >= 0) this.#values[index] += more;
+  }
+
   /** True when something was removed. */
   remove(name: HeaderName): boolean {
     const index = this.#find(name);

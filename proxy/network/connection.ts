@@ -98,6 +98,7 @@ export class Connection implements Flushable, TimerOwner {
     return this.#above;
   }
 
+  /** Ask while the socket is open if the answer is wanted after its end. */
   localName(): SocketName {
     if (this.#localName === null) {
       this.#localName = {};
@@ -330,9 +331,6 @@ export class Connection implements Flushable, TimerOwner {
   #destroy(event: CloseEvent, detail: string, reset: boolean): void {
     const handle = this.#handle;
     if (handle === null) return;
-    // Asked for while there still is a socket: logs print the addresses after the end.
-    this.localName();
-    this.remoteName();
     this.#handle = null;
     this.#closing = CloseType.NoFlush;
     if (this.#delayTimer !== null) this.io.timers.cancel(this.#delayTimer);

@@ -1,0 +1,311 @@
+// [w] Start line and field section, incremental (RFC 9112 §2–§5). One line at a time: a line that is cut by TCP waits
+// in a small buffer of its own, so work stays linear however the bytes are dribbled.
+//
+// What Envoy takes leniently is taken here too (bare LF as line end, CR and LF before a request line, folded lines
+// joined into one value); what it refuses is refused with the same code. See envoy-behaviour §2.1.
+import { CodecErrors } from '../codec-error.ts';
+import type { CodecError } from '../codec-error.ts';
+import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import { H } from '../headers.ts';
+import type { HeaderName } from '../headers.ts';
+import { internName } from './name-cache.ts';
+import { FIELD_VALUE, METHODS, TOKEN_LOWER } from './tokens.ts';
+
+export interface HeadLimits {
+  /** Start line, names and values together. */
+  readonly maxBytes: number;
+  readonly maxCount: number;
+  readonly underscores: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+}
+
+export type HeadKind = 'request' | 'response' | 'trailers';
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SP = 0x20;
+const HTAB = 0x09;
+const COLON = 0x3a;
+const UNDERSCORE = 0x5f;
+
+export class HeadParser {
+  readonly kind: HeadKind;
+  readonly limits: HeadLimits;
+  /** The message under construction; which one depends on `kind`. */
+  request: RequestHeaders = NO_REQUEST;
+  response: ResponseHeaders = NO_RESPONSE;
+  trailers: HeaderMap = NO_REQUEST;
+  /** 9 (HTTP/0.9), 10, 11, or another `major * 10 + minor`. */
+  version = 11;
+  /** Set when the empty line was read. */
+  done = false;
+  error: CodecError | null = null;
+  /** Size so far, as limits count it. */
+  byteCount = 0;
+  #map: HeaderMap = NO_REQUEST;
+  #started = false;
+  #count = 0;
+  #partial: Buffer | null = null;
+  #partialLength = 0;
+  /** Name of the last line, for folded continuations; null when that line was dropped or there is none. */
+  #lastName: HeaderName | null = null;
+
+  constructor(kind: HeadKind, limits: HeadLimits) {
+    this.kind = kind;
+    this.limits = limits;
+    this.reset();
+  }
+
+  /** Ready for the next message. */
+  reset(): void {
+    this.done = false;
+    this.error = null;
+    this.byteCount = 0;
+    this.#count = 0;
+    this.version = 11;
+    this.#lastName = null;
+    this.#partialLength = 0;
+    if (this.kind === 'request') this.#map = this.request = new RequestHeaders();
+    else if (this.kind === 'response') this.#map = this.response = new ResponseHeaders();
+    else this.#map = this.trailers = new HeaderMap();
+    this.#started = this.kind === 'trailers';
+  }
+
+  /** Bytes of a message have been seen. */
+  get begun(): boolean {
+    return this.#started || this.#partialLength > 0;
+  }
+
+  /** Reads lines from `start`; returns the index behind the last byte used. Look at `done` and `error` after. */
+  parse(bytes: Buffer, start: number, end: number): number {
+    let position = start;
+    if (this.#partialLength > 0) {
+      position = this.#finishPartial(bytes, start, end);
+      if (this.done || this.error !== null || position === end) return position;
+    }
+    // One string for the whole head: values are cut out of it without copying.
+    const headEnd = bytes.indexOf('\r\n\r\n', position, 'latin1');
+    const textEnd = headEnd < 0 || headEnd > end ? end : headEnd + 4;
+    const text = bytes.latin1Slice(position, textEnd);
+    const textStart = position;
+    while (position < end) {
+      const lineFeed = bytes.indexOf(LF, position);
+      if (lineFeed < 0 || lineFeed >= end) {
+        this.#keepPartial(bytes, position, end);
+        return end;
+      }
+      if (lineFeed < textEnd) this.#line(bytes, position, lineFeed, text, textStart);
+      else this.#line(bytes, position, lineFeed, bytes.latin1Slice(position, lineFeed), position);
+      position = lineFeed + 1;
+      if (this.done || this.error !== null) return position;
+    }
+    return position;
+  }
+
+  #keepPartial(bytes: Buffer, start: number, end: number): void {
+    const length = this.#partialLength + end - start;
+    if (this.byteCount + length > this.limits.maxBytes) {
+      this.error = this.#tooLarge();
+      return;
+    }
+    if (this.#partial === null || this.#partial.length < length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(256, length * 2));
+      this.#partial?.copy(larger, 0, 0, this.#partialLength);
+      this.#partial = larger;
+    }
+    bytes.copy(this.#partial, this.#partialLength, start, end);
+    this.#partialLength = length;
+  }
+
+  #finishPartial(bytes: Buffer, start: number, end: number): number {
+    const lineFeed = bytes.indexOf(LF, start);
+    const stop = lineFeed < 0 || lineFeed >= end ? end : lineFeed + 1;
+    this.#keepPartial(bytes, start, stop);
+    if (this.error !== null || stop === end && (lineFeed < 0 || lineFeed >= end)) return stop;
+    const line = this.#partial!;
+    const length = this.#partialLength - 1;
+    this.#partialLength = 0;
+    this.#line(line, 0, length, line.latin1Slice(0, length), 0);
+    // A dribbling peer does not pin a large buffer for the connection's life.
+    if (line.length > 4096) this.#partial = null;
+    return stop;
+  }
+
+  /** One line without its LF; `text` holds the same bytes from index `textStart` on. */
+  #line(bytes: Buffer, start: number, lineFeed: number, text: string, textStart: number): void {
+    const end = lineFeed > start && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
+    if (end === start) {
+      // Empty lines before a request line are tolerated (RFC 9112 §2.2).
+      if (this.#started) this.done = true;
+      else if (this.kind === 'response') this.error = CodecErrors.malformed;
+      return;
+    }
+    this.byteCount += end - start;
+    if (this.byteCount > this.limits.maxBytes) {
+      this.error = this.#tooLarge();
+      return;
+    }
+    if (!this.#started) {
+      this.#started = true;
+      if (this.kind === 'request') this.#requestLine(bytes, start, end, text, textStart);
+      else this.#statusLine(bytes, start, end, text, textStart);
+      return;
+    }
+    const first = bytes[start]!;
+    if (first === SP || first === HTAB) this.#continuation(bytes, start, end, text, textStart);
+    else this.#field(bytes, start, end, text, textStart);
+  }
+
+  /** RFC 9112 §3: method SP request-target SP HTTP-version. */
+  #requestLine(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
+    let space = start;
+    while (space < end && bytes[space] !== SP) space++;
+    const method = text.substring(start - textStart, space - textStart);
+    if (space === end || !METHODS.has(method)) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    const targetStart = space + 1;
+    let targetEnd = targetStart;
+    let code = 0;
+    while (targetEnd < end && (code = bytes[targetEnd]!) > SP && code < 0x7f) targetEnd++;
+    if (targetEnd === targetStart) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    if (targetEnd < end && code !== SP) {
+      this.error = code === 0x7f ? CodecErrors.invalidCharacters : CodecErrors.malformed;
+      return;
+    }
+    this.request.method = method;
+    this.request.path = text.substring(targetStart - textStart, targetEnd - textStart);
+    // No version at all is HTTP/0.9.
+    if (targetEnd === end) this.version = 9;
+    else this.version = parseVersion(bytes, targetEnd + 1, end);
+    if (this.version < 0) this.error = CodecErrors.malformed;
+  }
+
+  /** RFC 9112 §4: HTTP-version SP status-code SP [reason-phrase]. */
+  #statusLine(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
+    this.version = parseVersion(bytes, start, Math.min(start + 8, end));
+    const status = start + 9;
+    if (this.version < 0 || end < status + 3 || bytes[start + 8] !== SP) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    let code = 0;
+    for (let i = status; i < status + 3; i++) {
+      const digit = bytes[i]! - 0x30;
+      if (digit < 0 || digit > 9) {
+        this.error = CodecErrors.malformed;
+        return;
+      }
+      code = code * 10 + digit;
+    }
+    if (code < 100 || (end > status + 3 && bytes[status + 3] !== SP)) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    this.response.status = code;
+    for (let i = status + 4; i < end; i++) {
+      if (FIELD_VALUE[bytes[i]!] === 0) {
+        this.error = CodecErrors.invalidCharacters;
+        return;
+      }
+    }
+    this.response.reason = end > status + 4 ? text.substring(status + 4 - textStart, end - textStart) : '';
+  }
+
+  /** RFC 9112 §5: field-name ":" OWS field-value OWS. */
+  #field(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
+    let colon = start;
+    let hash = 0;
+    let underscore = false;
+    while (colon < end) {
+      const lower = TOKEN_LOWER[bytes[colon]!]!;
+      if (lower === 0) break;
+      if (lower === UNDERSCORE) underscore = true;
+      hash = (Math.imul(hash, 31) + lower) | 0;
+      colon++;
+    }
+    if (colon === start || colon === end || bytes[colon] !== COLON) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    let valueStart = colon + 1;
+    while (valueStart < end && (bytes[valueStart] === SP || bytes[valueStart] === HTAB)) valueStart++;
+    let valueEnd = end;
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--;
+    let loneReturn = false;
+    for (let i = valueStart; i < valueEnd; i++) {
+      if (FIELD_VALUE[bytes[i]!] === 0) {
+        if (bytes[i] !== CR) {
+          this.error = CodecErrors.invalidCharacters;
+          return;
+        }
+        loneReturn = true;
+      }
+    }
+    if (underscore && this.limits.underscores !== 'ALLOW') {
+      this.#lastName = null;
+      if (this.limits.underscores === 'REJECT_REQUEST') this.error = CodecErrors.unexpectedUnderscore;
+      return;
+    }
+    let value = text.substring(valueStart - textStart, valueEnd - textStart);
+    // Envoy drops a CR inside a value; a fold or a bare CR never reaches the other side.
+    if (loneReturn) value = value.replaceAll('\r', '');
+    const name = internName(bytes, start, colon, hash);
+    this.#lastName = name;
+    if (name === H.host && this.kind === 'request') {
+      const request = this.request;
+      request.authority = request.authority === undefined ? value : `${request.authority},${value}`;
+    } else if (name.inline) {
+      this.#map.append(name, value);
+    } else {
+      this.#map.push(name, value);
+    }
+    if (++this.#count > this.limits.maxCount) this.error = this.#tooMany();
+  }
+
+  /** obs-fold (RFC 9112 §5.2): joined to the value before it, the line break dropped. */
+  #continuation(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
+    const name = this.#lastName;
+    if (name === null && this.#count === 0) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
+    let stop = end;
+    while (stop > start && (bytes[stop - 1] === SP || bytes[stop - 1] === HTAB)) stop--;
+    for (let i = start; i < stop; i++) {
+      if (FIELD_VALUE[bytes[i]!] === 0) {
+        this.error = CodecErrors.invalidCharacters;
+        return;
+      }
+    }
+    if (name === null) return;
+    const more = text.substring(start - textStart, stop - textStart);
+    if (name === H.host && this.kind === 'request') this.request.authority += more;
+    else this.#map.extend(name, more);
+  }
+
+  #tooLarge(): CodecError {
+    return this.kind === 'trailers' ? CodecErrors.trailersTooLarge : CodecErrors.headersTooLarge;
+  }
+
+  #tooMany(): CodecError {
+    return this.kind === 'trailers' ? CodecErrors.trailersTooLarge : CodecErrors.tooManyHeaders;
+  }
+}
+
+/** `HTTP/` DIGIT `.` DIGIT exactly; -1 for anything else. */
+function parseVersion(bytes: Buffer, start: number, end: number): number {
+  if (end - start !== 8) return -1;
+  if (bytes[start] !== 0x48 || bytes[start + 1] !== 0x54 || bytes[start + 2] !== 0x54 || bytes[start + 3] !== 0x50) return -1;
+  if (bytes[start + 4] !== 0x2f || bytes[start + 6] !== 0x2e) return -1;
+  const major = bytes[start + 5]! - 0x30;
+  const minor = bytes[start + 7]! - 0x30;
+  if (major < 0 || major > 9 || minor < 0 || minor > 9) return -1;
+  return major * 10 + minor;
+}
+
+const NO_REQUEST = new RequestHeaders();
+const NO_RESPONSE = new ResponseHeaders();

@@ -1,0 +1,62 @@
+// [w] Start line, fields, choice of framing (RFC 9112 §2–§7). Heads are built as one latin1 string.
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import { H } from '../headers.ts';
+import { statusLine } from '../status-text.ts';
+
+/** How the body is delimited on the wire. */
+export const BodyFraming = { None: 0, Length: 1, Chunked: 2, UntilClose: 3 } as const;
+export type BodyFraming = (typeof BodyFraming)[keyof typeof BodyFraming];
+
+function fields(headers: HeaderMap): string {
+  let text = '';
+  const count = headers.size;
+  for (let i = 0; i < count; i++) text += headers.nameAt(i).prefix + headers.valueAt(i) + '\r\n';
+  return text;
+}
+
+const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
+
+/** Whether a request's body needs a framing field that the map has not (envoy-behaviour §2.1). */
+export function requestFramingOut(headers: RequestHeaders, endStream: boolean, upgrade: boolean): BodyFraming {
+  if (headers.has(H.contentLength)) return BodyFraming.Length;
+  if (endStream || upgrade) return BodyFraming.None;
+  return BodyFraming.Chunked;
+}
+
+export function requestHead(headers: RequestHeaders, framing: BodyFraming, endStream: boolean): string {
+  const authority = headers.authority;
+  const target = headers.method === 'CONNECT' ? (authority ?? '') : headers.path;
+  let text = `${headers.method} ${target} HTTP/1.1\r\n`;
+  if (authority !== undefined) text += `host: ${authority}\r\n`;
+  text += fields(headers);
+  if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
+  else if (framing === BodyFraming.None && endStream && !METHODS_WITHOUT_BODY.has(headers.method)) text += 'content-length: 0\r\n';
+  return `${text}\r\n`;
+}
+
+/** `http10`: the client cannot read chunks. */
+export function responseFramingOut(headers: ResponseHeaders, endStream: boolean, toHead: boolean, http10: boolean): BodyFraming {
+  if (headers.has(H.contentLength)) return BodyFraming.Length;
+  const status = headers.status;
+  if (status < 200 || status === 204 || status === 304) return BodyFraming.None;
+  if (http10) return BodyFraming.UntilClose;
+  if (endStream && !toHead) return BodyFraming.None;
+  return BodyFraming.Chunked;
+}
+
+export function responseHead(headers: ResponseHeaders, framing: BodyFraming, endStream: boolean, http10: boolean): string {
+  let text = http10 ? statusLine(headers.status).replace('1.1', '1.0') : statusLine(headers.status);
+  text += fields(headers);
+  if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
+  else if (framing === BodyFraming.None && endStream && headers.status >= 200 && headers.status !== 204 && headers.status !== 304) {
+    text += 'content-length: 0\r\n';
+  }
+  return `${text}\r\n`;
+}
+
+export const chunkHead = (byteCount: number): string => `${byteCount.toString(16)}\r\n`;
+export const CHUNK_END = '\r\n';
+export const LAST_CHUNK = '0\r\n\r\n';
+
+/** Last chunk with a trailer section. */
+export const lastChunkWith = (trailers: HeaderMap): string => `0\r\n${fields(trailers)}\r\n`;
