@@ -17,6 +17,14 @@ export interface ResourceProblem {
   readonly message: string;
 }
 
+/** A resource that the decoder refused; the last good one of that name stays in use. */
+export interface RejectedResource {
+  readonly name: string;
+  readonly version: string;
+  readonly message: string;
+  readonly raw: Uint8Array;
+}
+
 /**
  * Receives the good resources of one response, in wire order, at most one per name.
  *
@@ -24,13 +32,15 @@ export interface ResourceProblem {
  * answer may say "nothing"). Resources whose bytes are those already held are left out. `removed` holds names that are
  * gone: CDS and LDS only; EDS and RDS never lose a resource by the server's silence (envoy-behaviour §13.4).
  * A returned problem makes the client NACK and drop its memory of that resource's new bytes; the manager keeps its
- * last good one.
+ * last good one. `setNames` of the client may be called from within; what it asks for goes out after the ACK.
  */
 export interface ResourceWatcher<T> {
   onUpdate(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[];
+  /** Resources of the same response that never reached onUpdate; called after it. For error_state in config_dump. */
+  onRejected?(rejected: readonly RejectedResource[]): void;
   /**
    * The first answer did not come within the initial fetch time-out, if one is set: whoever waits may go on.
-   * Optional; never called with the time-out 0 that Istio sends.
+   * Never called with the time-out 0 that Istio sends.
    */
   onInitialFetchTimeout?(): void;
 }

@@ -1,0 +1,304 @@
+// [m] One resource type: what is asked for, what is held, what the last answers were. The same for both protocols
+// (envoy-behaviour §13.2–13.4): bytes that are no message refuse the whole response; a message that is no usable
+// configuration refuses itself only, and its last good version stays.
+import { bug } from '../base/assert.ts';
+import type { Logger } from '../base/logger.ts';
+import type { TimeSource } from '../base/clock.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { SubscriptionStats } from './subscription-stats.ts';
+import type {
+  RejectedResource,
+  ResourceProblem,
+  ResourceWatcher,
+  XdsResource,
+  XdsResourceKind,
+} from './resource-watcher.ts';
+
+/** What a type is and how its bytes become configuration. */
+export interface ResourceType<T> {
+  readonly kind: XdsResourceKind;
+  readonly typeUrl: string;
+  /** All resources of the type are wanted (CDS, LDS). */
+  readonly wildcard: boolean;
+  /** As in "Error adding/updating cluster(s)". */
+  readonly noun: string;
+  /** Throws when `bytes` are no message of this type; the name is known even where the configuration is refused. */
+  parse(bytes: Uint8Array): ParsedResource<T>;
+}
+
+export interface ParsedResource<T> {
+  readonly name: string;
+  /** Throws ConfigError. */
+  toConfig(version: string): T;
+}
+
+/** One resource as it came, wrapper taken off. */
+export interface WireResource {
+  /** `Resource.name` in delta; '' where only the message itself has it. */
+  readonly name: string;
+  readonly version: string;
+  readonly typeUrl: string;
+  /** Undefined: heartbeat or aliases only, nothing to apply. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+export interface ResourceResponse {
+  /** `version_info` or `system_version_info`. */
+  readonly version: string;
+  readonly resources: readonly WireResource[];
+  readonly removed: readonly string[];
+  /** SotW: names of a wildcard type that are not in the response are gone. */
+  readonly complete: boolean;
+}
+
+export interface SubscriptionSnapshot {
+  readonly kind: XdsResourceKind;
+  readonly typeUrl: string;
+  readonly wildcard: boolean;
+  readonly names: readonly string[];
+  /** Last accepted. */
+  readonly version: string;
+  readonly heldCount: number;
+  readonly responses: number;
+  readonly lastNack: NackRecord | undefined;
+}
+
+export interface NackRecord {
+  readonly version: string;
+  readonly message: string;
+  readonly wallMs: number;
+}
+
+interface HeldResource {
+  version: string;
+  readonly raw: Uint8Array;
+}
+
+interface Candidate<T> {
+  readonly parsed: ParsedResource<T>;
+  readonly version: string;
+  readonly raw: Uint8Array;
+}
+
+const MAX_NACK_LENGTH = 4096;
+const TRUNCATED = '...(truncated)';
+
+const truncated = (message: string): string =>
+  message.length <= MAX_NACK_LENGTH ? message : message.slice(0, MAX_NACK_LENGTH - TRUNCATED.length) + TRUNCATED;
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.byteLength === b.byteLength && Buffer.compare(a, b) === 0;
+
+export class SubscriptionState<T> {
+  readonly type: ResourceType<T>;
+  readonly #watcher: ResourceWatcher<T>;
+  readonly #stats: SubscriptionStats;
+  readonly #time: TimeSource;
+  readonly #log: Logger;
+  #names: ReadonlySet<string> = new Set();
+  readonly #held = new Map<string, HeldResource>();
+  #version = '';
+  #responses = 0;
+  #lastNack: NackRecord | undefined = undefined;
+
+  constructor(
+    type: ResourceType<T>,
+    watcher: ResourceWatcher<T>,
+    context: { readonly stats: SubscriptionStats; readonly time: TimeSource; readonly log: Logger },
+  ) {
+    this.type = type;
+    this.#watcher = watcher;
+    this.#stats = context.stats;
+    this.#time = context.time;
+    this.#log = context.log;
+  }
+
+  get names(): ReadonlySet<string> {
+    return this.#names;
+  }
+
+  /** Last accepted version of a whole response. */
+  get version(): string {
+    return this.#version;
+  }
+
+  /** Whether any response was worked through, good or bad. */
+  get answered(): boolean {
+    return this.#responses > 0;
+  }
+
+  /** Replaces the asked names; what is no longer asked for is forgotten. */
+  setNames(names: ReadonlySet<string>): void {
+    this.#names = new Set(names);
+    for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#held.delete(name);
+    this.#stats.onAttempt();
+  }
+
+  /** Whether something of this type is wanted at all. */
+  get wanted(): boolean {
+    return this.type.wildcard || this.#names.size > 0;
+  }
+
+  /** For `initial_resource_versions`. */
+  *heldVersions(): IterableIterator<readonly [name: string, version: string]> {
+    for (const [name, held] of this.#held) yield [name, held.version];
+  }
+
+  snapshot(): SubscriptionSnapshot {
+    return {
+      kind: this.type.kind,
+      typeUrl: this.type.typeUrl,
+      wildcard: this.type.wildcard,
+      names: [...this.#names],
+      version: this.#version,
+      heldCount: this.#held.size,
+      responses: this.#responses,
+      lastNack: this.#lastNack,
+    };
+  }
+
+  onSubscribed(): void {
+    this.#stats.onAttempt();
+  }
+
+  onConnectionFailure(): void {
+    this.#stats.onFailure();
+  }
+
+  /** Once, when the first answer is overdue. */
+  onInitialFetchTimeout(): void {
+    if (this.#responses > 0) return;
+    this.#stats.onInitialFetchTimeout();
+    this.#log.warn(`no ${this.type.noun} within the initial fetch time-out; going on without`);
+    this.#watcher.onInitialFetchTimeout?.();
+  }
+
+  /** Works through a response; the text of the NACK, or undefined for an ACK. */
+  apply(response: ResourceResponse): string | undefined {
+    this.#responses++;
+    const startMs = this.#time.monotonicMs();
+    const outcome = this.#apply(response);
+    if (outcome === undefined) {
+      this.#version = response.version;
+      this.#stats.onSuccess(response.version, this.#time.wallMs(), this.#time.monotonicMs() - startMs);
+      return undefined;
+    }
+    const message = truncated(outcome);
+    this.#lastNack = { version: response.version, message, wallMs: this.#time.wallMs() };
+    this.#stats.onRejected();
+    this.#log.warn(`${this.type.noun} refused: ${message}`, { version: response.version });
+    return message;
+  }
+
+  #apply(response: ResourceResponse): string | undefined {
+    const candidates = new Map<string, Candidate<T>>();
+    const problems: ResourceProblem[] = [];
+    const fatal = this.#parseAll(response, candidates, problems);
+    if (fatal !== undefined) return fatal;
+
+    const upserts: XdsResource<T>[] = [];
+    const rejected: RejectedResource[] = [];
+    for (const [name, candidate] of candidates) this.#decode(name, candidate, upserts, rejected);
+    const removed = this.#removedNames(response, candidates);
+
+    const nothingSaid = response.resources.length === 0 && response.removed.length === 0;
+    if (upserts.length > 0 || removed.length > 0 || nothingSaid || this.#responses === 1) {
+      problems.push(...this.#notify(upserts, removed));
+    }
+    this.#commit(upserts, removed, problems);
+    for (const r of rejected) problems.push({ name: r.name, message: r.message });
+    if (rejected.length > 0) this.#watcher.onRejected?.(rejected);
+    return problems.length === 0 ? undefined : this.#describe(problems);
+  }
+
+  /** Text when the whole response is to be refused. */
+  #parseAll(
+    response: ResourceResponse,
+    candidates: Map<string, Candidate<T>>,
+    problems: ResourceProblem[],
+  ): string | undefined {
+    for (const resource of response.resources) {
+      if (resource.bytes === undefined) continue;
+      if (resource.typeUrl !== this.type.typeUrl) {
+        return `type URL ${resource.typeUrl} embedded in an individual Any does not match the message-wide type URL ${this.type.typeUrl} in DiscoveryResponse`;
+      }
+      let parsed: ParsedResource<T>;
+      try {
+        parsed = this.type.parse(resource.bytes);
+      } catch (error) {
+        return `${resource.name || this.type.noun}: not a ${this.type.typeUrl} message: ${(error as Error).message}`;
+      }
+      const name = parsed.name;
+      if (!this.type.wildcard && !this.#names.has(name)) continue;
+      if (candidates.has(name)) {
+        if (!response.complete) return `duplicate name ${name} found among added/updated resources`;
+        problems.push({ name, message: `duplicate ${this.type.noun} ${name} found` });
+        continue;
+      }
+      candidates.set(name, { parsed, version: resource.version || response.version, raw: resource.bytes });
+    }
+    if (response.complete) return undefined;
+    for (const name of response.removed) {
+      if (candidates.has(name)) return `duplicate name ${name} found in the union of added+removed resources`;
+    }
+    return undefined;
+  }
+
+  #decode(name: string, candidate: Candidate<T>, upserts: XdsResource<T>[], rejected: RejectedResource[]): void {
+    const held = this.#held.get(name);
+    if (held !== undefined && sameBytes(held.raw, candidate.raw)) {
+      held.version = candidate.version;
+      return;
+    }
+    const version = candidate.version;
+    // A copy: a view would keep the buffer of the whole response alive for as long as one resource of it lives.
+    const raw = new Uint8Array(candidate.raw);
+    try {
+      upserts.push({ name, version, raw, config: candidate.parsed.toConfig(version) });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      rejected.push({ name, version, raw, message: error.message });
+    }
+  }
+
+  #removedNames(response: ResourceResponse, candidates: ReadonlyMap<string, Candidate<T>>): readonly string[] {
+    if (!this.type.wildcard) {
+      // The server says it has none; what was held stays in use (§13.4), but a later answer counts as new.
+      for (const name of response.removed) {
+        if (this.#held.delete(name)) this.#log.debug(`${this.type.noun} ${name} removed by the server; kept in use`);
+      }
+      return [];
+    }
+    if (!response.complete) return response.removed.filter((name) => this.#held.has(name));
+    return [...this.#held.keys()].filter((name) => !candidates.has(name));
+  }
+
+  #notify(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[] {
+    try {
+      return this.#watcher.onUpdate(upserts, removed);
+    } catch (error) {
+      bug(`watcher of ${this.type.kind} threw: ${String((error as Error).stack ?? error)}`);
+      const message = `internal error: ${(error as Error).message}`;
+      return upserts.length === 0 ? [{ name: '', message }] : upserts.map((u) => ({ name: u.name, message }));
+    }
+  }
+
+  #commit(
+    upserts: readonly XdsResource<T>[],
+    removed: readonly string[],
+    problems: readonly ResourceProblem[],
+  ): void {
+    const refused = new Set(problems.map((p) => p.name));
+    for (const name of removed) this.#held.delete(name);
+    for (const { name, version, raw } of upserts) {
+      // setNames may have run within the watcher: what is no longer asked for is not kept.
+      if (refused.has(name) || (!this.type.wildcard && !this.#names.has(name))) continue;
+      this.#held.set(name, { version, raw });
+    }
+  }
+
+  #describe(problems: readonly ResourceProblem[]): string {
+    const parts = problems.map((p) => (p.name === '' ? p.message : `${p.name}: ${p.message}`));
+    return `Error adding/updating ${this.type.noun}(s) ${parts.join(', ')}`;
+  }
+}
