@@ -1,6 +1,7 @@
 // [m] One HTTP/1.1 request with bounds on time and body: to the proxy's admin, to the app, to ourselves. Never follows a redirect by itself.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
-import { request as httpRequest } from 'node:http';
+
+import { httpRequest } from './lean-http.ts';
 
 export interface HttpTarget {
   readonly scheme?: 'http' | 'https';
@@ -54,9 +55,9 @@ function requestOptions(target: HttpTarget): RequestOptions {
 /** The response once its head is here; the caller reads or destroys it. Rejects where there is none. */
 export async function openHttp(target: HttpTarget): Promise<IncomingMessage> {
   const options = requestOptions(target);
-  let send = httpRequest;
+  let send: typeof httpRequest = httpRequest;
   if (target.scheme === 'https') {
-    ({ request: send } = await import('node:https'));
+    send = process.getBuiltinModule('node:https').request;
     // Kubernetes does not verify the certificates of probed apps either.
     Object.assign(options, { rejectUnauthorized: false });
   }

@@ -1,0 +1,175 @@
+// [m] StatusServer: port 15020, probes, merged metrics, drain and quit (istio-contract §6.4). Istio: pilot-agent/status/server.go.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+
+import type { Logger } from '../../proxy/base/logger.ts';
+import { createServer } from '../lean-http.ts';
+import type { AppProber } from '../pod-annotations.ts';
+import type { AppProbe } from './app-probe.ts';
+import type { MetricsMerger } from './metrics-merger.ts';
+import type { Readiness } from './readiness.ts';
+
+export interface StatusServerParts {
+  readonly readiness: Readiness;
+  readonly merger: MetricsMerger;
+  readonly probe: AppProbe;
+  readonly probers: ReadonlyMap<string, AppProber>;
+  readonly logger: Logger;
+  readonly onDrain: () => Promise<void>;
+  readonly onQuit: () => void;
+  /** JSON for /debug/ndsz. */
+  readonly nameTableJson: () => string;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse, query: string) => void | Promise<void>;
+
+const MAX_HEADER_BYTES = 16_384;
+const MAX_CONNECTIONS = 512;
+
+function answer(response: ServerResponse, status: number, body: string | Buffer = ''): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' });
+  response.end(body);
+}
+
+function isLocal(request: IncomingMessage): boolean {
+  const address = request.socket.remoteAddress ?? '';
+  return address === '::1' || address.replace(/^::ffff:/, '').startsWith('127.');
+}
+
+/** Mutating calls: POST, and from this machine or pod alone. */
+function mayChange(request: IncomingMessage, response: ServerResponse): boolean {
+  if (!isLocal(request)) {
+    answer(response, 403, 'Only requests from localhost are allowed\n');
+    return false;
+  }
+  if (request.method !== 'POST') {
+    response.setHeader('allow', 'POST');
+    answer(response, 405, 'Method Not Allowed\n');
+    return false;
+  }
+  return true;
+}
+
+const headerText = (value: string | string[] | undefined): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
+export class StatusServer {
+  readonly #parts: StatusServerParts;
+  readonly #server: Server;
+  readonly #handlers: ReadonlyMap<string, Handler>;
+  /** So that the log tells of changes, not of every probe. */
+  #lastReason: string | undefined = '';
+
+  constructor(parts: StatusServerParts) {
+    this.#parts = parts;
+    this.#handlers = new Map<string, Handler>([
+      ['/healthz/ready', (_, response) => this.#ready(response)],
+      ['/stats/prometheus', (request, response, query) => this.#metrics(request, response, query)],
+      ['/metrics', (request, response, query) => this.#metrics(request, response, query)],
+      ['/quitquitquit', (request, response) => this.#quit(request, response)],
+      ['/drain', (request, response) => this.#drain(request, response)],
+      ['/debug/ndsz', (request, response) => this.#nameTable(request, response)],
+    ]);
+    this.#server = createServer(
+      { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 30_000 },
+      (request, response) => this.#route(request, response),
+    );
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  /** Rejects with the operator's words where the port is taken. Resolves with the port in use. */
+  listen(address: ListenAddress): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => {
+        const place = `status server on ${address.host}:${address.port}`;
+        const hint = error.code === 'EADDRINUSE' ? '; choose another ProxyConfig.statusPort' : '';
+        reject(new Error(`${place}: ${error.message}${hint}`, { cause: error }));
+      });
+      this.#server.listen(address.port, address.host, () => {
+        const bound = this.#server.address();
+        resolve(typeof bound === 'object' && bound !== null ? bound.port : address.port);
+      });
+    });
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    response.on('error', () => {});
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const query = mark < 0 ? '' : url.slice(mark);
+    const handler = this.#handlers.get(path) ?? this.#appHandler(path);
+    const run = async (): Promise<void> => handler(request, response, query);
+    run().catch((error: unknown) => {
+      this.#parts.logger.error(`status request failed: ${(error as Error).message}`, { path });
+      if (response.headersSent) response.destroy();
+      else answer(response, 500, 'Internal Server Error\n');
+    });
+  }
+
+  #appHandler(path: string): Handler {
+    if (!path.startsWith('/app-health/') && !path.startsWith('/app-lifecycle/')) {
+      return (_, response) => answer(response, 404, '404 page not found\n');
+    }
+    const prober = this.#parts.probers.get(path);
+    if (prober === undefined) {
+      return (_, response) => answer(response, 400, `app prober config does not exists for ${path}\n`);
+    }
+    return async (request, response) => {
+      const outcome = await this.#parts.probe.run(prober, request.headers);
+      if (outcome.problem !== undefined) this.#parts.logger.warn(`app probe failed: ${outcome.problem}`, { path });
+      answer(response, outcome.status, outcome.body);
+    };
+  }
+
+  async #ready(response: ServerResponse): Promise<void> {
+    const reason = await this.#parts.readiness.check();
+    if (reason !== this.#lastReason) {
+      this.#lastReason = reason;
+      if (reason === undefined) this.#parts.logger.info('Envoy proxy is ready');
+      else this.#parts.logger.warn(`Envoy proxy is NOT ready: ${reason}`);
+    }
+    response.writeHead(reason === undefined ? 200 : 503);
+    response.end();
+  }
+
+  #metrics(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
+    const { accept } = request.headers;
+    const timeoutSeconds = headerText(request.headers['x-prometheus-scrape-timeout-seconds']);
+    return this.#parts.merger.scrape({ query, accept, timeoutSeconds }, response);
+  }
+
+  #quit(request: IncomingMessage, response: ServerResponse): void {
+    if (!mayChange(request, response)) return;
+    this.#parts.logger.info('asked to quit by /quitquitquit');
+    response.once('close', () => this.#parts.onQuit());
+    response.setHeader('connection', 'close');
+    answer(response, 200, 'OK');
+  }
+
+  async #drain(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!mayChange(request, response)) return;
+    this.#parts.logger.info('asked to drain by /drain');
+    await this.#parts.onDrain();
+    answer(response, 200, 'OK');
+  }
+
+  #nameTable(request: IncomingMessage, response: ServerResponse): void {
+    if (!isLocal(request)) {
+      answer(response, 403, 'Only requests from localhost are allowed\n');
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(this.#parts.nameTableJson());
+  }
+}
