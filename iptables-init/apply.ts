@@ -23,7 +23,11 @@ export function familiesInUse(options: IptablesOptions): readonly Family[] {
 }
 
 /** Puts the rules in place; a second run changes nothing. Returns what was done, for people. */
-export function applyRules(options: IptablesOptions, family: Family, rules: readonly Rule[]): string {
+export function applyRules(
+  options: IptablesOptions,
+  family: Family,
+  rules: readonly Rule[],
+): string {
   const binary = chooseBinary(options, family);
   const saved = parseSavedRules(save(binary));
   if (saved.size === 0) {
@@ -47,7 +51,11 @@ export function applyRules(options: IptablesOptions, family: Family, rules: read
 }
 
 /** Takes away what is ours and nothing else. Rules that have no ISTIO_* chain in them are found by the options given. */
-export function removeRules(options: IptablesOptions, family: Family, rules: readonly Rule[]): string {
+export function removeRules(
+  options: IptablesOptions,
+  family: Family,
+  rules: readonly Rule[],
+): string {
   const binary = chooseBinary(options, family);
   const saved = parseSavedRules(save(binary));
   const lines = cleanupLines(saved, presentExtras(binary, rules));
@@ -121,7 +129,8 @@ function addPassthroughAddress(family: Family): void {
 }
 
 function removePassthroughAddress(): void {
-  if (hasPassthroughAddress()) mustRun('ip', ['-6', 'addr', 'del', passthroughSource.IPv6, 'dev', 'lo']);
+  if (hasPassthroughAddress())
+    mustRun('ip', ['-6', 'addr', 'del', passthroughSource.IPv6, 'dev', 'lo']);
 }
 
 function hasPassthroughAddress(): boolean {

@@ -67,7 +67,8 @@ export function parseCommandLine(
   const words = [...argv];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word.startsWith('--') && word.length > 2) readLong(word, words, given, problems);
-    else if (word.startsWith('-') && word.length > 1 && word !== '--') readShort(word, words, given, problems);
+    else if (word.startsWith('-') && word.length > 1 && word !== '--')
+      readShort(word, words, given, problems);
     else problems.push(`unexpected argument "${word}"`);
   }
   return given;
@@ -104,7 +105,12 @@ export function usage(): string {
   ].join('\n');
 }
 
-function readLong(word: string, rest: string[], given: Map<string, Given>, problems: string[]): void {
+function readLong(
+  word: string,
+  rest: string[],
+  given: Map<string, Given>,
+  problems: string[],
+): void {
   const equals = word.indexOf('=');
   const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
   const flag = flags.find((f) => f.name === name);
@@ -117,7 +123,12 @@ function readLong(word: string, rest: string[], given: Map<string, Given>, probl
   store(flag, value, given, problems);
 }
 
-function readShort(word: string, rest: string[], given: Map<string, Given>, problems: string[]): void {
+function readShort(
+  word: string,
+  rest: string[],
+  given: Map<string, Given>,
+  problems: string[],
+): void {
   for (let at = 1; at < word.length; at++) {
     const flag = flags.find((f) => f.short === word[at]);
     if (flag === undefined) {

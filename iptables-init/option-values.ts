@@ -34,7 +34,9 @@ export function checkCidrIPv4(text: string): Checked {
 /** Numeric user or group id; the largest 32-bit number means "no id" to the kernel. */
 export function checkId(text: string): Checked {
   const id = wholeNumber(text, 4294967294);
-  return id === undefined ? { reason: `"${text}" is no numeric id (0 to 4294967294)` } : { value: id };
+  return id === undefined
+    ? { reason: `"${text}" is no numeric id (0 to 4294967294)` }
+    : { value: id };
 }
 
 /** Group by name or number. */
@@ -46,7 +48,8 @@ export function checkGroup(text: string): Checked {
 
 /** Interface name of Linux, at most 15 bytes; a `+` at the end is iptables' wildcard. */
 export function checkInterface(text: string): Checked {
-  if (/^[A-Za-z0-9_.@:][A-Za-z0-9_.@:-]{0,14}\+?$/.test(text) && text.length <= 15) return { value: text };
+  if (/^[A-Za-z0-9_.@:][A-Za-z0-9_.@:-]{0,14}\+?$/.test(text) && text.length <= 15)
+    return { value: text };
   return { reason: `"${text}" is no interface name (1 to 15 characters)` };
 }
 
@@ -64,7 +67,9 @@ export function checkDuration(text: string): Checked {
 
 export function checkUint32(text: string): Checked {
   const number = wholeNumber(text, 4294967295);
-  return number === undefined ? { reason: `"${text}" is no number from 0 to 4294967295` } : { value: number };
+  return number === undefined
+    ? { reason: `"${text}" is no number from 0 to 4294967295` }
+    : { value: number };
 }
 
 export function addressOf(cidr: string): string {

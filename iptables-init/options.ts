@@ -113,7 +113,11 @@ function readAction(
     action: reader.isOn('skip-rule-apply') ? 'nothing' : cleanup ? 'cleanup' : 'apply',
     dryRun: reader.isOn('dry-run'),
     restoreFormat: reader.isOn('restore-format', true),
-    replace: reader.isOn('force-apply') ? 'always' : reader.isOn('reconcile') ? 'different' : 'never',
+    replace: reader.isOn('force-apply')
+      ? 'always'
+      : reader.isOn('reconcile')
+        ? 'different'
+        : 'never',
     iptablesBinary: binary === 'legacy' || binary === 'nft' ? binary : undefined,
   };
 }
@@ -124,7 +128,13 @@ function refuseUnbuilt(reader: Reader): void {
   if (mode === 'TPROXY') {
     reader.refuse('istio-inbound-interception-mode', 'TPROXY is not built yet; use REDIRECT');
   }
-  for (const name of ['redirect-dns', 'capture-all-dns', 'run-validation', 'native-nftables', 'cni-mode']) {
+  for (const name of [
+    'redirect-dns',
+    'capture-all-dns',
+    'run-validation',
+    'native-nftables',
+    'cni-mode',
+  ]) {
     if (reader.isOn(name)) reader.refuse(name, 'is not built yet; leave it out or set it to false');
   }
   if (reader.one('network-namespace', anyText, '') !== '') {

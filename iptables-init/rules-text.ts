@@ -60,13 +60,15 @@ export function commandText(lines: LinesByTable, family: Family): string {
   const command = family === 'IPv4' ? 'iptables' : 'ip6tables';
   let text = '';
   for (const [table, tableLines] of lines) {
-    for (const line of tableLines) text += `${command} -t ${table} ${line.replaceAll(' ! ', " '!' ")}\n`;
+    for (const line of tableLines)
+      text += `${command} -t ${table} ${line.replaceAll(' ! ', " '!' ")}\n`;
   }
   return text;
 }
 
 function ruleLine(rule: Rule): string {
-  const place = rule.position === undefined ? `-A ${rule.chain}` : `-I ${rule.chain} ${rule.position}`;
+  const place =
+    rule.position === undefined ? `-A ${rule.chain}` : `-I ${rule.chain} ${rule.position}`;
   return `${place} ${rule.words.join(' ')}`;
 }
 

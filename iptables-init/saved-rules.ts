@@ -6,6 +6,8 @@ export interface SavedTable {
   readonly ownChains: readonly string[];
   /** Rules per chain of ours. */
   readonly ruleCounts: ReadonlyMap<string, number>;
+  /** Our chain and port of each REDIRECT in it, such as `ISTIO_REDIRECT 15001`. */
+  readonly redirects: readonly string[];
   /** Lines (`-A …`) of chains that are not ours and lead into one of ours. */
   readonly jumps: readonly string[];
 }
@@ -27,14 +29,15 @@ export function hasRules(text: string): boolean {
 }
 
 /**
- * Same chains, same number of rules in each, same number of jumps. The caller then asks iptables whether each single rule
- * is there (`-C`), because only iptables knows how it rewrites a rule. An order changed by hand is not noticed.
+ * Same chains, same number of rules in each, same number of jumps, same ports. The caller then asks iptables whether each
+ * single rule is there (`-C`), because only iptables knows how it rewrites a rule. The ports are looked at here because
+ * `ip6tables-legacy -C` takes any port of a REDIRECT for the right one (1.8.9). An order changed by hand is not noticed.
  */
 export function sameShape(saved: ReadonlyMap<string, SavedTable>, rules: readonly Rule[]): boolean {
   const planned = shapeOfPlan(rules);
   const found = shapeOfSaved(saved);
   if (planned.size !== found.size) return false;
-  for (const [key, count] of planned) if (found.get(key) !== count) return false;
+  for (const [key, rules] of planned) if (found.get(key) !== rules) return false;
   return true;
 }
 
@@ -46,6 +49,7 @@ export function isOwned(rule: Rule): boolean {
 function parseTable(lines: readonly string[]): SavedTable {
   const ownChains: string[] = [];
   const ruleCounts = new Map<string, number>();
+  const redirects: string[] = [];
   const jumps: string[] = [];
   for (const line of lines) {
     const declared = /^:(\S+) /.exec(line)?.[1];
@@ -55,18 +59,23 @@ function parseTable(lines: readonly string[]): SavedTable {
     }
     const chain = /^-A (\S+) /.exec(line)?.[1];
     if (chain === undefined) continue;
-    if (ownedChains.has(chain)) ruleCounts.set(chain, (ruleCounts.get(chain) ?? 0) + 1);
-    else if (leadsIntoOwned(wordsOf(line))) jumps.push(line);
+    const words = wordsOf(line);
+    if (ownedChains.has(chain)) {
+      ruleCounts.set(chain, (ruleCounts.get(chain) ?? 0) + 1);
+      const port = redirectPort(words);
+      if (port !== undefined) redirects.push(`${chain} ${port}`);
+    } else if (leadsIntoOwned(words)) jumps.push(line);
   }
-  return { ownChains, ruleCounts, jumps };
+  return { ownChains, ruleCounts, redirects, jumps };
 }
 
 function shapeOfPlan(rules: readonly Rule[]): ReadonlyMap<string, number> {
   const shape = new Map<string, number>();
   for (const rule of rules) {
     if (!isOwned(rule)) continue;
-    const key = `${rule.table} ${ownedChains.has(rule.chain) ? rule.chain : 'jumps'}`;
-    shape.set(key, (shape.get(key) ?? 0) + 1);
+    count(shape, `${rule.table} ${ownedChains.has(rule.chain) ? rule.chain : 'jumps'}`);
+    const port = redirectPort(rule.words);
+    if (port !== undefined) count(shape, `${rule.table} ${rule.chain} ${port}`);
   }
   return shape;
 }
@@ -74,15 +83,27 @@ function shapeOfPlan(rules: readonly Rule[]): ReadonlyMap<string, number> {
 function shapeOfSaved(saved: ReadonlyMap<string, SavedTable>): ReadonlyMap<string, number> {
   const shape = new Map<string, number>();
   for (const [name, table] of saved) {
-    for (const [chain, count] of table.ruleCounts) shape.set(`${name} ${chain}`, count);
+    for (const [chain, rules] of table.ruleCounts) shape.set(`${name} ${chain}`, rules);
+    for (const redirect of table.redirects) count(shape, `${name} ${redirect}`);
     if (table.jumps.length > 0) shape.set(`${name} jumps`, table.jumps.length);
   }
   return shape;
 }
 
+function count(shape: Map<string, number>, key: string): void {
+  shape.set(key, (shape.get(key) ?? 0) + 1);
+}
+
+function redirectPort(words: readonly string[]): string | undefined {
+  const at = words.indexOf('--to-ports');
+  return at < 0 ? undefined : words[at + 1];
+}
+
 /** Target of `-j` or `-g`. Matches with quoted text (comments) stay one word, so a comment that mentions our names is no jump. */
 function leadsIntoOwned(words: readonly string[]): boolean {
-  return words.some((word, i) => (word === '-j' || word === '-g') && ownedChains.has(words[i + 1] ?? ''));
+  return words.some(
+    (word, i) => (word === '-j' || word === '-g') && ownedChains.has(words[i + 1] ?? ''),
+  );
 }
 
 function wordsOf(line: string): readonly string[] {

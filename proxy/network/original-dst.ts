@@ -12,7 +12,13 @@ export interface OriginalDestination {
 /** Told once per thread, where koffi or getsockopt cannot be had; from then on every answer is undefined. */
 export type OnUnavailable = (reason: string) => void;
 
-type GetSockOpt = (fd: number, level: number, name: number, value: Buffer, length: Uint32Array) => number;
+type GetSockOpt = (
+  fd: number,
+  level: number,
+  name: number,
+  value: Buffer,
+  length: Uint32Array,
+) => number;
 
 interface KernelOption {
   readonly level: number;
@@ -50,7 +56,8 @@ export function originalDestination(
   if (getSockOpt === null || fd < 0) return undefined;
   const option = family === 'IPv4' ? IPv4 : IPv6;
   socketAddressLength[0] = option.bytes;
-  if (getSockOpt(fd, option.level, optionName, socketAddress, socketAddressLength) !== 0) return undefined;
+  if (getSockOpt(fd, option.level, optionName, socketAddress, socketAddressLength) !== 0)
+    return undefined;
   if (socketAddressLength[0] < option.bytes) return undefined;
   return parseSocketAddress(socketAddress);
 }

@@ -111,7 +111,13 @@ function redirectSuite(t: Test, proxy: ProxyCommand): void {
         const capture = proxy.captureOf(line);
         if (capture !== undefined) captures.push(capture);
       }),
-      ...apps.map((app) => whenReady(app, (line) => line === 'ready', () => {})),
+      ...apps.map((app) =>
+        whenReady(
+          app,
+          (line) => line === 'ready',
+          () => {},
+        ),
+      ),
     ]);
   });
 

@@ -64,7 +64,9 @@ t.test('originalDestination', async (t) => {
     // A folder outside the work tree has no node_modules above it, like an image made without koffi.
     const folder = mkdtempSync(join(tmpdir(), 'outrigger-no-koffi-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
-    const source = fileURLToPath(new URL('../../../proxy/network/original-dst.ts', import.meta.url));
+    const source = fileURLToPath(
+      new URL('../../../proxy/network/original-dst.ts', import.meta.url),
+    );
     copyFileSync(source, join(folder, 'original-dst.mts'));
     const program = `
       import { originalDestination } from ${JSON.stringify(join(folder, 'original-dst.mts'))};
