@@ -9,6 +9,8 @@ import { planRules } from './rule-plan.ts';
 import type { Family } from './rule-plan.ts';
 import { commandText, planLines, restoreText } from './rules-text.ts';
 
+// A reader that leaves early (`| head`) must not turn a finished run into a failed one.
+process.stdout.on('error', () => {});
 process.exitCode = main(process.argv.slice(2));
 
 function main(argv: readonly string[]): number {
