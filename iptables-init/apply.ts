@@ -1,9 +1,9 @@
 // Runs iptables: looks at what is there, puts the plan in place, takes it away. The only side effect of this program. [m]
 import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
-import type { IptablesOptions } from './options.ts';
+import type { Family, IptablesOptions } from './options.ts';
 import { passthroughSource } from './rule-plan.ts';
-import type { Family, Rule } from './rule-plan.ts';
+import type { Rule } from './rule-plan.ts';
 import { cleanupLines, planLines, restoreText } from './rules-text.ts';
 import { hasRules, isOwned, parseSavedRules, sameShape } from './saved-rules.ts';
 import type { SavedTable } from './saved-rules.ts';

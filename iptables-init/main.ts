@@ -4,9 +4,8 @@ import process from 'node:process';
 import { ApplyError, applyRules, familiesInUse, removeRules } from './apply.ts';
 import { usage } from './flags.ts';
 import { parseOptions } from './options.ts';
-import type { IptablesOptions } from './options.ts';
+import type { Family, IptablesOptions } from './options.ts';
 import { planRules } from './rule-plan.ts';
-import type { Family } from './rule-plan.ts';
 import { commandText, planLines, restoreText } from './rules-text.ts';
 
 // A reader that leaves early (`| head`) must not turn a finished run into a failed one.

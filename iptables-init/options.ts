@@ -3,8 +3,8 @@ import { flags, givenValue, parseCommandLine } from './flags.ts';
 import type { Given } from './flags.ts';
 import * as check from './option-values.ts';
 import type { Checked } from './option-values.ts';
-import type { Family } from './rule-plan.ts';
 
+export type Family = 'IPv4' | 'IPv6';
 export type CidrsByFamily = Readonly<Record<Family, readonly string[]>>;
 
 /** All values are checked and in the spelling that iptables gets. */

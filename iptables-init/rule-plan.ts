@@ -1,7 +1,6 @@
 // The redirect rules of one address family as plain data: options in, rules out, nothing touched. [m] Istio contract: istio-iptables.
-import type { IptablesOptions } from './options.ts';
+import type { Family, IptablesOptions } from './options.ts';
 
-export type Family = 'IPv4' | 'IPv6';
 export type Table = 'mangle' | 'nat';
 
 /** One rule of the plan, in the order in which it has to be given to iptables. */

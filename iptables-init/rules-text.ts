@@ -1,6 +1,7 @@
 // Rules to the text that iptables-restore reads, or to one command a line; and the text that takes rules away. [m] iptables-restore(8).
+import type { Family } from './options.ts';
 import { ownedChains } from './rule-plan.ts';
-import type { Family, Rule } from './rule-plan.ts';
+import type { Rule } from './rule-plan.ts';
 import type { SavedTable } from './saved-rules.ts';
 
 /** Lines of each table, in the order of the tables' names, which is also the order of the text. */
