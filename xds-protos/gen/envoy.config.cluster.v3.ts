@@ -128,6 +128,7 @@ export interface Cluster {
   /** oneof lb_config */
   round_robin_lb_config?: Cluster_RoundRobinLbConfig | undefined;
   lrs_report_endpoint_metrics?: string[] | undefined;
+  dns_jitter?: Duration | undefined;
 }
 
 export interface Cluster_CommonLbConfig {

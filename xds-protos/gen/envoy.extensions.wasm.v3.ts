@@ -2,6 +2,8 @@
 import type { Any } from '../well-known-types.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
 
+export type FailurePolicy = 'UNSPECIFIED' | 'FAIL_RELOAD' | 'FAIL_CLOSED' | 'FAIL_OPEN';
+
 export interface CapabilityRestrictionConfig {
   allowed_capabilities?: Map<string, SanitizationConfig> | undefined;
 }
@@ -19,6 +21,7 @@ export interface PluginConfig {
   configuration?: Any | undefined;
   fail_open?: boolean | undefined;
   capability_restriction_config?: CapabilityRestrictionConfig | undefined;
+  failure_policy?: FailurePolicy | number | undefined;
 }
 
 export type SanitizationConfig = Record<never, never>;

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import protobuf from 'protobufjs';
+import { addNewerFields } from './newer-fields.ts';
 
 const here = import.meta.dirname;
 const depsFolder = path.join(
@@ -65,6 +66,7 @@ export function loadMessages(fullNames: readonly string[]): protobuf.Root {
     return found;
   };
   root.loadSync([...files].sort(), { keepCase: true });
+  addNewerFields(root);
   root.resolveAll();
   return root;
 }
