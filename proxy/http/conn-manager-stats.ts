@@ -1,0 +1,100 @@
+// [w] Counters of one connection manager, prefix `http.<stat_prefix>.` (Envoy's names).
+import type { StatId, StatsStore } from '../stats/store.ts';
+
+export class ConnManagerStats {
+  readonly store: StatsStore;
+  readonly cxTotal: StatId;
+  readonly cxActive: StatId;
+  readonly cxHttp1Total: StatId;
+  readonly cxHttp1Active: StatId;
+  readonly cxDestroy: StatId;
+  readonly cxDestroyLocal: StatId;
+  readonly cxDestroyRemote: StatId;
+  readonly cxDestroyActiveRq: StatId;
+  readonly cxDestroyLocalActiveRq: StatId;
+  readonly cxDestroyRemoteActiveRq: StatId;
+  readonly cxProtocolError: StatId;
+  readonly cxIdleTimeout: StatId;
+  readonly cxMaxDurationReached: StatId;
+  readonly cxMaxRequestsReached: StatId;
+  readonly cxDrainClose: StatId;
+  readonly cxRxBytesTotal: StatId;
+  readonly cxTxBytesTotal: StatId;
+  readonly cxUpgradesTotal: StatId;
+  readonly cxUpgradesActive: StatId;
+  readonly cxLengthMs: StatId;
+  readonly flowControlPaused: StatId;
+  readonly flowControlResumed: StatId;
+  readonly rqTotal: StatId;
+  readonly rqHttp1Total: StatId;
+  readonly rqActive: StatId;
+  readonly rqCompleted: StatId;
+  readonly rqTime: StatId;
+  readonly rqRxReset: StatId;
+  readonly rqTxReset: StatId;
+  readonly rqTimeout: StatId;
+  readonly rqHeaderTimeout: StatId;
+  readonly rqIdleTimeout: StatId;
+  readonly rqMaxDurationReached: StatId;
+  readonly rqTooLarge: StatId;
+  readonly rqNonRelativePath: StatId;
+  readonly rqFailedPathNormalization: StatId;
+  readonly rqRedirectedWithNormalizedPath: StatId;
+  readonly rqWsOnNonWsRoute: StatId;
+  readonly rqResponseBeforeRqComplete: StatId;
+  readonly #rqByClass: readonly StatId[];
+
+  constructor(store: StatsStore, statPrefix: string) {
+    const prefix = `http.${statPrefix}.downstream_`;
+    const counter = (name: string): StatId => store.counter(prefix + name);
+    const gauge = (name: string): StatId => store.gauge(prefix + name);
+    this.store = store;
+    this.cxTotal = counter('cx_total');
+    this.cxActive = gauge('cx_active');
+    this.cxHttp1Total = counter('cx_http1_total');
+    this.cxHttp1Active = gauge('cx_http1_active');
+    this.cxDestroy = counter('cx_destroy');
+    this.cxDestroyLocal = counter('cx_destroy_local');
+    this.cxDestroyRemote = counter('cx_destroy_remote');
+    this.cxDestroyActiveRq = counter('cx_destroy_active_rq');
+    this.cxDestroyLocalActiveRq = counter('cx_destroy_local_active_rq');
+    this.cxDestroyRemoteActiveRq = counter('cx_destroy_remote_active_rq');
+    this.cxProtocolError = counter('cx_protocol_error');
+    this.cxIdleTimeout = counter('cx_idle_timeout');
+    this.cxMaxDurationReached = counter('cx_max_duration_reached');
+    this.cxMaxRequestsReached = counter('cx_max_requests_reached');
+    this.cxDrainClose = counter('cx_drain_close');
+    this.cxRxBytesTotal = counter('cx_rx_bytes_total');
+    this.cxTxBytesTotal = counter('cx_tx_bytes_total');
+    this.cxUpgradesTotal = counter('cx_upgrades_total');
+    this.cxUpgradesActive = gauge('cx_upgrades_active');
+    this.cxLengthMs = store.histogram(`${prefix}cx_length_ms`);
+    this.flowControlPaused = counter('flow_control_paused_reading_total');
+    this.flowControlResumed = counter('flow_control_resumed_reading_total');
+    this.rqTotal = counter('rq_total');
+    this.rqHttp1Total = counter('rq_http1_total');
+    this.rqActive = gauge('rq_active');
+    this.rqCompleted = counter('rq_completed');
+    this.rqTime = store.histogram(`${prefix}rq_time`);
+    this.rqRxReset = counter('rq_rx_reset');
+    this.rqTxReset = counter('rq_tx_reset');
+    this.rqTimeout = counter('rq_timeout');
+    this.rqHeaderTimeout = counter('rq_header_timeout');
+    this.rqIdleTimeout = counter('rq_idle_timeout');
+    this.rqMaxDurationReached = counter('rq_max_duration_reached');
+    this.rqTooLarge = counter('rq_too_large');
+    this.rqNonRelativePath = counter('rq_non_relative_path');
+    this.rqFailedPathNormalization = counter('rq_failed_path_normalization');
+    this.rqRedirectedWithNormalizedPath = counter('rq_redirected_with_normalized_path');
+    this.rqWsOnNonWsRoute = counter('rq_ws_on_non_ws_route');
+    this.rqResponseBeforeRqComplete = counter('rq_response_before_rq_complete');
+    this.#rqByClass = [1, 2, 3, 4, 5].map((hundred) => counter(`rq_${hundred}xx`));
+  }
+
+  /** `downstream_rq_completed` and the class of the code. */
+  chargeResponse(status: number): void {
+    this.store.inc(this.rqCompleted);
+    const byClass = this.#rqByClass[Math.floor(status / 100) - 1];
+    if (byClass !== undefined) this.store.inc(byClass);
+  }
+}

@@ -1,0 +1,243 @@
+// [w] Request header mutation on the way in: hop-by-hop fields, client address, X-Forwarded-*, internal or external,
+// request id (envoy-behaviour §1.3, §1.4, §1.6, §1.7). Response fields on the way out (§1.8).
+import { randomUUID } from 'node:crypto';
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
+import { Cidr, isLoopbackIp, parseIp, printAddress } from '../network/address.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { hasToken, trimmed } from './http1/framing.ts';
+import { H, headerName } from './headers.ts';
+import type { HeaderName } from './headers.ts';
+import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+
+/** Removed from every external request. */
+const EXTERNAL_STRIPPED: readonly HeaderName[] = [
+  H.xEnvoyRetriableStatusCodes,
+  H.xEnvoyRetriableHeaderNames,
+  H.xEnvoyRetryOn,
+  H.xEnvoyRetryGrpcOn,
+  H.xEnvoyMaxRetries,
+  H.xEnvoyUpstreamAltStatName,
+  H.xEnvoyUpstreamRqTimeoutMs,
+  H.xEnvoyUpstreamRqPerTryTimeoutMs,
+  H.xEnvoyUpstreamRqTimeoutAltResponse,
+  H.xEnvoyExpectedRqTimeoutMs,
+  H.xEnvoyForceTrace,
+  H.xEnvoyIpTags,
+  H.xEnvoyOriginalUrl,
+  H.xEnvoyHedgeOnPerTryTimeout,
+  H.xEnvoyUpstreamStreamDurationMs,
+];
+
+/** And from edge requests (external, with use_remote_address). */
+const EDGE_STRIPPED: readonly HeaderName[] = [
+  H.xEnvoyDecoratorOperation,
+  H.xEnvoyDownstreamServiceCluster,
+  H.xEnvoyDownstreamServiceNode,
+  H.xEnvoyOriginalPath,
+  H.xEnvoyOriginalHost,
+];
+
+/** What all streams of one connection manager share; made once per update. */
+export class RequestMutator {
+  readonly #config: HttpConnectionManagerConfig;
+  readonly #localNodeIp: string;
+  readonly #serviceCluster: string;
+  readonly #serviceNode: string;
+  readonly #internalRanges: readonly Cidr[] | null;
+
+  constructor(config: HttpConnectionManagerConfig, node: { readonly ip: string; readonly cluster: string; readonly id: string }) {
+    this.#config = config;
+    this.#localNodeIp = node.ip;
+    this.#serviceCluster = node.cluster;
+    this.#serviceNode = node.id;
+    this.#internalRanges =
+      config.internalAddresses === undefined
+        ? null
+        : config.internalAddresses.cidrs.map((range) => new Cidr(range.address, range.prefixLength));
+  }
+
+  /** In Envoy's order. `upgrade`: the request asks for one and keeps its Connection and Upgrade fields. */
+  mutate(headers: RequestHeaders, info: StreamInfo, upgrade: boolean): void {
+    const config = this.#config;
+    if (!upgrade) {
+      headers.remove(H.connection);
+      headers.remove(H.upgrade);
+      this.#sanitizeTe(headers);
+    }
+    headers.remove(H.xEnvoyInternal);
+    headers.remove(H.keepAlive);
+    headers.remove(H.proxyConnection);
+    headers.remove(H.transferEncoding);
+    if (headers.has(H.referer)) sanitizeReferer(headers);
+    const mayBeInternal = this.#clientAddress(headers, info);
+    this.#forwardedProto(headers, info);
+    const internal = mayBeInternal && this.#isInternal(info.remoteIp);
+    const edge = !internal && config.useRemoteAddress;
+    if (internal) headers.set(H.xEnvoyInternal, 'true');
+    else this.#stripExternal(headers, edge);
+    if (config.addUserAgent) this.#userAgent(headers);
+    if (config.via !== '') headers.append(H.via, config.via, ', ');
+    if (edge && info.remoteIp !== '') headers.set(H.xEnvoyExternalAddress, info.remoteIp);
+    if (config.generateRequestId) this.#requestId(headers, edge);
+  }
+
+  #sanitizeTe(headers: RequestHeaders): void {
+    const te = headers.get(H.te);
+    if (te === undefined) return;
+    if (hasToken(te, 'trailers')) headers.set(H.te, 'trailers');
+    else headers.remove(H.te);
+  }
+
+  /** True when the address may count as internal at all. */
+  #clientAddress(headers: RequestHeaders, info: StreamInfo): boolean {
+    const config = this.#config;
+    const forwarded = headers.get(H.xForwardedFor);
+    const hops = config.xffNumTrustedHops;
+    if (config.useRemoteAddress) {
+      const wanted = hops === 0 ? null : addressFromRight(forwarded, hops);
+      if (wanted !== null) setRemote(info, wanted);
+      if (!config.skipXffAppend && info.connection.directRemoteIp !== '') {
+        const peer = info.connection.directRemoteIp;
+        headers.append(H.xForwardedFor, isLoopbackIp(peer) ? this.#localNodeIp : peer);
+      }
+      return forwarded === undefined;
+    }
+    const wanted = addressFromRight(forwarded, hops + 1);
+    if (wanted === null) return false;
+    setRemote(info, wanted);
+    return hops === 0 && forwarded !== undefined && !forwarded.includes(',');
+  }
+
+  #forwardedProto(headers: RequestHeaders, info: StreamInfo): void {
+    const config = this.#config;
+    const byTls = info.connection.tls ? 'https' : 'http';
+    const trusted = config.useRemoteAddress && config.xffNumTrustedHops === 0;
+    if (config.schemeToOverwrite !== undefined) {
+      headers.scheme = config.schemeToOverwrite;
+      headers.set(H.xForwardedProto, config.schemeToOverwrite);
+      return;
+    }
+    if (trusted) headers.set(H.xForwardedProto, byTls);
+    else headers.setIfAbsent(H.xForwardedProto, byTls);
+    if (config.appendXForwardedPort && (trusted || !headers.has(H.xForwardedPort))) {
+      headers.set(H.xForwardedPort, String(info.connection.localPort));
+    }
+    if (headers.scheme !== '') return;
+    const proto = headers.get(H.xForwardedProto);
+    headers.scheme = proto === 'http' || proto === 'https' ? proto : lowerScheme(proto, byTls);
+  }
+
+  #isInternal(ip: string): boolean {
+    if (this.#internalRanges === null) return false;
+    const bytes = parseIp(ip);
+    if (bytes === null) return this.#config.internalAddresses?.unixSockets === true && ip === '';
+    return this.#internalRanges.some((range) => range.contains(bytes));
+  }
+
+  #stripExternal(headers: RequestHeaders, edge: boolean): void {
+    for (let i = 0; i < EXTERNAL_STRIPPED.length; i++) headers.remove(EXTERNAL_STRIPPED[i]!);
+    if (!edge) return;
+    for (let i = 0; i < EDGE_STRIPPED.length; i++) headers.remove(EDGE_STRIPPED[i]!);
+  }
+
+  #userAgent(headers: RequestHeaders): void {
+    headers.set(H.xEnvoyDownstreamServiceCluster, this.#serviceCluster);
+    const agent = headers.get(H.userAgent);
+    if (agent === undefined || agent === '') headers.set(H.userAgent, this.#serviceCluster);
+    if (this.#serviceNode !== '') headers.set(H.xEnvoyDownstreamServiceNode, this.#serviceNode);
+  }
+
+  #requestId(headers: RequestHeaders, edge: boolean): void {
+    const present = headers.get(H.xRequestId);
+    if (present !== undefined && present !== '' && (!edge || this.#config.preserveExternalRequestId)) return;
+    headers.set(H.xRequestId, randomUUID());
+  }
+}
+
+function lowerScheme(proto: string | undefined, fallback: string): string {
+  const lower = proto === undefined ? '' : proto.toLowerCase();
+  return lower === 'http' || lower === 'https' ? lower : fallback;
+}
+
+function setRemote(info: StreamInfo, ip: string): void {
+  info.remoteIp = ip;
+  info.remoteAddress = printAddress(ip, 0);
+}
+
+/** The nth address from the right of X-Forwarded-For; null when there are fewer or it is none. */
+function addressFromRight(list: string | undefined, n: number): string | null {
+  if (list === undefined) return null;
+  let end = list.length;
+  for (let i = 1; ; i++) {
+    const comma = end <= 0 ? -1 : list.lastIndexOf(',', end - 1);
+    if (i === n) {
+      const text = trimmed(list, comma + 1, end);
+      return parseIp(text) === null ? null : text;
+    }
+    if (comma < 0) return null;
+    end = comma;
+  }
+}
+
+/** Several referers, or one with user info or fragment: dropped. */
+function sanitizeReferer(headers: RequestHeaders): void {
+  const referer = headers.get(H.referer)!;
+  if (referer.startsWith('/') && !referer.includes(',')) return;
+  const schemeEnd = referer.indexOf('://');
+  const hostEnd = schemeEnd < 0 ? -1 : referer.indexOf('/', schemeEnd + 3);
+  const authority = schemeEnd < 0 ? '' : referer.slice(schemeEnd + 3, hostEnd < 0 ? undefined : hostEnd);
+  const valid = schemeEnd > 0 && authority !== '' && !authority.includes('@') && !authority.includes(',') && !referer.includes('#');
+  if (!valid) headers.remove(H.referer);
+}
+
+/** Port of an authority with its digits cut off; the authority itself when there is none. */
+export function stripPort(authority: string, onlyPort: number | null): string {
+  const colon = authority.lastIndexOf(':');
+  if (colon < 0 || authority.indexOf(']', colon) >= 0) return authority;
+  // An IPv6 literal without brackets has no port.
+  if (authority.indexOf(':') !== colon && !authority.startsWith('[')) return authority;
+  let port = 0;
+  for (let i = colon + 1; i < authority.length; i++) {
+    const digit = authority.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9 || i > colon + 5) return authority;
+    port = port * 10 + digit;
+  }
+  if (onlyPort !== null && port !== onlyPort) return authority;
+  return authority.slice(0, colon);
+}
+
+export function stripTrailingDot(authority: string): string {
+  if (authority.endsWith('.')) return authority.slice(0, -1);
+  const colon = authority.lastIndexOf(':');
+  return colon > 0 && authority[colon - 1] === '.' ? authority.slice(0, colon - 1) + authority.slice(colon) : authority;
+}
+
+/** envoy-behaviour §1.8, steps 1 to 4, of a response on its way to the client. */
+export function mutateResponse(
+  headers: ResponseHeaders,
+  request: RequestHeaders,
+  config: HttpConnectionManagerConfig,
+  date: string,
+  upgrade: boolean,
+): void {
+  headers.setIfAbsent(H.date, date);
+  if (config.serverHeaderTransformation === 'OVERWRITE') headers.set(H.server, config.serverName);
+  else if (config.serverHeaderTransformation === 'APPEND_IF_ABSENT') headers.setIfAbsent(H.server, config.serverName);
+  if (!upgrade) {
+    headers.remove(H.connection);
+    headers.remove(H.upgrade);
+  }
+  headers.remove(H.transferEncoding);
+  headers.remove(H.keepAlive);
+  headers.remove(H.proxyConnection);
+  if (config.alwaysSetRequestIdInResponse || request.has(H.xEnvoyForceTrace)) {
+    const id = request.get(H.xRequestId);
+    if (id !== undefined) headers.set(H.xRequestId, id);
+  }
+  if (config.via !== '') headers.append(H.via, config.via, ', ');
+}
+
+/** `internal_only_headers` of the route configuration. */
+export function stripInternalOnly(headers: RequestHeaders, names: readonly string[]): void {
+  for (const name of names) headers.remove(headerName(name));
+}

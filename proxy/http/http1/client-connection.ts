@@ -1,0 +1,275 @@
+// [w] Upstream HTTP/1 codec: one request at a time, never pipelined. Strict: whatever a broken or hostile server
+// sends, its bytes never reach another request (attacks 27, 30).
+import type { Connection } from '../../network/connection.ts';
+import { StreamResetReason } from '../codec.ts';
+import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../codec.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import { H } from '../headers.ts';
+import { BodyDecoder } from './body-decoder.ts';
+import type { BodySink } from './body-decoder.ts';
+import { CHUNKED, UNTIL_CLOSE, hasToken, responseFraming } from './framing.ts';
+import type { Framing } from './framing.ts';
+import { HeadParser } from './head-parser.ts';
+import { BodyFraming, CHUNK_END, LAST_CHUNK, chunkHead, lastChunkWith, requestFramingOut, requestHead } from './message-writer.ts';
+
+export interface ClientConnectionCallbacks {
+  /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
+  onStreamComplete(reusable: boolean): void;
+  /** The server broke the protocol; the stream has been told, the connection must go. */
+  onProtocolError(): void;
+}
+
+export interface ClientConnectionSettings {
+  readonly maxResponseHeadersKb: number;
+  readonly maxHeadersCount: number;
+  readonly enableTrailers: boolean;
+}
+
+const EMPTY = Buffer.alloc(0);
+/** 1xx heads before one final response. */
+const MAX_INFORMATIONAL = 16;
+const framing: Framing = { length: 0, error: null };
+
+export class Http1ClientConnection implements RequestEncoder, BodySink {
+  readonly #connection: Connection;
+  readonly #callbacks: ClientConnectionCallbacks;
+  readonly #settings: ClientConnectionSettings;
+  readonly #head: HeadParser;
+  readonly #body: BodyDecoder;
+  #decoder: ResponseDecoder | null = null;
+  #streamCallbacks: StreamCallbacks | null = null;
+  #requestFraming: BodyFraming = BodyFraming.None;
+  #requestComplete = true;
+  #headersReceived = false;
+  #toHead = false;
+  #upgrade = false;
+  #keepAlive = true;
+  #informational = 0;
+  #readDisables = 0;
+
+  constructor(connection: Connection, callbacks: ClientConnectionCallbacks, settings: ClientConnectionSettings) {
+    this.#connection = connection;
+    this.#callbacks = callbacks;
+    this.#settings = settings;
+    const limits = {
+      maxBytes: settings.maxResponseHeadersKb * 1024,
+      maxCount: settings.maxHeadersCount,
+      underscores: 'ALLOW' as const,
+    };
+    this.#head = new HeadParser('response', limits);
+    this.#body = new BodyDecoder(limits);
+  }
+
+  get busy(): boolean {
+    return this.#decoder !== null;
+  }
+
+  /** The caller made sure that no stream is on its way. */
+  newStream(decoder: ResponseDecoder): RequestEncoder {
+    this.#decoder = decoder;
+    this.#requestComplete = false;
+    this.#headersReceived = false;
+    this.#upgrade = false;
+    this.#keepAlive = true;
+    this.#informational = 0;
+    return this;
+  }
+
+  /** Bytes from the server; `endStream`: it closed its side. */
+  dispatch(chunk: Buffer, endStream: boolean): void {
+    let position = 0;
+    while (position < chunk.length) {
+      if (this.#decoder === null) {
+        // Nothing was asked, or the answer is over: poison for the next request.
+        this.#callbacks.onProtocolError();
+        return;
+      }
+      const before = this.#decoder;
+      position = this.#headersReceived ? this.#parseBody(chunk, position) : this.#parseHead(chunk, position);
+      if (position < 0) return;
+      if (this.#decoder !== before && position < chunk.length) {
+        this.#callbacks.onProtocolError();
+        return;
+      }
+    }
+    if (endStream) this.#onRemoteEnd();
+  }
+
+  /** The socket is gone; `reset`: not by a FIN. */
+  onConnectionClosed(): void {
+    this.#onRemoteEnd();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#streamCallbacks?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#streamCallbacks?.onBelowWriteBufferLowWatermark();
+  }
+
+  // === RequestEncoder
+
+  encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.#toHead = headers.method === 'HEAD';
+    this.#upgrade = headers.method === 'CONNECT' || headers.has(H.upgrade);
+    this.#requestFraming = requestFramingOut(headers, endStream, this.#upgrade);
+    this.#connection.writeText(requestHead(headers, this.#requestFraming, endStream));
+    if (endStream) this.#onRequestComplete();
+  }
+
+  encodeData(chunk: Buffer, endStream: boolean): void {
+    if (this.#requestFraming === BodyFraming.Chunked) {
+      if (chunk.length > 0) {
+        this.#connection.writeText(chunkHead(chunk.length));
+        this.#connection.write(chunk);
+        this.#connection.writeText(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+      } else if (endStream) this.#connection.writeText(LAST_CHUNK);
+    } else this.#connection.write(chunk);
+    if (endStream) this.#onRequestComplete();
+  }
+
+  encodeTrailers(trailers: HeaderMap): void {
+    if (this.#requestFraming === BodyFraming.Chunked) {
+      this.#connection.writeText(this.#settings.enableTrailers ? lastChunkWith(trailers) : LAST_CHUNK);
+    }
+    this.#onRequestComplete();
+  }
+
+  readDisable(disable: boolean): void {
+    this.#readDisables += disable ? 1 : -1;
+    this.#connection.readDisable(disable);
+  }
+
+  /** The connection cannot serve anybody else after this. */
+  resetStream(_reason: StreamResetReason): void {
+    if (this.#decoder === null) return;
+    this.#endStream();
+    this.#callbacks.onStreamComplete(false);
+  }
+
+  setCallbacks(callbacks: StreamCallbacks): void {
+    this.#streamCallbacks = callbacks;
+  }
+
+
+  /** Whatever framing the request had: after a 101 or 2xx to CONNECT its bytes go out raw. */
+  enableTunnel(): void {
+    this.#requestFraming = BodyFraming.None;
+  }
+
+  // === BodySink
+
+  onBody(chunk: Buffer): void {
+    const endStream = this.#body.done;
+    const decoder = this.#decoder;
+    if (endStream) this.#onResponseComplete();
+    decoder?.decodeData(chunk, endStream);
+  }
+
+  #parseHead(chunk: Buffer, start: number): number {
+    const head = this.#head;
+    if (head.done) head.reset();
+    const position = head.parse(chunk, start, chunk.length);
+    if (head.error !== null) return this.#fail();
+    if (head.done) return this.#onHead(head.response) ? position : -1;
+    return position;
+  }
+
+  /** False: the protocol was broken. */
+  #onHead(headers: ResponseHeaders): boolean {
+    const version = this.#head.version;
+    const status = headers.status;
+    if (version !== 11 && version !== 10) return this.#fail() > 0;
+    responseFraming(headers, this.#toHead, framing);
+    if (framing.error !== null || (status === 101 && !this.#upgrade)) return this.#fail() > 0;
+    if (status < 200 && status !== 101) {
+      if (++this.#informational > MAX_INFORMATIONAL) return this.#fail() > 0;
+      this.#decoder!.decode1xxHeaders(headers);
+      return true;
+    }
+    this.#headersReceived = true;
+    this.#noteKeepAlive(headers, version);
+    const tunnel = status === 101 || (this.#upgrade && status < 300 && framing.length === UNTIL_CLOSE);
+    const length = framing.length;
+    const endStream = length === 0 && !tunnel;
+    if (tunnel || length === UNTIL_CLOSE) {
+      this.#keepAlive = false;
+      this.#body.startUntilClose();
+    } else if (length === CHUNKED) this.#body.startChunked();
+    else this.#body.startLength(length);
+    const decoder = this.#decoder!;
+    if (endStream) this.#onResponseComplete();
+    decoder.decodeHeaders(headers, endStream);
+    return true;
+  }
+
+  #noteKeepAlive(headers: ResponseHeaders, version: number): void {
+    const connection = headers.get(H.connection);
+    if (version === 10) this.#keepAlive = connection !== undefined && hasToken(connection, 'keep-alive');
+    else if (connection !== undefined && hasToken(connection, 'close')) this.#keepAlive = false;
+    const proxyConnection = headers.get(H.proxyConnection);
+    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close')) this.#keepAlive = false;
+  }
+
+  #parseBody(chunk: Buffer, start: number): number {
+    const body = this.#body;
+    const decoder = this.#decoder;
+    const position = body.decode(chunk, start, chunk.length, this);
+    if (body.error !== null) return this.#fail();
+    if (body.done && decoder !== null && this.#decoder === decoder) {
+      const trailers = body.trailers;
+      this.#onResponseComplete();
+      if (trailers !== null && trailers.trailers.size > 0 && this.#settings.enableTrailers) {
+        decoder.decodeTrailers(trailers.trailers);
+      } else decoder.decodeData(EMPTY, true);
+    }
+    return position;
+  }
+
+  /** Before the last decode call: the user may start the next stream from within it. */
+  #onResponseComplete(): void {
+    const reusable = this.#keepAlive && this.#requestComplete && !this.#upgrade;
+    this.#endStream();
+    this.#callbacks.onStreamComplete(reusable);
+  }
+
+  #onRequestComplete(): void {
+    this.#requestComplete = true;
+  }
+
+  #onRemoteEnd(): void {
+    const decoder = this.#decoder;
+    if (decoder === null) return;
+    if (this.#headersReceived && this.#body.untilClose) {
+      this.#onResponseComplete();
+      decoder.decodeData(EMPTY, true);
+      return;
+    }
+    // An announced length that was cut is the server's mistake, an answer that never began is a lost connection.
+    const reason = this.#headersReceived ? StreamResetReason.ProtocolError : StreamResetReason.ConnectionTermination;
+    this.#abort(reason);
+  }
+
+  #fail(): number {
+    this.#abort(StreamResetReason.ProtocolError);
+    this.#callbacks.onProtocolError();
+    return -1;
+  }
+
+  #abort(reason: StreamResetReason): void {
+    const callbacks = this.#streamCallbacks;
+    this.#endStream();
+    this.#callbacks.onStreamComplete(false);
+    callbacks?.onResetStream(reason, '');
+  }
+
+  #endStream(): void {
+    this.#decoder = null;
+    this.#streamCallbacks = null;
+    while (this.#readDisables > 0) {
+      this.#readDisables--;
+      this.#connection.readDisable(false);
+    }
+  }
+}

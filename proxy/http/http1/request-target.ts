@@ -1,0 +1,53 @@
+// [w] Request targets (RFC 9112 §3.2): origin form stays, absolute form gives scheme and authority, CONNECT's is the
+// authority, `*` is passed on for the connection manager to refuse.
+import { CodecErrors } from '../codec-error.ts';
+import type { CodecError } from '../codec-error.ts';
+import type { RequestHeaders } from '../header-map.ts';
+import { isAuthority } from './tokens.ts';
+
+/** Splits the target of `headers` in place; null when it is fine. */
+export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean): CodecError | null {
+  const target = headers.path;
+  if (headers.method === 'CONNECT') {
+    headers.authority = target;
+    headers.path = '';
+    return target !== '' && isAuthority(target) ? null : CodecErrors.malformed;
+  }
+  const first = target.charCodeAt(0);
+  if (first !== 0x2f && target !== '*') {
+    const error = applyAbsolute(headers, target, allowAbsoluteUrl);
+    if (error !== null) return error;
+  }
+  if (headers.authority !== undefined && !isAuthority(headers.authority)) return CodecErrors.invalidAuthority;
+  return null;
+}
+
+function applyAbsolute(headers: RequestHeaders, target: string, allow: boolean): CodecError | null {
+  const colon = target.indexOf('://');
+  if (colon <= 0 || !isScheme(target, colon)) return CodecErrors.malformed;
+  if (!allow) return null;
+  const scheme = target.slice(0, colon).toLowerCase();
+  if (scheme !== 'http' && scheme !== 'https') return CodecErrors.invalidScheme;
+  const start = colon + 3;
+  let end = start;
+  while (end < target.length && !isPathStart(target.charCodeAt(end))) end++;
+  const authority = target.slice(start, end);
+  if (authority === '' || !isAuthority(authority)) return CodecErrors.invalidUrl;
+  const rest = target.slice(end);
+  headers.authority = authority;
+  headers.scheme = scheme;
+  headers.path = rest === '' ? '/' : rest.startsWith('/') ? rest : `/${rest}`;
+  return null;
+}
+
+const isPathStart = (code: number): boolean => code === 0x2f || code === 0x3f || code === 0x23;
+
+function isScheme(text: string, end: number): boolean {
+  for (let i = 0; i < end; i++) {
+    const code = text.charCodeAt(i) | 0x20;
+    const letter = code >= 0x61 && code <= 0x7a;
+    const other = i > 0 && ((code >= 0x30 && code <= 0x39) || text[i] === '+' || text[i] === '-' || text[i] === '.');
+    if (!letter && !other) return false;
+  }
+  return true;
+}

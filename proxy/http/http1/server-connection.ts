@@ -1,0 +1,317 @@
+// [w] Downstream HTTP/1 codec: keep-alive, pipelining, upgrade. One request is on its way at a time; what a client
+// sends ahead waits here, and the socket is not read while it waits (envoy-behaviour §2.1).
+//
+//          head parsed             body parsed                    readyForNext()
+//   Head ──────────────▶ Body ──────────────────▶ Paused ───────────────────────────▶ Head
+//     │                    └─ upgrade, CONNECT: the body is whatever comes until the end
+//     └─ any error ─▶ Dead
+//
+// The connection is its only stream's encoder: no object per request. The connection manager must let go of a stream
+// before it says readyForNext().
+import type { HttpConnectionManagerConfig } from '../../config/http-connection-manager-config.ts';
+import type { Connection } from '../../network/connection.ts';
+import { CodecErrors } from '../codec-error.ts';
+import type { CodecError } from '../codec-error.ts';
+import type { RequestDecoder, ResponseEncoder, StreamCallbacks, StreamResetReason } from '../codec.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import { H } from '../headers.ts';
+import { CloseType } from '../../network/transport.ts';
+import { BodyDecoder } from './body-decoder.ts';
+import type { BodySink } from './body-decoder.ts';
+import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
+import type { Framing } from './framing.ts';
+import { HeadParser } from './head-parser.ts';
+import { BodyFraming, CHUNK_END, LAST_CHUNK, chunkHead, lastChunkWith, responseFramingOut, responseHead } from './message-writer.ts';
+import { applyTarget } from './request-target.ts';
+
+export interface ServerConnectionCallbacks {
+  /** A request begins (its head is complete and well-formed). */
+  newStream(encoder: ResponseEncoder): RequestDecoder;
+  /** The bytes cannot be understood any more; nothing further is decoded. */
+  onCodecError(error: CodecError): void;
+}
+
+const State = { Head: 0, Body: 1, Paused: 2, Dead: 3 } as const;
+type State = (typeof State)[keyof typeof State];
+
+const EMPTY = Buffer.alloc(0);
+const framing: Framing = { length: 0, error: null };
+
+export class Http1ServerConnection implements ResponseEncoder, BodySink {
+  readonly #connection: Connection;
+  readonly #callbacks: ServerConnectionCallbacks;
+  readonly #settings: HttpConnectionManagerConfig;
+  readonly #head: HeadParser;
+  readonly #body: BodyDecoder;
+  #state: State = State.Head;
+  #decoder: RequestDecoder | null = null;
+  #streamCallbacks: StreamCallbacks | null = null;
+  #saved: Buffer | null = null;
+  #dispatching = false;
+  #readDisables = 0;
+  #savedReadDisable = false;
+  /** Facts of the current request. */
+  #toHead = false;
+  #http10 = false;
+  #requestWantsClose = false;
+  #upgrade = false;
+  #responseFraming: BodyFraming = BodyFraming.None;
+  #tunnel = false;
+
+  constructor(connection: Connection, callbacks: ServerConnectionCallbacks, settings: HttpConnectionManagerConfig) {
+    this.#connection = connection;
+    this.#callbacks = callbacks;
+    this.#settings = settings;
+    const limits = {
+      maxBytes: settings.maxRequestHeadersKb * 1024,
+      maxCount: settings.maxHeadersCount,
+      underscores: settings.headersWithUnderscoresAction,
+    };
+    this.#head = new HeadParser('request', limits);
+    this.#body = new BodyDecoder(limits);
+  }
+
+  /** The client asked for it, or HTTP/1.0 without keep-alive (envoy-behaviour §1.10). */
+  get requestWantsClose(): boolean {
+    return this.#requestWantsClose;
+  }
+
+  /** The response just sent ends with the connection only. */
+  get responseEndsWithConnection(): boolean {
+    return this.#responseFraming === BodyFraming.UntilClose || this.#tunnel;
+  }
+
+  get requestIsUpgrade(): boolean {
+    return this.#upgrade;
+  }
+
+  get protocol(): 'HTTP/1.0' | 'HTTP/1.1' {
+    return this.#http10 ? 'HTTP/1.0' : 'HTTP/1.1';
+  }
+
+  /** Some bytes of a request that is not complete have arrived. */
+  get headBegun(): boolean {
+    return this.#state === State.Head && this.#head.begun && !this.#head.done;
+  }
+
+  dispatch(chunk: Buffer): void {
+    if (this.#state === State.Dead) return;
+    if (this.#dispatching || this.#state === State.Paused) {
+      this.#save(chunk, 0);
+      return;
+    }
+    this.#dispatching = true;
+    let position = 0;
+    while (position < chunk.length) {
+      if (this.#state === State.Head) position = this.#parseHead(chunk, position);
+      else if (this.#state === State.Body) position = this.#parseBody(chunk, position);
+      else {
+        if (this.#state === State.Paused) this.#save(chunk, position);
+        break;
+      }
+    }
+    this.#dispatching = false;
+  }
+
+  /** The stream before is gone and the connection stays: on to the next request. */
+  readyForNext(): void {
+    if (this.#state !== State.Paused) return;
+    this.#forgetStream();
+    this.#state = State.Head;
+    const saved = this.#saved;
+    if (saved === null || this.#dispatching) return;
+    this.#saved = null;
+    if (this.#savedReadDisable) {
+      this.#savedReadDisable = false;
+      this.#connection.readDisable(false);
+    }
+    this.dispatch(saved);
+  }
+
+  /** Decodes nothing further, whatever comes. */
+  stop(): void {
+    this.#state = State.Dead;
+    this.#saved = null;
+    this.#forgetStream();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#streamCallbacks?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#streamCallbacks?.onBelowWriteBufferLowWatermark();
+  }
+
+  // === ResponseEncoder
+
+  encode1xxHeaders(headers: ResponseHeaders): void {
+    this.#connection.writeText(responseHead(headers, BodyFraming.None, false, this.#http10));
+  }
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (headers.status === 101 || (this.#upgrade && this.#decoder !== null && isConnectOk(headers, this.#head.request))) {
+      this.#tunnel = true;
+      this.#responseFraming = BodyFraming.None;
+      this.#connection.writeText(responseHead(headers, BodyFraming.Length, false, false));
+      return;
+    }
+    this.#responseFraming = responseFramingOut(headers, endStream, this.#toHead, this.#http10);
+    this.#connection.writeText(responseHead(headers, this.#responseFraming, endStream, this.#http10));
+  }
+
+  encodeData(chunk: Buffer, endStream: boolean): void {
+    if (!this.#toHead) {
+      if (this.#responseFraming === BodyFraming.Chunked) {
+        if (chunk.length > 0) {
+          this.#connection.writeText(chunkHead(chunk.length));
+          this.#connection.write(chunk);
+          this.#connection.writeText(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+        } else if (endStream) this.#connection.writeText(LAST_CHUNK);
+      } else this.#connection.write(chunk);
+    }
+  }
+
+  encodeTrailers(trailers: HeaderMap): void {
+    if (this.#responseFraming !== BodyFraming.Chunked || this.#toHead) return;
+    const forwarded = this.#settings.http1.enableTrailers;
+    this.#connection.writeText(forwarded ? lastChunkWith(trailers) : LAST_CHUNK);
+  }
+
+  readDisable(disable: boolean): void {
+    this.#readDisables += disable ? 1 : -1;
+    this.#connection.readDisable(disable);
+  }
+
+  /** HTTP/1 can end a stream early only by ending the connection. */
+  resetStream(_reason: StreamResetReason): void {
+    this.stop();
+    this.#connection.close(CloseType.FlushWrite);
+  }
+
+  setCallbacks(callbacks: StreamCallbacks): void {
+    this.#streamCallbacks = callbacks;
+    // A client that left an earlier answer unread starts this stream above the mark.
+    if (this.#connection.aboveHighWatermark) callbacks.onAboveWriteBufferHighWatermark();
+  }
+
+  // === BodySink
+
+  onBody(chunk: Buffer): void {
+    const decoder = this.#decoder;
+    if (decoder === null) return;
+    const endStream = this.#body.done;
+    if (endStream) this.#state = State.Paused;
+    decoder.decodeData(chunk, endStream);
+  }
+
+  #parseHead(chunk: Buffer, start: number): number {
+    const head = this.#head;
+    if (head.done) head.reset();
+    const position = head.parse(chunk, start, chunk.length);
+    if (head.error !== null) this.#fail(head.error);
+    else if (head.done) this.#onHead(head.request);
+    return position;
+  }
+
+  #onHead(headers: RequestHeaders): void {
+    const version = this.#head.version;
+    this.#toHead = headers.method === 'HEAD';
+    this.#http10 = version < 11;
+    const error = this.#checkHead(headers, version);
+    if (error !== null) {
+      this.#fail(error);
+      return;
+    }
+    requestFraming(headers, this.#settings.http1.allowChunkedLength, framing);
+    if (framing.error !== null) {
+      this.#fail(framing.error);
+      return;
+    }
+    const length = framing.length;
+    const untilClose = this.#upgrade && length === 0;
+    const endStream = length === 0 && !untilClose;
+    if (untilClose) this.#body.startUntilClose();
+    else if (length === CHUNKED) this.#body.startChunked();
+    else this.#body.startLength(length);
+    this.#state = endStream ? State.Paused : State.Body;
+    this.#decoder = this.#callbacks.newStream(this);
+    this.#decoder.decodeHeaders(headers, endStream);
+  }
+
+  #checkHead(headers: RequestHeaders, version: number): CodecError | null {
+    const http1 = this.#settings.http1;
+    if (version !== 11 && !(version <= 10 && http1.acceptHttp10)) return CodecErrors.lowVersion;
+    if (this.#http10 && headers.authority === undefined && http1.defaultHostForHttp10 !== '') {
+      headers.authority = http1.defaultHostForHttp10;
+    }
+    const error = applyTarget(headers, http1.allowAbsoluteUrl);
+    if (error !== null) return error;
+    return this.#connectionOptions(headers);
+  }
+
+  #connectionOptions(headers: RequestHeaders): CodecError | null {
+    this.#upgrade = headers.method === 'CONNECT';
+    this.#requestWantsClose = this.#http10;
+    const connection = headers.get(H.connection);
+    const proxyConnection = headers.get(H.proxyConnection);
+    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close')) this.#requestWantsClose = true;
+    if (connection === undefined) return null;
+    if (hasToken(connection, 'close')) this.#requestWantsClose = true;
+    else if (this.#http10 && hasToken(connection, 'keep-alive')) this.#requestWantsClose = false;
+    const upgrade = headers.get(H.upgrade);
+    if (upgrade !== undefined && hasToken(connection, 'upgrade')) {
+      // Never upgraded to: the request goes on as HTTP/1.1 (envoy-behaviour §1.11).
+      if (hasToken(upgrade, 'h2c')) {
+        headers.remove(H.upgrade);
+        headers.remove(H.http2Settings);
+      } else this.#upgrade = true;
+    }
+    if (connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive') return null;
+    return removeNominated(headers, connection);
+  }
+
+  #parseBody(chunk: Buffer, start: number): number {
+    const body = this.#body;
+    const position = body.decode(chunk, start, chunk.length, this);
+    if (body.error !== null) this.#fail(body.error);
+    else if (body.done && this.#state === State.Body) this.#finishChunked();
+    return position;
+  }
+
+  /** The last chunk carries no bytes: the end is told by trailers or an empty chunk. */
+  #finishChunked(): void {
+    this.#state = State.Paused;
+    const trailers = this.#body.trailers;
+    if (trailers !== null && trailers.trailers.size > 0 && this.#settings.http1.enableTrailers) {
+      this.#decoder?.decodeTrailers(trailers.trailers);
+    } else this.#decoder?.decodeData(EMPTY, true);
+  }
+
+  #fail(error: CodecError): void {
+    this.#state = State.Dead;
+    this.#saved = null;
+    this.#callbacks.onCodecError(error);
+  }
+
+  /** Bytes of the next request: kept, and no more are read until their turn comes. */
+  #save(chunk: Buffer, start: number): void {
+    const rest = chunk.subarray(start);
+    this.#saved = this.#saved === null ? Buffer.from(rest) : Buffer.concat([this.#saved, rest]);
+    if (this.#savedReadDisable) return;
+    this.#savedReadDisable = true;
+    this.#connection.readDisable(true);
+  }
+
+  #forgetStream(): void {
+    this.#decoder = null;
+    this.#streamCallbacks = null;
+    while (this.#readDisables > 0) {
+      this.#readDisables--;
+      this.#connection.readDisable(false);
+    }
+  }
+}
+
+const isConnectOk = (headers: ResponseHeaders, request: RequestHeaders): boolean =>
+  request.method === 'CONNECT' && headers.status >= 200 && headers.status < 300;
