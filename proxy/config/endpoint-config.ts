@@ -1,5 +1,6 @@
 // [b] Endpoints as plain data: localities, priorities, weights, health (envoy.config.endpoint.v3).
 import type { AddressConfig } from './listener-config.ts';
+import type { FractionConfig } from './matcher-config.ts';
 
 export interface EndpointConfig {
   readonly address: AddressConfig;
@@ -29,4 +30,6 @@ export interface ClusterEndpointsConfig {
   readonly version: string;
   readonly localities: readonly LocalityEndpointsConfig[];
   readonly overprovisioningPercent: number;
+  /** Share of requests to drop, one draw per entry; absent: none. */
+  readonly dropOverloads?: readonly FractionConfig[] | undefined;
 }

@@ -62,6 +62,18 @@ export interface HttpConnectionManagerConfig {
   readonly maxHeadersCount: number;
   readonly headersWithUnderscoresAction: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
   readonly http1: Http1ServerConfig;
+  /** What of the client's certificate goes into x-forwarded-client-cert; absent: nothing. */
+  readonly setCurrentClientCertDetails?: ClientCertDetailsConfig | undefined;
+  /** Things accepted that do nothing yet (tracing …), for dumps. */
+  readonly inert?: readonly string[] | undefined;
+}
+
+export interface ClientCertDetailsConfig {
+  readonly subject: boolean;
+  readonly cert: boolean;
+  readonly chain: boolean;
+  readonly dns: boolean;
+  readonly uri: boolean;
 }
 
 export interface Http1ServerConfig {

@@ -39,6 +39,8 @@ export interface ListenerConfig {
   /** As in `listener.<this>.`; made from the address where not given. */
   readonly statPrefix: string;
   readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
+  /** Things accepted that do nothing yet, for dumps. */
+  readonly inert?: readonly string[] | undefined;
 }
 
 export interface ListenerFilterConfig {

@@ -25,6 +25,8 @@ export interface RouteConfig {
   readonly ignorePathParametersInPathMatching: boolean;
   /** A static configuration refuses routes to unknown clusters at load; RDS by default does not. */
   readonly validateClusters: boolean;
+  /** Things accepted that do nothing yet, for dumps. */
+  readonly inert?: readonly string[] | undefined;
 }
 
 export interface VirtualHostConfig {
@@ -38,6 +40,8 @@ export interface VirtualHostConfig {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+  /** Bound of the retry and shadow buffer; undefined or absent: the connection's. */
+  readonly perRequestBufferLimitBytes?: number | undefined;
 }
 
 export type PathMatchConfig =
@@ -71,6 +75,9 @@ export interface RouteEntryConfig {
   readonly decoratorPropagate: boolean;
   /** `metadata.filter_metadata`, as JSON text by namespace (Istio puts the resource's name under `istio`). */
   readonly metadata: ReadonlyMap<string, string>;
+  /** As in `vhost.<virtual host>.route.<this>.`; '' or absent: no stats of its own. */
+  readonly statPrefix?: string | undefined;
+  readonly perRequestBufferLimitBytes?: number | undefined;
 }
 
 export interface NonForwardingConfig {
@@ -94,6 +101,8 @@ export interface DirectResponseConfig {
   readonly kind: 'direct_response';
   readonly status: number;
   readonly body: string;
+  /** The body where it was given as bytes (`inline_bytes`, may be no text at all); `body` is then its UTF-8 reading. */
+  readonly bodyBytes?: Uint8Array | undefined;
 }
 
 export interface WeightedClusterConfig {
@@ -145,6 +154,13 @@ export interface RouteActionConfig {
   readonly clusterNotFoundStatus: 503 | 404 | 500;
   /** Whole request, retries included; 0 is infinite. Default 15 000 (envoy-behaviour §3.8). */
   readonly timeoutMs: number;
+  /**
+   * `max_grpc_timeout`, which Istio sends on every route: a gRPC request's timeout is its `grpc-timeout` (missing: 0,
+   * infinite) capped by this; 0 caps nothing. Undefined or absent: `grpc-timeout` is not looked at.
+   */
+  readonly maxGrpcTimeoutMs?: number | undefined;
+  /** Taken off the gRPC timeout where it is smaller. */
+  readonly grpcTimeoutOffsetMs?: number | undefined;
   /** Stream idle time-out override; undefined: the connection manager's; 0: none. */
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
