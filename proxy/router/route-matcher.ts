@@ -1,0 +1,145 @@
+// [b] RouteMatcher: the conditions of one route, compiled (envoy-behaviour §3.2). The path is tried first because it
+// is the cheapest test that says no; the order does not change the answer.
+import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { FractionConfig } from '../config/matcher-config.ts';
+import type { RequestHeaders } from '../http/header-map.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { fractionHolds } from './fraction.ts';
+import { isGrpcRequest } from './grpc.ts';
+import { HeaderMatcher, compileHeaderMatchers } from './header-matcher.ts';
+import { QueryMatcher } from './query-matcher.ts';
+import { FullMatchRegex } from './regex.ts';
+import { asciiLowerCase } from './string-matcher.ts';
+import { wireText } from './wire-text.ts';
+
+/** The path of one request as matchers see it; one object per table, filled anew for each request. */
+export class MatchPath {
+  /** Without query; '' for CONNECT. */
+  text = '';
+  #lower = '';
+
+  /** `cutParameters`: everything from the first `;` is left out as well. */
+  set(path: string, cutParameters: boolean): void {
+    let end = path.indexOf('?');
+    if (end < 0) end = path.length;
+    if (cutParameters) {
+      const semicolon = path.indexOf(';');
+      if (semicolon >= 0 && semicolon < end) end = semicolon;
+    }
+    this.text = end === path.length ? path : path.slice(0, end);
+    this.#lower = '';
+  }
+
+  get lower(): string {
+    if (this.#lower === '') this.#lower = asciiLowerCase(this.text);
+    return this.#lower;
+  }
+}
+
+export class RouteMatcher {
+  readonly #pathKind: PathMatchConfig['kind'];
+  readonly #pathText: string;
+  readonly #pathRegex: FullMatchRegex | null;
+  readonly #caseSensitive: boolean;
+  readonly #headers: readonly HeaderMatcher[] | null;
+  readonly #query: readonly QueryMatcher[] | null;
+  readonly #grpcOnly: boolean;
+  readonly #fraction: FractionConfig | undefined;
+  readonly #tlsPresented: boolean | undefined;
+  readonly #tlsValidated: boolean | undefined;
+
+  /** Throws ConfigError with `place` for a bad regex or a path template. */
+  constructor(config: RouteMatchConfig, place: string) {
+    const path = config.path;
+    this.#pathKind = path.kind;
+    this.#caseSensitive = config.caseSensitive;
+    this.#pathRegex = path.kind === 'regex' ? new FullMatchRegex(path.pattern, `${place}.safe_regex`) : null;
+    this.#pathText = pathText(path, config.caseSensitive, place);
+    this.#headers = config.headers.length === 0 ? null : compileHeaderMatchers(config.headers, `${place}.headers`);
+    this.#query =
+      config.query.length === 0
+        ? null
+        : config.query.map((query, i) => new QueryMatcher(query, `${place}.query_parameters[${i}]`));
+    this.#grpcOnly = config.grpcOnly;
+    this.#fraction = config.fraction;
+    this.#tlsPresented = config.tlsPresented;
+    this.#tlsValidated = config.tlsValidated;
+  }
+
+  matches(path: MatchPath, headers: RequestHeaders, info: StreamInfo): boolean {
+    if (!this.#matchesPath(path, headers)) return false;
+    if (this.#headers !== null) {
+      for (let i = 0; i < this.#headers.length; i++) if (!this.#headers[i]!.matches(headers)) return false;
+    }
+    if (this.#query !== null) {
+      for (let i = 0; i < this.#query.length; i++) if (!this.#query[i]!.matches(headers.path)) return false;
+    }
+    if (this.#grpcOnly && !isGrpcRequest(headers)) return false;
+    if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom)) return false;
+    return this.#matchesTls();
+  }
+
+  /** How much of a matching path the match took: what `prefix_rewrite` replaces. `path` without query. */
+  matchedLength(path: string): number {
+    return this.#pathKind === 'prefix' || this.#pathKind === 'separated_prefix' ? this.#pathText.length : path.length;
+  }
+
+  /** The first condition that does not hold, in words; undefined when all do. For explanations, not for traffic. */
+  explain(path: MatchPath, headers: RequestHeaders, info: StreamInfo): string | undefined {
+    if (!this.#matchesPath(path, headers)) {
+      return `path ${this.#pathKind} '${this.#pathText}'${this.#caseSensitive ? '' : ' ignoring case'}`;
+    }
+    const header = this.#headers?.find((matcher) => !matcher.matches(headers));
+    if (header !== undefined) return header.explain();
+    const query = this.#query?.find((matcher) => !matcher.matches(headers.path));
+    if (query !== undefined) return query.explain();
+    if (this.#grpcOnly && !isGrpcRequest(headers)) return 'gRPC only';
+    if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom)) {
+      return `${this.#fraction.numerator} of ${this.#fraction.denominator} requests`;
+    }
+    return this.#matchesTls() ? undefined : 'client certificate';
+  }
+
+  #matchesPath(path: MatchPath, headers: RequestHeaders): boolean {
+    if (this.#pathKind === 'connect') return headers.method === 'CONNECT';
+    if (path.text === '') return false;
+    const text = this.#caseSensitive ? path.text : path.lower;
+    switch (this.#pathKind) {
+      case 'prefix':
+        return this.#pathText === '/' || text.startsWith(this.#pathText);
+      case 'path':
+        return text === this.#pathText;
+      case 'separated_prefix':
+        return (
+          text.startsWith(this.#pathText) &&
+          (text.length === this.#pathText.length || text.charCodeAt(this.#pathText.length) === 0x2f)
+        );
+      case 'regex':
+        return this.#pathRegex!.matches(path.text);
+      default:
+        return false;
+    }
+  }
+
+  /** Client certificates do not reach a worker yet: none was presented (docs: TLS comes later). */
+  #matchesTls(): boolean {
+    return this.#tlsPresented !== true && this.#tlsValidated !== true;
+  }
+}
+
+function pathText(path: PathMatchConfig, caseSensitive: boolean, place: string): string {
+  switch (path.kind) {
+    case 'prefix':
+    case 'path':
+    case 'separated_prefix':
+      return wireText(caseSensitive ? path.value : asciiLowerCase(path.value));
+    case 'regex':
+      return path.pattern;
+    case 'connect':
+      return '';
+    case 'uri_template':
+      // A route that silently never matched would be worse than a refusal.
+      throw new ConfigError([{ path: `${place}.path_match_policy`, message: 'URI templates are not supported yet' }]);
+  }
+}

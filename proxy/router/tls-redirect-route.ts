@@ -1,0 +1,47 @@
+// [w] TlsRedirectRoute: stands in for every route of a virtual host that requires TLS (envoy-behaviour §3.1).
+import type { UpgradeConfig } from '../config/route-config.ts';
+import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import type { Route } from '../http/route-provider.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { TlsRedirect } from './direct-response.ts';
+import type { DirectResponse } from './direct-response.ts';
+import type { RouteScope } from './route-entry.ts';
+
+const NO_UPGRADES: readonly UpgradeConfig[] = [];
+
+export class TlsRedirectRoute implements Route {
+  readonly name = '';
+  readonly idleTimeoutMs = undefined;
+  readonly maxStreamDuration = undefined;
+  readonly upgrades = NO_UPGRADES;
+  readonly direct: DirectResponse = new TlsRedirect();
+  readonly scope: RouteScope;
+
+  constructor(scope: RouteScope) {
+    this.scope = scope;
+  }
+
+  get virtualHostName(): string {
+    return this.scope.name;
+  }
+
+  get place(): string {
+    return `${this.scope.place}.require_tls`;
+  }
+
+  clusterNameFor(): string {
+    return '';
+  }
+
+  filterSettings(): undefined {
+    return undefined;
+  }
+
+  filterDisabled(filterName: string): boolean {
+    return this.scope.perFilter?.get(filterName)?.disabled === true;
+  }
+
+  finalizeResponseHeaders(headers: ResponseHeaders, requestHeaders: RequestHeaders, info: StreamInfo): void {
+    for (const level of this.scope.responseMutators) level.mutateResponse(headers, requestHeaders, info);
+  }
+}

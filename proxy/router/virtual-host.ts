@@ -1,0 +1,75 @@
+// [w] VirtualHost: the routes of one set of domains, compiled (envoy-behaviour §3.1, §3.2).
+import type { RouteConfig, VirtualHostConfig } from '../config/route-config.ts';
+import type { RequestHeaders } from '../http/header-map.ts';
+import { H } from '../http/headers.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { HeaderMutator } from './header-mutator.ts';
+import { compilePerFilter } from './per-filter-settings.ts';
+import type { PerFilterSettings } from './per-filter-settings.ts';
+import { RetryPolicy } from './retry-policy.ts';
+import type { RouteScope } from './route-entry.ts';
+import { RouteEntry } from './route-entry.ts';
+import type { MatchPath } from './route-matcher.ts';
+import { TlsRedirectRoute } from './tls-redirect-route.ts';
+
+/** Of the whole route configuration, compiled once and shared by its virtual hosts. */
+export interface TableScope {
+  readonly config: RouteConfig;
+  readonly perFilter: PerFilterSettings | null;
+  readonly requestMutator: HeaderMutator | null;
+  readonly responseMutator: HeaderMutator | null;
+}
+
+export class VirtualHost implements RouteScope {
+  readonly name: string;
+  readonly place: string;
+  readonly retryPolicy: RetryPolicy | null;
+  readonly perFilter: PerFilterSettings | null;
+  readonly requestMutators: readonly HeaderMutator[];
+  readonly responseMutators: readonly HeaderMutator[];
+  readonly mostSpecificMutationsWin: boolean;
+  readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly routes: readonly RouteEntry[];
+  readonly #requireTls: VirtualHostConfig['requireTls'];
+  readonly #tlsRedirect: TlsRedirectRoute | null;
+
+  /** Throws ConfigError with the place of the field. */
+  constructor(config: VirtualHostConfig, index: number, table: TableScope) {
+    const place = `virtual_hosts[${index}]`;
+    this.name = config.name;
+    this.place = place;
+    this.mostSpecificMutationsWin = table.config.mostSpecificHeaderMutationsWins;
+    this.retryPolicy =
+      config.retryPolicy === undefined ? null : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
+    this.perFilter = compilePerFilter(config.perFilter, table.perFilter);
+    this.requestMutators = this.#levels(HeaderMutator.forRequests(config.headers, place), table.requestMutator);
+    this.responseMutators = this.#levels(HeaderMutator.forResponses(config.headers, place), table.responseMutator);
+    this.includeRequestAttemptCount = config.includeRequestAttemptCount;
+    this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
+    this.#requireTls = config.requireTls;
+    this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
+    this.routes = config.routes.map((route, i) => new RouteEntry({ config: route, index: i }, this));
+  }
+
+  /** First route that matches, or null. */
+  route(path: MatchPath, headers: RequestHeaders, info: StreamInfo): RouteEntry | TlsRedirectRoute | null {
+    if (this.#tlsRedirect !== null && this.#needsTls(headers)) return this.#tlsRedirect;
+    const routes = this.routes;
+    for (let i = 0; i < routes.length; i++) {
+      const route = routes[i]!;
+      if (route.matches(path, headers, info)) return route;
+    }
+    return null;
+  }
+
+  #needsTls(headers: RequestHeaders): boolean {
+    if (headers.get(H.xForwardedProto) === 'https') return false;
+    return this.#requireTls === 'ALL' || headers.get(H.xEnvoyInternal) !== 'true';
+  }
+
+  #levels(own: HeaderMutator | null, table: HeaderMutator | null): readonly HeaderMutator[] {
+    const levels = this.mostSpecificMutationsWin ? [table, own] : [own, table];
+    return levels.filter((level) => level !== null);
+  }
+}
