@@ -1,0 +1,51 @@
+// [m] Questions about listener configurations: which tables they need, whether two want the same address, whether only
+// filter chains differ (envoy-behaviour §8.5).
+import { isDeepStrictEqual } from 'node:util';
+import type { AddressConfig, FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+
+function chainsOf(listener: ListenerConfig): readonly FilterChainConfig[] {
+  const { filterChains, defaultFilterChain } = listener;
+  return defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
+}
+
+/** RDS names, each once. */
+export function routeNamesOf(listener: ListenerConfig): readonly string[] {
+  const names = new Set<string>();
+  for (const chain of chainsOf(listener)) {
+    for (const filter of chain.networkFilters) {
+      if (filter.kind !== 'http_connection_manager') continue;
+      if (filter.settings.routes.kind === 'rds') names.add(filter.settings.routes.name);
+    }
+  }
+  return [...names];
+}
+
+export function addressesOf(listener: ListenerConfig): readonly AddressConfig[] {
+  return [listener.address, ...listener.additionalAddresses];
+}
+
+export function printAddress(address: AddressConfig): string {
+  if (address.kind === 'pipe') return address.path;
+  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}
+
+/** The first address both want, or undefined. Port 0 is a new port each time; who does not bind conflicts with nobody who does. */
+export function sharedAddress(a: ListenerConfig, b: ListenerConfig): AddressConfig | undefined {
+  if (a.bindToPort !== b.bindToPort) return undefined;
+  const taken = new Set(addressesOf(b).map(printAddress));
+  return addressesOf(a).find((address) => {
+    const anyPort = address.kind === 'ip' && address.port === 0 && a.bindToPort;
+    return !anyPort && taken.has(printAddress(address));
+  });
+}
+
+export function onlyFilterChainsDiffer(a: ListenerConfig, b: ListenerConfig): boolean {
+  const chainless = (listener: ListenerConfig): object => ({
+    ...listener,
+    version: '',
+    hash: '',
+    filterChains: [],
+    defaultFilterChain: undefined,
+  });
+  return isDeepStrictEqual(chainless(a), chainless(b));
+}

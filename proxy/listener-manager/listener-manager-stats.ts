@@ -1,0 +1,59 @@
+// [m] Stats of the listener manager (envoy-behaviour §10: listener_manager.).
+import type { StatId, StatsStore } from '../stats/store.ts';
+
+export class ListenerManagerStats {
+  readonly #store: StatsStore;
+  readonly #added: StatId;
+  readonly #modified: StatId;
+  readonly #removed: StatId;
+  readonly #stopped: StatId;
+  readonly #inPlaceUpdated: StatId;
+  readonly #createSuccess: StatId;
+  readonly #createFailure: StatId;
+  readonly #active: StatId;
+  readonly #warming: StatId;
+
+  constructor(store: StatsStore) {
+    this.#store = store;
+    this.#added = store.counter('listener_manager.listener_added');
+    this.#modified = store.counter('listener_manager.listener_modified');
+    this.#removed = store.counter('listener_manager.listener_removed');
+    this.#stopped = store.counter('listener_manager.listener_stopped');
+    this.#inPlaceUpdated = store.counter('listener_manager.listener_in_place_updated');
+    this.#createSuccess = store.counter('listener_manager.listener_create_success');
+    this.#createFailure = store.counter('listener_manager.listener_create_failure');
+    this.#active = store.gauge('listener_manager.total_listeners_active');
+    this.#warming = store.gauge('listener_manager.total_listeners_warming');
+  }
+
+  onAdded(): void {
+    this.#store.inc(this.#added);
+  }
+
+  onModified(): void {
+    this.#store.inc(this.#modified);
+  }
+
+  onRemoved(): void {
+    this.#store.inc(this.#removed);
+  }
+
+  onStopped(): void {
+    this.#store.inc(this.#stopped);
+  }
+
+  /** Only filter chains changed: the socket and the chains that stayed go on. */
+  onInPlaceUpdated(): void {
+    this.#store.inc(this.#inPlaceUpdated);
+  }
+
+  /** One worker bound the listener, or could not. */
+  onBound(ok: boolean): void {
+    this.#store.inc(ok ? this.#createSuccess : this.#createFailure);
+  }
+
+  setCounts(active: number, warming: number): void {
+    this.#store.set(this.#active, active);
+    this.#store.set(this.#warming, warming);
+  }
+}

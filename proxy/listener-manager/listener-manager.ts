@@ -1,0 +1,328 @@
+// [m] ListenerManager: static and LDS listeners and the RDS tables they need; a listener reaches the workers when its
+// tables came, its predecessor serves until then (envoy-behaviour §8.5, §13.5).
+import { assert } from '../base/assert.ts';
+import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigDumpSection,
+  ConfigErrorState,
+  ConfigResource,
+  ConfigResourceProblem,
+} from '../config/config-resource.ts';
+import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
+import type { StatsStore } from '../stats/store.ts';
+import { onlyFilterChainsDiffer, printAddress, routeNamesOf, sharedAddress } from './listener-comparison.ts';
+import { ListenerManagerStats } from './listener-manager-stats.ts';
+import { RouteTables } from './route-tables.ts';
+
+/** Where ready listeners and tables go. */
+export interface ListenerSink {
+  publishRoute(config: RouteConfig): void;
+  removeRoute(name: string): void;
+  publishListener(config: ListenerConfig): void;
+  removeListener(name: string): void;
+}
+
+export interface ListenerManagerEvents {
+  /** The whole set of names that RDS is to be asked for. */
+  onRouteNames(names: ReadonlySet<string>): void;
+  /** Warming came to an end or began, listeners came or went. */
+  onChange(): void;
+}
+
+export interface ListenerManagerDeps {
+  readonly sink: ListenerSink;
+  readonly events: ListenerManagerEvents;
+  readonly time: TimeSource;
+  readonly stats: StatsStore;
+  readonly log: Logger;
+  /** How long a listener waits for its first tables before it goes on with 404; 0: for ever. */
+  readonly routesFetchTimeoutMs: number;
+}
+
+export interface KnownListenerReport {
+  readonly config: ListenerConfig;
+  readonly boundAddresses: readonly AddressConfig[];
+}
+
+interface ListenerVersion {
+  readonly resource: ConfigResource<ListenerConfig>;
+  readonly routeNames: readonly string[];
+  readonly lastUpdatedMs: number;
+  fetchTimer: TimerHandle | undefined;
+}
+
+interface KnownListener {
+  readonly isStatic: boolean;
+  active: ListenerVersion | undefined;
+  warming: ListenerVersion | undefined;
+  errorState: ConfigErrorState | undefined;
+  readonly bound: Map<string, AddressConfig>;
+}
+
+export class ListenerManager {
+  readonly #deps: ListenerManagerDeps;
+  readonly #stats: ListenerManagerStats;
+  readonly #listeners = new Map<string, KnownListener>();
+  readonly #routes = new RouteTables();
+  readonly #failures = new Map<string, ConfigErrorState>();
+  #gateOpen = false;
+  #warmingCount = 0;
+  #activeCount = 0;
+  #stopped: 'none' | 'inbound' | 'all' = 'none';
+
+  constructor(deps: ListenerManagerDeps) {
+    this.#deps = deps;
+    this.#stats = new ListenerManagerStats(deps.stats);
+  }
+
+  /** Listeners that wait for their tables, or for openGate(). */
+  get warmingCount(): number {
+    return this.#warmingCount;
+  }
+
+  /** Clusters are ready for the first time: listeners may go to the workers from now on. */
+  openGate(): void {
+    if (this.#gateOpen) return;
+    this.#gateOpen = true;
+    this.#settle();
+  }
+
+  addStatic(resources: readonly ConfigResource<ListenerConfig>[]): void {
+    for (const resource of resources) {
+      assert(!this.#listeners.has(resource.name), 'the bootstrap decoder refuses duplicate listeners');
+      this.#listeners.set(resource.name, newListener(true));
+      this.#stats.onAdded();
+      this.#warm(resource);
+    }
+    this.#settle();
+  }
+
+  /** One LDS response. Removals go first, so that a new listener may take the address of a gone one. */
+  onListeners(
+    upserts: readonly ConfigResource<ListenerConfig>[],
+    removed: readonly string[],
+  ): readonly ConfigResourceProblem[] {
+    for (const name of removed) this.#remove(name);
+    const problems: ConfigResourceProblem[] = [];
+    for (const resource of upserts) {
+      const message = this.#upsert(resource);
+      if (message === undefined) continue;
+      this.#setError(resource, message);
+      problems.push({ name: resource.name, message });
+    }
+    this.#settle();
+    return problems;
+  }
+
+  onRejectedListeners(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+    for (const resource of rejected) this.#setError(resource, resource.message);
+  }
+
+  onRoutes(upserts: readonly ConfigResource<RouteConfig>[]): readonly ConfigResourceProblem[] {
+    const nowMs = this.#deps.time.wallMs();
+    for (const resource of upserts) {
+      if (this.#routes.set(resource, nowMs)) this.#deps.sink.publishRoute(resource.config);
+    }
+    this.#settle();
+    return [];
+  }
+
+  onRejectedRoutes(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+    for (const resource of rejected) {
+      this.#routes.setError(resource.name, this.#errorStateOf(resource, resource.message));
+    }
+  }
+
+  /** A worker's news about one bind. The listener stays: the other workers may have it, and an update may heal it. */
+  onBound(name: string, address: AddressConfig, error: string | undefined): void {
+    const known = this.#listeners.get(name);
+    this.#stats.onBound(error === undefined);
+    const text = printAddress(address);
+    if (known?.active === undefined) return;
+    if (error === undefined) {
+      known.bound.set(text, address);
+      return;
+    }
+    const message = `cannot bind '${text}': ${error}`;
+    this.#deps.log.error(`error adding listener '${name}': ${message}`);
+    known.errorState = this.#errorStateOf(known.active.resource, message);
+  }
+
+  /** For good; updates of stopped listeners are not published any more. */
+  stopListeners(which: 'inbound' | 'all'): void {
+    if (this.#stopped !== 'all') this.#stopped = which;
+    for (const known of this.#listeners.values()) {
+      if (known.active !== undefined && this.#isStopped(known.active.resource.config)) {
+        known.bound.clear();
+        this.#stats.onStopped();
+      }
+    }
+  }
+
+  listeners(): readonly KnownListenerReport[] {
+    const reports: KnownListenerReport[] = [];
+    for (const { active, bound } of this.#listeners.values()) {
+      if (active !== undefined) reports.push({ config: active.resource.config, boundAddresses: [...bound.values()] });
+    }
+    return reports;
+  }
+
+  dumpListeners(versionInfo: string): ConfigDumpSection {
+    const entries: ConfigDumpEntry[] = [];
+    for (const { isStatic, active, warming, errorState } of this.#listeners.values()) {
+      if (active !== undefined) entries.push(entryOf(active, isStatic ? 'static' : 'active', errorState));
+      if (warming !== undefined) entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
+    }
+    const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
+    return { entries, failures, versionInfo };
+  }
+
+  dumpRoutes(versionInfo: string): ConfigDumpSection {
+    return { entries: this.#routes.entries(), failures: [], versionInfo };
+  }
+
+  close(): void {
+    for (const { warming } of this.#listeners.values()) warming?.fetchTimer?.cancel();
+  }
+
+  /** The problem, or undefined. */
+  #upsert(resource: ConfigResource<ListenerConfig>): string | undefined {
+    const known = this.#listeners.get(resource.name);
+    // A static listener cannot be changed through LDS; Envoy skips such an update silently.
+    if (known?.isStatic === true) return undefined;
+    const newest = known?.warming ?? known?.active;
+    if (newest !== undefined && newest.resource.config.hash === resource.config.hash) return undefined;
+    if (this.#isStopped(resource.config)) return undefined;
+    const conflict = this.#addressConflict(resource.config);
+    if (conflict !== undefined) return conflict;
+    if (known === undefined) {
+      this.#listeners.set(resource.name, newListener(false));
+      this.#stats.onAdded();
+    } else {
+      known.errorState = undefined;
+      this.#stats.onModified();
+    }
+    this.#failures.delete(resource.name);
+    this.#warm(resource);
+    return undefined;
+  }
+
+  #addressConflict(config: ListenerConfig): string | undefined {
+    for (const [name, { active, warming }] of this.#listeners) {
+      if (name === config.name) continue;
+      for (const version of [active, warming]) {
+        const shared = version === undefined ? undefined : sharedAddress(config, version.resource.config);
+        if (shared === undefined) continue;
+        return `error adding listener: '${config.name}' has duplicate address '${printAddress(shared)}' as existing listener '${name}'`;
+      }
+    }
+    return undefined;
+  }
+
+  #isStopped(config: ListenerConfig): boolean {
+    return this.#stopped === 'all' || (this.#stopped === 'inbound' && config.trafficDirection === 'INBOUND');
+  }
+
+  #remove(name: string): void {
+    this.#failures.delete(name);
+    const known = this.#listeners.get(name);
+    if (known === undefined || known.isStatic) return;
+    this.#listeners.delete(name);
+    this.#dropWarming(known);
+    const { active } = known;
+    if (active === undefined) return;
+    this.#activeCount--;
+    this.#stats.onRemoved();
+    this.#deps.sink.removeListener(name);
+    this.#routes.release(active.routeNames);
+  }
+
+  #warm(resource: ConfigResource<ListenerConfig>): void {
+    const known = this.#listeners.get(resource.name)!;
+    const version: ListenerVersion = {
+      resource,
+      routeNames: routeNamesOf(resource.config),
+      lastUpdatedMs: this.#deps.time.wallMs(),
+      fetchTimer: undefined,
+    };
+    this.#routes.retain(version.routeNames);
+    this.#dropWarming(known);
+    known.warming = version;
+    this.#warmingCount++;
+    const timeoutMs = this.#deps.routesFetchTimeoutMs;
+    if (timeoutMs === 0 || this.#routes.ready(version.routeNames)) return;
+    version.fetchTimer = this.#deps.time.setTimer(() => {
+      this.#deps.log.warn('no routes within the initial fetch time-out; going on without', { listener: resource.name });
+      this.#routes.giveUpWaiting(version.routeNames);
+      this.#settle();
+    }, timeoutMs);
+  }
+
+  /** After every change: what is ready goes out, what nobody needs goes, RDS is asked for what is missing. */
+  #settle(): void {
+    if (this.#gateOpen) {
+      for (const known of this.#listeners.values()) {
+        if (known.warming !== undefined && this.#routes.ready(known.warming.routeNames)) this.#activate(known, known.warming);
+      }
+    }
+    for (const name of this.#routes.sweep()) this.#deps.sink.removeRoute(name);
+    this.#stats.setCounts(this.#activeCount, this.#warmingCount);
+    if (this.#routes.namesChanged()) this.#deps.events.onRouteNames(this.#routes.names());
+    this.#deps.events.onChange();
+  }
+
+  #activate(known: KnownListener, version: ListenerVersion): void {
+    version.fetchTimer?.cancel();
+    const before = known.active;
+    known.active = version;
+    known.warming = undefined;
+    this.#warmingCount--;
+    const { config } = version.resource;
+    if (before === undefined) {
+      this.#activeCount++;
+    } else if (onlyFilterChainsDiffer(before.resource.config, config)) {
+      this.#stats.onInPlaceUpdated();
+    } else if (printAddress(before.resource.config.address) !== printAddress(config.address)) {
+      known.bound.clear();
+    }
+    this.#deps.sink.publishListener(config);
+    if (before !== undefined) this.#routes.release(before.routeNames);
+  }
+
+  #dropWarming(known: KnownListener): void {
+    const { warming } = known;
+    if (warming === undefined) return;
+    warming.fetchTimer?.cancel();
+    known.warming = undefined;
+    this.#warmingCount--;
+    this.#routes.release(warming.routeNames);
+  }
+
+  #setError(resource: ConfigResource<unknown>, details: string): void {
+    const errorState = this.#errorStateOf(resource, details);
+    const known = this.#listeners.get(resource.name);
+    if (known === undefined) this.#failures.set(resource.name, errorState);
+    else known.errorState = errorState;
+  }
+
+  #errorStateOf(resource: ConfigResource<unknown>, details: string): ConfigErrorState {
+    const { version, raw } = resource;
+    return { details, lastUpdateAttemptMs: this.#deps.time.wallMs(), version, raw };
+  }
+}
+
+function newListener(isStatic: boolean): KnownListener {
+  return { isStatic, active: undefined, warming: undefined, errorState: undefined, bound: new Map() };
+}
+
+function entryOf(
+  version: ListenerVersion,
+  state: ConfigDumpEntry['state'],
+  errorState: ConfigErrorState | undefined,
+): ConfigDumpEntry {
+  const { name, version: versionText, raw } = version.resource;
+  return { name, state, version: versionText, raw, lastUpdatedMs: version.lastUpdatedMs, errorState };
+}

@@ -1,0 +1,362 @@
+// [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
+// (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
+import { assert } from '../base/assert.ts';
+import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigDumpSection,
+  ConfigErrorState,
+  ConfigResource,
+  ConfigResourceProblem,
+} from '../config/config-resource.ts';
+import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { DnsResolver } from '../network/dns-resolver.ts';
+import type { StatsStore } from '../stats/store.ts';
+import { ClusterManagerStats } from './cluster-manager-stats.ts';
+import { EndpointAssignments } from './endpoint-assignments.ts';
+import { StrictDnsCluster } from './strict-dns-cluster.ts';
+
+/** Where ready clusters go. A cluster is published before its endpoints, both in one turn of the event loop. */
+export interface ClusterSink {
+  publishCluster(config: ClusterConfig): void;
+  publishEndpoints(endpoints: ClusterEndpointsConfig): void;
+  removeCluster(name: string): void;
+}
+
+export interface ClusterManagerEvents {
+  /** The whole set of names that EDS is to be asked for. */
+  onEndpointNames(names: ReadonlySet<string>): void;
+  /** Warming came to an end or began, clusters came or went. */
+  onChange(): void;
+}
+
+export interface ClusterManagerDeps {
+  readonly sink: ClusterSink;
+  readonly events: ClusterManagerEvents;
+  readonly resolver: DnsResolver;
+  readonly time: TimeSource;
+  readonly stats: StatsStore;
+  readonly statWanted: (statName: string) => boolean;
+  readonly log: Logger;
+  /** How long a cluster waits for its first endpoints before it goes on without; 0: for ever. */
+  readonly endpointsFetchTimeoutMs: number;
+  /** Circuit breaker slots there are. */
+  readonly maxClusters: number;
+}
+
+export interface ActiveCluster {
+  readonly config: ClusterConfig;
+  readonly localities: readonly LocalityEndpointsConfig[];
+}
+
+/** One version of one cluster. */
+interface ClusterVersion {
+  readonly resource: ConfigResource<ClusterConfig>;
+  readonly lastUpdatedMs: number;
+  endpoints: ClusterEndpointsConfig | undefined;
+  dns: StrictDnsCluster | undefined;
+  fetchTimer: TimerHandle | undefined;
+}
+
+interface KnownCluster {
+  readonly isStatic: boolean;
+  active: ClusterVersion | undefined;
+  warming: ClusterVersion | undefined;
+  errorState: ConfigErrorState | undefined;
+}
+
+export class ClusterManager {
+  readonly #deps: ClusterManagerDeps;
+  readonly #stats: ClusterManagerStats;
+  readonly #clusters = new Map<string, KnownCluster>();
+  readonly #assignments = new EndpointAssignments();
+  readonly #failures = new Map<string, ConfigErrorState>();
+  #warmingCount = 0;
+  #activeCount = 0;
+
+  constructor(deps: ClusterManagerDeps) {
+    this.#deps = deps;
+    this.#stats = new ClusterManagerStats(deps.stats, deps.statWanted);
+  }
+
+  /** Clusters that wait for endpoints. */
+  get warmingCount(): number {
+    return this.#warmingCount;
+  }
+
+  addStatic(resources: readonly ConfigResource<ClusterConfig>[]): void {
+    for (const resource of resources) {
+      assert(!this.#clusters.has(resource.name), 'the bootstrap decoder refuses duplicate clusters');
+      this.#clusters.set(resource.name, { isStatic: true, active: undefined, warming: undefined, errorState: undefined });
+      this.#stats.onAdded();
+      this.#warm(resource);
+    }
+    this.#settle();
+  }
+
+  /** One CDS response: what it adds or changes, and what is gone. */
+  onClusters(
+    upserts: readonly ConfigResource<ClusterConfig>[],
+    removed: readonly string[],
+  ): readonly ConfigResourceProblem[] {
+    const problems: ConfigResourceProblem[] = [];
+    for (const resource of upserts) {
+      const message = this.#upsert(resource);
+      if (message !== undefined) problems.push({ name: resource.name, message });
+    }
+    for (const name of removed) this.#remove(name);
+    this.#settle();
+    return problems;
+  }
+
+  /** Resources that the decoder refused, for error_state. */
+  onRejectedClusters(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+    for (const resource of rejected) this.#setError(resource, resource.message);
+  }
+
+  /** One EDS response. Names are EDS service names. Nothing is ever removed by EDS. */
+  onEndpoints(upserts: readonly ConfigResource<ClusterEndpointsConfig>[]): readonly ConfigResourceProblem[] {
+    const nowMs = this.#deps.time.wallMs();
+    for (const resource of upserts) {
+      for (const clusterName of this.#assignments.set(resource, nowMs)) this.#deliver(clusterName, resource.config);
+    }
+    this.#changed();
+    return [];
+  }
+
+  clusters(): readonly ActiveCluster[] {
+    const active: ActiveCluster[] = [];
+    for (const { active: version } of this.#clusters.values()) {
+      if (version === undefined) continue;
+      active.push({ config: version.resource.config, localities: version.endpoints?.localities ?? [] });
+    }
+    return active;
+  }
+
+  /** Whether a first version of the cluster is still on its way. */
+  isWarmingFirst(name: string): boolean {
+    const known = this.#clusters.get(name);
+    return known !== undefined && known.active === undefined;
+  }
+
+  dumpClusters(versionInfo: string): ConfigDumpSection {
+    const entries: ConfigDumpEntry[] = [];
+    for (const known of this.#clusters.values()) {
+      const { active, warming, errorState } = known;
+      const activeState = known.isStatic ? 'static' : 'active';
+      if (active !== undefined) entries.push(entryOf(active, activeState, errorState));
+      if (warming !== undefined) entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
+    }
+    const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
+    return { entries, failures, versionInfo };
+  }
+
+  dumpEndpoints(versionInfo: string): ConfigDumpSection {
+    return { entries: this.#assignments.entries(), failures: [], versionInfo };
+  }
+
+  close(): void {
+    for (const { active, warming } of this.#clusters.values()) {
+      if (active !== undefined) closeVersion(active);
+      if (warming !== undefined) closeVersion(warming);
+    }
+  }
+
+  /** The problem, or undefined. */
+  #upsert(resource: ConfigResource<ClusterConfig>): string | undefined {
+    const known = this.#clusters.get(resource.name);
+    // A CDS cluster with the name of a static one is skipped silently, as in Envoy.
+    if (known?.isStatic === true) return undefined;
+    const newest = known?.warming ?? known?.active;
+    if (newest !== undefined && newest.resource.config.hash === resource.config.hash) return undefined;
+    if (known === undefined && this.#clusters.size >= this.#deps.maxClusters) {
+      const message = `more than ${this.#deps.maxClusters} clusters; narrow what this proxy is sent (Istio: a Sidecar resource)`;
+      this.#setError(resource, message);
+      return message;
+    }
+    if (known === undefined) {
+      this.#clusters.set(resource.name, { isStatic: false, active: undefined, warming: undefined, errorState: undefined });
+      this.#stats.onAdded();
+    } else {
+      known.errorState = undefined;
+      this.#stats.onModified();
+    }
+    this.#failures.delete(resource.name);
+    this.#warm(resource);
+    return undefined;
+  }
+
+  #remove(name: string): void {
+    this.#failures.delete(name);
+    const known = this.#clusters.get(name);
+    if (known === undefined || known.isStatic) return;
+    this.#clusters.delete(name);
+    const { active, warming } = known;
+    if (warming !== undefined) this.#dropWarming(known);
+    if (active !== undefined) {
+      closeVersion(active);
+      this.#activeCount--;
+      this.#stats.onRemoved(active.resource.config);
+      this.#deps.sink.removeCluster(name);
+    }
+    this.#assignments.forgetCluster(name);
+  }
+
+  /** Begins with a new version; it may be ready before this returns. */
+  #warm(resource: ConfigResource<ClusterConfig>): void {
+    const known = this.#clusters.get(resource.name)!;
+    this.#dropWarming(known);
+    const version: ClusterVersion = {
+      resource,
+      lastUpdatedMs: this.#deps.time.wallMs(),
+      endpoints: undefined,
+      dns: undefined,
+      fetchTimer: undefined,
+    };
+    known.warming = version;
+    this.#warmingCount++;
+    const config = resource.config;
+    if (config.type !== 'EDS') this.#assignments.forgetCluster(config.name);
+    switch (config.type) {
+      case 'STATIC':
+        this.#take(config.name, version, endpointsOf(config, config.localities));
+        break;
+      case 'ORIGINAL_DST':
+        this.#take(config.name, version, undefined);
+        break;
+      case 'STRICT_DNS':
+      case 'LOGICAL_DNS':
+        this.#startDns(version);
+        break;
+      case 'EDS':
+        this.#awaitEndpoints(version);
+        break;
+    }
+  }
+
+  #startDns(version: ClusterVersion): void {
+    const { config } = version.resource;
+    const { resolver, time, log } = this.#deps;
+    version.dns = new StrictDnsCluster(config, {
+      resolver,
+      time,
+      events: {
+        onHosts: (localities) => {
+          this.#take(config.name, version, endpointsOf(config, localities));
+          this.#changed();
+        },
+        onAnswer: (name, answer) => {
+          if (answer.kind === 'failed') log.debug('DNS query failed', { cluster: config.name, name, reason: answer.reason });
+          const outcome = answer.kind === 'failed' ? 'update_failure' : 'update_success';
+          this.#stats.onEndpointsUpdate(config, outcome);
+        },
+      },
+    });
+    version.dns.start();
+  }
+
+  #awaitEndpoints(version: ClusterVersion): void {
+    const { config } = version.resource;
+    const held = this.#assignments.watch(config.name, config.edsServiceName || config.name);
+    if (held !== undefined) {
+      this.#take(config.name, version, { ...held, clusterName: config.name });
+      return;
+    }
+    const timeoutMs = this.#deps.endpointsFetchTimeoutMs;
+    if (timeoutMs === 0) return;
+    version.fetchTimer = this.#deps.time.setTimer(() => {
+      this.#deps.log.warn('no endpoints within the initial fetch time-out; going on without', { cluster: config.name });
+      this.#take(config.name, version, endpointsOf(config, []));
+      this.#changed();
+    }, timeoutMs);
+  }
+
+  #deliver(clusterName: string, endpoints: ClusterEndpointsConfig): void {
+    const known = this.#clusters.get(clusterName);
+    const mapped = { ...endpoints, clusterName };
+    for (const version of [known?.active, known?.warming]) {
+      if (version === undefined || version.resource.config.type !== 'EDS') continue;
+      const isEmpty = mapped.localities.every((locality) => locality.endpoints.length === 0);
+      this.#stats.onEndpointsUpdate(version.resource.config, isEmpty ? 'update_empty' : 'update_success');
+      this.#take(clusterName, version, mapped);
+    }
+  }
+
+  /** Endpoints of a version have come; undefined for a cluster that needs none. */
+  #take(name: string, version: ClusterVersion, endpoints: ClusterEndpointsConfig | undefined): void {
+    const known = this.#clusters.get(name);
+    if (known === undefined) return;
+    version.fetchTimer?.cancel();
+    version.endpoints = endpoints;
+    if (known.warming === version) {
+      this.#activate(known, version);
+      this.#deps.sink.publishCluster(version.resource.config);
+    }
+    if (known.active !== version || endpoints === undefined) return;
+    this.#stats.onHosts(version.resource.config, endpoints.localities);
+    this.#deps.sink.publishEndpoints(endpoints);
+  }
+
+  #activate(known: KnownCluster, version: ClusterVersion): void {
+    if (known.active === undefined) this.#activeCount++;
+    else closeVersion(known.active);
+    known.active = version;
+    known.warming = undefined;
+    this.#warmingCount--;
+  }
+
+  #dropWarming(known: KnownCluster): void {
+    if (known.warming === undefined) return;
+    closeVersion(known.warming);
+    known.warming = undefined;
+    this.#warmingCount--;
+  }
+
+  #setError(resource: ConfigResource<unknown>, details: string): void {
+    const errorState: ConfigErrorState = {
+      details,
+      lastUpdateAttemptMs: this.#deps.time.wallMs(),
+      version: resource.version,
+      raw: resource.raw,
+    };
+    const known = this.#clusters.get(resource.name);
+    if (known === undefined) this.#failures.set(resource.name, errorState);
+    else known.errorState = errorState;
+  }
+
+  #settle(): void {
+    this.#assignments.sweep();
+    if (this.#assignments.namesChanged()) this.#deps.events.onEndpointNames(this.#assignments.names());
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#stats.setCounts(this.#activeCount, this.#warmingCount);
+    this.#deps.events.onChange();
+  }
+}
+
+function endpointsOf(config: ClusterConfig, localities: readonly LocalityEndpointsConfig[]): ClusterEndpointsConfig {
+  return {
+    clusterName: config.name,
+    version: config.version,
+    localities,
+    overprovisioningPercent: config.overprovisioningPercent,
+  };
+}
+
+function entryOf(
+  version: ClusterVersion,
+  state: ConfigDumpEntry['state'],
+  errorState: ConfigErrorState | undefined,
+): ConfigDumpEntry {
+  const { name, version: versionText, raw } = version.resource;
+  return { name, state, version: versionText, raw, lastUpdatedMs: version.lastUpdatedMs, errorState };
+}
+
+function closeVersion(version: ClusterVersion): void {
+  version.dns?.close();
+  version.fetchTimer?.cancel();
+}

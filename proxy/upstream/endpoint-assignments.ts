@@ -1,0 +1,80 @@
+// [m] Endpoint assignments by EDS service name, who waits for which, and what EDS is to be asked for. What was received
+// is kept as long as a cluster refers to it: a changed cluster is ready at once, without a new answer.
+import type { ConfigDumpEntry, ConfigResource } from '../config/config-resource.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+
+interface Assignment {
+  /** Clusters that refer to this service name; usually one. */
+  readonly clusters: Set<string>;
+  resource: ConfigResource<ClusterEndpointsConfig> | undefined;
+  lastUpdatedMs: number;
+}
+
+export class EndpointAssignments {
+  readonly #byService = new Map<string, Assignment>();
+  readonly #serviceOf = new Map<string, string>();
+  #namesChanged = false;
+
+  /** The cluster refers to this service from now on; gives what is held of it. */
+  watch(cluster: string, service: string): ClusterEndpointsConfig | undefined {
+    if (this.#serviceOf.get(cluster) !== service) {
+      this.forgetCluster(cluster);
+      this.#serviceOf.set(cluster, service);
+    }
+    let assignment = this.#byService.get(service);
+    if (assignment === undefined) {
+      assignment = { clusters: new Set(), resource: undefined, lastUpdatedMs: 0 };
+      this.#byService.set(service, assignment);
+      this.#namesChanged = true;
+    }
+    assignment.clusters.add(cluster);
+    return assignment.resource?.config;
+  }
+
+  /** The cluster needs nothing any more; what it referred to stays until sweep(). */
+  forgetCluster(cluster: string): void {
+    const service = this.#serviceOf.get(cluster);
+    if (service === undefined) return;
+    this.#serviceOf.delete(cluster);
+    this.#byService.get(service)!.clusters.delete(cluster);
+  }
+
+  /** Forgets what no cluster refers to; not before the end of an update, so that a successor finds it. */
+  sweep(): void {
+    for (const [service, assignment] of this.#byService) {
+      if (assignment.clusters.size > 0) continue;
+      this.#byService.delete(service);
+      this.#namesChanged = true;
+    }
+  }
+
+  /** Names of the clusters it is for; none when nobody refers to it any more. */
+  set(resource: ConfigResource<ClusterEndpointsConfig>, nowMs: number): readonly string[] {
+    const assignment = this.#byService.get(resource.name);
+    if (assignment === undefined) return [];
+    assignment.resource = resource;
+    assignment.lastUpdatedMs = nowMs;
+    return [...assignment.clusters];
+  }
+
+  /** Whether names() differs from what it was at the last call of this. */
+  namesChanged(): boolean {
+    const changed = this.#namesChanged;
+    this.#namesChanged = false;
+    return changed;
+  }
+
+  names(): ReadonlySet<string> {
+    return new Set(this.#byService.keys());
+  }
+
+  entries(): readonly ConfigDumpEntry[] {
+    const entries: ConfigDumpEntry[] = [];
+    for (const { resource, lastUpdatedMs } of this.#byService.values()) {
+      if (resource === undefined) continue;
+      const { name, version, raw } = resource;
+      entries.push({ name, state: 'active', version, raw, lastUpdatedMs, errorState: undefined });
+    }
+    return entries;
+  }
+}
