@@ -1,0 +1,471 @@
+// [w] ActiveStream: one request and its timers, first header to access log. The order of its steps is Envoy's
+// (envoy-behaviour §1.2); the numbers in comments are that list's.
+// Longer than most files: one stream's state machine, kept in one place so that its order can be read off.
+import { WheelTimer } from '../base/timer-wheel.ts';
+import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
+import { ResponseFlag } from '../stream-info/response-flags.ts';
+import { StreamInfo } from '../stream-info/stream-info.ts';
+import type { CodecError } from './codec-error.ts';
+import type { RequestDecoder, ResponseEncoder, StreamCallbacks, StreamResetReason } from './codec.ts';
+import { StreamResetReason as ResetReason } from './codec.ts';
+import type { ConnManagerContext } from './conn-manager-context.ts';
+import { mutateResponse, stripInternalOnly, stripPort, stripTrailingDot } from './conn-manager-utility.ts';
+import { FilterManager } from './filter-manager.ts';
+import type { FilterManagerStream } from './filter-manager.ts';
+import { hasToken } from './http1/framing.ts';
+import { H } from './headers.ts';
+import { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { HeaderMap } from './header-map.ts';
+import type { DownstreamWatermarkCallbacks, LocalReply } from './http-filter.ts';
+import { isGrpcRequest, localReplyHeaders } from './local-reply.ts';
+import { normalizePath } from './path-normalizer.ts';
+import type { Route } from './route-provider.ts';
+
+/** The connection as its streams see it. */
+export interface StreamOwner {
+  readonly context: ConnManagerContext;
+  readonly timers: TimerWheel;
+  readonly bufferLimitBytes: number;
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  readonly localPort: number;
+  /** The connection ends after the response under way. */
+  closing: boolean;
+  /** The codec says that this request asks for an upgrade or is a CONNECT. */
+  readonly requestIsUpgrade: boolean;
+  readonly requestWantsClose: boolean;
+  /** Exactly once per stream, after its log line. */
+  onStreamDone(stream: ActiveStream): void;
+}
+
+const Timer = { Idle: 0, Request: 1, MaxDuration: 2 } as const;
+
+const NO_HEADERS = new RequestHeaders();
+
+export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterManagerStream, TimerOwner {
+  readonly streamInfo: StreamInfo;
+  route: Route | null = null;
+  requestHeaders: RequestHeaders = NO_HEADERS;
+  responseStarted = false;
+  requestComplete = false;
+  upgradeRequested = false;
+  readonly #owner: StreamOwner;
+  readonly #context: ConnManagerContext;
+  readonly #encoder: ResponseEncoder;
+  readonly #filters: FilterManager;
+  #responseHeaders: ResponseHeaders | null = null;
+  #responseTrailers: HeaderMap | null = null;
+  #watermarks: DownstreamWatermarkCallbacks | null = null;
+  #aboveWatermark = 0;
+  #idleTimeoutMs: number;
+  #idleTimer: WheelTimer | null = null;
+  #requestTimer: WheelTimer | null = null;
+  #durationTimer: WheelTimer | null = null;
+  #localReplySent = false;
+  #done = false;
+
+  constructor(owner: StreamOwner, encoder: ResponseEncoder, info: StreamInfo) {
+    this.#owner = owner;
+    this.#context = owner.context;
+    this.#encoder = encoder;
+    this.#filters = new FilterManager(this);
+    this.streamInfo = info;
+    info.protocol = owner.protocol;
+    encoder.setCallbacks(this);
+    // (1)
+    const { stats, config } = this.#context;
+    stats.store.inc(stats.rqTotal);
+    stats.store.inc(stats.rqHttp1Total);
+    stats.store.inc(stats.rqActive);
+    this.#idleTimeoutMs = config.streamIdleTimeoutMs;
+    if (this.#idleTimeoutMs > 0) this.#touch();
+    if (config.requestTimeoutMs > 0) this.#requestTimer = this.#arm(Timer.Request, config.requestTimeoutMs);
+    if (config.maxStreamDurationMs > 0) this.#durationTimer = this.#arm(Timer.MaxDuration, config.maxStreamDurationMs);
+  }
+
+  get bufferLimitBytes(): number {
+    return this.#owner.bufferLimitBytes;
+  }
+
+  // === RequestDecoder
+
+  decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.requestHeaders = headers;
+    if (endStream) this.#onRequestComplete();
+    // (2)
+    if (this.#owner.requestWantsClose) this.#owner.closing = true;
+    // (5)
+    if (headers.has(H.expect)) this.#expectContinue(headers);
+    if (!this.#checkHeaders(headers)) return;
+    this.#normalizeHost(headers);
+    // (14)
+    const upgrade = this.#owner.requestIsUpgrade;
+    this.#context.mutator.mutate(headers, this.streamInfo, upgrade);
+    // (3), (15): the table stays this one for the whole request
+    const table = this.#context.routes.current();
+    if (table !== null) {
+      if (table.internalOnlyHeaders.length > 0 && !headers.has(H.xEnvoyInternal)) {
+        stripInternalOnly(headers, table.internalOnlyHeaders);
+      }
+      this.#setRoute(table.route(headers, this.streamInfo));
+    }
+    // (16)
+    if (upgrade && !this.#allowUpgrade(headers)) return;
+    this.#filters.createFilters(this.#context.filterFactories);
+    // (17)
+    this.#filters.decodeHeaders(headers, endStream);
+  }
+
+  decodeData(chunk: Buffer, endStream: boolean): void {
+    if (this.#done) return;
+    this.streamInfo.bytesReceived += chunk.length;
+    if (endStream) this.#onRequestComplete();
+    if (this.#idleTimeoutMs > 0) this.#touch();
+    if (!this.#localReplySent) this.#filters.decodeData(chunk, endStream);
+  }
+
+  decodeTrailers(trailers: HeaderMap): void {
+    if (this.#done) return;
+    this.#onRequestComplete();
+    if (!this.#localReplySent) this.#filters.decodeTrailers(trailers);
+  }
+
+  /** The head, or a later part, could not be understood. */
+  onCodecError(error: CodecError): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.cxProtocolError);
+    this.#owner.closing = true;
+    if (this.responseStarted) {
+      this.streamInfo.setFlag(ResponseFlag.DownstreamProtocolError);
+      this.resetStream();
+      return;
+    }
+    this.sendLocalReply({
+      status: error.status,
+      body: error.body,
+      details: error.details,
+      flag: ResponseFlag.DownstreamProtocolError,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
+  }
+
+  // === StreamCallbacks: the downstream socket
+
+  onResetStream(_reason: StreamResetReason, _details: string): void {
+    this.onDownstreamGone('downstream_remote_disconnect');
+  }
+
+  /** The client is gone; whatever was on its way is pointless. */
+  onDownstreamGone(details: string): void {
+    if (this.#done) return;
+    const { stats } = this.#context;
+    stats.store.inc(stats.rqRxReset);
+    this.streamInfo.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    if (this.streamInfo.responseCodeDetails === '') this.streamInfo.responseCodeDetails = details;
+    this.#finish();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#aboveWatermark++;
+    const { stats } = this.#context;
+    stats.store.inc(stats.flowControlPaused);
+    this.#watermarks?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    if (this.#aboveWatermark === 0) return;
+    this.#aboveWatermark--;
+    const { stats } = this.#context;
+    stats.store.inc(stats.flowControlResumed);
+    this.#watermarks?.onBelowWriteBufferLowWatermark();
+  }
+
+  // === FilterManagerStream
+
+  requestReadDisable(disable: boolean): void {
+    if (!this.#done) this.#encoder.readDisable(disable);
+  }
+
+  setDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks | null): void {
+    this.#watermarks = callbacks;
+    if (callbacks === null) return;
+    for (let i = 0; i < this.#aboveWatermark; i++) callbacks.onAboveWriteBufferHighWatermark();
+  }
+
+  sendLocalReply(reply: LocalReply): void {
+    if (this.#done) return;
+    const info = this.streamInfo;
+    if (reply.flag !== undefined) info.setFlag(reply.flag);
+    if (this.responseStarted) {
+      info.responseCodeDetails = reply.details;
+      this.resetStream();
+      return;
+    }
+    if (this.#localReplySent) return;
+    this.#localReplySent = true;
+    info.responseCodeDetails = reply.details;
+    if (reply.status === 400 && !this.#context.config.streamErrorOnInvalidHttpMessage) this.#owner.closing = true;
+    const grpc = isGrpcRequest(this.requestHeaders);
+    const headers = localReplyHeaders(reply, grpc);
+    this.route?.finalizeResponseHeaders(headers, this.requestHeaders, info);
+    const bodiless = grpc || reply.body === '' || this.requestHeaders.method === 'HEAD';
+    this.#filters.abandonHeld();
+    this.#filters.encodeHeaders(headers, bodiless);
+    if (!bodiless && !this.#done) this.#filters.encodeData(Buffer.from(reply.body), true);
+  }
+
+  resetStream(): void {
+    if (this.#done) return;
+    const { stats } = this.#context;
+    stats.store.inc(stats.rqTxReset);
+    this.#owner.closing = true;
+    this.#encoder.resetStream(ResetReason.LocalReset);
+    this.#finish();
+  }
+
+  writeHeaders1xx(headers: ResponseHeaders): void {
+    if (this.#done || this.responseStarted || !this.#context.config.proxy100Continue) return;
+    headers.remove(H.connection);
+    headers.remove(H.transferEncoding);
+    headers.remove(H.keepAlive);
+    this.#encoder.encode1xxHeaders(headers);
+  }
+
+  writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.#done) return;
+    const { config, stats, date, time } = this.#context;
+    const upgraded = this.upgradeRequested && (headers.status === 101 || headers.status < 300);
+    mutateResponse(headers, this.requestHeaders, config, date.value(), upgraded && headers.status === 101);
+    this.#decideClose(headers, upgraded);
+    const info = this.streamInfo;
+    info.responseCode = headers.status;
+    info.downstreamFirstByteSentMs = time.monotonicMs();
+    this.#responseHeaders = headers;
+    this.responseStarted = true;
+    this.#disarm(this.#requestTimer);
+    this.#requestTimer = null;
+    if (upgraded) stats.store.inc(stats.cxUpgradesTotal);
+    if (this.#idleTimeoutMs > 0) this.#touch();
+    this.#encoder.encodeHeaders(headers, endStream);
+    if (endStream) this.#onResponseComplete();
+  }
+
+  writeData(chunk: Buffer, endStream: boolean): void {
+    if (this.#done) return;
+    this.streamInfo.bytesSent += chunk.length;
+    if (this.#idleTimeoutMs > 0) this.#touch();
+    this.#encoder.encodeData(chunk, endStream);
+    if (endStream) this.#onResponseComplete();
+  }
+
+  writeTrailers(trailers: HeaderMap): void {
+    if (this.#done) return;
+    this.#responseTrailers = trailers;
+    this.#encoder.encodeTrailers(trailers);
+    this.#onResponseComplete();
+  }
+
+  // === TimerOwner
+
+  onTimer(kind: number): void {
+    const { stats } = this.#context;
+    if (kind === Timer.Idle) {
+      stats.store.inc(stats.rqIdleTimeout);
+      this.#timeout('stream timeout', 'stream_idle_timeout', ResponseFlag.StreamIdleTimeout);
+    } else if (kind === Timer.Request) {
+      stats.store.inc(stats.rqTimeout);
+      this.#timeout('request timeout', 'request_overall_timeout', undefined);
+    } else {
+      stats.store.inc(stats.rqMaxDurationReached);
+      this.#timeout('downstream duration timeout', 'max_duration_timeout', undefined);
+    }
+  }
+
+  // === steps
+
+  /** (7), (9), (11), (12); false when a reply was sent. */
+  #checkHeaders(headers: RequestHeaders): boolean {
+    const connect = headers.method === 'CONNECT';
+    if (headers.authority === undefined) return this.#refuse(400, 'missing_host_header');
+    if (headers.method === 'QUERY' && !headers.has(H.contentType)) return this.#refuse(400, 'query_missing_content_type');
+    if (connect) return true;
+    if (headers.path === '') return this.#refuse(404, 'missing_path_rejected');
+    const { stats, config } = this.#context;
+    if (headers.path.charCodeAt(0) !== 0x2f) {
+      stats.store.inc(stats.rqNonRelativePath);
+      return this.#refuse(404, 'absolute_path_rejected');
+    }
+    const normalized = normalizePath(headers.path, config);
+    if (normalized === null) return true;
+    if (normalized.kind === 'ok') {
+      headers.path = normalized.path;
+      return true;
+    }
+    if (normalized.kind === 'reject' || isGrpcRequest(headers)) {
+      stats.store.inc(stats.rqFailedPathNormalization);
+      return this.#refuse(400, 'path_normalization_failed');
+    }
+    stats.store.inc(stats.rqRedirectedWithNormalizedPath);
+    this.sendLocalReply({
+      status: 307,
+      body: '',
+      details: 'path_normalization_failed',
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: (reply) => reply.push(H.location, normalized.path),
+    });
+    return false;
+  }
+
+  #refuse(status: number, details: string): false {
+    this.sendLocalReply({ status, body: '', details, flag: undefined, grpcStatus: undefined, modifyHeaders: undefined });
+    return false;
+  }
+
+  /** (13) */
+  #normalizeHost(headers: RequestHeaders): void {
+    const config = this.#context.config;
+    if (headers.authority === undefined) return;
+    if (config.stripTrailingHostDot) headers.authority = stripTrailingDot(headers.authority);
+    if (config.stripAnyHostPort) headers.authority = stripPort(headers.authority, null);
+    else if (config.stripMatchingHostPort) headers.authority = stripPort(headers.authority, this.#owner.localPort);
+  }
+
+  /** (5): envoy-behaviour §1.12 */
+  #expectContinue(headers: RequestHeaders): void {
+    if (this.#context.config.proxy100Continue) return;
+    const expect = headers.get(H.expect)!;
+    if (expect.toLowerCase() !== '100-continue') return;
+    headers.remove(H.expect);
+    const reply = new ResponseHeaders();
+    reply.status = 100;
+    this.#encoder.encode1xxHeaders(reply);
+  }
+
+  #setRoute(route: Route | null): void {
+    this.route = route;
+    if (route === null) return;
+    this.streamInfo.routeName = route.name;
+    this.streamInfo.virtualHostName = route.virtualHostName;
+    if (route.idleTimeoutMs !== undefined) {
+      this.#idleTimeoutMs = route.idleTimeoutMs;
+      if (this.#idleTimeoutMs > 0) this.#touch();
+      else {
+        this.#disarm(this.#idleTimer);
+        this.#idleTimer = null;
+      }
+    }
+    const duration = route.maxStreamDuration?.maxStreamDurationMs;
+    if (duration === undefined) return;
+    this.#disarm(this.#durationTimer);
+    this.#durationTimer = duration > 0 ? this.#arm(Timer.MaxDuration, duration) : null;
+  }
+
+  /** False: answered with 403 (envoy-behaviour §1.11). */
+  #allowUpgrade(headers: RequestHeaders): boolean {
+    const wanted = headers.method === 'CONNECT' ? 'connect' : (headers.get(H.upgrade) ?? '').toLowerCase();
+    const byRoute = this.route?.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
+    const allowed = byRoute ?? this.#context.config.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
+    if (allowed?.enabled === true) {
+      this.upgradeRequested = true;
+      return true;
+    }
+    // Without a route the router's 404 is the better answer.
+    if (this.route === null) return true;
+    const { stats } = this.#context;
+    stats.store.inc(stats.rqWsOnNonWsRoute);
+    this.#owner.closing = true;
+    return this.#refuse(403, 'upgrade_failed');
+  }
+
+  #onRequestComplete(): void {
+    this.requestComplete = true;
+    this.streamInfo.requestCompleteMs = this.#context.time.monotonicMs();
+  }
+
+  /** envoy-behaviour §1.8 steps 5 and 6, §1.10. */
+  #decideClose(headers: ResponseHeaders, upgraded: boolean): void {
+    const owner = this.#owner;
+    const { stats, drain } = this.#context;
+    if (!this.requestComplete && !upgraded) {
+      stats.store.inc(stats.rqResponseBeforeRqComplete);
+      owner.closing = true;
+    }
+    if (!owner.closing && drain.drainClose()) {
+      stats.store.inc(stats.cxDrainClose);
+      owner.closing = true;
+    }
+    if (upgraded) return;
+    if (owner.closing) headers.set(H.connection, 'close');
+    else if (owner.protocol === 'HTTP/1.0') {
+      if (headers.has(H.contentLength)) headers.set(H.connection, 'keep-alive');
+      else {
+        owner.closing = true;
+        headers.set(H.connection, 'close');
+      }
+    }
+  }
+
+  /** 408 while the request still comes, 504 after (envoy-behaviour §1.9). */
+  #timeout(body: string, details: string, flag: ResponseFlag | undefined): void {
+    if (this.#done) return;
+    this.sendLocalReply({
+      status: this.requestComplete ? 504 : 408,
+      body,
+      details,
+      flag,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
+  }
+
+  #onResponseComplete(): void {
+    if (!this.requestComplete) this.#owner.closing = true;
+    this.#finish();
+  }
+
+  /** Accounting, exactly once, whatever the end was. */
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    const { stats, accessLogs, time } = this.#context;
+    const info = this.streamInfo;
+    info.endMs = time.monotonicMs();
+    this.#disarm(this.#idleTimer);
+    this.#disarm(this.#requestTimer);
+    this.#disarm(this.#durationTimer);
+    this.#filters.destroy();
+    stats.store.dec(stats.rqActive);
+    if (info.responseCode > 0) stats.chargeResponse(info.responseCode);
+    stats.store.record(stats.rqTime, info.endMs - info.startMs);
+    if (accessLogs.length > 0) this.#log();
+    this.#owner.onStreamDone(this);
+  }
+
+  #log(): void {
+    const entry = {
+      info: this.streamInfo,
+      requestHeaders: this.requestHeaders === NO_HEADERS ? undefined : this.requestHeaders,
+      responseHeaders: this.#responseHeaders ?? undefined,
+      responseTrailers: this.#responseTrailers ?? undefined,
+    };
+    const logs = this.#context.accessLogs;
+    for (let i = 0; i < logs.length; i++) logs[i]!.log(entry);
+  }
+
+  #touch(): void {
+    this.#idleTimer ??= new WheelTimer(this, Timer.Idle);
+    this.#owner.timers.arm(this.#idleTimer, this.#idleTimeoutMs);
+  }
+
+  #arm(kind: number, delayMs: number): WheelTimer {
+    const timer = new WheelTimer(this, kind);
+    this.#owner.timers.arm(timer, delayMs);
+    return timer;
+  }
+
+  #disarm(timer: WheelTimer | null): void {
+    if (timer !== null) this.#owner.timers.cancel(timer);
+  }
+}
+

@@ -1,0 +1,41 @@
+// [w] What all connections of one connection manager share on one worker: made once per listener update.
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { TimeSource } from '../base/clock.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { ConnManagerStats } from './conn-manager-stats.ts';
+import type { RequestMutator } from './conn-manager-utility.ts';
+import type { DateHeader } from './date-header.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { HttpFilterFactory } from './http-filter.ts';
+import type { RouteProvider } from './route-provider.ts';
+
+/** Whether this response should end its connection because the listener or the server drains. */
+export interface DrainDecision {
+  drainClose(): boolean;
+}
+
+/** What an access log may print of a finished stream; undefined where it never came. */
+export interface AccessLogEntry {
+  readonly info: StreamInfo;
+  readonly requestHeaders: RequestHeaders | undefined;
+  readonly responseHeaders: ResponseHeaders | undefined;
+  readonly responseTrailers: HeaderMap | undefined;
+}
+
+export interface AccessLog {
+  log(entry: AccessLogEntry): void;
+}
+
+export interface ConnManagerContext {
+  readonly config: HttpConnectionManagerConfig;
+  readonly stats: ConnManagerStats;
+  readonly mutator: RequestMutator;
+  readonly routes: RouteProvider;
+  readonly filterFactories: readonly HttpFilterFactory[];
+  readonly accessLogs: readonly AccessLog[];
+  readonly date: DateHeader;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly drain: DrainDecision;
+}
