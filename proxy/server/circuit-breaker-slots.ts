@@ -1,0 +1,56 @@
+// [m] Which cluster counts its circuit breakers where: slots of one SharedArrayBuffer that all workers write
+// (upstream/resource-manager.ts reads and writes it).
+import { assert } from '../base/assert.ts';
+import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
+
+export const MAX_SLOTS = 65_536;
+
+export class CircuitBreakerSlots {
+  /** Zero pages until touched: 2 MiB of address space, 32 bytes of memory a cluster. */
+  readonly counts = new SharedArrayBuffer(MAX_SLOTS * INTS_PER_SLOT * Int32Array.BYTES_PER_ELEMENT);
+  readonly #view = new Int32Array(this.counts);
+  readonly #slotOf = new Map<string, number>();
+  /** Given back by clusters that all workers have dropped; oldest first. */
+  readonly #free: number[] = [];
+  #next = 0;
+
+  get used(): number {
+    return this.#slotOf.size;
+  }
+
+  /** The cluster's slot; one cluster keeps its slot until it is released. */
+  slotOf(cluster: string): number {
+    let slot = this.#slotOf.get(cluster);
+    if (slot === undefined) {
+      slot = this.#take();
+      this.#slotOf.set(cluster, slot);
+    }
+    return slot;
+  }
+
+  /** The cluster's name means another slot from now on; reclaim() when no worker knows the old meaning any more. */
+  release(cluster: string): number | undefined {
+    const slot = this.#slotOf.get(cluster);
+    this.#slotOf.delete(cluster);
+    return slot;
+  }
+
+  reclaim(slot: number): void {
+    this.#free.push(slot);
+  }
+
+  /** Requests that outlive their cluster still count down: a slot is used again only when it reads zero. */
+  #take(): number {
+    if (this.#next < MAX_SLOTS) return this.#next++;
+    const index = this.#free.findIndex((slot) => this.#isZero(slot));
+    assert(index >= 0, 'the cluster manager admits fewer clusters than there are slots');
+    return this.#free.splice(index, 1)[0]!;
+  }
+
+  #isZero(slot: number): boolean {
+    for (let i = 0; i < INTS_PER_SLOT; i++) {
+      if (Atomics.load(this.#view, slot * INTS_PER_SLOT + i) !== 0) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,176 @@
+// [m] ConfigPublisher: gathers the changes of one moment into one numbered ConfigUpdate for all workers, and keeps the
+// sum of all of them for a worker that starts later.
+import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
+import type { ConfigUpdate } from '../config/snapshot.ts';
+import type { ListenerSink } from '../listener-manager/listener-manager.ts';
+import type { ClusterSink } from '../upstream/cluster-manager.ts';
+import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+import type { CircuitBreakerSlot } from './worker-protocol.ts';
+
+export interface PublishedConfig {
+  readonly update: ConfigUpdate;
+  readonly slots: readonly CircuitBreakerSlot[];
+}
+
+/** The two sides of one kind of thing: what is in force, and what changes with the next update. */
+class Collected<T> {
+  readonly all = new Map<string, T>();
+  readonly #changed = new Map<string, T>();
+  readonly #removed = new Set<string>();
+
+  put(name: string, config: T): void {
+    this.all.set(name, config);
+    this.#changed.set(name, config);
+    this.#removed.delete(name);
+  }
+
+  remove(name: string): void {
+    this.#changed.delete(name);
+    if (this.all.delete(name)) this.#removed.add(name);
+  }
+
+  takeChanged(): readonly T[] {
+    const changed = [...this.#changed.values()];
+    this.#changed.clear();
+    return changed;
+  }
+
+  takeRemoved(): readonly string[] {
+    const removed = [...this.#removed];
+    this.#removed.clear();
+    return removed;
+  }
+}
+
+export class ConfigPublisher implements ClusterSink, ListenerSink {
+  readonly #time: TimeSource;
+  readonly #publish: (config: PublishedConfig) => void;
+  readonly #slots = new CircuitBreakerSlots();
+  readonly #clusters = new Collected<ClusterConfig>();
+  readonly #endpoints = new Collected<ClusterEndpointsConfig>();
+  readonly #routes = new Collected<RouteConfig>();
+  readonly #listeners = new Collected<ListenerConfig>();
+  /** Slots that are free once all workers run on the version. */
+  readonly #releasedAt: { readonly version: number; readonly slot: number }[] = [];
+  #timer: TimerHandle | undefined = undefined;
+  #version = 0;
+
+  constructor(time: TimeSource, publish: (config: PublishedConfig) => void) {
+    this.#time = time;
+    this.#publish = publish;
+  }
+
+  /** Of the newest update that was published. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get circuitBreakerCounts(): SharedArrayBuffer {
+    return this.#slots.counts;
+  }
+
+  publishCluster(config: ClusterConfig): void {
+    this.#clusters.put(config.name, config);
+    this.#later();
+  }
+
+  publishEndpoints(endpoints: ClusterEndpointsConfig): void {
+    this.#endpoints.put(endpoints.clusterName, endpoints);
+    this.#later();
+  }
+
+  removeCluster(name: string): void {
+    this.#clusters.remove(name);
+    this.#endpoints.remove(name);
+    this.#later();
+  }
+
+  publishRoute(config: RouteConfig): void {
+    this.#routes.put(config.name, config);
+    this.#later();
+  }
+
+  removeRoute(name: string): void {
+    this.#routes.remove(name);
+    this.#later();
+  }
+
+  publishListener(config: ListenerConfig): void {
+    this.#listeners.put(config.name, config);
+    this.#later();
+  }
+
+  removeListener(name: string): void {
+    this.#listeners.remove(name);
+    this.#later();
+  }
+
+  /** Everything in force, as one update with the number of the newest; changes that still wait are in it too. */
+  sum(): PublishedConfig {
+    this.flush();
+    const clusters = [...this.#clusters.all.values()];
+    return {
+      update: {
+        version: this.#version,
+        clusters,
+        endpoints: [...this.#endpoints.all.values()],
+        routes: [...this.#routes.all.values()],
+        listeners: [...this.#listeners.all.values()],
+        removedListeners: [],
+        removedRoutes: [],
+        removedClusters: [],
+      },
+      slots: this.#slotsOf(clusters),
+    };
+  }
+
+  /** All workers run on this version. */
+  onAllApplied(version: number): void {
+    while (this.#releasedAt.length > 0 && this.#releasedAt[0]!.version <= version) {
+      this.#slots.reclaim(this.#releasedAt.shift()!.slot);
+    }
+  }
+
+  /** Publishes now what else would go out in a millisecond. */
+  flush(): void {
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    this.#version++;
+    const clusters = this.#clusters.takeChanged();
+    this.#endpoints.takeRemoved();
+    const update: ConfigUpdate = {
+      version: this.#version,
+      clusters,
+      endpoints: this.#endpoints.takeChanged(),
+      routes: this.#routes.takeChanged(),
+      listeners: this.#listeners.takeChanged(),
+      removedListeners: this.#listeners.takeRemoved(),
+      removedRoutes: this.#routes.takeRemoved(),
+      removedClusters: this.#clusters.takeRemoved(),
+    };
+    const slots = this.#slotsOf(clusters);
+    for (const name of update.removedClusters) {
+      const slot = this.#slots.release(name);
+      if (slot !== undefined) this.#releasedAt.push({ version: this.#version, slot });
+    }
+    this.#publish({ update, slots });
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #slotsOf(clusters: readonly ClusterConfig[]): readonly CircuitBreakerSlot[] {
+    return clusters.map(({ name }) => ({ cluster: name, slot: this.#slots.slotOf(name) }));
+  }
+
+  #later(): void {
+    this.#timer ??= this.#time.setTimer(() => this.flush(), 0);
+  }
+}
