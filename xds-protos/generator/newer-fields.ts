@@ -42,6 +42,8 @@ export function addNewerFields(root: protobuf.Root): void {
     root.define(fullName.slice(0, dot)).add(new protobuf.Enum(fullName.slice(dot + 1), { ...values }));
   }
   for (const { message, name, number, type } of newerFields) {
-    root.lookupType(message).add(new protobuf.Field(name, number, `.${type}`));
+    // Only what the roots reach is loaded.
+    const found = root.lookup(`.${message}`);
+    if (found instanceof protobuf.Type) found.add(new protobuf.Field(name, number, `.${type}`));
   }
 }
