@@ -152,3 +152,10 @@ export const WAIT_COMMAND: CommandSpec = {
     text('url', 'http://localhost:15021/healthz/ready', 'address to ask'),
   ],
 };
+
+export const VERSION_COMMAND: CommandSpec = {
+  name: 'version',
+  synopsis: 'version',
+  maxArguments: 0,
+  flags: [onOff('short', 'false', UNUSED), text('output', '', UNUSED)],
+};

@@ -69,8 +69,8 @@ export interface ProxyOptions {
   /** Empty: none. */
   readonly componentLogLevel: string;
   readonly concurrency: number | undefined;
-  /** A file whose text goes to the proxy as `--config-yaml`; empty: none. */
-  readonly bootstrapOverride: string;
+  /** Text of the file ISTIO_BOOTSTRAP_OVERRIDE; goes to the proxy as `--config-yaml`. */
+  readonly bootstrapOverrideYaml: string | undefined;
   readonly skipDeprecatedLogs: boolean;
   /** Restarts in a row before the agent leaves with the proxy; 0: as stock, leave at the first exit. */
   readonly restartBudget: number;
@@ -176,7 +176,7 @@ function readIdentity(line: CommandLine, host: Surroundings, read: VariableReade
   };
 }
 
-function readAddresses(identity: NodeIdentity, proxyConfig: ProxyConfig, read: VariableReader): AgentAddresses {
+function addressesOf(identity: NodeIdentity, proxyConfig: ProxyConfig, read: VariableReader): AgentAddresses {
   const v6 = isIPv6(identity.instanceIps[0] ?? '');
   const anyAddress = v6 ? '::' : '0.0.0.0';
   const loopback = v6 ? '::1' : '127.0.0.1';
@@ -259,7 +259,19 @@ function readConcurrency(line: CommandLine, proxyConfig: ProxyConfig, read: Vari
 
 const LOG_LEVEL = /^(?:trace|debug|info|warn|warning|error|critical|off)$/;
 
-function readProxyOptions(line: CommandLine, proxyConfig: ProxyConfig, read: VariableReader): ProxyOptions {
+function readOverride(host: Surroundings, read: VariableReader): string | undefined {
+  const path = read.text('ISTIO_BOOTSTRAP_OVERRIDE', '');
+  const text = path === '' ? undefined : host.readText(path);
+  if (path !== '' && text === undefined) read.problems.push(`ISTIO_BOOTSTRAP_OVERRIDE: there is no file ${path}`);
+  return text;
+}
+
+function readProxyOptions(
+  line: CommandLine,
+  proxyConfig: ProxyConfig,
+  host: Surroundings,
+  read: VariableReader,
+): ProxyOptions {
   const words = (line.flags.get('proxyLogLevel') ?? 'warning').split(',');
   const logLevel = words.find((word) => !word.includes(':')) ?? 'warning';
   if (!LOG_LEVEL.test(logLevel)) {
@@ -273,7 +285,7 @@ function readProxyOptions(line: CommandLine, proxyConfig: ProxyConfig, read: Var
     logLevel,
     componentLogLevel: scopes.join(','),
     concurrency: readConcurrency(line, proxyConfig, read),
-    bootstrapOverride: read.text('ISTIO_BOOTSTRAP_OVERRIDE', ''),
+    bootstrapOverrideYaml: readOverride(host, read),
     skipDeprecatedLogs: read.flag('ENVOY_SKIP_DEPRECATED_LOGS', true),
     restartBudget: read.count('OUTRIGGER_PROXY_RESTARTS', DEFAULT_RESTART_BUDGET, 0, 1_000_000),
   };
@@ -298,7 +310,7 @@ export async function readAgentOptions(line: CommandLine, host: Surroundings): P
   const proxyConfig = await readProxyConfig(configSources(line, host, annotations), ownProxy, problems);
   const read = new VariableReader(withProxyMetadata(host.variables, proxyConfig), problems);
   const identity = readIdentity(line, host, read);
-  const addresses = readAddresses(identity, proxyConfig, read);
+  const addresses = addressesOf(identity, proxyConfig, read);
   const paths = readPaths(proxyConfig, read);
   const node = describeNode(
     {
@@ -324,7 +336,7 @@ export async function readAgentOptions(line: CommandLine, host: Surroundings): P
     addresses,
     paths,
     controlPlane: readControlPlane(proxyConfig, node, read),
-    proxy: readProxyOptions(line, proxyConfig, read),
+    proxy: readProxyOptions(line, proxyConfig, host, read),
     lifecycle: {
       minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),
       terminationDrainMs: proxyConfig.terminationDrainDurationMs,
@@ -337,4 +349,13 @@ export async function readAgentOptions(line: CommandLine, host: Surroundings): P
     log: { levels: levels ?? parseOutputLevels('info')!, asJson: line.flags.get('log_as_json') === 'true' },
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, options: Object.freeze(options) };
+}
+
+/** Where the sidecar of these surroundings listens; for subcommands that run beside it. Never fails: what is wrong, the agent says. */
+export async function readAddresses(host: Surroundings): Promise<AgentAddresses> {
+  const line: CommandLine = { arguments: [], flags: new Map() };
+  const sources = configSources(line, host, downward(host, ANNOTATIONS_FILE));
+  const proxyConfig = await readProxyConfig(sources, '-', []);
+  const read = new VariableReader(host.variables, []);
+  return addressesOf(readIdentity(line, host, read), proxyConfig, read);
 }

@@ -48,7 +48,7 @@ export const defaultRestartPolicy = (budget: number): RestartPolicy => ({
   stableRunMs: 60_000,
 });
 
-export function proxyCommand(options: AgentOptions, overrideYaml: string | undefined): ProxyCommand {
+export function proxyCommand(options: AgentOptions): ProxyCommand {
   const { proxy, proxyConfig, identity, paths } = options;
   const words = ['-c', paths.bootstrapFile.replace(/^\.\//, '')];
   words.push('--drain-time-s', String(Math.round(proxyConfig.drainDurationMs / 1000)));
@@ -58,7 +58,7 @@ export function proxyCommand(options: AgentOptions, overrideYaml: string | undef
   words.push('-l', proxy.logLevel);
   if (proxy.componentLogLevel !== '') words.push('--component-log-level', proxy.componentLogLevel);
   if (proxy.skipDeprecatedLogs) words.push('--skip-deprecated-logs');
-  if (overrideYaml !== undefined) words.push('--config-yaml', overrideYaml);
+  if (proxy.bootstrapOverrideYaml !== undefined) words.push('--config-yaml', proxy.bootstrapOverrideYaml);
   if (proxy.concurrency !== undefined) words.push('--concurrency', String(proxy.concurrency));
   return { path: proxy.binaryPath, arguments: words };
 }

@@ -132,7 +132,7 @@ t.test('ProxyProcess', (t) => {
       flags: ['--proxyLogLevel=info,upstream:debug', '--concurrency', '2'],
       proxyConfig: { binaryPath: '/bin/envoy' },
     });
-    t.strictSame(proxyCommand(options, undefined), {
+    t.strictSame(proxyCommand(options), {
       path: '/bin/envoy',
       arguments: [
         ...['-c', 'etc/istio/proxy/envoy-rev.json', '--drain-time-s', '45', '--drain-strategy', 'immediate'],

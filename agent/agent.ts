@@ -1,0 +1,146 @@
+// [m] Agent: builds the parts, starts and stops them in order. Istio: pkg/istio-agent/agent.go.
+import type { TimeSource } from '../proxy/base/clock.ts';
+import { Lifetime } from '../proxy/base/lifetime.ts';
+import type { Logger, LoggerRegistry } from '../proxy/base/logger.ts';
+import type { RandomSource } from '../proxy/base/random.ts';
+import { AgentMetrics } from './agent-metrics.ts';
+import type { AgentOptions } from './options.ts';
+import { ProxyAdmin } from './proxy-admin.ts';
+import { AppProbe } from './status/app-probe.ts';
+import { DEFAULT_MERGE_LIMITS, MetricsMerger } from './status/metrics-merger.ts';
+import { Readiness } from './status/readiness.ts';
+import { StatusServer } from './status/status-server.ts';
+import { writeBootstrap } from './supervisor/bootstrap-writer.ts';
+import { exitStatus } from './supervisor/exit-reason.ts';
+import { defaultRestartPolicy, proxyCommand, ProxyProcess } from './supervisor/proxy-process.ts';
+import { Termination } from './supervisor/termination.ts';
+import { NameTableHandler } from './xds-proxy/response-handlers.ts';
+import { XdsProxy } from './xds-proxy/xds-proxy.ts';
+
+export interface AgentParts {
+  readonly options: AgentOptions;
+  readonly loggers: LoggerRegistry;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+}
+
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #log: Logger;
+  readonly #metrics = new AgentMetrics();
+  readonly #nameTable = new NameTableHandler();
+  readonly #lifetime = new Lifetime();
+  readonly #readiness: Readiness;
+  readonly #proxy: ProxyProcess;
+  readonly #termination: Termination;
+  readonly #startedMs: number;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const { options, loggers, time, random } = parts;
+    this.#startedMs = time.monotonicMs();
+    this.#log = loggers.get('agent');
+    const admin = new ProxyAdmin(options.addresses.admin, options.addresses.adminPort);
+    this.#readiness = new Readiness({
+      admin,
+      leaving: () => this.#termination.leaving,
+      dnsMissing: () => options.controlPlane.dnsCapture && this.#nameTable.table === undefined,
+      onFirstReady: () => this.#metrics.becameReady((time.monotonicMs() - this.#startedMs) / 1000),
+    });
+    this.#proxy = new ProxyProcess({
+      command: proxyCommand(options),
+      policy: defaultRestartPolicy(options.proxy.restartBudget),
+      logger: loggers.get('envoy'),
+      time,
+      random,
+      onRestart: () => this.#onProxyRestart(),
+    });
+    this.#termination = new Termination({
+      proxy: this.#proxy,
+      admin,
+      lifecycle: options.lifecycle,
+      addresses: options.addresses,
+      logger: loggers.get('envoy'),
+      time,
+    });
+  }
+
+  /** Until the proxy is gone for good; the exit code. */
+  async run(): Promise<number> {
+    try {
+      await this.#start();
+    } catch (error) {
+      this.#log.error(`cannot start: ${(error as Error).message}`);
+      this.#lifetime.close();
+      return 1;
+    }
+    const exit = await this.#proxy.ended;
+    const asked = this.#termination.leaving;
+    this.#lifetime.close();
+    this.#log.info('agent ends');
+    return asked ? 0 : exitStatus(exit);
+  }
+
+  /** On a signal: drain, then end. */
+  terminate(): void {
+    void this.#termination.terminate();
+  }
+
+  killProxy(): void {
+    this.#proxy.killNow();
+  }
+
+  async #start(): Promise<void> {
+    const { options, loggers, time, random } = this.#parts;
+    const { node, addresses, controlPlane, paths } = options;
+    this.#log.info(`agent of ${node.id}`, { controlPlane: controlPlane.address, pid: process.pid });
+    if (controlPlane.dnsCapture) this.#log.warn('ISTIO_META_DNS_CAPTURE: the DNS proxy is not built yet, names are not answered');
+    // The folder comes with the bootstrap; the socket in it and the port must answer before the proxy asks.
+    writeBootstrap(options);
+    const xdsProxy = this.#lifetime.own(
+      new XdsProxy({
+        controlPlane,
+        nameTable: this.#nameTable,
+        metrics: this.#metrics,
+        logger: loggers.get('xdsproxy'),
+        time,
+        random,
+      }),
+    );
+    await xdsProxy.listen(paths.xdsSocket);
+    const status = this.#lifetime.own(this.#buildStatusServer());
+    await status.listen({ host: addresses.bind, port: addresses.statusPort });
+    // Asked to leave before there was anything to drain.
+    if (this.#termination.leaving) return;
+    this.#proxy.start();
+  }
+
+  #buildStatusServer(): StatusServer {
+    const { options, loggers } = this.#parts;
+    const { addresses, scrapeTarget } = options;
+    const proxy = { host: addresses.local, port: addresses.prometheusPort, path: '/stats/prometheus' };
+    const merger = new MetricsMerger({
+      metrics: this.#metrics,
+      proxy: options.mergeProxyStats ? proxy : undefined,
+      app: scrapeTarget === undefined ? undefined : { host: addresses.local, ...scrapeTarget },
+      logger: loggers.get('status'),
+      limits: DEFAULT_MERGE_LIMITS,
+    });
+    const podAddress = options.identity.instanceIps[0] ?? 'localhost';
+    return new StatusServer({
+      readiness: this.#readiness,
+      merger,
+      probe: new AppProbe(options.probeLocalhost ? 'localhost' : podAddress),
+      probers: options.appProbers,
+      logger: loggers.get('status'),
+      onDrain: () => this.#termination.drainOnly(),
+      onQuit: () => void this.#termination.quit(),
+      nameTableJson: () => this.#nameTable.toJson(),
+    });
+  }
+
+  #onProxyRestart(): void {
+    this.#metrics.proxyRestarts.inc();
+    this.#readiness.proxyRestarted();
+  }
+}

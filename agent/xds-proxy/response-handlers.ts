@@ -1,0 +1,68 @@
+// [m] Resources that the agent asks for and keeps itself, unseen by the proxy: name table, proxy config (istio-contract §1.9).
+import { unpackAnyAs } from '../../xds-protos/any.ts';
+import type { NameTable_NameInfo } from '../../xds-protos/gen/istio.networking.nds.v1.ts';
+import type { Any } from '../../xds-protos/well-known-types.ts';
+
+export const LISTENER_TYPE_URL = 'type.googleapis.com/envoy.config.listener.v3.Listener';
+export const NAME_TABLE_TYPE_URL = 'type.googleapis.com/istio.networking.nds.v1.NameTable';
+export const PROXY_CONFIG_TYPE_URL = 'type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig';
+const ENVOY_TYPE_PREFIX = 'type.googleapis.com/envoy.';
+const WORKLOAD_TYPE_URL = 'type.googleapis.com/istio.workload.Workload';
+
+export interface ResponseHandler {
+  readonly typeUrl: string;
+  /** Undefined: taken; else why not, and what was there before stays. */
+  accept(resources: readonly Any[]): string | undefined;
+}
+
+/** What goes down to the proxy; everything else needs a handler or is dropped. */
+export const isForProxy = (typeUrl: string): boolean =>
+  typeUrl.startsWith(ENVOY_TYPE_PREFIX) || typeUrl === WORKLOAD_TYPE_URL;
+
+export class NameTableHandler implements ResponseHandler {
+  readonly typeUrl = NAME_TABLE_TYPE_URL;
+  #table: ReadonlyMap<string, NameTable_NameInfo> | undefined;
+
+  /** Undefined until one came. Keyed by host name. */
+  get table(): ReadonlyMap<string, NameTable_NameInfo> | undefined {
+    return this.#table;
+  }
+
+  accept(resources: readonly Any[]): string | undefined {
+    if (resources.length !== 1) return `expected one name table, got ${resources.length}`;
+    try {
+      const table = unpackAnyAs('istio.networking.nds.v1.NameTable', resources[0]);
+      if (table === undefined) return 'the resource is no name table';
+      this.#table = table.table ?? new Map();
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  /** For /debug/ndsz. */
+  toJson(): string {
+    const table = Object.create(null) as Record<string, NameTable_NameInfo>;
+    for (const [host, info] of this.#table ?? []) table[host] = info;
+    return JSON.stringify({ table });
+  }
+}
+
+/** Keeps the packed resources for whoever will use them. */
+export class KeptResourcesHandler implements ResponseHandler {
+  readonly typeUrl: string;
+  #resources: readonly Any[] = [];
+
+  constructor(typeUrl: string) {
+    this.typeUrl = typeUrl;
+  }
+
+  get resources(): readonly Any[] {
+    return this.#resources;
+  }
+
+  accept(resources: readonly Any[]): string | undefined {
+    this.#resources = resources;
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+// [m] XdsProxy: ADS on a unix socket for the proxy; each of its streams gets one to the control plane. Istio: pkg/istio-agent/xds_proxy.go.
+import { chmodSync } from 'node:fs';
+import { connect } from 'node:net';
+
+import type { TimeSource } from '../../proxy/base/clock.ts';
+import type { Closable } from '../../proxy/base/lifetime.ts';
+import type { Logger } from '../../proxy/base/logger.ts';
+import type { RandomSource } from '../../proxy/base/random.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
+import type { AdsServerStream, AdsStream } from '../../xds-protos/ads-stream.ts';
+import { AdsServer, connectAds } from '../../xds-protos/services.ts';
+import type { AdsConnection } from '../../xds-protos/services.ts';
+import type { AgentMetrics } from '../agent-metrics.ts';
+import type { ControlPlaneOptions } from '../options.ts';
+import { DialGate } from './dial-gate.ts';
+import { deltaDialect, sotwDialect } from './dialect.ts';
+import type { Dialect, RelayedRequest, RelayedResponse } from './dialect.ts';
+import { Relay } from './relay.ts';
+import type { Dial } from './relay.ts';
+import { KeptResourcesHandler, PROXY_CONFIG_TYPE_URL } from './response-handlers.ts';
+import type { NameTableHandler, ResponseHandler } from './response-handlers.ts';
+
+export interface XdsProxyParts {
+  readonly controlPlane: ControlPlaneOptions;
+  readonly nameTable: NameTableHandler;
+  readonly metrics: AgentMetrics;
+  readonly logger: Logger;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+}
+
+interface ActiveRelay {
+  /** `reason` goes to the proxy. */
+  replace(reason: string): void;
+}
+
+/** Whether somebody answers at a unix socket; a file left by a dead agent does not. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const done = (served: boolean): void => {
+      socket.destroy();
+      resolve(served);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', () => done(false));
+  });
+}
+
+export class XdsProxy implements Closable {
+  readonly #parts: XdsProxyParts;
+  readonly #server = new AdsServer();
+  readonly #connection: AdsConnection;
+  readonly #gate: DialGate;
+  readonly #handlers: ReadonlyMap<string, ResponseHandler>;
+  #active: ActiveRelay | undefined;
+  #closed = false;
+
+  constructor(parts: XdsProxyParts) {
+    this.#parts = parts;
+    const { controlPlane } = parts;
+    this.#gate = new DialGate(parts.time, parts.random);
+    this.#connection = connectAds(controlPlane.address);
+    const handlers: ResponseHandler[] = [];
+    if (controlPlane.dnsCapture) handlers.push(parts.nameTable);
+    if (controlPlane.proxyConfigXds) handlers.push(new KeptResourcesHandler(PROXY_CONFIG_TYPE_URL));
+    this.#handlers = new Map(handlers.map((handler) => [handler.typeUrl, handler]));
+    this.#server.addHandlers({
+      delta: (stream) => {
+        this.#join(stream, deltaDialect, () => this.#connection.delta(controlPlane.headers));
+      },
+      sotw: (stream) => {
+        this.#join(stream, sotwDialect, () => this.#connection.sotw(controlPlane.headers));
+      },
+    });
+  }
+
+  /** The socket file is its owner's alone; its folder must be too, as bind and chmod are two steps. */
+  async listen(socketPath: string): Promise<void> {
+    if (await isServed(socketPath)) {
+      throw new Error(`${socketPath}: another agent serves it; give each agent a ProxyConfig.configPath of its own`);
+    }
+    await this.#server.listen(`unix:${socketPath}`);
+    chmodSync(socketPath, 0o600);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#active?.replace('the agent ends');
+    this.#server.close();
+    this.#connection.close();
+  }
+
+  #join<Request extends RelayedRequest, Response extends RelayedResponse>(
+    stream: AdsServerStream<Response, Request>,
+    dialect: Dialect<Request, Response>,
+    open: () => AdsStream<Request, Response>,
+  ): void {
+    const { metrics, logger, time } = this.#parts;
+    const fail = (reason: string): void => stream.end({ code: statusCode.unavailable, reason });
+    if (this.#closed) {
+      fail('the agent ends');
+      return;
+    }
+    if (this.#active !== undefined) {
+      logger.warn('registered overlapping stream; closing previous');
+      this.#active.replace('a newer stream took its place');
+    }
+    logger.info(`proxy connected (${dialect.name}), dialing ${this.#parts.controlPlane.address}`);
+    const dial: Dial<Request, Response> = (events) => {
+      const upstream = open();
+      upstream.onMessage((response) => events.onResponse(response));
+      upstream.onEnd(({ code, reason }) => events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}`));
+      return { send: (request) => void upstream.send(request), cancel: () => upstream.cancel() };
+    };
+    const leave = (): void => {
+      if (this.#active === active) this.#active = undefined;
+    };
+    const downstream = {
+      send: (response: Response) => void stream.send(response),
+      fail: (reason: string) => {
+        leave();
+        fail(reason);
+      },
+    };
+    const shared = { handlers: this.#handlers, gate: this.#gate, metrics, logger, time };
+    const relay = new Relay({ ...shared, dialect, downstream, dial });
+    const active: ActiveRelay = {
+      replace: (reason) => {
+        relay.close();
+        fail(reason);
+      },
+    };
+    this.#active = active;
+    stream.onMessage((request) => relay.onRequest(request));
+    stream.onEnd(({ code, reason }) => {
+      metrics.envoyConnectionTerminations.inc();
+      logger.info(`proxy ended its stream: grpc status ${code}`, { reason });
+      relay.close();
+      leave();
+    });
+  }
+}

@@ -1,0 +1,228 @@
+// [m] AgentOptions: what flags, variables and files become, and what is refused with which words.
+import t from 'tap';
+
+import type { AgentOptions } from '../../agent/options.ts';
+import { readAddresses } from '../../agent/options.ts';
+import { makeOptions, makeSurroundings, tryOptions } from '../support/agent-options.ts';
+import type { OptionInputs } from '../support/agent-options.ts';
+
+const ANNOTATIONS = './etc/istio/pod/annotations';
+const LABELS = './etc/istio/pod/labels';
+
+const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) => unknown, unknown])[] = [
+  [
+    'node id',
+    {},
+    (o) => o.node.id,
+    'sidecar~10.0.0.1~reviews-v1-0.default~default.svc.cluster.local',
+  ],
+  ['domain flag', { flags: ['--domain', 'x.svc.y'] }, (o) => o.node.id.split('~')[3], 'x.svc.y'],
+  [
+    'addresses of interfaces after the own one',
+    { interfaceAddresses: ['10.0.0.2', '10.0.0.1'] },
+    (o) => o.node.metadata['INSTANCE_IPS'],
+    '10.0.0.1,10.0.0.2',
+  ],
+  [
+    'no interfaces for a loopback workload',
+    { variables: { INSTANCE_IP: '127.0.0.9' }, interfaceAddresses: ['10.0.0.2'] },
+    (o) => o.identity.instanceIps,
+    ['127.0.0.9'],
+  ],
+  [
+    'interfaces alone',
+    { variables: { INSTANCE_IP: '' }, interfaceAddresses: ['10.0.0.2'] },
+    (o) => o.identity.instanceIps,
+    ['10.0.0.2'],
+  ],
+  ['host name as pod name', { variables: { POD_NAME: '' } }, (o) => o.identity.podName, 'this-host'],
+  ['cluster without labels', {}, (o) => o.node.cluster, 'istio-proxy.default'],
+  [
+    'labels of the downward API',
+    { files: { [LABELS]: 'app="reviews"\nversion="v\\"1"\npod-template-hash="x"\n' } },
+    (o) => [o.node.metadata['LABELS'], o.node.cluster],
+    [{ app: 'reviews', version: 'v"1' }, 'reviews.default'],
+  ],
+  [
+    'metadata of variables and of proxyMetadata',
+    {
+      variables: { ISTIO_META_A: '1', ISTIO_META_B: '2', ISTIO_META___proto__: '3' },
+      proxyConfig: { proxyMetadata: { ISTIO_META_B: 'lost', ISTIO_META_C: '4', OTHER: '5' } },
+    },
+    (o) => ['A', 'B', 'C', 'OTHER', '__proto__'].map((name) => o.node.metadata[name]),
+    ['1', '2', '4', undefined, '3'],
+  ],
+  [
+    'later sources of ProxyConfig win',
+    {
+      flags: ['--meshConfig', 'mesh.yaml'],
+      files: {
+        'mesh.yaml': 'defaultConfig:\n  statusPort: 1\n  proxyAdminPort: 2\n  drainDuration: 3s\n',
+        [ANNOTATIONS]: 'proxy.istio.io/config="drainDuration: 30s\\n"\n',
+      },
+      proxyConfig: { proxyAdminPort: 20, drainDuration: '20s' },
+    },
+    (o) => [o.proxyConfig.statusPort, o.proxyConfig.proxyAdminPort, o.proxyConfig.drainDurationMs],
+    [1, 20, 30_000],
+  ],
+  [
+    'PROXY_CONFIG as YAML',
+    { variables: { PROXY_CONFIG: 'controlPlaneAuthPolicy: NONE\ndiscoveryAddress: "[::1]:15010"\n' } },
+    (o) => o.controlPlane.address,
+    '[::1]:15010',
+  ],
+  [
+    'XDS_ADDR before discoveryAddress',
+    { variables: { XDS_ADDR: '127.0.0.1:9' }, proxyConfig: { discoveryAddress: 'istiod:15010' } },
+    (o) => o.controlPlane.address,
+    '127.0.0.1:9',
+  ],
+  [
+    'headers for the control plane',
+    { variables: { ISTIO_META_CLUSTER_ID: 'east', XDS_HEADER_X_Team: 'mesh' } },
+    (o) => [...o.controlPlane.headers],
+    [
+      ['clusterid', 'east'],
+      ['x_team', 'mesh'],
+    ],
+  ],
+  [
+    'addresses and ports of one sidecar among many',
+    {
+      variables: {
+        INSTANCE_IP: '127.0.1.2',
+        OUTRIGGER_BIND_ADDRESS: '127.0.1.2',
+        OUTRIGGER_ADMIN_ADDRESS: '127.0.1.3',
+        ENVOY_STATUS_PORT: '1',
+        ENVOY_PROMETHEUS_PORT: '2',
+      },
+      proxyConfig: { proxyAdminPort: 3, statusPort: 4 },
+    },
+    (o) => o.addresses,
+    {
+      bind: '127.0.1.2',
+      local: '127.0.1.2',
+      admin: '127.0.1.3',
+      adminPort: 3,
+      statusPort: 4,
+      readyPort: 1,
+      prometheusPort: 2,
+    },
+  ],
+  ['concurrency of the flag', { flags: ['--concurrency=3'], proxyConfig: { concurrency: 2 } }, (o) => o.proxy.concurrency, 3],
+  ['concurrency of the CPU limit', { variables: { ISTIO_CPU_LIMIT: '4' } }, (o) => o.proxy.concurrency, 4],
+  ['concurrency 0', { variables: { ISTIO_CPU_LIMIT: '4' }, proxyConfig: { concurrency: 0 } }, (o) => o.proxy.concurrency, 0],
+  ['own proxy', {}, (o) => o.proxy.binaryPath, '/install/proxy/bin/outrigger-proxy'],
+  ['an Envoy', { proxyConfig: { binaryPath: '/bin/envoy' } }, (o) => o.proxy.binaryPath, '/bin/envoy'],
+  ['restarts', { variables: { OUTRIGGER_PROXY_RESTARTS: '0' } }, (o) => o.proxy.restartBudget, 0],
+  [
+    'lifecycle',
+    {
+      variables: { MINIMUM_DRAIN_DURATION: '1m1s500ms', EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true' },
+      proxyConfig: { terminationDrainDuration: '0.5s' },
+    },
+    (o) => o.lifecycle,
+    { minimumDrainMs: 61_500, terminationDrainMs: 500, exitOnZeroConnections: true },
+  ],
+  [
+    'app probes',
+    {
+      variables: {
+        ISTIO_KUBE_APP_PROBERS:
+          '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"ready"},"timeoutSeconds":3},"/app-health/a/livez":{"tcpSocket":{"port":"81"}}}',
+      },
+    },
+    (o) => [...o.appProbers],
+    [
+      ['/app-health/a/readyz', { action: { kind: 'http', scheme: 'http', port: 80, path: '/ready', host: '' }, timeoutMs: 3000 }],
+      ['/app-health/a/livez', { action: { kind: 'tcp', port: 81 }, timeoutMs: 1000 }],
+    ],
+  ],
+  [
+    'scrape target',
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"true","path":"/m","port":"8080"}' } },
+    (o) => o.scrapeTarget,
+    { port: 8080, path: '/m' },
+  ],
+  ['no scrape target', { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"false"}' } }, (o) => o.scrapeTarget, undefined],
+  [
+    'log levels',
+    { flags: ['--log_output_level=default:warn,xdsproxy:debug'] },
+    (o) => [o.log.levels.general, o.log.levels.scopes.get('xdsproxy')],
+    ['warning', 'debug'],
+  ],
+  [
+    'override file',
+    { variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'o.yaml' }, files: { 'o.yaml': 'admin: {}' } },
+    (o) => o.proxy.bootstrapOverrideYaml,
+    'admin: {}',
+  ],
+];
+
+const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
+  [{ flags: ['--nonsense'] }, /^unknown flag --nonsense$/],
+  [{ flags: ['router'] }, /^proxy router: only the role sidecar is built$/],
+  [{ flags: ['sidecar', 'x'] }, /^unexpected argument "x"$/],
+  [{ flags: ['--concurrency', '-1'] }, /^--concurrency needs a whole number, not "-1"$/],
+  [{ flags: ['--proxyLogLevel=loud'] }, /^--proxyLogLevel: "loud" is no level; use trace/],
+  [{ flags: ['--log_output_level=x'] }, /^--log_output_level: use debug/],
+  [{ variables: { PROXY_CONFIG: '{' } }, /^PROXY_CONFIG: is neither JSON nor YAML: /],
+  [{ variables: { PROXY_CONFIG: '[]' } }, /^PROXY_CONFIG: must be an object/],
+  [{ proxyConfig: { drainDuration: 45 } }, /^ProxyConfig\.drainDuration: 45 is not a duration such as 45s$/],
+  [{ proxyConfig: { statusPort: 70000 } }, /^ProxyConfig\.statusPort: 70000 is not a port/],
+  [{ proxyConfig: { concurrency: 1.5 } }, /^ProxyConfig\.concurrency: 1\.5 is not a whole number/],
+  [{ proxyConfig: { configPath: '' } }, /^ProxyConfig\.configPath: "" is not a text/],
+  [{ proxyConfig: { configPath: `/${'x'.repeat(120)}` } }, /XDS: longer than the 107 bytes of a unix socket's path/],
+  [{ proxyConfig: { controlPlaneAuthPolicy: 'MUTUAL_TLS' } }, /^ProxyConfig\.controlPlaneAuthPolicy: MUTUAL_TLS is not built yet; set it to NONE/],
+  [{ proxyConfig: { controlPlaneAuthPolicy: 'X' } }, /^ProxyConfig\.controlPlaneAuthPolicy: "X" is not NONE or MUTUAL_TLS/],
+  [{ proxyConfig: { discoveryAddress: 'no-port' } }, /^ProxyConfig\.discoveryAddress: must be host:port/],
+  [{ variables: { XDS_ADDR: 'http://x:1' } }, /^XDS_ADDR: must be host:port/],
+  [{ variables: { INSTANCE_IP: 'reviews' } }, /^INSTANCE_IP: must be an IP address, not "reviews"$/],
+  [{ variables: { INSTANCE_IP: '' } }, /^INSTANCE_IP: must name the address of the workload/],
+  [{ variables: { ENVOY_STATUS_PORT: '0x10' } }, /^ENVOY_STATUS_PORT: must be a whole number from 1 to 65535/],
+  [{ variables: { OUTRIGGER_BIND_ADDRESS: 'lo' } }, /^OUTRIGGER_BIND_ADDRESS: must be an IP address/],
+  [{ variables: { MINIMUM_DRAIN_DURATION: '5' } }, /^MINIMUM_DRAIN_DURATION: must be a duration such as 5s/],
+  [{ variables: { ISTIO_DELTA_XDS: 'yes' } }, /^ISTIO_DELTA_XDS: must be true or false, not "yes"$/],
+  [{ variables: { ISTIO_METAJSON_LABELS: '[]' } }, /^ISTIO_METAJSON_LABELS: must be a JSON object/],
+  [{ variables: { 'XDS_HEADER_A B': 'x' } }, /^XDS_HEADER_A B: must be a header name/],
+  [{ variables: { ISTIO_KUBE_APP_PROBERS: '{"/x":{}}' } }, /^ISTIO_KUBE_APP_PROBERS: "\/x" must look like/],
+  [
+    { variables: { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":"http"}}}' } },
+    /^ISTIO_KUBE_APP_PROBERS\["\/app-health\/a\/readyz"\]: httpGet\.port: must be a port/,
+  ],
+  [
+    { variables: { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"/ x"}}}' } },
+    /httpGet\.path: must be a path$/,
+  ],
+  [{ variables: { ISTIO_PROMETHEUS_ANNOTATIONS: 'x' } }, /^ISTIO_PROMETHEUS_ANNOTATIONS: must be a JSON object/],
+  [{ variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'gone' } }, /^ISTIO_BOOTSTRAP_OVERRIDE: there is no file gone$/],
+];
+
+t.test('AgentOptions', (t) => {
+  t.test('reads', async (t) => {
+    for (const [name, inputs, pick, wanted] of READ) t.same(pick(await makeOptions(inputs)), wanted, name);
+  });
+
+  t.test('refuses, naming the place and what to do', async (t) => {
+    for (const [inputs, words] of REFUSED) {
+      const result = await tryOptions(inputs);
+      t.match(result, { ok: false, problems: [words] }, String(words));
+    }
+  });
+
+  t.test('collects all problems', async (t) => {
+    const result = await tryOptions({ variables: { INSTANCE_IP: 'x', XDS_ADDR: 'y' }, proxyConfig: { statusPort: 0 } });
+    t.equal(result.ok ? 0 : result.problems.length, 3);
+  });
+
+  t.test('is frozen', async (t) => {
+    t.ok(Object.isFrozen(await makeOptions({})));
+  });
+
+  t.test('tells where a sidecar listens even where it could not start', async (t) => {
+    const host = makeSurroundings({ variables: { PROXY_CONFIG: '{"proxyAdminPort": 25000, "statusPort": "x"}' } });
+    t.match(await readAddresses(host), { adminPort: 25000, readyPort: 15021, local: '127.0.0.1' });
+  });
+
+  t.end();
+});
