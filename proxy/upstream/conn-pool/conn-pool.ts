@@ -36,4 +36,6 @@ export interface HttpConnPool {
 
 export interface TcpConnPool {
   newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null;
+  /** The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. */
+  connectionDone(bytesRead: number, bytesWritten: number): void;
 }

@@ -1,0 +1,19 @@
+// [w] What the pools of one cluster share.
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { ConnectOptions } from '../../network/connect.ts';
+import type { IoThread } from '../../network/io-thread.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
+import type { Host } from '../host.ts';
+import type { ResourceManager } from '../resource-manager.ts';
+
+export interface PoolContext {
+  readonly io: IoThread;
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  readonly resources: ResourceManager;
+  readonly connectOptions: ConnectOptions;
+  /** Why hosts of this kind cannot be dialled by this version (TLS, HTTP/2); '' when they can. */
+  unsupported(host: Host): string;
+  /** The pool has neither connections nor waiters any more. */
+  onPoolIdle(host: Host): void;
+}

@@ -1,0 +1,122 @@
+// [w] Connections for tcp_proxy: dialled one for one, never reused (envoy-behaviour §8.1).
+import { WheelTimer } from '../../base/timer-wheel.ts';
+import type { TimerOwner } from '../../base/timer-wheel.ts';
+import type { Connection } from '../../network/connection.ts';
+import { ConnectAttempt } from '../../network/connect.ts';
+import type { ConnectListener } from '../../network/connect.ts';
+import type { Host } from '../host.ts';
+import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
+import type { PoolContext } from './pool-context.ts';
+
+class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
+  readonly #pool: SingleUseTcpConnPool;
+  readonly #context: PoolContext;
+  readonly #startMs: number;
+  readonly #timer: WheelTimer;
+  #callbacks: TcpPoolCallbacks | null;
+  #attempt: ConnectAttempt | null;
+
+  constructor(pool: SingleUseTcpConnPool, context: PoolContext, callbacks: TcpPoolCallbacks) {
+    this.#pool = pool;
+    this.#context = context;
+    this.#callbacks = callbacks;
+    this.#startMs = context.io.time.monotonicMs();
+    this.#timer = new WheelTimer(this, 0);
+    context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
+    this.#attempt = new ConnectAttempt(context.io, pool.host.address, context.connectOptions, this);
+  }
+
+  cancel(): void {
+    if (this.#callbacks === null) return;
+    this.#end();
+    const { stats } = this.#context;
+    stats.store.inc(stats.upstreamRqCancelled);
+    this.#pool.connectionDone(0, 0);
+  }
+
+  onConnected(connection: Connection): void {
+    const callbacks = this.#callbacks;
+    this.#attempt = null;
+    this.#end();
+    const { stats, io, config } = this.#context;
+    stats.store.record(stats.upstreamCxConnectMs, io.time.monotonicMs() - this.#startMs);
+    connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
+    callbacks?.onPoolReady(connection, this.#pool.host);
+  }
+
+  onConnectFailed(reason: string): void {
+    this.#attempt = null;
+    this.#fail('remote connection failure', reason);
+  }
+
+  onTimer(_kind: number): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.upstreamCxConnectTimeout);
+    this.#fail('connection timeout', '');
+  }
+
+  #fail(reason: PoolFailureReason, detail: string): void {
+    const callbacks = this.#callbacks;
+    this.#end();
+    const { stats } = this.#context;
+    stats.store.inc(stats.upstreamCxConnectFail);
+    this.#pool.host.counts.cxConnectFail++;
+    this.#pool.connectionDone(0, 0);
+    callbacks?.onPoolFailure(reason, detail, this.#pool.host);
+  }
+
+  #end(): void {
+    this.#callbacks = null;
+    this.#context.io.timers.cancel(this.#timer);
+    this.#attempt?.cancel();
+    this.#attempt = null;
+  }
+}
+
+export class SingleUseTcpConnPool implements TcpConnPool {
+  readonly host: Host;
+  readonly #context: PoolContext;
+
+  constructor(context: PoolContext, host: Host) {
+    this.#context = context;
+    this.host = host;
+  }
+
+  get inUse(): boolean {
+    return this.host.counts.cxActive > 0;
+  }
+
+  newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null {
+    const { resources, stats } = this.#context;
+    const unsupported = this.#context.unsupported(this.host);
+    if (unsupported !== '') {
+      callbacks.onPoolFailure('local connection failure', unsupported, this.host);
+      return null;
+    }
+    if (!resources.connections.canCreate()) {
+      stats.store.inc(stats.upstreamCxOverflow);
+      callbacks.onPoolFailure('overflow', '', this.host);
+      return null;
+    }
+    resources.connections.inc();
+    const store = stats.store;
+    store.inc(stats.upstreamCxTotal);
+    store.inc(stats.upstreamCxActive);
+    store.inc(stats.upstreamRqTotal);
+    const counts = this.host.counts;
+    counts.cxTotal++;
+    counts.cxActive++;
+    counts.rqTotal++;
+    return new TcpDial(this, this.#context, callbacks);
+  }
+
+  connectionDone(bytesRead: number, bytesWritten: number): void {
+    const { resources, stats } = this.#context;
+    resources.connections.dec();
+    stats.store.dec(stats.upstreamCxActive);
+    stats.store.inc(stats.upstreamCxDestroy);
+    stats.store.add(stats.upstreamCxRxBytesTotal, bytesRead);
+    stats.store.add(stats.upstreamCxTxBytesTotal, bytesWritten);
+    this.host.counts.cxActive--;
+  }
+}
