@@ -1,0 +1,183 @@
+// [m] pilot-agent as a program, from its launcher to its exit code, with a stand-in for the proxy and recordings of istiod above.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { statSync, writeFileSync, chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+
+import { eventually } from '../support/eventually.ts';
+import { isAlive } from '../support/fake-proxy.ts';
+import { privateDir } from '../support/private-dir.ts';
+import type { Teardowns } from '../support/private-dir.ts';
+import { recordedDelta, startRecordedControlPlane } from '../support/recorded-control-plane.ts';
+import { ask, freePort, serveHttp } from '../support/test-http.ts';
+
+const LAUNCHER = join(import.meta.dirname, '../../agent/bin/pilot-agent');
+const FAKE_ENVOY = join(import.meta.dirname, '../support/fake-envoy.ts');
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly exitCode: Promise<number | null>;
+  output(): string;
+}
+
+function runAgent(t: Teardowns, words: readonly string[], variables: Readonly<Record<string, string>>): Run {
+  const env = { PATH: process.env['PATH'] ?? '', OUTRIGGER_NODE: process.execPath, ...variables };
+  const child = spawn(LAUNCHER, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => (output += text));
+  }
+  const exitCode = new Promise<number | null>((resolve) => child.once('close', resolve));
+  t.teardown(() => child.kill('SIGTERM'));
+  return { child, exitCode, output: () => output };
+}
+
+interface Sidecar extends Run {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly statusPort: number;
+  readonly workDir: string;
+  proxyPids(): number[];
+}
+
+async function startSidecar(t: Teardowns, config: Readonly<Record<string, unknown>> = {}): Promise<Sidecar> {
+  const dir = privateDir(t);
+  const proxyPath = join(dir, 'proxy');
+  writeFileSync(proxyPath, `#!/bin/sh\nexec '${process.execPath}' '${FAKE_ENVOY}' "$@"\n`);
+  chmodSync(proxyPath, 0o755);
+  const istiod = await startRecordedControlPlane(t, { delta: recordedDelta('01-bookinfo/productpage') });
+  const [statusPort, proxyAdminPort, readyPort] = [await freePort(), await freePort(), await freePort()];
+  const workDir = join(dir, 'w');
+  const variables = {
+    INSTANCE_IP: '127.0.0.1',
+    POD_NAME: 'productpage-v1-0',
+    POD_NAMESPACE: 'default',
+    OUTRIGGER_BIND_ADDRESS: '127.0.0.1',
+    ENVOY_STATUS_PORT: String(readyPort),
+    XDS_ADDR: istiod.target,
+    PROXY_CONFIG: JSON.stringify({
+      controlPlaneAuthPolicy: 'NONE',
+      binaryPath: proxyPath,
+      configPath: workDir,
+      proxyAdminPort,
+      statusPort,
+      terminationDrainDuration: '0.1s',
+      ...config,
+    }),
+  };
+  const run = runAgent(t, ['proxy', 'sidecar'], variables);
+  const proxyPids = (): number[] => [...run.output().matchAll(/fake-envoy pid (\d+)/g)].map(([, pid]) => Number(pid));
+  t.teardown(() => {
+    for (const pid of proxyPids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  });
+  return { ...run, variables, statusPort, workDir, proxyPids };
+}
+
+const isReady = async (sidecar: Sidecar): Promise<boolean> => {
+  try {
+    return (await ask(sidecar.statusPort, 'GET', '/healthz/ready')).status === 200;
+  } catch {
+    return false;
+  }
+};
+
+t.test('pilot-agent proxy', (t) => {
+  t.test('starts, is ready, brings a killed proxy back, drains and leaves nothing behind', async (t) => {
+    const sidecar = await startSidecar(t);
+    const url = `http://127.0.0.1:${sidecar.statusPort}/healthz/ready`;
+    const waiting = runAgent(t, ['wait', '--url', url, '--periodMillis', '20', '--timeoutSeconds=30'], {});
+    t.equal(await waiting.exitCode, 0, waiting.output() + sidecar.output());
+    t.equal(statSync(sidecar.workDir).mode & 0o777, 0o700);
+
+    const asked = runAgent(t, ['request', 'GET', 'stats?filter=x'], sidecar.variables);
+    t.equal(await asked.exitCode, 0);
+    t.match(asked.output(), 'server.state: 0\n');
+
+    const [first] = sidecar.proxyPids();
+    process.kill(first!, 'SIGKILL');
+    await eventually('a second proxy', () => sidecar.proxyPids().length === 2);
+    await eventually('ready again', () => isReady(sidecar));
+    t.match(sidecar.output(), /proxy killed by SIGKILL \(signal 9\)/);
+    t.match((await ask(sidecar.statusPort, 'GET', '/stats/prometheus')).body, 'outrigger_agent_proxy_restarts_total 1');
+
+    sidecar.child.kill('SIGTERM');
+    t.equal(await sidecar.exitCode, 0);
+    t.match(sidecar.output(), 'fake-envoy POST /drain_listeners?inboundonly&graceful\n');
+    t.notOk(isAlive(sidecar.proxyPids()[1]!), 'the proxy is gone');
+  });
+
+  t.test('quits without draining, and takes the proxy along', async (t) => {
+    const sidecar = await startSidecar(t, { terminationDrainDuration: '1h' });
+    await eventually('ready', () => isReady(sidecar));
+    t.equal((await ask(sidecar.statusPort, 'POST', '/quitquitquit')).status, 200);
+    t.equal(await sidecar.exitCode, 0);
+    t.notMatch(sidecar.output(), 'drain_listeners');
+    t.notOk(isAlive(sidecar.proxyPids()[0]!));
+  });
+
+  t.test('leaves with a proxy that cannot be started', async (t) => {
+    const sidecar = await startSidecar(t, { binaryPath: '/nowhere/envoy' });
+    t.equal(await sidecar.exitCode, 127);
+    t.match(sidecar.output(), /could not be started: no such file; check ProxyConfig.binaryPath \(\/nowhere\/envoy\)/);
+  });
+
+  t.test('names the option when its port is taken', async (t) => {
+    const statusPort = await serveHttp(t, () => {});
+    const sidecar = await startSidecar(t, { statusPort });
+    t.equal(await sidecar.exitCode, 1);
+    t.match(sidecar.output(), /cannot start: status server .* choose another ProxyConfig.statusPort/);
+  });
+
+  t.end();
+});
+
+const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, string>>, RegExp])[] = [
+  [[], {}, /^usage: pilot-agent <command>/],
+  [['dance'], {}, /unknown command "dance"\nusage: /],
+  [['proxy', 'sidecar', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent proxy/],
+  [['proxy'], { PROXY_CONFIG: '{}' }, /controlPlaneAuthPolicy: MUTUAL_TLS is not built yet/],
+  [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
+  [['request', 'GET', 'x', '--debug-port=80'], {}, /--debug-port must be 15000, 15004, 15020 or 15021, not 80/],
+  [['request', 'GET', '/a b'], {}, /a path without blanks/],
+  [['wait', '--url', 'ftp://x'], {}, /--url must be an http:\/\/ address/],
+  [
+    ['wait', '--url', 'http://127.0.0.1:1/', '--timeoutSeconds', '1', '--periodMillis', '300'],
+    {},
+    /timeout waiting for Envoy proxy to become ready. Last error: ECONNREFUSED/,
+  ],
+  [['istio-iptables', '--dance'], {}, /unknown flag --dance/],
+];
+
+t.test('pilot-agent', (t) => {
+  t.test('says what is wrong, and leaves with an exit code that is not 0', async (t) => {
+    const runs = FAILING.map(([words, variables]) => runAgent(t, words, variables));
+    for (const [index, run] of runs.entries()) {
+      const [words, , wanted] = FAILING[index]!;
+      t.not(await run.exitCode, 0, words.join(' '));
+      t.match(run.output(), wanted, words.join(' '));
+    }
+  });
+
+  t.test('tells its version and its usage', async (t) => {
+    const version = runAgent(t, ['version'], {});
+    const help = runAgent(t, ['proxy', '--help'], {});
+    t.equal(await version.exitCode, 0);
+    t.match(version.output(), /^outrigger \d+\.\d+\.\d+/);
+    t.equal(await help.exitCode, 0);
+    t.match(help.output(), /^usage: pilot-agent proxy/);
+  });
+
+  t.test('reports what a local port answers', async (t) => {
+    const adminPort = await serveHttp(t, (request, response) => {
+      request.resume();
+      request.on('end', () => response.writeHead(404).end('not here'));
+    });
+    const variables = { PROXY_CONFIG: JSON.stringify({ proxyAdminPort: adminPort }) };
+    const run = runAgent(t, ['request', 'POST', '/logging?level=x', 'body'], variables);
+    t.equal(await run.exitCode, 1);
+    t.match(run.output(), /^not here.*POST \/logging\?level=x answered 404\n$/s);
+  });
+
+  t.end();
+});
