@@ -1,7 +1,6 @@
 // [m] One incarnation of one worker thread: its messages, its answers to questions, its end.
 import { Worker } from 'node:worker_threads';
 import type { FromWorker, HostReport, ToWorker } from './worker-protocol.ts';
-import type { StatsReport } from '../stats/store.ts';
 
 export interface WorkerHandleEvents {
   onMessage(handle: WorkerHandle, message: FromWorker): void;
@@ -9,7 +8,8 @@ export interface WorkerHandleEvents {
   onExit(handle: WorkerHandle, reason: string | undefined): void;
 }
 
-type Answer = StatsReport | readonly HostReport[] | undefined;
+/** True: the stats went to `onMessage`. Undefined: the thread ended before it answered. */
+type Answer = true | readonly HostReport[] | undefined;
 
 export class WorkerHandle {
   readonly index: number;
@@ -49,11 +49,11 @@ export class WorkerHandle {
     if (!this.#exited) this.#worker.postMessage(message);
   }
 
-  /** Undefined when the thread ended before it answered. */
-  askStats(all: boolean): Promise<StatsReport | undefined> {
-    return this.#ask((requestId) => ({ kind: 'collect_stats', requestId, all })) as Promise<StatsReport | undefined>;
+  askStats(all: boolean): Promise<Answer> {
+    return this.#ask((requestId) => ({ kind: 'collect_stats', requestId, all }));
   }
 
+  /** Undefined when the thread ended before it answered. */
   askClusters(): Promise<readonly HostReport[] | undefined> {
     return this.#ask((requestId) => ({ kind: 'collect_clusters', requestId })) as Promise<
       readonly HostReport[] | undefined
@@ -83,7 +83,9 @@ export class WorkerHandle {
   #onMessage(message: FromWorker): void {
     switch (message.kind) {
       case 'stats':
-        this.#answer(message.requestId, message.report);
+        // A report is told only once (names since the last one, drained histograms): it counts even when nobody waits.
+        this.#events.onMessage(this, message);
+        this.#answer(message.requestId, true);
         return;
       case 'clusters':
         this.#answer(message.requestId, message.hosts);

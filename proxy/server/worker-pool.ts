@@ -38,15 +38,11 @@ export interface WorkerPoolEvents {
   onStarted(): void;
   /** All workers run on this version or a newer one. */
   onAllApplied(version: number): void;
+  onStats(workerId: string, report: StatsReport): void;
   /** Messages that are not about the pool itself. */
   onMessage(workerIndex: number, message: FromWorker): void;
   /** The incarnation is gone; its counters stay counted. */
   onGone(workerId: string): void;
-}
-
-export interface WorkerStatsAnswer {
-  readonly workerId: string;
-  readonly report: StatsReport;
 }
 
 interface Place {
@@ -99,13 +95,12 @@ export class WorkerPool {
     for (const { handle } of this.#places) handle?.post(message);
   }
 
-  /** Answers of the workers that gave one in time; `knows`: whether a worker's stats have been named before. */
-  async collectStats(knows: (workerId: string) => boolean): Promise<readonly WorkerStatsAnswer[]> {
-    const asked = this.#alive().map(async (handle) => {
-      const report = await handle.askStats(!knows(handle.id));
-      return report === undefined ? undefined : { workerId: handle.id, report };
-    });
-    return (await this.#inTime(asked)).filter((answer) => answer !== undefined);
+  /**
+   * Asks all workers; each answer goes to `events.onStats` when it comes, also one that comes too late for this promise.
+   * `knows`: whether a worker has named its stats before.
+   */
+  async collectStats(knows: (workerId: string) => boolean): Promise<void> {
+    await this.#inTime(this.#alive().map((handle) => handle.askStats(!knows(handle.id))));
   }
 
   async collectClusters(): Promise<readonly (readonly HostReport[])[]> {
@@ -154,6 +149,9 @@ export class WorkerPool {
 
   #onMessage(from: WorkerHandle, message: FromWorker): void {
     switch (message.kind) {
+      case 'stats':
+        this.#deps.events.onStats(from.id, message.report);
+        break;
       case 'ready':
         this.#checkStarted();
         break;

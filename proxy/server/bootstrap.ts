@@ -1,0 +1,58 @@
+// [m] Bootstrap file to BootstrapConfig and the static resources, with the bytes that /config_dump shows.
+import { encode } from '../../xds-protos/codec.ts';
+import type { Bootstrap } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
+import type { MessageTypes } from '../../xds-protos/gen/message-types.ts';
+import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { ConfigResource } from '../config/config-resource.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
+import type { ServerOptions } from './options.ts';
+
+export interface LoadedBootstrap {
+  readonly config: BootstrapConfig;
+  /** Bytes of the message, file and flags merged. */
+  readonly raw: Uint8Array;
+  readonly clusters: readonly ConfigResource<ClusterConfig>[];
+  readonly listeners: readonly ConfigResource<ListenerConfig>[];
+}
+
+export type BootstrapDecoder = (message: Bootstrap) => BootstrapConfig;
+
+/** Throws BootstrapError, whose message names the file and every field at fault. */
+export function loadBootstrap(options: ServerOptions, decodeBootstrap: BootstrapDecoder): LoadedBootstrap {
+  const message = readBootstrap(options);
+  let config: BootstrapConfig;
+  try {
+    config = decodeBootstrap(message);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new BootstrapError(`${bootstrapPlace(options)}: ${error.message.replaceAll('\n', '\n  ')}`, { cause: error });
+  }
+  const statics = message.static_resources;
+  return {
+    config,
+    raw: encode(BOOTSTRAP_TYPE, message),
+    clusters: withBytes('envoy.config.cluster.v3.Cluster', config.clusters, statics?.clusters ?? []),
+    listeners: withBytes('envoy.config.listener.v3.Listener', config.listeners, statics?.listeners ?? []),
+  };
+}
+
+/** How messages name what was read. */
+export function bootstrapPlace(options: ServerOptions): string {
+  return options.configPath === '' ? '--config-yaml' : `bootstrap '${options.configPath}'`;
+}
+
+/** The decoder keeps the order of the messages; a listener may get its name from its address, so names do not tell. */
+function withBytes<K extends keyof MessageTypes, T extends { readonly name: string }>(
+  type: K,
+  configs: readonly T[],
+  messages: readonly MessageTypes[K][],
+): readonly ConfigResource<T>[] {
+  return configs.map((config, index) => {
+    const message = messages[index];
+    const raw = message === undefined ? new Uint8Array() : encode(type, message);
+    return { name: config.name, version: '', config, raw };
+  });
+}
