@@ -56,8 +56,11 @@ export interface AdsMux {
   setNames(kind: NamedResourceKind, names: ReadonlySet<string>): void;
 }
 
-export const sameNames = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
-  a.size === b.size && a.isSubsetOf(b);
+export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const name of a) if (!b.has(name)) return false;
+  return true;
+}
 
 /**
  * Whether `kind` may be asked for already. Listeners wait for the first answer about clusters, so that a listener never

@@ -1,0 +1,170 @@
+// [m] Decodes access loggers, their formats and filters (envoy-behaviour §11.1, istio-contract §2.12).
+import type {
+  AccessLog,
+  AccessLogFilter,
+  ComparisonFilter,
+} from '../../xds-protos/gen/envoy.config.accesslog.v3.ts';
+import type { SubstitutionFormatString } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type { JsonObject } from '../../xds-protos/well-known-types.ts';
+import type {
+  AccessLogConfig,
+  AccessLogFilterConfig,
+  AccessLogFormat,
+  AccessLogSink,
+} from '../config/access-log-config.ts';
+import { decodeInlineText } from './data-source.ts';
+import type { FieldReader } from './field-reader.ts';
+import { INERT_ACCESS_LOGGERS } from './known-extensions.ts';
+import { typedConfigOf } from './typed-config.ts';
+import type { TypedConfig } from './typed-config.ts';
+
+/** What Envoy writes when a file logger names no format. */
+const DEFAULT_FORMAT_TEXT =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+  '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
+  '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
+
+const DEFAULT_FORMAT: AccessLogFormat = { kind: 'text', text: DEFAULT_FORMAT_TEXT, omitEmptyValues: false };
+
+/** Formatters whose commands the access log knows (or prints as missing) without further settings. */
+const FORMATTERS: ReadonlySet<string> = new Set([
+  'envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery',
+  'envoy.extensions.formatter.metadata.v3.Metadata',
+  'envoy.extensions.formatter.cel.v3.Cel',
+]);
+
+const FILE = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
+const STDOUT = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
+const STDERR = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
+
+export function decodeAccessLogs(readers: readonly FieldReader<AccessLog>[]): readonly AccessLogConfig[] {
+  const logs: AccessLogConfig[] = [];
+  for (const reader of readers) {
+    const config = typedConfigOf(reader);
+    const sink = config && decodeSink(config, reader.string('name'));
+    const filter = reader.child('filter');
+    const filterConfig = filter && decodeFilter(filter);
+    if (sink !== undefined) logs.push({ name: reader.string('name'), sink, filter: filterConfig });
+  }
+  return logs;
+}
+
+function decodeSink(config: TypedConfig, name: string): AccessLogSink | undefined {
+  switch (config.typeName) {
+    case FILE:
+      return decodeFile(config);
+    case STDOUT:
+      return { kind: 'stdout', format: streamFormat(config.as(STDOUT)) };
+    case STDERR:
+      return { kind: 'stderr', format: streamFormat(config.as(STDERR)) };
+    default:
+      if (INERT_ACCESS_LOGGERS.has(config.typeName)) return { kind: 'inert', typeUrl: config.typeUrl };
+      config.unknown(name);
+      return undefined;
+  }
+}
+
+function decodeFile(config: TypedConfig): AccessLogSink | undefined {
+  const reader = config.as(FILE);
+  if (reader === undefined) return undefined;
+  const path = reader.requiredString('path');
+  const { format, json_format, typed_json_format } = reader.message;
+  const logFormat = reader.child('log_format');
+  if (logFormat !== undefined) return { kind: 'file', path, format: decodeFormat(logFormat) };
+  const json = json_format ?? typed_json_format;
+  if (json !== undefined) return { kind: 'file', path, format: jsonFormat(json, false) };
+  if (format === undefined || format === '') return { kind: 'file', path, format: DEFAULT_FORMAT };
+  return { kind: 'file', path, format: { kind: 'text', text: format, omitEmptyValues: false } };
+}
+
+function streamFormat(
+  reader: FieldReader<{ readonly log_format?: SubstitutionFormatString | undefined }> | undefined,
+): AccessLogFormat {
+  const format = reader?.child('log_format');
+  return format === undefined ? DEFAULT_FORMAT : decodeFormat(format);
+}
+
+const jsonFormat = (format: JsonObject, omitEmptyValues: boolean): AccessLogFormat => ({
+  kind: 'json',
+  json: JSON.stringify(format),
+  omitEmptyValues,
+});
+
+function decodeFormat(reader: FieldReader<SubstitutionFormatString>): AccessLogFormat {
+  const omitEmptyValues = reader.bool('omit_empty_values');
+  for (const formatter of reader.children('formatters')) {
+    const config = typedConfigOf(formatter);
+    if (config !== undefined && !FORMATTERS.has(config.typeName)) config.unknown(formatter.string('name'));
+  }
+  const { text_format, json_format } = reader.message;
+  if (json_format !== undefined) return jsonFormat(json_format, omitEmptyValues);
+  const source = reader.child('text_format_source');
+  if (source !== undefined) return { kind: 'text', text: decodeInlineText(source), omitEmptyValues };
+  if (text_format === undefined) {
+    reader.problem('', 'one of text_format, json_format, text_format_source is required');
+  }
+  return { kind: 'text', text: text_format ?? '', omitEmptyValues };
+}
+
+/** The same by-name note that types without an own message get. */
+const inertFilter = (typeUrl: string): AccessLogFilterConfig => ({ kind: 'inert', typeUrl });
+
+const UNBUILT_FILTERS = [
+  'traceable_filter',
+  'runtime_filter',
+  'header_filter',
+  'grpc_status_filter',
+  'metadata_filter',
+  'log_type_filter',
+] as const;
+
+function decodeFilter(reader: FieldReader<AccessLogFilter>): AccessLogFilterConfig {
+  const { message } = reader;
+  const statusCode = reader.child('status_code_filter');
+  if (statusCode !== undefined) {
+    const { op, value } = decodeComparison(statusCode.required('comparison'));
+    return { kind: 'status_code', op, value };
+  }
+  const duration = reader.child('duration_filter');
+  if (duration !== undefined) {
+    const { op, value } = decodeComparison(duration.required('comparison'));
+    return { kind: 'duration', op, valueMs: value };
+  }
+  if (message.response_flag_filter !== undefined) {
+    return { kind: 'response_flag', flags: message.response_flag_filter.flags ?? [] };
+  }
+  if (message.not_health_check_filter !== undefined) return { kind: 'not_health_check' };
+  if (message.and_filter !== undefined) return { kind: 'and', filters: filterList(reader, 'and_filter') };
+  if (message.or_filter !== undefined) return { kind: 'or', filters: filterList(reader, 'or_filter') };
+  const extension = reader.child('extension_filter');
+  if (extension !== undefined) return decodeExtensionFilter(typedConfigOf(extension), extension.string('name'));
+  const unbuilt = UNBUILT_FILTERS.find((field) => reader.has(field));
+  if (unbuilt === undefined) reader.problem('', 'one filter is required');
+  return inertFilter(unbuilt ?? '');
+}
+
+function filterList(
+  reader: FieldReader<AccessLogFilter>,
+  field: 'and_filter' | 'or_filter',
+): readonly AccessLogFilterConfig[] {
+  const filters = reader.child(field)!.children('filters');
+  if (filters.length < 2) reader.problem(`${field}.filters`, 'at least two are required');
+  return filters.map(decodeFilter);
+}
+
+function decodeExtensionFilter(config: TypedConfig | undefined, name: string): AccessLogFilterConfig {
+  if (config === undefined) return inertFilter('');
+  if (config.typeName !== 'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter') config.unknown(name);
+  return inertFilter(config.typeUrl);
+}
+
+function decodeComparison(reader: FieldReader<ComparisonFilter> | undefined): {
+  readonly op: 'EQ' | 'GE' | 'LE' | 'NE';
+  readonly value: number;
+} {
+  if (reader === undefined) return { op: 'EQ', value: 0 };
+  const value = reader.required('value');
+  // NE is number 3 of a newer API than the tables.
+  const op = (reader.message.op as unknown) === 3 ? 'NE' : reader.enumName('op', 'EQ');
+  return { op, value: value?.number('default_value', 0) ?? 0 };
+}

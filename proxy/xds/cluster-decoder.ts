@@ -1,0 +1,126 @@
+// [m] Decodes clusters (envoy-behaviour §7, istio-contract §4).
+import { isIP } from 'node:net';
+import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluster-config.ts';
+import { decodeCircuitBreakers } from './circuit-breaker-decoder.ts';
+import {
+  checkPolicyFits,
+  decodeDiscoveryType,
+  decodeDns,
+  decodeEdsName,
+  decodeInlineEndpoints,
+  decodeOriginalDst,
+  dropOverloads,
+} from './cluster-discovery-decoder.ts';
+import { ConfigProblems } from './config-problems.ts';
+import { contentHash } from './content-hash.ts';
+import { FieldReader } from './field-reader.ts';
+import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
+import { decodeLoadBalancing, inertLoadBalancing } from './load-balancing-decoder.ts';
+import { decodeMetadata, structLabels } from './metadata-decoder.ts';
+import { decodeTransportSocket } from './transport-socket-decoder.ts';
+import { typedConfigOf } from './typed-config.ts';
+import { decodeUpstreamHttp } from './upstream-http-decoder.ts';
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1_048_576;
+const DEFAULT_PANIC_PERCENT = 50;
+const DEFAULT_OVERPROVISIONING_PERCENT = 140;
+
+type Reader = FieldReader<Cluster>;
+
+export interface ClusterSource {
+  /** '' for a static cluster. */
+  readonly version: string;
+  readonly addedViaApi: boolean;
+}
+
+/** Throws ConfigError with every problem. */
+export function decodeCluster(message: Cluster, source: ClusterSource): ClusterConfig {
+  const problems = new ConfigProblems();
+  const config = readCluster(new FieldReader(message, '', problems), source);
+  problems.throwIfAny();
+  return config;
+}
+
+/** The same for a cluster inside a larger message: problems go to the reader's collector. */
+export function readCluster(reader: Reader, source: ClusterSource): ClusterConfig {
+  const name = reader.requiredString('name');
+  const type = decodeDiscoveryType(reader);
+  const endpoints = decodeInlineEndpoints(reader, type);
+  const lbPolicy = decodeLoadBalancing(reader);
+  if (!reader.has('cluster_type')) checkPolicyFits(reader, type, lbPolicy);
+  const filterNotes = decodeClusterFilters(reader);
+  const content = {
+    name,
+    statName: (reader.nonEmpty('alt_stat_name') ?? name).replaceAll(':', '_'),
+    addedViaApi: source.addedViaApi,
+    type,
+    edsServiceName: decodeEdsName(reader, type),
+    localities: endpoints?.localities ?? [],
+    lbPolicy,
+    connectTimeoutMs: reader.has('connect_timeout')
+      ? reader.positiveDurationMs('connect_timeout', DEFAULT_CONNECT_TIMEOUT_MS)
+      : DEFAULT_CONNECT_TIMEOUT_MS,
+    circuitBreakers: decodeCircuitBreakers(reader),
+    perConnectionBufferLimitBytes: reader.number('per_connection_buffer_limit_bytes', DEFAULT_BUFFER_LIMIT_BYTES),
+    transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'upstream'),
+    transportSocketMatches: decodeSocketMatches(reader),
+    http: decodeUpstreamHttp(reader),
+    tcpKeepalive: decodeKeepalive(reader),
+    bindAddress: decodeBindAddress(reader),
+    originalDst: decodeOriginalDst(reader, type),
+    dns: decodeDns(reader),
+    panicThresholdPercent: decodePanicThreshold(reader),
+    overprovisioningPercent: endpoints?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT,
+    dropOverloads: dropOverloads(endpoints),
+    metadata: decodeMetadata(reader.child('metadata')),
+    inert: [...filterNotes, ...inertLoadBalancing(reader), ...inertFields(reader)],
+  };
+  return { ...content, version: source.version, hash: contentHash(content) };
+}
+
+/** Accepted, not built yet: traffic flows without them. */
+const INERT_FIELDS = ['health_checks', 'outlier_detection', 'preconnect_policy', 'lrs_server'] as const;
+
+const inertFields = (reader: Reader): readonly string[] => INERT_FIELDS.filter((field) => reader.has(field));
+
+function decodeClusterFilters(reader: Reader): readonly string[] {
+  const notes: string[] = [];
+  for (const filter of reader.children('filters')) {
+    const name = filter.requiredString('name');
+    filter.refuse('config_discovery');
+    const config = typedConfigOf(filter);
+    if (config === undefined) continue;
+    if (INERT_CLUSTER_FILTERS.has(config.typeName)) notes.push(name);
+    else config.unknown(name);
+  }
+  return notes;
+}
+
+function decodeSocketMatches(reader: Reader): readonly TransportSocketMatchConfig[] {
+  return reader.children('transport_socket_matches').map((match) => ({
+    name: match.requiredString('name'),
+    match: structLabels(match.message.match),
+    transportSocket: decodeTransportSocket(match.child('transport_socket'), 'upstream'),
+  }));
+}
+
+function decodeKeepalive(reader: Reader): ClusterConfig['tcpKeepalive'] {
+  const keepalive = reader.child('upstream_connection_options')?.child('tcp_keepalive');
+  return keepalive && { timeSeconds: keepalive.optionalNumber('keepalive_time') };
+}
+
+function decodeBindAddress(reader: Reader): string | undefined {
+  const source = reader.child('upstream_bind_config')?.child('source_address');
+  const address = source?.nonEmpty('address');
+  if (address === undefined) return undefined;
+  if (isIP(address) === 0) source?.problem('address', `malformed IP address: ${address}`);
+  return address;
+}
+
+function decodePanicThreshold(reader: Reader): number {
+  const threshold = reader.child('common_lb_config')?.child('healthy_panic_threshold');
+  // Present and empty means 0: the panic mode is off (Istio's outlier detection).
+  return threshold === undefined ? DEFAULT_PANIC_PERCENT : threshold.number('value', 0, 0, 100);
+}

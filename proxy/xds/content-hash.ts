@@ -1,0 +1,15 @@
+// [m] A short name for the content of decoded configuration: equal content, equal hash, whatever order a map came in.
+// Not the hash of the bytes: protobuf maps have no order, and a cluster must not lose its pools over that.
+import { hash } from 'node:crypto';
+
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Map) {
+    return { map: [...(value as ReadonlyMap<string, unknown>)].sort((a, b) => (a[0] < b[0] ? -1 : 1)) };
+  }
+  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') };
+  return value;
+}
+
+/** 27 characters; fields that are undefined count as absent. `content` is plain data without cycles. */
+export const contentHash = (content: unknown): string =>
+  hash('sha1', JSON.stringify(content, plain), 'base64url');

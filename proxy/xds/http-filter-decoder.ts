@@ -1,0 +1,151 @@
+// [m] Decodes the list of HTTP filters of a connection manager (istio-contract §2.6; envoy-behaviour §10).
+import type { HttpFilter } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
+import type { ExtensionConfigSource } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import { typeNameOfUrl } from '../../xds-protos/any.ts';
+import type { HttpFilterConfig, HttpFilterSettings, RouterFilterConfig } from '../config/http-filter-config.ts';
+import { decodeFault } from './fault-decoder.ts';
+import type { FieldReader } from './field-reader.ts';
+import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
+import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
+import { TypedConfig, typedConfigOf } from './typed-config.ts';
+
+const STRICT_HEADERS: ReadonlySet<string> = new Set([
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-max-retries',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-retry-on',
+]);
+
+type SettingsDecoder = (config: TypedConfig, name: string) => HttpFilterSettings | undefined;
+
+/** Decoders by the full name of the message. */
+const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsDecoder>([
+  ['envoy.extensions.filters.http.router.v3.Router', decodeRouter],
+  ['envoy.extensions.filters.http.cors.v3.Cors', () => ({ kind: 'cors' })],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
+  ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
+  ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
+  ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
+  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
+]);
+
+/** Filters in order, unknown optional ones left out; the last one has to be the router. */
+export function decodeHttpFilters(readers: readonly FieldReader<HttpFilter>[]): readonly HttpFilterConfig[] {
+  const filters: HttpFilterConfig[] = [];
+  readers.forEach((reader, index) => {
+    const name = reader.requiredString('name');
+    const settings = decodeFilter(reader, name);
+    if (settings === undefined) return;
+    filters.push({ name, disabled: reader.bool('disabled'), settings });
+    checkTerminal(reader, settings, index === readers.length - 1);
+  });
+  return filters;
+}
+
+function checkTerminal(reader: FieldReader<HttpFilter>, settings: HttpFilterSettings, last: boolean): void {
+  const terminal = settings.kind === 'router';
+  if (terminal === last) return;
+  const name = reader.string('name');
+  reader.problem(
+    '',
+    terminal
+      ? `Error: terminal filter named ${name} of type ${name} must be the last filter in a http filter chain.`
+      : `Error: non-terminal filter named ${name} of type ${name} is the last filter in a http filter chain.`,
+  );
+}
+
+function decodeFilter(reader: FieldReader<HttpFilter>, name: string): HttpFilterSettings | undefined {
+  const discovery = reader.child('config_discovery');
+  if (discovery !== undefined) return decodeDiscovered(discovery, name);
+  const config = typedConfigOf(reader);
+  return config && decodeSettings(config, name, reader.bool('is_optional'));
+}
+
+function decodeSettings(config: TypedConfig, name: string, optional: boolean): HttpFilterSettings | undefined {
+  const { typeName, typeUrl } = config;
+  const decoder = DECODERS.get(typeName);
+  if (decoder !== undefined) return decoder(config, name);
+  if (INERT_HTTP_FILTERS.has(typeName)) return inert(typeUrl);
+  if (REFUSED_HTTP_FILTERS.has(typeName)) return refuse(typeUrl, name);
+  if (!optional) config.unknown(name);
+  return undefined;
+}
+
+/**
+ * A filter whose settings come by ECDS. This version does not fetch them, so: the default config where there is one;
+ * inert where every allowed type is; else refused, since a filter that may guard and is not known yet must not be
+ * passed (Istio allows Wasm and RBAC, the latter so that its agent can put a deny-all in).
+ */
+function decodeDiscovered(
+  reader: FieldReader<ExtensionConfigSource>,
+  name: string,
+): HttpFilterSettings | undefined {
+  const defaultConfig = reader.message.default_config;
+  const path = reader.pathOf('default_config');
+  if (defaultConfig !== undefined) {
+    return decodeSettings(new TypedConfig(defaultConfig, path, reader.problems), name, false);
+  }
+  const typeUrls = reader.message.type_urls ?? [];
+  if (typeUrls.length === 0) {
+    reader.problem('type_urls', 'at least one is required');
+    return undefined;
+  }
+  const first = typeUrls[0]!;
+  if (typeUrls.every((url) => INERT_HTTP_FILTERS.has(typeNameOfUrl(url)))) return inert(first);
+  return refuse(
+    first,
+    name,
+    `${name} comes by extension discovery (ECDS), which this version of Outrigger does not fetch: requests are refused`,
+  );
+}
+
+function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {
+  const reader = config.as('envoy.extensions.filters.http.router.v3.Router');
+  if (reader === undefined) return undefined;
+  const strict = (reader.message.strict_check_headers ?? []).map((name) => name.toLowerCase());
+  strict.forEach((name, index) => {
+    if (STRICT_HEADERS.has(name)) return;
+    reader.problem(`strict_check_headers[${index}]`, `must be one of ${[...STRICT_HEADERS].join(', ')}, is ${name}`);
+  });
+  reader.refuse('upstream_http_filters');
+  return {
+    kind: 'router',
+    suppressEnvoyHeaders: reader.bool('suppress_envoy_headers'),
+    respectExpectedRqTimeout: reader.bool('respect_expected_rq_timeout'),
+    strictCheckHeaders: strict,
+  };
+}
+
+function decodeFaultFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.fault.v3.HTTPFault');
+  return reader && decodeFault(reader);
+}
+
+function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig');
+  if (reader === undefined) return undefined;
+  return {
+    kind: 'grpc_stats',
+    emitFilterState: reader.bool('emit_filter_state'),
+    enableUpstreamStats: reader.bool('enable_upstream_stats'),
+  };
+}
+
+function decodeRbac(config: TypedConfig, name: string): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.rbac.v3.RBAC');
+  if (reader === undefined) return undefined;
+  return rbacGuards(reader.message) ? refuse(config.typeUrl, name) : inert(config.typeUrl);
+}
+
+function decodeWasm(config: TypedConfig, name: string): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.wasm.v3.Wasm');
+  if (reader === undefined) return undefined;
+  return wasmGuards(reader.message.config) ? refuse(config.typeUrl, name) : inert(config.typeUrl);
+}
+
+function decodeStatefulSession(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.stateful_session.v3.StatefulSession');
+  reader?.refuse('session_state');
+  return reader && inert(config.typeUrl);
+}

@@ -1,0 +1,108 @@
+// [m] Decodes listeners and filter chains (envoy-behaviour §8.2–8.4, istio-contract §2).
+import type { FilterChain, Listener } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
+import type { AddressConfig, FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAddress } from './address-decoder.ts';
+import { ConfigProblems } from './config-problems.ts';
+import { contentHash } from './content-hash.ts';
+import { FieldReader } from './field-reader.ts';
+import { FilterChainMatchRegistry, MATCH_ANY, decodeFilterChainMatch } from './filter-chain-match-decoder.ts';
+import { decodeListenerFilters } from './listener-filter-decoder.ts';
+import { decodeNetworkFilters } from './network-filter-decoder.ts';
+import { decodeTransportSocket } from './transport-socket-decoder.ts';
+
+const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1_048_576;
+const DEFAULT_BACKLOG = 128;
+
+type Reader = FieldReader<Listener>;
+
+/** Throws ConfigError with every problem. `version` is '' for a static listener. */
+export function decodeListener(message: Listener, version: string): ListenerConfig {
+  const problems = new ConfigProblems();
+  const config = readListener(new FieldReader(message, '', problems), version);
+  problems.throwIfAny();
+  return config;
+}
+
+/** The same for a listener inside a larger message: problems go to the reader's collector. */
+export function readListener(reader: Reader, version: string): ListenerConfig {
+  refuseUnbuilt(reader);
+  const address = decodeAddress(reader.required('address'), false);
+  const listenerFilters = decodeListenerFilters(reader.children('listener_filters'));
+  const defaultChain = reader.child('default_filter_chain');
+  const content = {
+    name: reader.nonEmpty('name') ?? printAddress(address),
+    address,
+    additionalAddresses: reader
+      .children('additional_addresses')
+      .map((additional) => decodeAddress(additional.required('address'), false)),
+    bindToPort: reader.bool('bind_to_port', reader.message.deprecated_v1?.bind_to_port ?? true),
+    useOriginalDst: reader.bool('use_original_dst'),
+    trafficDirection: reader.enumName('traffic_direction', 'UNSPECIFIED'),
+    listenerFilters: listenerFilters.filters,
+    listenerFiltersTimeoutMs: reader.durationMs('listener_filters_timeout', DEFAULT_LISTENER_FILTERS_TIMEOUT_MS),
+    continueOnListenerFiltersTimeout: reader.bool('continue_on_listener_filters_timeout'),
+    filterChains: decodeFilterChains(reader, printAddress(address)),
+    defaultFilterChain: defaultChain && decodeFilterChain(defaultChain),
+    accessLogs: decodeAccessLogs(reader.children('access_log')),
+    perConnectionBufferLimitBytes: reader.number('per_connection_buffer_limit_bytes', DEFAULT_BUFFER_LIMIT_BYTES),
+    tcpBacklogSize: reader.number('tcp_backlog_size', DEFAULT_BACKLOG),
+    statPrefix: reader.nonEmpty('stat_prefix') ?? printAddress(address).replaceAll(':', '_'),
+    drainType: reader.enumName('drain_type', 'DEFAULT'),
+    inert: [...listenerFilters.inert, ...inertFields(reader)],
+  };
+  return { ...content, version, hash: contentHash(content) };
+}
+
+function refuseUnbuilt(reader: Reader): void {
+  reader.refuse('api_listener');
+  reader.refuse('internal_listener');
+  reader.refuse('udp_listener_config');
+  reader.refuse('filter_chain_matcher');
+}
+
+/** Socket settings that change no byte of the traffic. */
+const INERT_FIELDS = [
+  'transparent',
+  'freebind',
+  'tcp_fast_open_queue_length',
+  'socket_options',
+  'connection_balance_config',
+] as const;
+
+const inertFields = (reader: Reader): readonly string[] =>
+  INERT_FIELDS.filter((field) => reader.has(field) && reader.message[field] !== false);
+
+/** `ip:port`, IPv6 in brackets, or the path of a pipe: as Envoy prints an address. */
+export function printAddress(address: AddressConfig): string {
+  if (address.kind === 'pipe') return address.path;
+  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}
+
+function decodeFilterChains(reader: Reader, printed: string): readonly FilterChainConfig[] {
+  const registry = new FilterChainMatchRegistry();
+  const chains = reader.children('filter_chains').map((chain) => {
+    const config = decodeFilterChain(chain);
+    const problem = registry.add(config.name, config.match, chain.message.filter_chain_match);
+    if (problem !== undefined) chain.problem('filter_chain_match', `error adding listener '${printed}': ${problem}`);
+    return config;
+  });
+  if (chains.length === 0 && !reader.has('default_filter_chain')) {
+    reader.problem('filter_chains', `error adding listener '${printed}': no filter chains specified`);
+  }
+  return chains;
+}
+
+function decodeFilterChain(reader: FieldReader<FilterChain>): FilterChainConfig {
+  reader.refuse('use_proxy_proto');
+  const match = reader.child('filter_chain_match');
+  const content = {
+    name: reader.string('name'),
+    match: match === undefined ? MATCH_ANY : decodeFilterChainMatch(match),
+    transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'downstream'),
+    transportSocketConnectTimeoutMs: reader.durationMs('transport_socket_connect_timeout', 0),
+    networkFilters: decodeNetworkFilters(reader.children('filters')),
+  };
+  return { ...content, hash: contentHash(content) };
+}

@@ -1,0 +1,20 @@
+// [m] Decodes core.v3.Metadata to JSON text by namespace: carried for logs and metrics, never looked into on the way.
+import type { Metadata } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type { JsonObject } from '../../xds-protos/well-known-types.ts';
+import type { FieldReader } from './field-reader.ts';
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+export function decodeMetadata(reader: FieldReader<Metadata> | undefined): ReadonlyMap<string, string> {
+  const filters = reader?.message.filter_metadata;
+  if (filters === undefined || filters.size === 0) return NONE;
+  return new Map([...filters].map(([namespace, struct]) => [namespace, JSON.stringify(struct)]));
+}
+
+/** Labels of a struct as text: strings as they are, anything else as JSON. */
+export function structLabels(struct: JsonObject | undefined): ReadonlyMap<string, string> {
+  if (struct === undefined) return NONE;
+  return new Map(
+    Object.entries(struct).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
+}

@@ -1,0 +1,115 @@
+// [m] Decodes typed_per_filter_config: what a route, virtual host or weighted cluster says to single filters.
+import type { Any } from '../../xds-protos/well-known-types.ts';
+import type { HttpFilterPerRouteConfig, HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
+import type { PerFilterConfigs } from '../config/route-config.ts';
+import { decodeCorsPolicy } from './cors-decoder.ts';
+import { decodeFault } from './fault-decoder.ts';
+import { FieldReader } from './field-reader.ts';
+import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
+import { rbacGuards } from './rbac-verdict.ts';
+import { TypedConfig } from './typed-config.ts';
+
+interface PerFilterFields {
+  readonly typed_per_filter_config?: ReadonlyMap<string, Any> | undefined;
+}
+
+/** `disabled`: the filter is off here; `settings` undefined with `disabled` false: nothing is changed here. */
+interface Verdict {
+  readonly disabled: boolean;
+  readonly settings: HttpFilterPerRouteSettings | undefined;
+}
+
+const OFF: Verdict = { disabled: true, settings: undefined };
+const settled = (settings: HttpFilterPerRouteSettings): Verdict => ({ disabled: false, settings });
+const NONE: PerFilterConfigs = [];
+
+type PerRouteDecoder = (config: TypedConfig, name: string) => Verdict | undefined;
+
+const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteDecoder>([
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
+  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
+  ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
+  ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
+  ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
+  ['envoy.extensions.filters.http.lua.v3.LuaPerRoute', lua],
+  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute', statefulSession],
+]);
+
+/** In order of the filters' names: the wire has none. */
+export function decodePerFilter(source: FieldReader<object>): PerFilterConfigs {
+  const reader = source as FieldReader<PerFilterFields>;
+  if (!reader.has('typed_per_filter_config')) return NONE;
+  const configs: HttpFilterPerRouteConfig[] = [];
+  for (const [name, any] of reader.entries('typed_per_filter_config')) {
+    const verdict = decodeOne(new TypedConfig(any.message as Any, any.path, any.problems), name);
+    if (verdict !== undefined) configs.push({ name, ...verdict });
+  }
+  return configs;
+}
+
+function decodeOne(config: TypedConfig, name: string): Verdict | undefined {
+  if (config.typeName === 'envoy.config.route.v3.FilterConfig') return decodeWrapped(config, name);
+  return decodeSettings(config, name, false);
+}
+
+/** FilterConfig: disabled and optional around the settings themselves. */
+function decodeWrapped(config: TypedConfig, name: string): Verdict | undefined {
+  const reader = config.as('envoy.config.route.v3.FilterConfig');
+  if (reader === undefined) return undefined;
+  if (reader.bool('disabled')) return OFF;
+  const inner = reader.message.config;
+  if (inner === undefined) return { disabled: false, settings: undefined };
+  const typed = new TypedConfig(inner, reader.pathOf('config'), reader.problems);
+  return decodeSettings(typed, name, reader.bool('is_optional'));
+}
+
+function decodeSettings(config: TypedConfig, name: string, optional: boolean): Verdict | undefined {
+  const decoder = DECODERS.get(config.typeName);
+  if (decoder !== undefined) return decoder(config, name);
+  if (INERT_PER_ROUTE.has(config.typeName)) return settled(inert(config.typeUrl));
+  if (REFUSED_PER_ROUTE.has(config.typeName)) return settled(refuse(config.typeUrl, name));
+  if (!optional) config.unknown(name);
+  return undefined;
+}
+
+function fault(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.fault.v3.HTTPFault');
+  return reader && settled(decodeFault(reader));
+}
+
+function cors(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.cors.v3.CorsPolicy');
+  return reader && settled(decodeCorsPolicy(reader));
+}
+
+/** An empty RBACPerRoute switches the filter off. */
+function rbac(config: TypedConfig, name: string): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.rbac.v3.RBACPerRoute');
+  if (reader === undefined) return undefined;
+  const filter = reader.message.rbac;
+  if (filter === undefined) return OFF;
+  return settled(rbacGuards(filter) ? refuse(config.typeUrl, name) : inert(config.typeUrl));
+}
+
+function extAuthz(config: TypedConfig, name: string): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute');
+  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+}
+
+function jwt(config: TypedConfig, name: string): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig');
+  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+}
+
+function lua(config: TypedConfig, name: string): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.lua.v3.LuaPerRoute');
+  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+}
+
+function statefulSession(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute');
+  if (reader === undefined) return undefined;
+  if (reader.bool('disabled')) return OFF;
+  reader.child('stateful_session')?.refuse('session_state');
+  return settled(inert(config.typeUrl));
+}

@@ -1,0 +1,74 @@
+// [m] The four resource types of the stream: bytes to message to configuration.
+import { decode } from '../../xds-protos/codec.ts';
+import { typeUrlOf } from '../../xds-protos/any.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
+import { decodeCluster } from './cluster-decoder.ts';
+import { ConfigProblems } from './config-problems.ts';
+import { decodeEndpoints } from './endpoint-decoder.ts';
+import { FieldReader } from './field-reader.ts';
+import { decodeListener } from './listener-decoder.ts';
+import { decodeRouteTable } from './route-decoder.ts';
+import type { ResourceType } from './subscription-state.ts';
+
+const CLUSTER = 'envoy.config.cluster.v3.Cluster';
+const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
+const LISTENER = 'envoy.config.listener.v3.Listener';
+const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
+
+export const clusterType: ResourceType<ClusterConfig> = {
+  kind: 'clusters',
+  typeUrl: typeUrlOf(CLUSTER),
+  wildcard: true,
+  noun: 'cluster',
+  parse(bytes) {
+    const message = decode(CLUSTER, bytes);
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => decodeCluster(message, { version, addedViaApi: true }),
+    };
+  },
+};
+
+export const endpointsType: ResourceType<ClusterEndpointsConfig> = {
+  kind: 'endpoints',
+  typeUrl: typeUrlOf(ASSIGNMENT),
+  wildcard: false,
+  noun: 'cluster load assignment',
+  parse(bytes) {
+    const message = decode(ASSIGNMENT, bytes);
+    return { name: message.cluster_name ?? '', toConfig: (version) => decodeEndpoints(message, version) };
+  },
+};
+
+export const listenerType: ResourceType<ListenerConfig> = {
+  kind: 'listeners',
+  typeUrl: typeUrlOf(LISTENER),
+  wildcard: true,
+  noun: 'listener',
+  parse(bytes) {
+    const message = decode(LISTENER, bytes);
+    return { name: message.name ?? '', toConfig: (version) => decodeListener(message, version) };
+  },
+};
+
+export const routeType: ResourceType<RouteConfig> = {
+  kind: 'routes',
+  typeUrl: typeUrlOf(ROUTES),
+  wildcard: false,
+  noun: 'route configuration',
+  parse(bytes) {
+    const message = decode(ROUTES, bytes);
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => {
+        const problems = new ConfigProblems();
+        const config = decodeRouteTable(new FieldReader(message, '', problems), { version, dynamic: true });
+        problems.throwIfAny();
+        return config;
+      },
+    };
+  },
+};

@@ -1,0 +1,185 @@
+// [m] Decodes the action "forward to a cluster" (envoy-behaviour §3.3–3.8, istio-contract §3.5).
+import type {
+  RouteAction,
+  RouteAction_MaxStreamDuration,
+  RouteAction_UpgradeConfig,
+  WeightedCluster,
+  WeightedCluster_ClusterWeight,
+} from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type {
+  ClusterSpecifierConfig,
+  MaxStreamDurationConfig,
+  RequestMirrorConfig,
+  RouteActionConfig,
+  UpgradeConfig,
+  WeightedClusterConfig,
+} from '../config/route-config.ts';
+import type { FieldReader } from './field-reader.ts';
+import { decodeHashPolicies } from './hash-policy-decoder.ts';
+import { decodeHeaderMutations } from './header-mutation-decoder.ts';
+import { breaksHeader, decodeRegexRewrite, decodeRuntimeFraction } from './matcher-decoder.ts';
+import { decodePerFilter } from './per-route-decoder.ts';
+import { decodeRetryPolicy } from './retry-policy-decoder.ts';
+import { typedConfigOf } from './typed-config.ts';
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+export const MAX_UINT32 = 4_294_967_295;
+
+const NOT_FOUND_STATUS = { SERVICE_UNAVAILABLE: 503, NOT_FOUND: 404, INTERNAL_SERVER_ERROR: 500 } as const;
+const REWRITE_TEMPLATE = 'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig';
+
+/** `mirrors`: those of the virtual host or the table, where the route has none. */
+export function decodeRouteAction(
+  reader: FieldReader<RouteAction>,
+  mirrors: readonly RequestMirrorConfig[],
+): RouteActionConfig {
+  refuseUnbuilt(reader);
+  const retry = reader.child('retry_policy');
+  const stream = reader.child('max_stream_duration');
+  return {
+    kind: 'route',
+    cluster: decodeClusterSpecifier(reader),
+    clusterNotFoundStatus:
+      NOT_FOUND_STATUS[reader.enumName('cluster_not_found_response_code', 'SERVICE_UNAVAILABLE')],
+    timeoutMs: reader.durationMs('timeout', DEFAULT_TIMEOUT_MS),
+    maxGrpcTimeoutMs: reader.optionalDurationMs('max_grpc_timeout'),
+    grpcTimeoutOffsetMs: reader.optionalDurationMs('grpc_timeout_offset'),
+    idleTimeoutMs: reader.optionalDurationMs('idle_timeout'),
+    maxStreamDuration: stream && decodeMaxStreamDuration(stream),
+    retryPolicy: retry && decodeRetryPolicy(retry),
+    ...decodeRewrites(reader),
+    appendXForwardedHost: reader.bool('append_x_forwarded_host'),
+    priority: reader.enumName('priority', 'DEFAULT'),
+    hashPolicy: decodeHashPolicies(reader.children('hash_policy')),
+    mirrors: reader.has('request_mirror_policies') ? decodeMirrors(reader) : mirrors,
+    upgrades: decodeUpgrades(reader.children('upgrade_configs')),
+  };
+}
+
+function refuseUnbuilt(reader: FieldReader<RouteAction>): void {
+  reader.refuse('retry_policy_typed_config');
+  reader.refuse('internal_redirect_policy');
+  if (reader.enumName('internal_redirect_action', 'PASS_THROUGH_INTERNAL_REDIRECT') !== 'PASS_THROUGH_INTERNAL_REDIRECT') {
+    reader.refuse('internal_redirect_action');
+  }
+}
+
+function decodeClusterSpecifier(reader: FieldReader<RouteAction>): ClusterSpecifierConfig {
+  if (reader.has('cluster')) return { kind: 'cluster', name: reader.requiredString('cluster') };
+  if (reader.has('cluster_header')) {
+    const header = reader.requiredString('cluster_header').toLowerCase();
+    if (breaksHeader(header)) reader.problem('cluster_header', 'holds characters no header name can have');
+    return { kind: 'cluster_header', header };
+  }
+  const weighted = reader.child('weighted_clusters');
+  if (weighted !== undefined) return decodeWeightedClusters(weighted);
+  reader.refuse('cluster_specifier_plugin');
+  reader.refuse('inline_cluster_specifier_plugin');
+  if (!reader.has('cluster_specifier_plugin') && !reader.has('inline_cluster_specifier_plugin')) {
+    reader.problem('', 'one of cluster, cluster_header, weighted_clusters is required');
+  }
+  return { kind: 'cluster', name: '' };
+}
+
+function decodeWeightedClusters(reader: FieldReader<WeightedCluster>): ClusterSpecifierConfig {
+  const clusters = reader.children('clusters').map(decodeClusterWeight);
+  const sum = clusters.reduce((total, cluster) => total + cluster.weight, 0);
+  if (clusters.length === 0) reader.problem('clusters', 'at least one is required');
+  else if (sum === 0) reader.problem('clusters', 'Sum of weights in the weighted_cluster must be greater than 0.');
+  else if (sum > MAX_UINT32) {
+    reader.problem('clusters', `The sum of weights of all weighted clusters exceeds ${MAX_UINT32}`);
+  }
+  return { kind: 'weighted', clusters, headerName: reader.nonEmpty('header_name')?.toLowerCase() };
+}
+
+function decodeClusterWeight(reader: FieldReader<WeightedCluster_ClusterWeight>): WeightedClusterConfig {
+  if (reader.string('cluster_header') !== '') reader.refuse('cluster_header');
+  return {
+    name: reader.requiredString('name'),
+    weight: reader.number('weight', 0),
+    headers: decodeHeaderMutations(reader),
+    perFilter: decodePerFilter(reader),
+    hostRewriteLiteral: reader.nonEmpty('host_rewrite_literal'),
+  };
+}
+
+function decodeMaxStreamDuration(reader: FieldReader<RouteAction_MaxStreamDuration>): MaxStreamDurationConfig {
+  return {
+    maxStreamDurationMs: reader.optionalDurationMs('max_stream_duration'),
+    grpcTimeoutHeaderMaxMs: reader.optionalDurationMs('grpc_timeout_header_max'),
+    grpcTimeoutHeaderOffsetMs: reader.durationMs('grpc_timeout_header_offset', 0),
+  };
+}
+
+type Rewrites = Pick<
+  RouteActionConfig,
+  | 'prefixRewrite'
+  | 'regexRewrite'
+  | 'pathRewriteTemplate'
+  | 'hostRewriteLiteral'
+  | 'hostRewriteHeader'
+  | 'hostRewritePathRegex'
+  | 'autoHostRewrite'
+>;
+
+function decodeRewrites(reader: FieldReader<RouteAction>): Rewrites {
+  const prefixRewrite = reader.nonEmpty('prefix_rewrite');
+  const regex = reader.child('regex_rewrite');
+  const hostRegex = reader.child('host_rewrite_path_regex');
+  const pathRewriteTemplate = decodeRewriteTemplate(reader);
+  const given = [prefixRewrite, regex, pathRewriteTemplate].filter((rewrite) => rewrite !== undefined);
+  if (given.length > 1) {
+    reader.problem('', 'Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy');
+  }
+  for (const field of ['prefix_rewrite', 'host_rewrite_literal', 'host_rewrite_header'] as const) {
+    if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
+  }
+  return {
+    prefixRewrite,
+    regexRewrite: regex && decodeRegexRewrite(regex),
+    pathRewriteTemplate,
+    hostRewriteLiteral: reader.nonEmpty('host_rewrite_literal'),
+    hostRewriteHeader: reader.nonEmpty('host_rewrite_header')?.toLowerCase(),
+    hostRewritePathRegex: hostRegex && decodeRegexRewrite(hostRegex),
+    autoHostRewrite: reader.bool('auto_host_rewrite'),
+  };
+}
+
+function decodeRewriteTemplate(reader: FieldReader<RouteAction>): string | undefined {
+  const policy = reader.child('path_rewrite_policy');
+  const config = policy && typedConfigOf(policy);
+  if (config === undefined) return undefined;
+  if (config.typeName === REWRITE_TEMPLATE) {
+    return config.as(REWRITE_TEMPLATE)?.requiredString('path_template_rewrite');
+  }
+  config.unknown(policy!.string('name'));
+  return undefined;
+}
+
+interface MirrorFields {
+  readonly request_mirror_policies?: RouteAction['request_mirror_policies'];
+}
+
+/** `request_mirror_policies` of a route, a virtual host or a table. */
+export function decodeMirrors(source: FieldReader<object>): readonly RequestMirrorConfig[] {
+  const reader = source as FieldReader<MirrorFields>;
+  return reader.children('request_mirror_policies').map((policy) => {
+    if (policy.string('cluster_header') !== '') policy.refuse('cluster_header');
+    return {
+      cluster: policy.requiredString('cluster'),
+      fraction: decodeRuntimeFraction(policy.child('runtime_fraction')),
+      disableShadowHostSuffixAppend: policy.bool('disable_shadow_host_suffix_append'),
+    };
+  });
+}
+
+function decodeUpgrades(readers: readonly FieldReader<RouteAction_UpgradeConfig>[]): readonly UpgradeConfig[] {
+  const seen = new Set<string>();
+  return readers.map((reader) => {
+    const type = reader.requiredString('upgrade_type').toLowerCase();
+    if (seen.has(type)) reader.problem('upgrade_type', `Duplicate upgrade ${type}`);
+    seen.add(type);
+    reader.refuse('connect_config');
+    return { type, enabled: reader.bool('enabled', true) };
+  });
+}

@@ -1,0 +1,124 @@
+// [m] Decodes route tables: RouteConfiguration from RDS or inline in a connection manager (envoy-behaviour §3,
+// istio-contract §3).
+import type { Route, RouteConfiguration, VirtualHost } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type { FilterAction } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type {
+  PerFilterConfigs,
+  RequestMirrorConfig,
+  RouteConfig,
+  RouteEntryConfig,
+  VirtualHostConfig,
+} from '../config/route-config.ts';
+import { decodeCorsPolicy } from './cors-decoder.ts';
+import { DomainRegistry } from './domain-registry.ts';
+import type { FieldReader } from './field-reader.ts';
+import { decodeHeaderMutations } from './header-mutation-decoder.ts';
+import { decodeMetadata } from './metadata-decoder.ts';
+import { decodePerFilter } from './per-route-decoder.ts';
+import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
+import { decodeRetryPolicy } from './retry-policy-decoder.ts';
+import { decodeMirrors, decodeRouteAction } from './route-action-decoder.ts';
+import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
+
+const DEFAULT_MAX_DIRECT_RESPONSE_BYTES = 4096;
+const CORS_FILTER = 'envoy.filters.http.cors';
+
+/** What the levels above a route hand down. */
+interface Inherited {
+  readonly mirrors: readonly RequestMirrorConfig[];
+  readonly maxDirectResponseBytes: number;
+}
+
+export interface RouteTableSource {
+  /** '' for a static or inline table. */
+  readonly version: string;
+  /** By RDS: clusters are not checked by default, and the name is required. */
+  readonly dynamic: boolean;
+}
+
+export function decodeRouteTable(reader: FieldReader<RouteConfiguration>, source: RouteTableSource): RouteConfig {
+  reader.refuse('vhds');
+  reader.refuse('cluster_specifier_plugins');
+  const inherited: Inherited = {
+    mirrors: decodeMirrors(reader),
+    maxDirectResponseBytes: reader.number('max_direct_response_body_size_bytes', DEFAULT_MAX_DIRECT_RESPONSE_BYTES),
+  };
+  const domains = new DomainRegistry(reader.string('name'));
+  return {
+    name: source.dynamic ? reader.requiredString('name') : reader.string('name'),
+    version: source.version,
+    virtualHosts: reader.children('virtual_hosts').map((host) => decodeVirtualHost(host, domains, inherited)),
+    headers: decodeHeaderMutations(reader),
+    perFilter: decodePerFilter(reader),
+    internalOnlyHeaders: (reader.message.internal_only_headers ?? []).map((name) => name.toLowerCase()),
+    mostSpecificHeaderMutationsWins: reader.bool('most_specific_header_mutations_wins'),
+    ignorePortInHostMatching: reader.bool('ignore_port_in_host_matching'),
+    ignorePathParametersInPathMatching: reader.bool('ignore_path_parameters_in_path_matching'),
+    validateClusters: reader.bool('validate_clusters', !source.dynamic),
+  };
+}
+
+function decodeVirtualHost(
+  reader: FieldReader<VirtualHost>,
+  domains: DomainRegistry,
+  inherited: Inherited,
+): VirtualHostConfig {
+  reader.refuse('matcher');
+  reader.refuse('retry_policy_typed_config');
+  const retry = reader.child('retry_policy');
+  const own = reader.has('request_mirror_policies') ? { ...inherited, mirrors: decodeMirrors(reader) } : inherited;
+  return {
+    name: reader.requiredString('name'),
+    domains: domains.claim(reader),
+    routes: reader.children('routes').map((route) => decodeRoute(route, own)),
+    headers: decodeHeaderMutations(reader),
+    perFilter: withLegacyCors(reader, decodePerFilter(reader)),
+    retryPolicy: retry && decodeRetryPolicy(retry),
+    includeRequestAttemptCount: reader.bool('include_request_attempt_count'),
+    includeAttemptCountInResponse: reader.bool('include_attempt_count_in_response'),
+    requireTls: reader.enumName('require_tls', 'NONE'),
+    perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
+  };
+}
+
+function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEntryConfig {
+  const match = reader.required('match');
+  const decorator = reader.child('decorator');
+  const action = reader.child('route');
+  const perFilter = decodePerFilter(reader);
+  return {
+    name: reader.string('name'),
+    match: match === undefined ? MATCH_ALL : decodeRouteMatch(match),
+    action: decodeAction(reader, inherited),
+    headers: decodeHeaderMutations(reader),
+    perFilter: action === undefined ? perFilter : withLegacyCors(action, perFilter),
+    decoratorOperation: decorator?.requiredString('operation') ?? '',
+    decoratorPropagate: decorator?.bool('propagate', true) ?? true,
+    metadata: decodeMetadata(reader.child('metadata')),
+    statPrefix: reader.string('stat_prefix'),
+    perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
+  };
+}
+
+function decodeAction(reader: FieldReader<Route>, inherited: Inherited): RouteEntryConfig['action'] {
+  const route = reader.child('route');
+  if (route !== undefined) return decodeRouteAction(route, inherited.mirrors);
+  const redirect = reader.child('redirect');
+  if (redirect !== undefined) return decodeRedirect(redirect);
+  const direct = reader.child('direct_response');
+  if (direct !== undefined) return decodeDirectResponse(direct, inherited.maxDirectResponseBytes);
+  if (reader.has('non_forwarding_action')) return { kind: 'non_forwarding' };
+  const filter: FieldReader<FilterAction> | undefined = reader.child('filter_action');
+  if (filter !== undefined) reader.refuse('filter_action');
+  else reader.problem('', 'one of route, redirect, direct_response is required');
+  return { kind: 'non_forwarding' };
+}
+
+/** The deprecated `cors` field of routes and virtual hosts; the filter's own message wins. */
+function withLegacyCors(source: FieldReader<object>, perFilter: PerFilterConfigs): PerFilterConfigs {
+  const cors = (source as FieldReader<{ readonly cors?: VirtualHost['cors'] }>).child('cors');
+  if (cors === undefined) return perFilter;
+  const settings = decodeCorsPolicy(cors);
+  if (perFilter.some((config) => config.name === CORS_FILTER)) return perFilter;
+  return [...perFilter, { name: CORS_FILTER, disabled: false, settings }];
+}
