@@ -29,7 +29,10 @@ export interface AdsStream<Sent, Received> {
   /** What the peer sent as headers, names in lower case; on the client empty until they have come. */
   readonly metadata: ReadonlyMap<string, string>;
   onMessage(listener: (message: Received) => void): void;
-  /** Called once, with nothing after it; not called when this end cancelled or ended the stream. */
+  /**
+   * Called once, with nothing after it; not called when this end cancelled or ended the stream. On the server OK and CANCELLED mean
+   * the same: the client went away.
+   */
   onEnd(listener: (status: StreamStatus) => void): void;
   /** Called when more may be sent after `send` returned false. */
   onDrain(listener: () => void): void;

@@ -94,13 +94,14 @@ export class MessageDecoder {
   #single(type: MessageDescriptor, field: FieldDescriptor, message: Fields): void {
     if (field.oneof !== '') {
       for (const other of type.fields) {
-        if (other.oneof === field.oneof && other !== field) delete message[other.name];
+        if (other.oneof !== field.oneof || other === field) continue;
+        if (message[other.name] !== undefined) delete message[other.name];
       }
     }
     const value = this.#value(field, message[field.name]);
     // Proto3: a default on the wire is the same as nothing, unless the field has presence.
     if (field.hasPresence || !isDefault(value, field)) message[field.name] = value;
-    else delete message[field.name];
+    else if (message[field.name] !== undefined) delete message[field.name];
   }
 
   #element(field: FieldDescriptor, message: Fields): void {

@@ -45,6 +45,9 @@ const servicePath = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
 /** As Istio's agents: one CDS answer of a large mesh has to fit without stops. */
 const flowControlWindowBytes = 1024 * 1024;
 
+// gRPC would write to stderr on its own; every failure reaches the user as a status or a rejection.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 type MessageName = keyof MessageTypes;
 
 interface Method<Request extends MessageName, Response extends MessageName> {
@@ -182,8 +185,7 @@ class ServerStream<Sent, Received>
       this.ended({ code, reason: error.message });
     });
     call.on('end', () => {
-      const code = call.cancelled ? statusCode.cancelled : statusCode.ok;
-      this.ended({ code, reason: '' });
+      this.ended({ code: statusCode.ok, reason: 'the client ended the stream' });
       call.end();
     });
   }

@@ -250,9 +250,9 @@ t.test('malformed bytes', (t) => {
     const type = 'envoy.config.rbac.v3.Permission';
     t.ok(decode(type, nested(99, 8)));
     t.match(errorOf(() => decode(type, nested(101, 8))).reason, /deeper than 100/);
-    t.match(errorOf(() => decode(type, nested(20_000, 8))).reason, /deeper than 100/);
+    t.match(errorOf(() => decode(type, nested(3000, 8))).reason, /deeper than 100/);
     let list: Uint8Array = new Uint8Array();
-    for (let i = 0; i < 5000; i++) list = wrap(6, wrap(1, list));
+    for (let i = 0; i < 1000; i++) list = wrap(6, wrap(1, list));
     t.match(errorOf(() => decode('google.protobuf.Value', list)).reason, /too deep/);
     const group = hex('fb3f'.repeat(50_000));
     t.match(errorOf(() => decode('envoy.config.core.v3.Locality', group)).reason, /groups/);
