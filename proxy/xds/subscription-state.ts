@@ -194,7 +194,11 @@ export class SubscriptionState<T> {
     const candidates = new Map<string, Candidate<T>>();
     const problems: ResourceProblem[] = [];
     const fatal = this.#parseAll(response, candidates, problems);
-    if (fatal !== undefined) return fatal;
+    if (fatal !== undefined) {
+      // Whoever waits for the first answer waits no longer (envoy-behaviour §13.5).
+      if (this.#responses === 1) this.#notify([], []);
+      return fatal;
+    }
 
     const upserts: XdsResource<T>[] = [];
     const rejected: RejectedResource[] = [];
@@ -256,8 +260,9 @@ export class SubscriptionState<T> {
     try {
       upserts.push({ name, version, raw, config: candidate.parsed.toConfig(version) });
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      rejected.push({ name, version, raw, message: error.message });
+      // What a peer sends must never end the main thread, not even by a mistake of ours.
+      if (!(error instanceof ConfigError)) bug(`decoder of ${this.type.kind} threw: ${String((error as Error).stack)}`);
+      rejected.push({ name, version, raw, message: (error as Error).message });
     }
   }
 
@@ -270,7 +275,8 @@ export class SubscriptionState<T> {
       return [];
     }
     if (!response.complete) return response.removed.filter((name) => this.#held.has(name));
-    return [...this.#held.keys()].filter((name) => !candidates.has(name));
+    const heartbeats = new Set(response.resources.filter((r) => r.bytes === undefined).map((r) => r.name));
+    return [...this.#held.keys()].filter((name) => !candidates.has(name) && !heartbeats.has(name));
   }
 
   #notify(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[] {

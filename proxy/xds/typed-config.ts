@@ -1,8 +1,8 @@
 // [m] The content of an Any, a TypedStruct looked through: what type it is, and that type's fields under the same path.
-import { decode, } from '../../xds-protos/codec.ts';
+import { decode } from '../../xds-protos/codec.ts';
 import { typeNameOf, typeNameOfUrl, typedStructOf } from '../../xds-protos/any.ts';
 import type { MessageTypes } from '../../xds-protos/gen/message-types.ts';
-import { fromJson } from '../../xds-protos/proto-json.ts';
+import { ProtoJsonError, fromJson } from '../../xds-protos/proto-json.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
 import type { Any, JsonObject } from '../../xds-protos/well-known-types.ts';
 import type { ConfigProblems } from './config-problems.ts';
@@ -34,14 +34,33 @@ export class TypedConfig {
 
   /** Fields of the message read as `type`; undefined, with a problem recorded, when the bytes are none. */
   as<K extends keyof MessageTypes>(type: K): FieldReader<MessageTypes[K] & object> | undefined {
+    const message = this.#json === undefined ? this.#fromBytes(type) : this.#fromJson(type, this.#json);
+    return message && new FieldReader(message as MessageTypes[K] & object, this.path, this.problems);
+  }
+
+  #fromBytes<K extends keyof MessageTypes>(type: K): MessageTypes[K] | undefined {
     try {
-      const message = this.#json === undefined ? decode(type, this.#any.value) : fromJson(type, this.#json);
-      return new FieldReader(message as MessageTypes[K] & object, this.path, this.problems);
+      return decode(type, this.#any.value);
     } catch (error) {
       if (!(error instanceof ProtoError)) throw error;
-      this.problems.add(error.path === '' ? this.path : fieldPath(this.path, error.path), error.reason);
+      this.#malformed(error.path, error.reason);
       return undefined;
     }
+  }
+
+  /** Fields of a newer API are passed over, as in bytes. */
+  #fromJson<K extends keyof MessageTypes>(type: K, json: JsonObject): MessageTypes[K] | undefined {
+    try {
+      return fromJson(type, json, '', { allowUnknown: true });
+    } catch (error) {
+      if (!(error instanceof ProtoJsonError)) throw error;
+      for (const fault of error.errors) this.#malformed(fault.path, fault.message);
+      return undefined;
+    }
+  }
+
+  #malformed(innerPath: string, reason: string): void {
+    this.problems.add(innerPath === '' ? this.path : fieldPath(this.path, innerPath), reason);
   }
 
   /** For types that are neither built nor known by name. */

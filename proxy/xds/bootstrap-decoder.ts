@@ -1,0 +1,155 @@
+// [m] Decodes the bootstrap (istio-contract §5, envoy-behaviour §13.1, §15).
+import type {
+  Admin,
+  Bootstrap,
+  Bootstrap_DynamicResources,
+} from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
+import type { ConfigSource, Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type {
+  AdminConfig,
+  AdsConfig,
+  AdsResourceConfig,
+  BootstrapConfig,
+  NodeConfig,
+} from '../config/bootstrap-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAddress } from './address-decoder.ts';
+import { readCluster } from './cluster-decoder.ts';
+import { ConfigProblems } from './config-problems.ts';
+import { checkAdsSource } from './config-source.ts';
+import { FieldReader } from './field-reader.ts';
+import { readListener } from './listener-decoder.ts';
+import { decodeRuntimeLayers, mergeLayers } from './runtime-decoder.ts';
+import { checkStaticReferences } from './static-references.ts';
+import { decodeStats } from './stats-config-decoder.ts';
+
+type Reader = FieldReader<Bootstrap>;
+
+/** Throws ConfigError with every problem. Static clusters and listeners keep the order of the message. */
+export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
+  const problems = new ConfigProblems();
+  const reader = new FieldReader(message, '', problems);
+  const resources = reader.child('static_resources');
+  const clusters =
+    resources?.children('clusters').map((cluster) => readCluster(cluster, { version: '', addedViaApi: false })) ?? [];
+  const listeners = resources?.children('listeners').map((listener) => readListener(listener, '')) ?? [];
+  const dynamic = reader.child('dynamic_resources');
+  const runtimeLayers = decodeRuntimeLayers(reader);
+  const config: BootstrapConfig = {
+    node: decodeNode(reader),
+    admin: decodeAdmin(reader.child('admin')),
+    clusters,
+    listeners,
+    ads: dynamic && decodeAds(dynamic, clusters),
+    cds: decodeSource(dynamic?.child('cds_config')),
+    lds: decodeSource(dynamic?.child('lds_config')),
+    stats: decodeStats(reader),
+    runtimeLayers,
+    runtime: mergeLayers(runtimeLayers),
+    localClusterName: reader.child('cluster_manager')?.string('local_cluster_name') ?? '',
+    inert: inertParts(reader),
+  };
+  checkDynamic(config, dynamic);
+  checkStaticReferences(config, problems);
+  problems.throwIfAny();
+  return config;
+}
+
+function decodeNode(reader: Reader): NodeConfig {
+  const node: FieldReader<Node> | undefined = reader.child('node');
+  const locality = node?.child('locality');
+  return {
+    id: node?.string('id') ?? '',
+    cluster: node?.string('cluster') ?? '',
+    metadataJson: JSON.stringify(node?.message.metadata ?? {}),
+    locality: locality && {
+      region: locality.string('region'),
+      zone: locality.string('zone'),
+      subZone: locality.string('sub_zone'),
+    },
+  };
+}
+
+function decodeAdmin(reader: FieldReader<Admin> | undefined): AdminConfig {
+  const address = reader?.child('address');
+  const logs: AccessLogConfig[] = [...decodeAccessLogs(reader?.children('access_log') ?? [])];
+  const path = reader?.nonEmpty('access_log_path');
+  if (path !== undefined) {
+    // The deprecated field means Envoy's admin format; Istio gives /dev/null.
+    const format = { kind: 'text', text: '[%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)%" %RESPONSE_CODE%\n' } as const;
+    const sink = { kind: 'file', path, format: { ...format, omitEmptyValues: false } } as const;
+    logs.push({ name: 'access_log_path', sink, filter: undefined });
+  }
+  return {
+    address: address && decodeAddress(address, false),
+    accessLogs: logs,
+    profilePath: reader?.string('profile_path') ?? '',
+  };
+}
+
+function decodeAds(
+  dynamic: FieldReader<Bootstrap_DynamicResources>,
+  clusters: readonly ClusterConfig[],
+): AdsConfig | undefined {
+  const reader = dynamic.child('ads_config');
+  if (reader === undefined) return undefined;
+  const type = reader.enumName('api_type', 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE');
+  if (type !== 'DELTA_GRPC' && type !== 'GRPC') reader.problem('api_type', `must be DELTA_GRPC or GRPC, is ${type}`);
+  const version = reader.enumName('transport_api_version', 'AUTO');
+  if (version !== 'V3') reader.problem('transport_api_version', `must be V3, is ${version}`);
+  const service = reader.children('grpc_services')[0];
+  if (service === undefined) reader.problem('grpc_services', 'one is required');
+  service?.refuse('google_grpc');
+  const grpc = service?.required('envoy_grpc');
+  const clusterName = grpc?.requiredString('cluster_name') ?? '';
+  const cluster = clusters.find((candidate) => candidate.name === clusterName);
+  if (clusterName !== '' && (cluster === undefined || cluster.type === 'EDS')) {
+    grpc?.problem('cluster_name', `'${clusterName}' must be a cluster of static_resources, and not of type EDS`);
+  }
+  return {
+    mode: type === 'GRPC' ? 'sotw' : 'delta',
+    clusterName,
+    setNodeOnFirstMessageOnly: reader.bool('set_node_on_first_message_only'),
+  };
+}
+
+const decodeSource = (source: FieldReader<ConfigSource> | undefined): AdsResourceConfig | undefined =>
+  source && { initialFetchTimeoutMs: checkAdsSource(source) };
+
+/** What only makes sense together. */
+function checkDynamic(config: BootstrapConfig, dynamic: FieldReader<Bootstrap_DynamicResources> | undefined): void {
+  if (dynamic === undefined) return;
+  if (config.ads === undefined) {
+    if (config.cds !== undefined || config.lds !== undefined) dynamic.problem('ads_config', 'is required with ads');
+    return;
+  }
+  if (config.node.id === '' || config.node.cluster === '') {
+    dynamic.problems.add(
+      'node',
+      "node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.",
+    );
+  }
+}
+
+const INERT_FIELDS = [
+  'overload_manager',
+  'tracing',
+  'stats_sinks',
+  'hds_config',
+  'fatal_actions',
+  'certificate_provider_instances',
+  'xds_delegate_extension',
+  'xds_config_tracker_extension',
+] as const;
+
+function inertParts(reader: Reader): readonly string[] {
+  const extensions = reader.children('bootstrap_extensions').map((e) => `bootstrap_extensions ${e.string('name')}`);
+  const secrets = reader.message.static_resources?.secrets?.length ?? 0;
+  return [
+    ...INERT_FIELDS.filter((field) => reader.has(field)),
+    ...(secrets > 0 ? ['static_resources.secrets'] : []),
+    ...extensions,
+  ];
+}

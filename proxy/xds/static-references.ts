@@ -1,0 +1,71 @@
+// [m] Checks within the bootstrap as a whole: names are unique, static routes lead to clusters that exist.
+import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { FilterChainConfig } from '../config/listener-config.ts';
+import type { RouteActionConfig, RouteConfig } from '../config/route-config.ts';
+import type { ConfigProblems } from './config-problems.ts';
+
+export function checkStaticReferences(config: BootstrapConfig, problems: ConfigProblems): void {
+  const clusters = new Set<string>();
+  config.clusters.forEach(({ name }, index) => {
+    if (clusters.has(name)) {
+      problems.add(`static_resources.clusters[${index}]`, `cluster manager: duplicate cluster '${name}'`);
+    }
+    clusters.add(name);
+  });
+  const listeners = new Set<string>();
+  config.listeners.forEach((listener, index) => {
+    const path = `static_resources.listeners[${index}]`;
+    if (listeners.has(listener.name)) problems.add(path, `duplicate listener '${listener.name}'`);
+    listeners.add(listener.name);
+    listener.filterChains.forEach((chain, chainIndex) => {
+      checkChain(chain, `${path}.filter_chains[${chainIndex}]`, clusters, problems);
+    });
+    if (listener.defaultFilterChain !== undefined) {
+      checkChain(listener.defaultFilterChain, `${path}.default_filter_chain`, clusters, problems);
+    }
+  });
+}
+
+function checkChain(
+  chain: FilterChainConfig,
+  path: string,
+  clusters: ReadonlySet<string>,
+  problems: ConfigProblems,
+): void {
+  chain.networkFilters.forEach((filter, index) => {
+    if (filter.kind !== 'http_connection_manager' || filter.settings.routes.kind !== 'inline') return;
+    const routes = filter.settings.routes.config;
+    if (routes.validateClusters) {
+      checkRoutes(routes, `${path}.filters[${index}].typed_config.route_config`, clusters, problems);
+    }
+  });
+}
+
+function checkRoutes(
+  table: RouteConfig,
+  path: string,
+  clusters: ReadonlySet<string>,
+  problems: ConfigProblems,
+): void {
+  table.virtualHosts.forEach((host, hostIndex) => {
+    host.routes.forEach((route, routeIndex) => {
+      if (route.action.kind !== 'route') return;
+      for (const name of namedClusters(route.action)) {
+        if (clusters.has(name)) continue;
+        problems.add(`${path}.virtual_hosts[${hostIndex}].routes[${routeIndex}].route`, `route: unknown cluster '${name}'`);
+      }
+    });
+  });
+}
+
+function namedClusters(action: RouteActionConfig): readonly string[] {
+  const mirrors = action.mirrors.map((mirror) => mirror.cluster);
+  switch (action.cluster.kind) {
+    case 'cluster':
+      return [action.cluster.name, ...mirrors];
+    case 'weighted':
+      return [...action.cluster.clusters.map((cluster) => cluster.name), ...mirrors];
+    case 'cluster_header':
+      return mirrors;
+  }
+}
