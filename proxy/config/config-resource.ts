@@ -10,6 +10,14 @@ export interface ConfigResource<T> {
   readonly raw: Uint8Array;
 }
 
+/** Refused by the decoder; the last good one of that name stays. */
+export interface RejectedConfigResource {
+  readonly name: string;
+  readonly version: string;
+  readonly message: string;
+  readonly raw: Uint8Array;
+}
+
 /** Why a manager does not take a resource; becomes part of the NACK. */
 export interface ConfigResourceProblem {
   readonly name: string;

@@ -9,6 +9,7 @@ import type {
   ConfigErrorState,
   ConfigResource,
   ConfigResourceProblem,
+  RejectedConfigResource,
 } from '../config/config-resource.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
@@ -28,6 +29,8 @@ export interface ListenerSink {
 export interface ListenerManagerEvents {
   /** The whole set of names that RDS is to be asked for. */
   onRouteNames(names: ReadonlySet<string>): void;
+  /** A listener, or a new version of one, went to the workers. */
+  onPublished(config: ListenerConfig): void;
   /** Warming came to an end or began, listeners came or went. */
   onChange(): void;
 }
@@ -117,7 +120,7 @@ export class ListenerManager {
     return problems;
   }
 
-  onRejectedListeners(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+  onRejectedListeners(rejected: readonly RejectedConfigResource[]): void {
     for (const resource of rejected) this.#setError(resource, resource.message);
   }
 
@@ -130,10 +133,13 @@ export class ListenerManager {
     return [];
   }
 
-  onRejectedRoutes(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+  /** A refused first table ends the wait for it: the listener goes on with 404 (envoy-behaviour §13.5). */
+  onRejectedRoutes(rejected: readonly RejectedConfigResource[]): void {
     for (const resource of rejected) {
       this.#routes.setError(resource.name, this.#errorStateOf(resource, resource.message));
+      this.#routes.giveUpWaiting([resource.name]);
     }
+    this.#settle();
   }
 
   /** A worker's news about one bind. The listener stays: the other workers may have it, and an update may heal it. */
@@ -289,6 +295,7 @@ export class ListenerManager {
       known.bound.clear();
     }
     this.#deps.sink.publishListener(config);
+    this.#deps.events.onPublished(config);
     if (before !== undefined) this.#routes.release(before.routeNames);
   }
 
@@ -301,14 +308,14 @@ export class ListenerManager {
     this.#routes.release(warming.routeNames);
   }
 
-  #setError(resource: ConfigResource<unknown>, details: string): void {
+  #setError(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): void {
     const errorState = this.#errorStateOf(resource, details);
     const known = this.#listeners.get(resource.name);
     if (known === undefined) this.#failures.set(resource.name, errorState);
     else known.errorState = errorState;
   }
 
-  #errorStateOf(resource: ConfigResource<unknown>, details: string): ConfigErrorState {
+  #errorStateOf(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): ConfigErrorState {
     const { version, raw } = resource;
     return { details, lastUpdateAttemptMs: this.#deps.time.wallMs(), version, raw };
   }

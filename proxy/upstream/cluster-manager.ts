@@ -10,6 +10,7 @@ import type {
   ConfigErrorState,
   ConfigResource,
   ConfigResourceProblem,
+  RejectedConfigResource,
 } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import type { DnsResolver } from '../network/dns-resolver.ts';
@@ -28,6 +29,8 @@ export interface ClusterSink {
 export interface ClusterManagerEvents {
   /** The whole set of names that EDS is to be asked for. */
   onEndpointNames(names: ReadonlySet<string>): void;
+  /** A cluster, or a new version of one, went to the workers. */
+  onPublished(config: ClusterConfig): void;
   /** Warming came to an end or began, clusters came or went. */
   onChange(): void;
 }
@@ -112,7 +115,7 @@ export class ClusterManager {
   }
 
   /** Resources that the decoder refused, for error_state. */
-  onRejectedClusters(rejected: readonly (ConfigResource<unknown> & { readonly message: string })[]): void {
+  onRejectedClusters(rejected: readonly RejectedConfigResource[]): void {
     for (const resource of rejected) this.#setError(resource, resource.message);
   }
 
@@ -124,6 +127,19 @@ export class ClusterManager {
     }
     this.#changed();
     return [];
+  }
+
+  /** A refused first assignment ends the wait: the cluster goes on without hosts (Envoy: onConfigUpdateFailed). */
+  onRejectedEndpoints(rejected: readonly RejectedConfigResource[]): void {
+    for (const { name: service } of rejected) {
+      for (const name of this.#assignments.clustersOf(service)) {
+        const version = this.#clusters.get(name)?.warming;
+        if (version?.resource.config.type !== 'EDS') continue;
+        this.#stats.onEndpointsUpdate(version.resource.config, 'update_failure');
+        this.#take(name, version, endpointsOf(version.resource.config, []));
+      }
+    }
+    this.#changed();
   }
 
   clusters(): readonly ActiveCluster[] {
@@ -293,6 +309,7 @@ export class ClusterManager {
     if (known.warming === version) {
       this.#activate(known, version);
       this.#deps.sink.publishCluster(version.resource.config);
+      this.#deps.events.onPublished(version.resource.config);
     }
     if (known.active !== version || endpoints === undefined) return;
     this.#stats.onHosts(version.resource.config, endpoints.localities);
@@ -314,7 +331,7 @@ export class ClusterManager {
     this.#warmingCount--;
   }
 
-  #setError(resource: ConfigResource<unknown>, details: string): void {
+  #setError(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): void {
     const errorState: ConfigErrorState = {
       details,
       lastUpdateAttemptMs: this.#deps.time.wallMs(),

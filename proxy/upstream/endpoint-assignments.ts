@@ -57,6 +57,10 @@ export class EndpointAssignments {
     return [...assignment.clusters];
   }
 
+  clustersOf(service: string): readonly string[] {
+    return [...(this.#byService.get(service)?.clusters ?? [])];
+  }
+
   /** Whether names() differs from what it was at the last call of this. */
   namesChanged(): boolean {
     const changed = this.#namesChanged;

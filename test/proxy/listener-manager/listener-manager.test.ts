@@ -19,7 +19,7 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
       publishListener: (config) => published.push(`listener ${config.name} ${config.hash}`),
       removeListener: (name) => published.push(`remove listener ${name}`),
     },
-    events: { onRouteNames: (names) => asked.push([...names].sort()), onChange: () => {} },
+    events: { onRouteNames: (names) => asked.push([...names].sort()), onChange: () => {}, onPublished: () => {} },
     time,
     stats,
     log: new LoggerRegistry('off', () => {}).get('config'),

@@ -23,7 +23,7 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
       },
       removeCluster: (name) => published.push(`remove ${name}`),
     },
-    events: { onEndpointNames: (names) => asked.push([...names].sort()), onChange: () => {} },
+    events: { onEndpointNames: (names) => asked.push([...names].sort()), onChange: () => {}, onPublished: () => {} },
     resolver,
     time,
     stats,

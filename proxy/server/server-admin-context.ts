@@ -1,0 +1,135 @@
+// [m] The AdminContext that the server gives to admin: views and commands over its parts.
+import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
+import type { ListenerManager } from '../listener-manager/listener-manager.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { ActiveCluster, ClusterManager } from '../upstream/cluster-manager.ts';
+import { addressText } from '../upstream/host.ts';
+import type { HostCounts } from '../upstream/host.ts';
+import type { AdsClient } from '../xds/ads-client.ts';
+import type { AdminContext, ClusterReport, ServerState } from './admin-context.ts';
+import { adsVersion } from './ads-wiring.ts';
+import type { LoadedBootstrap } from './bootstrap.ts';
+import type { DrainManager } from './drain-manager.ts';
+import type { InertNotes } from './inert-notes.ts';
+import type { ServerOptions } from './options.ts';
+import type { StatsCollector } from './stats-collector.ts';
+import { BUILD_VERSION } from './version.ts';
+import type { WorkerPool } from './worker-pool.ts';
+import type { HostReport } from './worker-protocol.ts';
+
+/** What the server itself does for admin. */
+export interface AdminCommands {
+  readonly state: ServerState;
+  setLogLevel(component: string | undefined, level: LogLevel): boolean;
+  reopenLogs(): void;
+  quit(): void;
+}
+
+export interface AdminContextParts {
+  readonly options: ServerOptions;
+  readonly bootstrap: LoadedBootstrap;
+  readonly bootstrapLoadedMs: number;
+  readonly loggers: LoggerRegistry;
+  readonly notes: InertNotes;
+  readonly stats: StatsStore;
+  readonly collector: StatsCollector;
+  readonly pool: WorkerPool;
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  readonly drain: DrainManager;
+  readonly ads: AdsClient | undefined;
+  readonly server: AdminCommands;
+  readonly uptimeMs: () => number;
+  /** Brings main's gauges up to date. */
+  readonly refreshStats: () => void;
+}
+
+export function createAdminContext(parts: AdminContextParts): AdminContext {
+  const { options, bootstrap, bootstrapLoadedMs, pool, clusters, listeners, drain, ads, server } = parts;
+  return {
+    options,
+    bootstrap: bootstrap.config,
+    bootstrapRaw: bootstrap.raw,
+    bootstrapLoadedMs,
+    buildVersion: BUILD_VERSION,
+    get inertNotes() {
+      return parts.notes.list();
+    },
+    state: () => server.state,
+    uptimeMs: parts.uptimeMs,
+    collectStats: async () => {
+      await refreshAll(parts);
+      return parts.collector.merged();
+    },
+    resetCounters: async () => {
+      await refreshAll(parts);
+      parts.collector.resetCounters();
+    },
+    collectClusters: async () => clusterReports(clusters.clusters(), await pool.collectClusters()),
+    listeners: () => listeners.listeners(),
+    dumpClusters: () => clusters.dumpClusters(adsVersion(ads, 'clusters')),
+    dumpEndpoints: () => clusters.dumpEndpoints(adsVersion(ads, 'endpoints')),
+    dumpListeners: () => listeners.dumpListeners(adsVersion(ads, 'listeners')),
+    dumpRoutes: () => listeners.dumpRoutes(adsVersion(ads, 'routes')),
+    logLevels: () => parts.loggers.levels(),
+    setLogLevel: (component, level) => server.setLogLevel(component, level),
+    reopenLogs: () => server.reopenLogs(),
+    drainListeners: (request) => drain.drainListeners(request),
+    setHealthCheckFailed: (failed) => drain.setHealthCheckFailed(failed),
+    quit: () => server.quit(),
+  };
+}
+
+async function refreshAll(parts: AdminContextParts): Promise<void> {
+  const { collector, stats, pool } = parts;
+  await pool.collectStats((workerId) => collector.knows(workerId));
+  parts.refreshStats();
+  collector.add('main', stats.report(!collector.knows('main')));
+}
+
+function clusterReports(
+  clusters: readonly ActiveCluster[],
+  answers: readonly (readonly HostReport[])[],
+): readonly ClusterReport[] {
+  const counts = new Map<string, HostCounts>();
+  for (const { cluster, address, counts: more } of answers.flat()) {
+    const key = hostKey(cluster, address);
+    const sum = counts.get(key);
+    counts.set(key, sum === undefined ? more : add(sum, more));
+  }
+  return clusters.map(({ config, localities }) => ({
+    config,
+    hosts: localities.flatMap(({ region, zone, subZone, priority, endpoints }) =>
+      endpoints.map((endpoint) => {
+        const key = hostKey(config.name, addressText(endpoint.address));
+        return { endpoint, region, zone, subZone, priority, counts: counts.get(key) ?? NO_COUNTS };
+      }),
+    ),
+  }));
+}
+
+const hostKey = (cluster: string, address: string): string => `${cluster}\u0000${address}`;
+
+const NO_COUNTS: HostCounts = {
+  cxTotal: 0,
+  cxActive: 0,
+  cxConnectFail: 0,
+  rqTotal: 0,
+  rqActive: 0,
+  rqSuccess: 0,
+  rqError: 0,
+  rqTimeout: 0,
+};
+
+function add(a: HostCounts, b: HostCounts): HostCounts {
+  return {
+    cxTotal: a.cxTotal + b.cxTotal,
+    cxActive: a.cxActive + b.cxActive,
+    cxConnectFail: a.cxConnectFail + b.cxConnectFail,
+    rqTotal: a.rqTotal + b.rqTotal,
+    rqActive: a.rqActive + b.rqActive,
+    rqSuccess: a.rqSuccess + b.rqSuccess,
+    rqError: a.rqError + b.rqError,
+    rqTimeout: a.rqTimeout + b.rqTimeout,
+  };
+}

@@ -1,0 +1,325 @@
+// [m] Server: builds everything on main, in order, and takes it down again (envoy-behaviour §13.5, §14).
+//
+// Start: stats → managers → workers → static clusters → ADS → static listeners → admin. LIVE when the first clusters,
+// endpoints, listeners and routes came and every worker runs on them.
+import { Lifetime } from '../base/lifetime.ts';
+import type { TimeSource } from '../base/clock.ts';
+import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
+import type { RandomSource } from '../base/random.ts';
+import { ListenerManager } from '../listener-manager/listener-manager.ts';
+import { SystemDnsResolver } from '../network/dns-resolver.ts';
+import { StatsStore } from '../stats/store.ts';
+import { ClusterManager } from '../upstream/cluster-manager.ts';
+import type { AdsClient } from '../xds/ads-client.ts';
+import type { AdsTransport } from '../xds/ads-transport.ts';
+import type { AdminContext, ServerState } from './admin-context.ts';
+import { wireAds } from './ads-wiring.ts';
+import type { LoadedBootstrap } from './bootstrap.ts';
+import { MAX_SLOTS } from './circuit-breaker-slots.ts';
+import { ConfigPublisher } from './config-publisher.ts';
+import { DrainManager } from './drain-manager.ts';
+import { withRealPorts } from './ephemeral-ports.ts';
+import { InertNotes } from './inert-notes.ts';
+import { localAddress } from './local-address.ts';
+import type { ServerOptions } from './options.ts';
+import type { ProcessLog } from './process-log.ts';
+import { createAdminContext } from './server-admin-context.ts';
+import { ServerStats } from './server-stats.ts';
+import { Startup } from './startup.ts';
+import { StatsCollector } from './stats-collector.ts';
+import { WorkerPool } from './worker-pool.ts';
+import type { FromWorker, ToWorker } from './worker-protocol.ts';
+
+/** The admin endpoint, as far as the server starts and stops it. */
+export interface AdminEndpoint {
+  /** Resolves when it accepts. Rejects when the address cannot be bound. */
+  listen(): Promise<void>;
+  close(): void;
+}
+
+export interface ServerDeps {
+  readonly options: ServerOptions;
+  readonly bootstrap: LoadedBootstrap;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly processLog: ProcessLog;
+  readonly loggers: LoggerRegistry;
+  readonly workerEntry: URL;
+  /** Called once, when the bootstrap names ADS. */
+  readonly createAdsTransport: (bootstrap: LoadedBootstrap) => AdsTransport;
+  /** Undefined: no admin. Called once, when the bootstrap gives an address. */
+  readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
+}
+
+export class Server {
+  readonly #deps: ServerDeps;
+  readonly #log: Logger;
+  readonly #startedMs: number;
+  readonly #stats = new StatsStore();
+  readonly #serverStats: ServerStats;
+  readonly #collector = new StatsCollector();
+  readonly #publisher: ConfigPublisher;
+  readonly #clusters: ClusterManager;
+  readonly #listeners: ListenerManager;
+  readonly #drain: DrainManager;
+  readonly #pool: WorkerPool;
+  readonly #startup: Startup;
+  readonly #ads: AdsClient | undefined;
+  readonly #notes: InertNotes;
+  readonly #connections: number[] = [];
+  /** What a worker that starts later must be told of /logging. */
+  #logLevelMessages: readonly ToWorker[] = [];
+  readonly #lifetime = new Lifetime();
+  /** Version that all workers must run on before the server is live. */
+  #liveVersion = Infinity;
+  #onQuit: () => void = () => {};
+  readonly #quit: Promise<void>;
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    const { options, bootstrap, time } = deps;
+    this.#log = deps.loggers.get('main');
+    this.#notes = new InertNotes((note) => this.#log.info(note));
+    this.#startedMs = time.monotonicMs();
+    this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
+    this.#serverStats = new ServerStats(this.#stats);
+    this.#publisher = new ConfigPublisher(time, (config) => this.#pool.publish(config));
+    this.#clusters = this.#createClusterManager();
+    this.#listeners = this.#createListenerManager();
+    this.#drain = new DrainManager({
+      strategy: options.drainStrategy,
+      drainTimeMs: options.drainTimeS * 1000,
+      time,
+      tellWorkers: (message) => this.#pool.broadcast(message),
+      onListenersStopped: (which) => this.#listeners.stopListeners(which),
+    });
+    this.#pool = this.#createPool();
+    this.#startup = this.#createStartup();
+    this.#ads = this.#createAds();
+    if (this.#ads !== undefined) this.#lifetime.own(this.#ads);
+    for (const part of [this.#publisher, this.#clusters, this.#listeners, this.#drain]) this.#lifetime.own(part);
+    this.#notes.addBootstrap(bootstrap.config);
+  }
+
+  /** Resolves when the admin endpoint accepts; the server may not be live yet. Rejects when a port cannot be had. */
+  async start(): Promise<void> {
+    const { bootstrap, options } = this.#deps;
+    const { node } = bootstrap.config;
+    this.#log.info('starting', { node: node.id, cluster: node.cluster, concurrency: options.concurrency });
+    const listeners = await withRealPorts(bootstrap.listeners);
+    this.#pool.start();
+    this.#clusters.addStatic(bootstrap.clusters);
+    this.#ads?.start();
+    this.#listeners.addStatic(listeners);
+    this.#startup.advance();
+    await this.#startAdmin();
+  }
+
+  get state(): ServerState {
+    return this.#startup.state(this.#drain.healthCheckFailed);
+  }
+
+  /** Resolves when somebody asks the process to end: quit(), /quitquitquit. */
+  get quitRequested(): Promise<void> {
+    return this.#quit;
+  }
+
+  quit(): void {
+    this.#onQuit();
+  }
+
+  reopenLogs(): void {
+    this.#deps.processLog.reopen();
+    this.#pool.broadcast({ kind: 'reopen_logs' });
+  }
+
+  /** Main and workers. False: no component of that name. */
+  setLogLevel(component: string | undefined, level: LogLevel): boolean {
+    const message: ToWorker = { kind: 'log_level', component, level };
+    if (component === undefined) {
+      this.#deps.loggers.setAll(level);
+      this.#logLevelMessages = [message];
+    } else {
+      if (!this.#deps.loggers.setLevel(component, level)) return false;
+      const others = this.#logLevelMessages.filter((m) => m.kind === 'log_level' && m.component !== component);
+      this.#logLevelMessages = [...others, message];
+    }
+    this.#pool.broadcast(message);
+    return true;
+  }
+
+  /** Listeners and connections are cut, logs flushed; no drain, as Envoy does on SIGTERM. */
+  async stop(): Promise<void> {
+    this.#log.info('stopping');
+    this.#lifetime.close();
+    await this.#pool.stop();
+  }
+
+  #createClusterManager(): ClusterManager {
+    const { bootstrap, time, loggers } = this.#deps;
+    return new ClusterManager({
+      sink: this.#publisher,
+      events: {
+        onPublished: (config) => this.#notes.addCluster(config),
+        onEndpointNames: (names) => this.#ads?.setNames('endpoints', names),
+        onChange: () => this.#startup.advance(),
+      },
+      resolver: new SystemDnsResolver(),
+      time,
+      stats: this.#stats,
+      statWanted: () => true,
+      log: loggers.get('upstream'),
+      // A cluster's own eds_config is not kept: what CDS itself waits stands for it (Istio: both 0).
+      endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
+      maxClusters: MAX_SLOTS,
+    });
+  }
+
+  #createListenerManager(): ListenerManager {
+    const { bootstrap, time, loggers } = this.#deps;
+    return new ListenerManager({
+      sink: this.#publisher,
+      events: {
+        onPublished: (config) => this.#notes.addListener(config),
+        onRouteNames: (names) => this.#ads?.setNames('routes', names),
+        onChange: () => this.#startup.advance(),
+      },
+      time,
+      stats: this.#stats,
+      log: loggers.get('config'),
+      routesFetchTimeoutMs: bootstrap.config.lds?.initialFetchTimeoutMs ?? 0,
+    });
+  }
+
+  #createPool(): WorkerPool {
+    const { options, bootstrap, time, random } = this.#deps;
+    return new WorkerPool({
+      entry: this.#deps.workerEntry,
+      concurrency: options.concurrency,
+      init: {
+        logLevel: options.logLevel,
+        componentLogLevels: options.componentLogLevels,
+        node: bootstrap.config.node,
+        localAddress: localAddress(options.localAddressIpVersion),
+        statsMatcher: bootstrap.config.stats.matcher,
+        runtime: bootstrap.config.runtime,
+        fileFlushIntervalMs: options.fileFlushIntervalMs,
+        drainStrategy: options.drainStrategy,
+        drainTimeMs: options.drainTimeS * 1000,
+        circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
+      },
+      sum: () => this.#publisher.sum(),
+      catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],
+      time,
+      random,
+      stats: this.#stats,
+      log: this.#log,
+      events: {
+        onStarted: () => this.#log.info('all workers started'),
+        onAllApplied: (version) => this.#onAllApplied(version),
+        onStats: (workerId, report) => this.#collector.add(workerId, report),
+        onMessage: (index, message) => this.#onWorkerMessage(index, message),
+        onGone: (workerId) => this.#collector.retire(workerId),
+      },
+    });
+  }
+
+  #createStartup(): Startup {
+    const { config } = this.#deps.bootstrap;
+    return new Startup(
+      {
+        hasCds: config.ads !== undefined && config.cds !== undefined,
+        hasLds: config.ads !== undefined && config.lds !== undefined,
+        warmingClusters: () => this.#clusters.warmingCount,
+        warmingListeners: () => this.#listeners.warmingCount,
+      },
+      {
+        onClustersReady: () => {
+          this.#log.info('clusters initialized');
+          this.#listeners.openGate();
+        },
+        onConfigured: () => {
+          this.#publisher.flush();
+          this.#liveVersion = this.#publisher.version;
+        },
+        onLive: () => {
+          const tookMs = Math.round(this.#deps.time.monotonicMs() - this.#startedMs);
+          this.#serverStats.setState(this.state);
+          this.#serverStats.onInitialized(tookMs);
+          this.#log.info('all dependencies initialized, the server is live', { tookMs });
+        },
+      },
+    );
+  }
+
+  #createAds(): AdsClient | undefined {
+    const { bootstrap, time, random, loggers } = this.#deps;
+    if (bootstrap.config.ads === undefined) return undefined;
+    return wireAds({
+      bootstrap: bootstrap.config,
+      transport: this.#deps.createAdsTransport(bootstrap),
+      clusters: this.#clusters,
+      listeners: this.#listeners,
+      onAnswered: (kind) => this.#startup.onAnswered(kind),
+      time,
+      random,
+      stats: this.#stats,
+      log: loggers.get('xds'),
+    });
+  }
+
+  async #startAdmin(): Promise<void> {
+    const { createAdmin, bootstrap, options } = this.#deps;
+    if (createAdmin === undefined || bootstrap.config.admin.address === undefined) return;
+    const context = createAdminContext({
+      options,
+      bootstrap,
+      bootstrapLoadedMs: this.#deps.time.wallMs(),
+      loggers: this.#deps.loggers,
+      notes: this.#notes,
+      stats: this.#stats,
+      collector: this.#collector,
+      pool: this.#pool,
+      clusters: this.#clusters,
+      listeners: this.#listeners,
+      drain: this.#drain,
+      ads: this.#ads,
+      server: this,
+      uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
+      refreshStats: () => this.#refreshStats(),
+    });
+    await this.#lifetime.own(createAdmin(context)).listen();
+  }
+
+  #refreshStats(): void {
+    this.#serverStats.setState(this.state);
+    const connections = this.#connections.reduce((sum, active) => sum + active, 0);
+    this.#serverStats.refresh(this.#deps.time.monotonicMs() - this.#startedMs, connections);
+  }
+
+  #onAllApplied(version: number): void {
+    this.#publisher.onAllApplied(version);
+    if (version >= this.#liveVersion) this.#startup.onWorkersReady();
+  }
+
+  #onWorkerMessage(index: number, message: FromWorker): void {
+    switch (message.kind) {
+      case 'listener_bound':
+        this.#listeners.onBound(message.name, message.address, message.error);
+        break;
+      case 'log':
+        for (const record of message.records) this.#deps.processLog.writeWorker(index, record);
+        if (message.dropped > 0) this.#log.warn(`worker ${index} left out ${message.dropped} log records`);
+        break;
+      case 'connections':
+        this.#connections[index] = message.active;
+        break;
+      case 'fatal':
+      case 'ready':
+      case 'applied':
+      case 'stats':
+      case 'clusters':
+        break;
+    }
+  }
+}
