@@ -1,0 +1,130 @@
+// ConfigPublisher: batches, versions, sums, circuit breaker slots.
+import t from 'tap';
+import { ConfigPublisher } from '../../../proxy/server/config-publisher.ts';
+import type { PublishedConfig } from '../../../proxy/server/config-publisher.ts';
+import { INTS_PER_SLOT } from '../../../proxy/upstream/resource-manager.ts';
+import { sampleCluster, sampleEndpoints, sampleListener, sampleRoute } from '../../support/config-samples.ts';
+import { SimulatedTime } from '../../support/simulated-time.ts';
+
+function setUp() {
+  const time = new SimulatedTime();
+  const published: PublishedConfig[] = [];
+  const publisher = new ConfigPublisher(time, (config) => published.push(config));
+  return { time, published, publisher };
+}
+
+const names = ({ update }: PublishedConfig) => ({
+  version: update.version,
+  clusters: update.clusters.map((c) => `${c.name}@${c.hash}`),
+  endpoints: update.endpoints.map((e) => e.clusterName),
+  routes: update.routes.map((r) => `${r.name}@${r.version}`),
+  listeners: update.listeners.map((l) => l.name),
+  removed: [...update.removedListeners, ...update.removedRoutes, ...update.removedClusters],
+});
+
+t.test('ConfigPublisher', (t) => {
+  t.test('gathers the changes of one moment into one update', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishEndpoints(sampleEndpoints('a', ['1.1.1.1']));
+    publisher.publishRoute(sampleRoute('r'));
+    publisher.publishRoute(sampleRoute('r', 'v2'));
+    publisher.publishListener(sampleListener('l', 1));
+    t.equal(published.length, 0);
+    time.advance(1);
+    t.same(published.map(names), [
+      { version: 1, clusters: ['a@h1'], endpoints: ['a'], routes: ['r@v2'], listeners: ['l'], removed: [] },
+    ]);
+    t.end();
+  });
+
+  t.test('publishes only what changed, and removals', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishCluster(sampleCluster('b'));
+    time.advance(1);
+    publisher.publishCluster(sampleCluster('b', { hash: 'h2' }));
+    publisher.removeCluster('a');
+    publisher.removeCluster('never');
+    time.advance(1);
+    t.same(names(published[1]!), {
+      version: 2,
+      clusters: ['b@h2'],
+      endpoints: [],
+      routes: [],
+      listeners: [],
+      removed: ['a'],
+    });
+    t.end();
+  });
+
+  t.test('takes a removal and a new version in one moment for a change', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishListener(sampleListener('l', 1));
+    time.advance(1);
+    publisher.removeListener('l');
+    publisher.publishListener(sampleListener('l', 2));
+    publisher.publishRoute(sampleRoute('r'));
+    publisher.removeRoute('r');
+    time.advance(1);
+    t.match(names(published[1]!), { listeners: ['l'], routes: [], removed: [] });
+    t.end();
+  });
+
+  t.test('sums everything in force, with what still waits', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishEndpoints(sampleEndpoints('a', []));
+    publisher.publishCluster(sampleCluster('gone'));
+    time.advance(1);
+    publisher.removeCluster('gone');
+    publisher.publishListener(sampleListener('l', 1));
+    const sum = publisher.sum();
+    t.equal(published.length, 2, 'the others get what waited');
+    t.same(names(sum), { version: 2, clusters: ['a@h1'], endpoints: ['a'], routes: [], listeners: ['l'], removed: [] });
+    t.same(sum.slots, [{ cluster: 'a', slot: 0 }]);
+    time.advance(1);
+    t.equal(published.length, 2);
+    t.end();
+  });
+
+  t.test('gives what structuredClone takes', (t) => {
+    const { publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishListener(sampleListener('l', 1));
+    t.same(structuredClone(publisher.sum()), publisher.sum());
+    t.end();
+  });
+
+  t.test('keeps the slot of a cluster while it lives', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishCluster(sampleCluster('b'));
+    time.advance(1);
+    publisher.publishCluster(sampleCluster('b', { hash: 'h2' }));
+    time.advance(1);
+    t.same(published[1]!.slots, [{ cluster: 'b', slot: 1 }]);
+    publisher.removeCluster('b');
+    time.advance(1);
+    publisher.publishCluster(sampleCluster('b', { hash: 'h3' }));
+    time.advance(1);
+    t.same(published[3]!.slots, [{ cluster: 'b', slot: 2 }], 'requests of the old cluster still count in its old slot');
+    t.end();
+  });
+
+  t.test('uses slots again when all workers dropped them and nothing counts there', (t) => {
+    const { time, publisher } = setUp();
+    const counts = new Int32Array(publisher.circuitBreakerCounts);
+    const slots = counts.length / INTS_PER_SLOT;
+    for (let i = 0; i < slots; i++) publisher.publishCluster(sampleCluster(`c${i}`));
+    time.advance(1);
+    for (const name of ['c7', 'c8']) publisher.removeCluster(name);
+    counts[7 * INTS_PER_SLOT] = 1;
+    time.advance(1);
+    publisher.onAllApplied(2);
+    publisher.publishCluster(sampleCluster('new'));
+    t.equal(publisher.sum().slots.find(({ cluster }) => cluster === 'new')?.slot, 8);
+    t.end();
+  });
+  t.end();
+});
