@@ -53,6 +53,8 @@ export class Connection implements Flushable, TimerOwner {
   #shutdownSent = false;
   #closing: CloseType | '' = '';
   #delayTimer: WheelTimer | null = null;
+  #replayed: Buffer | null = null;
+  #replayedEnd = false;
   #localName: SocketName | null = null;
   #remoteName: SocketName | null = null;
 
@@ -152,6 +154,7 @@ export class Connection implements Flushable, TimerOwner {
   readDisable(disable: boolean): void {
     this.#readDisableCount += disable ? 1 : -1;
     this.#updateReading();
+    if (this.#replayed !== null && this.#readDisableCount <= 0) this.#deliverReplayed();
   }
 
   /** The close event is raised at once for NoFlush and Abort, else when the bytes are out. */
@@ -169,6 +172,13 @@ export class Connection implements Flushable, TimerOwner {
     this.#closing = type;
     this.#writeEnded = true;
     this.#markDirty();
+  }
+
+  /** Bytes that were read before and not consumed come again, as soon as reading is on. */
+  replay(bytes: Buffer, ended: boolean): void {
+    this.#replayed = bytes;
+    this.#replayedEnd = ended;
+    if (this.#readDisableCount <= 0) this.#deliverReplayed();
   }
 
   /** Called by the IoThread at the end of an event. */
@@ -214,6 +224,13 @@ export class Connection implements Flushable, TimerOwner {
 
   #writable(): boolean {
     return this.#handle !== null && !this.#writeEnded;
+  }
+
+  #deliverReplayed(): void {
+    const bytes = this.#replayed;
+    this.#replayed = null;
+    if (bytes === null || this.#handle === null) return;
+    this.#callbacks?.onData(bytes, this.#replayedEnd);
   }
 
   #markDirty(): void {

@@ -1,0 +1,15 @@
+// [w] The contract of terminal network filters (connection manager, tcp_proxy): made once per filter chain, asked for
+// each connection.
+import type { Connection } from '../../network/connection.ts';
+import type { ConnectionCallbacks } from '../../network/transport.ts';
+import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
+
+/** Told once, when the connection's filters are done with it. */
+export interface ConnectionOwner {
+  onConnectionDone(): void;
+}
+
+export interface TerminalFilterFactory {
+  /** The connection's bytes go to what is returned; null: refused, the connection has been closed. */
+  createFilter(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner): ConnectionCallbacks | null;
+}

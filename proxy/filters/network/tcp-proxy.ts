@@ -1,0 +1,310 @@
+// [w] envoy.filters.network.tcp_proxy: bytes both ways, half-close and back-pressure passed on (envoy-behaviour §8.1).
+//
+//   downstream ──data──▶ upstream        reading downstream begins when the upstream is connected, so that nothing
+//   downstream ◀──data── upstream        has to be kept and server-first protocols work
+import type { TcpProxyConfig } from '../../config/listener-config.ts';
+import { WheelTimer } from '../../base/timer-wheel.ts';
+import type { TimerOwner } from '../../base/timer-wheel.ts';
+import type { RandomSource } from '../../base/random.ts';
+import type { TimeSource } from '../../base/clock.ts';
+import type { AccessLog } from '../../http/conn-manager-context.ts';
+import type { RequestHeaders } from '../../http/header-map.ts';
+import { printAddress } from '../../network/address.ts';
+import type { Connection } from '../../network/connection.ts';
+import { CloseEvent, CloseType } from '../../network/transport.ts';
+import type { ConnectionCallbacks } from '../../network/transport.ts';
+import type { StatId, StatsStore } from '../../stats/store.ts';
+import { ResponseFlag } from '../../stream-info/response-flags.ts';
+import { StreamInfo } from '../../stream-info/stream-info.ts';
+import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
+import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from '../../upstream/conn-pool/conn-pool.ts';
+import type { Host } from '../../upstream/host.ts';
+import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
+import type { ThreadLocalCluster, ThreadLocalClusterManager } from '../../upstream/thread-local-cluster.ts';
+import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+
+export class TcpProxyStats {
+  readonly store: StatsStore;
+  readonly cxTotal: StatId;
+  readonly cxNoRoute: StatId;
+  readonly cxRxBytesTotal: StatId;
+  readonly cxTxBytesTotal: StatId;
+  readonly flowControlPaused: StatId;
+  readonly flowControlResumed: StatId;
+  readonly idleTimeout: StatId;
+  readonly maxDuration: StatId;
+
+  constructor(store: StatsStore, statPrefix: string) {
+    const prefix = `tcp.${statPrefix}.`;
+    this.store = store;
+    this.cxTotal = store.counter(`${prefix}downstream_cx_total`);
+    this.cxNoRoute = store.counter(`${prefix}downstream_cx_no_route`);
+    this.cxRxBytesTotal = store.counter(`${prefix}downstream_cx_rx_bytes_total`);
+    this.cxTxBytesTotal = store.counter(`${prefix}downstream_cx_tx_bytes_total`);
+    this.flowControlPaused = store.counter(`${prefix}downstream_flow_control_paused_reading_total`);
+    this.flowControlResumed = store.counter(`${prefix}downstream_flow_control_resumed_reading_total`);
+    this.idleTimeout = store.counter(`${prefix}idle_timeout`);
+    this.maxDuration = store.counter(`${prefix}max_downstream_connection_duration`);
+  }
+}
+
+export interface TcpProxyContext {
+  readonly config: TcpProxyConfig;
+  readonly clusters: ThreadLocalClusterManager;
+  readonly stats: TcpProxyStats;
+  readonly accessLogs: readonly AccessLog[];
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+}
+
+const Timer = { Idle: 0, MaxDuration: 1 } as const;
+
+/** The upstream connection's side of a session. */
+class UpstreamSide implements ConnectionCallbacks {
+  readonly #session: TcpProxySession;
+
+  constructor(session: TcpProxySession) {
+    this.#session = session;
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    this.#session.onUpstreamData(chunk, endStream);
+  }
+  onClose(event: CloseEvent, _detail: string): void {
+    this.#session.onUpstreamClose(event);
+  }
+  onAboveWriteBufferHighWatermark(): void {
+    this.#session.pauseDownstream(true);
+  }
+  onBelowWriteBufferLowWatermark(): void {
+    this.#session.pauseDownstream(false);
+  }
+}
+
+class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBalancerContext, TimerOwner {
+  readonly downstreamConnection: DownstreamConnectionInfo;
+  readonly requestHeaders: RequestHeaders | undefined = undefined;
+  readonly hostSelectionRetryCount = 0;
+  readonly #context: TcpProxyContext;
+  readonly #downstream: Connection;
+  readonly #owner: ConnectionOwner;
+  readonly #info: StreamInfo;
+  #upstream: Connection | null = null;
+  #pool: TcpConnPool | null = null;
+  #ticket: PoolTicket | null = null;
+  #attempts = 0;
+  #idleTimer: WheelTimer | null = null;
+  #durationTimer: WheelTimer | null = null;
+  #done = false;
+
+  constructor(context: TcpProxyContext, downstream: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner) {
+    this.#context = context;
+    this.#downstream = downstream;
+    this.#owner = owner;
+    this.downstreamConnection = info;
+    const { time, random, stats, config } = context;
+    this.#info = new StreamInfo(info, time.wallMs(), time.monotonicMs(), random.nextUint32());
+    stats.store.inc(stats.cxTotal);
+    if (config.maxDownstreamConnectionDurationMs !== undefined) {
+      this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
+      downstream.io.timers.arm(this.#durationTimer, config.maxDownstreamConnectionDurationMs);
+    }
+    this.#touch();
+    downstream.readDisable(true);
+  }
+
+  /** After the connection's callbacks are set. */
+  begin(): void {
+    this.#connect();
+  }
+
+  hashKey(): bigint | undefined {
+    return undefined;
+  }
+
+  shouldSelectAnotherHost(_host: Host): boolean {
+    return false;
+  }
+
+  // === downstream ConnectionCallbacks
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    this.#info.bytesReceived += chunk.length;
+    this.#touch();
+    upstream.write(chunk);
+    if (endStream) this.#halfClose(upstream, this.#downstream);
+  }
+
+  onClose(event: CloseEvent, _detail: string): void {
+    this.#ticket?.cancel();
+    this.#ticket = null;
+    if (event === CloseEvent.Remote && !this.#done) this.#info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    this.#finish();
+    // What the client had sent is still delivered.
+    this.#upstream?.close(CloseType.FlushWrite);
+    this.#owner.onConnectionDone();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#upstream?.readDisable(true);
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#upstream?.readDisable(false);
+  }
+
+  // === upstream
+
+  onUpstreamData(chunk: Buffer, endStream: boolean): void {
+    this.#info.bytesSent += chunk.length;
+    this.#touch();
+    this.#downstream.write(chunk);
+    if (endStream && this.#upstream !== null) this.#halfClose(this.#downstream, this.#upstream);
+  }
+
+  onUpstreamClose(_event: CloseEvent): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    this.#upstream = null;
+    this.#pool?.connectionDone(upstream.bytesRead, upstream.bytesWritten);
+    this.#downstream.close(CloseType.FlushWrite);
+  }
+
+  pauseDownstream(pause: boolean): void {
+    const { stats } = this.#context;
+    stats.store.inc(pause ? stats.flowControlPaused : stats.flowControlResumed);
+    this.#downstream.readDisable(pause);
+  }
+
+  // === TcpPoolCallbacks
+
+  onPoolReady(connection: Connection, host: Host): void {
+    this.#ticket = null;
+    if (this.#done) {
+      connection.close(CloseType.NoFlush);
+      this.#pool?.connectionDone(0, 0);
+      return;
+    }
+    this.#upstream = connection;
+    this.#info.upstreamHost = host.addressText;
+    const local = connection.localName();
+    this.#info.upstreamLocalAddress = local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
+    connection.start(new UpstreamSide(this));
+    this.#downstream.readDisable(false);
+  }
+
+  onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void {
+    this.#ticket = null;
+    this.#info.upstreamHost = host.addressText;
+    if (reason === 'overflow') {
+      this.#info.setFlag(ResponseFlag.UpstreamOverflow);
+      this.#downstream.close(CloseType.NoFlush);
+      return;
+    }
+    this.#info.setFlag(ResponseFlag.UpstreamConnectionFailure);
+    this.#info.upstreamTransportFailureReason = transportFailureReason;
+    if (this.#attempts < this.#context.config.maxConnectAttempts) {
+      this.#connect();
+      return;
+    }
+    this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    this.#downstream.close(CloseType.NoFlush);
+  }
+
+  onTimer(kind: number): void {
+    const { stats } = this.#context;
+    if (kind === Timer.Idle) {
+      stats.store.inc(stats.idleTimeout);
+      this.#info.connectionTerminationDetails = 'tcp_session_idle_timeout';
+    } else {
+      stats.store.inc(stats.maxDuration);
+      this.#info.setFlag(ResponseFlag.DurationTimeout);
+      this.#info.connectionTerminationDetails = 'max_connection_duration_reached';
+    }
+    this.#downstream.close(CloseType.NoFlush);
+  }
+
+  #connect(): void {
+    const { stats } = this.#context;
+    const cluster = this.#cluster();
+    if (cluster === undefined) {
+      stats.store.inc(stats.cxNoRoute);
+      this.#info.setFlag(ResponseFlag.NoClusterFound);
+      this.#downstream.close(CloseType.NoFlush);
+      return;
+    }
+    this.#attempts++;
+    this.#info.attemptCount = this.#attempts;
+    const host = cluster.chooseHost(this);
+    if (host === null) {
+      this.#info.setFlag(ResponseFlag.NoHealthyUpstream);
+      this.#downstream.close(CloseType.NoFlush);
+      return;
+    }
+    this.#pool = cluster.tcpPool(host, 'DEFAULT');
+    this.#ticket = this.#pool.newConnection(this);
+  }
+
+  #cluster(): ThreadLocalCluster | undefined {
+    const { config, clusters, random } = this.#context;
+    let name = '';
+    if (config.cluster.kind === 'cluster') name = config.cluster.name;
+    else {
+      const total = config.cluster.clusters.reduce((sum, entry) => sum + entry.weight, 0);
+      let roll = total === 0 ? 0 : random.nextUint32() % total;
+      for (const entry of config.cluster.clusters) {
+        name = entry.name;
+        if (roll < entry.weight) break;
+        roll -= entry.weight;
+      }
+    }
+    this.#info.upstreamCluster = name;
+    return clusters.get(name);
+  }
+
+  /** FIN goes on to the other side; when both have ended, the session is over. */
+  #halfClose(to: Connection, from: Connection): void {
+    if (to.readEnded) {
+      from.close(CloseType.FlushWrite);
+      to.close(CloseType.FlushWrite);
+    } else to.endWrite();
+  }
+
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    const { stats, accessLogs, time } = this.#context;
+    const timers = this.#downstream.io.timers;
+    if (this.#idleTimer !== null) timers.cancel(this.#idleTimer);
+    if (this.#durationTimer !== null) timers.cancel(this.#durationTimer);
+    stats.store.add(stats.cxRxBytesTotal, this.#downstream.bytesRead);
+    stats.store.add(stats.cxTxBytesTotal, this.#downstream.bytesWritten);
+    this.#info.endMs = time.monotonicMs();
+    const entry = { info: this.#info, requestHeaders: undefined, responseHeaders: undefined, responseTrailers: undefined };
+    for (const log of accessLogs) log.log(entry);
+  }
+
+  #touch(): void {
+    const { config } = this.#context;
+    if (config.idleTimeoutMs === 0) return;
+    this.#idleTimer ??= new WheelTimer(this, Timer.Idle);
+    this.#downstream.io.timers.arm(this.#idleTimer, config.idleTimeoutMs);
+  }
+}
+
+export class TcpProxyFactory implements TerminalFilterFactory {
+  readonly #context: TcpProxyContext;
+
+  constructor(context: TcpProxyContext) {
+    this.#context = context;
+  }
+
+  createFilter(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner): ConnectionCallbacks {
+    const session = new TcpProxySession(this.#context, connection, info, owner);
+    connection.setCallbacks(session);
+    session.begin();
+    return session;
+  }
+}

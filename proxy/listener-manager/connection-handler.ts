@@ -1,0 +1,136 @@
+// [w] ConnectionHandler: listeners and live connections of one worker.
+import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { DrainOrder } from './drain-state.ts';
+import { TcpListener } from './tcp-listener.ts';
+import type { BindReport, ListenerEnvironment } from './tcp-listener.ts';
+
+/** How listeners that an update replaced or removed give up their connections. */
+export interface DrainDefaults {
+  readonly strategy: 'gradual' | 'immediate';
+  readonly drainTimeMs: number;
+}
+
+export class ConnectionHandler {
+  readonly #environment: Omit<ListenerEnvironment, 'findByAddress' | 'onConnectionCount'>;
+  readonly #drainDefaults: DrainDefaults;
+  readonly #report: BindReport;
+  readonly #listeners = new Map<string, TcpListener>();
+  /** `ip:port` of every address a listener stands for, bound or not. */
+  readonly #byAddress = new Map<string, TcpListener>();
+  readonly #wrapped: ListenerEnvironment;
+  /** Listeners removed by an update whose connections still drain. */
+  readonly #draining = new Set<TcpListener>();
+  #stoppedInbound = false;
+  #stoppedAll = false;
+  #connectionCount = 0;
+
+  constructor(
+    environment: Omit<ListenerEnvironment, 'findByAddress' | 'onConnectionCount'>,
+    drainDefaults: DrainDefaults,
+    report: BindReport,
+  ) {
+    this.#environment = environment;
+    this.#drainDefaults = drainDefaults;
+    this.#report = report;
+    this.#wrapped = {
+      ...environment,
+      findByAddress: (ip, port) => this.#find(ip, port),
+      onConnectionCount: (change) => {
+        this.#connectionCount += change;
+      },
+    };
+  }
+
+  get connectionCount(): number {
+    return this.#connectionCount;
+  }
+
+  upsert(config: ListenerConfig): void {
+    const present = this.#listeners.get(config.name);
+    if (present === undefined) {
+      this.#add(config);
+      return;
+    }
+    if (present.config.hash === config.hash && config.hash !== '') return;
+    if (sameSockets(present.config, config)) {
+      this.#unindex(present);
+      present.update(config, this.#order());
+      this.#index(present);
+      return;
+    }
+    this.remove(config.name);
+    this.#add(config);
+  }
+
+  remove(name: string): void {
+    const listener = this.#listeners.get(name);
+    if (listener === undefined) return;
+    this.#listeners.delete(name);
+    this.#unindex(listener);
+    listener.remove(this.#order());
+    this.#draining.add(listener);
+  }
+
+  /** Closes listening sockets for good; live connections stay. */
+  stopListeners(inboundOnly: boolean): void {
+    this.#stoppedInbound = true;
+    if (!inboundOnly) this.#stoppedAll = true;
+    for (const listener of this.#listeners.values()) if (this.#stopped(listener.config)) listener.stopAccepting();
+  }
+
+  closeAll(): void {
+    for (const listener of this.#listeners.values()) listener.closeAll();
+    for (const listener of this.#draining) listener.closeAll();
+  }
+
+  #add(config: ListenerConfig): void {
+    const listener = new TcpListener(config, this.#wrapped);
+    this.#listeners.set(config.name, listener);
+    this.#index(listener);
+    if (!this.#stopped(config)) listener.bind(this.#report);
+  }
+
+  #stopped(config: ListenerConfig): boolean {
+    return this.#stoppedAll || (this.#stoppedInbound && config.trafficDirection === 'INBOUND');
+  }
+
+  #order(): DrainOrder {
+    return { ...this.#drainDefaults, startMs: this.#environment.io.time.monotonicMs() };
+  }
+
+  #index(listener: TcpListener): void {
+    for (const key of addressKeys(listener.config)) if (!this.#byAddress.has(key)) this.#byAddress.set(key, listener);
+  }
+
+  #unindex(listener: TcpListener): void {
+    for (const key of addressKeys(listener.config)) {
+      if (this.#byAddress.get(key) === listener) this.#byAddress.delete(key);
+    }
+  }
+
+  #find(ip: string, port: number): TcpListener | null {
+    const wildcard = ip.includes(':') ? `::|${port}` : `0.0.0.0|${port}`;
+    return this.#byAddress.get(`${ip}|${port}`) ?? this.#byAddress.get(wildcard) ?? null;
+  }
+}
+
+function addressKeys(config: ListenerConfig): readonly string[] {
+  const keys: string[] = [];
+  for (const address of [config.address, ...config.additionalAddresses]) {
+    if (address.kind === 'ip') keys.push(`${address.address}|${address.port}`);
+  }
+  return keys;
+}
+
+const sameAddress = (a: AddressConfig, b: AddressConfig): boolean =>
+  a.kind === 'ip' && b.kind === 'ip' ? a.address === b.address && a.port === b.port : a.kind === b.kind;
+
+function sameSockets(a: ListenerConfig, b: ListenerConfig): boolean {
+  return (
+    a.bindToPort === b.bindToPort &&
+    a.tcpBacklogSize === b.tcpBacklogSize &&
+    sameAddress(a.address, b.address) &&
+    a.additionalAddresses.length === b.additionalAddresses.length &&
+    a.additionalAddresses.every((address, i) => sameAddress(address, b.additionalAddresses[i]!))
+  );
+}

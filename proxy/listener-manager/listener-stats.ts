@@ -1,0 +1,25 @@
+// [w] Counters of one listener, prefix `listener.<stat_prefix>.`.
+import type { StatId, StatsStore } from '../stats/store.ts';
+
+export class ListenerStats {
+  readonly store: StatsStore;
+  readonly cxTotal: StatId;
+  readonly cxActive: StatId;
+  readonly cxDestroy: StatId;
+  readonly cxLengthMs: StatId;
+  readonly preCxActive: StatId;
+  readonly preCxTimeout: StatId;
+  readonly noFilterChainMatch: StatId;
+
+  constructor(store: StatsStore, statPrefix: string) {
+    const prefix = `listener.${statPrefix}.`;
+    this.store = store;
+    this.cxTotal = store.counter(`${prefix}downstream_cx_total`);
+    this.cxActive = store.gauge(`${prefix}downstream_cx_active`);
+    this.cxDestroy = store.counter(`${prefix}downstream_cx_destroy`);
+    this.cxLengthMs = store.histogram(`${prefix}downstream_cx_length_ms`);
+    this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);
+    this.preCxTimeout = store.counter(`${prefix}downstream_pre_cx_timeout`);
+    this.noFilterChainMatch = store.counter(`${prefix}no_filter_chain_match`);
+  }
+}
