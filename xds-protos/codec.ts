@@ -20,12 +20,19 @@ export function decode<K extends keyof MessageTypes>(
   options: DecodeOptions = {},
 ): MessageTypes[K] {
   if (bytes.byteLength > maxMessageBytes) {
-    throw new ProtoError(type, '', `has ${bytes.byteLength} bytes, at most ${maxMessageBytes} are taken`);
+    throw new ProtoError(
+      type,
+      '',
+      `has ${bytes.byteLength} bytes, at most ${maxMessageBytes} are taken`,
+    );
   }
   return new MessageDecoder(bytes, options).decode(getMessage(type)) as MessageTypes[K];
 }
 
 /** Equal messages give equal bytes. Throws a ProtoError with the path of the field when a value does not fit its type. */
-export function encode<K extends keyof MessageTypes>(type: K, message: MessageTypes[K]): Uint8Array {
+export function encode<K extends keyof MessageTypes>(
+  type: K,
+  message: MessageTypes[K],
+): Uint8Array {
   return new MessageEncoder().encode(getMessage(type), message);
 }

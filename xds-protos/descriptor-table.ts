@@ -66,7 +66,7 @@ const enums = new Map<string, EnumDescriptor>();
 
 function indexLines(): Map<string, number> {
   const index = new Map<string, number>();
-  for (let start = 0; start < descriptorText.length; ) {
+  for (let start = 0; start < descriptorText.length;) {
     index.set(descriptorText.slice(start, descriptorText.indexOf(' ', start)), start);
     start = descriptorText.indexOf('\n', start) + 1;
   }
@@ -120,7 +120,8 @@ function readField(text: string, home: string): FieldDescriptor {
   const [number = '', name = '', ...typeParts] = text.split(':');
   const type = typeParts.join(':');
   const prefix = type[0] ?? '';
-  const prefixLength = prefix === '*' || prefix === '?' ? 1 : prefix === '%' || prefix === '@' ? 2 : 0;
+  const prefixLength =
+    prefix === '*' || prefix === '?' ? 1 : prefix === '%' || prefix === '@' ? 2 : 0;
   const code = type[prefixLength] ?? '';
   const target = type.slice(prefixLength + 1);
   return {

@@ -13,7 +13,8 @@ export function scalarToJson(code: string, value: unknown): JsonValue {
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Uint8Array) return base64Of(value);
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
+    if (!Number.isFinite(value))
+      return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
     return code === 'f' ? shortestFloat(value) : value;
   }
   return value as string | boolean;
@@ -85,7 +86,8 @@ function kindOf(json: unknown): string {
 
 function numberFromJson(json: unknown, wanted: string): number {
   if (typeof json === 'number') return json;
-  if (typeof json === 'string' && json.length <= maxNumberText && jsonNumber.test(json)) return Number(json);
+  if (typeof json === 'string' && json.length <= maxNumberText && jsonNumber.test(json))
+    return Number(json);
   throw unfit(json, wanted);
 }
 
@@ -172,6 +174,7 @@ export function timestampFromJson(json: unknown): Timestamp {
   const found = typeof json === 'string' ? pattern.exec(json) : null;
   if (found === null) throw unfit(json, wanted);
   const seconds = Date.parse(`${found[1] ?? ''}${found[3] ?? ''}`) / 1000;
-  if (!(seconds >= minTimestampSeconds && seconds <= maxTimestampSeconds)) throw unfit(json, wanted);
+  if (!(seconds >= minTimestampSeconds && seconds <= maxTimestampSeconds))
+    throw unfit(json, wanted);
   return { seconds, nanos: nanosOf(found[2]) };
 }

@@ -79,16 +79,22 @@ export class JsonReader {
         return this.#any(json, path);
       case 'time':
         return this.#try(path, () =>
-          type.fullName === 'google.protobuf.Duration' ? durationFromJson(json) : timestampFromJson(json),
+          type.fullName === 'google.protobuf.Duration'
+            ? durationFromJson(json)
+            : timestampFromJson(json),
         );
       case 'wrapper':
         return this.#try(path, () => scalarFromJson(type.wrapped, json));
       case 'value':
         return this.#jsonValue(json, path);
       case 'list':
-        return Array.isArray(json) ? this.#jsonValue(json, path) : this.#wrongKind(json, path, 'a list');
+        return Array.isArray(json)
+          ? this.#jsonValue(json, path)
+          : this.#wrongKind(json, path, 'a list');
       case 'struct':
-        return isObject(json) ? this.#jsonValue(json, path) : this.#wrongKind(json, path, 'an object');
+        return isObject(json)
+          ? this.#jsonValue(json, path)
+          : this.#wrongKind(json, path, 'an object');
       case undefined:
         return this.#fields(type, json, path, undefined);
     }
@@ -113,7 +119,8 @@ export class JsonReader {
       // JSON null stands for the default, except where null is a value.
       if (value === null && !takesNull(field)) continue;
       const fieldPath = joinPath(path, field.name);
-      if (this.#mayStand(type, field, seen, fieldPath)) this.#field(field, value, fieldPath, message);
+      if (this.#mayStand(type, field, seen, fieldPath))
+        this.#field(field, value, fieldPath, message);
     }
     return message;
   }
@@ -141,7 +148,12 @@ export class JsonReader {
     return false;
   }
 
-  #field(field: FieldDescriptor, json: unknown, path: string, message: Record<string, unknown>): void {
+  #field(
+    field: FieldDescriptor,
+    json: unknown,
+    path: string,
+    message: Record<string, unknown>,
+  ): void {
     if (field.cardinality === 'repeated') {
       const list = this.#list(field, json, path);
       if (list.length > 0) message[field.name] = list;
@@ -187,7 +199,8 @@ export class JsonReader {
   #any(json: unknown, path: string): Any | undefined {
     if (!isObject(json)) return this.#wrongKind(json, path, 'an object');
     const typeUrl = Object.hasOwn(json, '@type') ? json['@type'] : undefined;
-    if (typeUrl === undefined && Object.keys(json).length === 0) return { type_url: '', value: new Uint8Array() };
+    if (typeUrl === undefined && Object.keys(json).length === 0)
+      return { type_url: '', value: new Uint8Array() };
     const typePath = joinPath(path, '@type');
     if (typeof typeUrl !== 'string') return this.#wrongKind(typeUrl, typePath, 'a type URL');
     const name = typeNameOfUrl(typeUrl);
@@ -202,12 +215,17 @@ export class JsonReader {
     return { type_url: typeUrl, value: new MessageEncoder().encode(type, message) };
   }
 
-  #anyContent(type: MessageDescriptor, json: Readonly<Record<string, unknown>>, path: string): unknown {
+  #anyContent(
+    type: MessageDescriptor,
+    json: Readonly<Record<string, unknown>>,
+    path: string,
+  ): unknown {
     if (!hasOwnJson(type)) return this.#fields(type, json, path, '@type');
     for (const key of Object.keys(json)) {
       if (key !== '@type' && key !== 'value') this.#unknown(type, joinPath(path, key));
     }
-    if (Object.hasOwn(json, 'value')) return this.message(type, json['value'], joinPath(path, 'value'));
+    if (Object.hasOwn(json, 'value'))
+      return this.message(type, json['value'], joinPath(path, 'value'));
     if (type.fullName === 'google.protobuf.Empty') return {};
     this.#fault(path, `the content of ${type.fullName} must stand in a member named value`);
     return undefined;

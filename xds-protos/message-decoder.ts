@@ -76,7 +76,8 @@ export class MessageDecoder {
     const depth = this.#depth;
     this.#fields[depth] = field;
     this.#keys[depth] = undefined;
-    const wanted = field.cardinality === 'map' ? wireType.lengthDelimited : wireTypeOfCode(field.code);
+    const wanted =
+      field.cardinality === 'map' ? wireType.lengthDelimited : wireTypeOfCode(field.code);
     if (wire !== wanted) {
       if (field.cardinality !== 'repeated' || wire !== wireType.lengthDelimited) return false;
       this.#depth = depth + 1;

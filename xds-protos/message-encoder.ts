@@ -57,7 +57,8 @@ export class MessageEncoder {
   #field(field: FieldDescriptor, value: unknown): void {
     if (field.cardinality === 'repeated') this.#list(field, value);
     else if (field.cardinality === 'map') this.#map(field, value);
-    else if (field.hasPresence || !isDefault(value, field)) this.#tagged(field, field.number, value);
+    else if (field.hasPresence || !isDefault(value, field))
+      this.#tagged(field, field.number, value);
   }
 
   #list(field: FieldDescriptor, list: unknown): void {

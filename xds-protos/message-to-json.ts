@@ -1,6 +1,11 @@
 // [m] Messages to canonical protobuf JSON with the field names of the .proto files, every Any expanded.
 import { decode } from './codec.ts';
-import { getEnum, getMessage, type FieldDescriptor, type MessageDescriptor } from './descriptor-table.ts';
+import {
+  getEnum,
+  getMessage,
+  type FieldDescriptor,
+  type MessageDescriptor,
+} from './descriptor-table.ts';
 import { base64Of, durationToJson, scalarToJson, timestampToJson } from './json-scalars.ts';
 import { isDefault, maxMessageDepth } from './message-decoder.ts';
 import { isMessageName, typeNameOf } from './any.ts';
@@ -60,7 +65,9 @@ function valueToJson(field: FieldDescriptor, value: unknown, depth: number): Jso
   if (field.code !== '#') return scalarToJson(field.code, value);
   if (field.typeName === 'google.protobuf.NullValue') return null;
   // An encoder may hand in the number of a value that has a name.
-  return typeof value === 'number' ? (getEnum(field.typeName).nameOf.get(value) ?? value) : (value as string);
+  return typeof value === 'number'
+    ? (getEnum(field.typeName).nameOf.get(value) ?? value)
+    : (value as string);
 }
 
 function anyToJson(any: Any, depth: number): JsonObject {

@@ -21,7 +21,11 @@ export class WireFault extends Error {
 }
 
 /** `parent.field[key]`: a string key is quoted as in JSON. */
-export function joinPath(parent: string, field: string, key?: number | string | bigint | boolean): string {
+export function joinPath(
+  parent: string,
+  field: string,
+  key?: number | string | bigint | boolean,
+): string {
   const head = parent === '' ? field : `${parent}.${field}`;
   if (key === undefined) return head;
   return `${head}[${typeof key === 'string' ? JSON.stringify(key) : String(key)}]`;

@@ -11,7 +11,9 @@ export class ProtoJsonError extends Error {
   readonly errors: readonly JsonFault[];
 
   constructor(errors: readonly JsonFault[]) {
-    super(errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '));
+    super(
+      errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '),
+    );
     this.errors = errors;
   }
 }

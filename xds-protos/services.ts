@@ -102,7 +102,9 @@ class StreamBase<Sent, Received> {
   #endListener: ((status: StreamStatus) => void) | undefined;
   readonly #call: grpc.ClientDuplexStream<Sent, Received> | grpc.ServerDuplexStream<Received, Sent>;
 
-  constructor(call: grpc.ClientDuplexStream<Sent, Received> | grpc.ServerDuplexStream<Received, Sent>) {
+  constructor(
+    call: grpc.ClientDuplexStream<Sent, Received> | grpc.ServerDuplexStream<Received, Sent>,
+  ) {
     this.#call = call;
   }
 
@@ -142,7 +144,10 @@ class StreamBase<Sent, Received> {
   }
 }
 
-class ClientStream<Sent, Received> extends StreamBase<Sent, Received> implements AdsStream<Sent, Received> {
+class ClientStream<Sent, Received>
+  extends StreamBase<Sent, Received>
+  implements AdsStream<Sent, Received>
+{
   readonly #call: grpc.ClientDuplexStream<Sent, Received>;
 
   constructor(call: grpc.ClientDuplexStream<Sent, Received>) {
@@ -154,7 +159,8 @@ class ClientStream<Sent, Received> extends StreamBase<Sent, Received> implements
     call.on('status', ({ code, details }) => {
       const status = { code, reason: details };
       // Messages that came before the status may still stand in the queue.
-      if (call.readableFlowing === true && !call.readableEnded) call.on('end', () => this.ended(status));
+      if (call.readableFlowing === true && !call.readableEnded)
+        call.on('end', () => this.ended(status));
       else this.ended(status);
     });
   }

@@ -1,7 +1,13 @@
 // [m] google.protobuf's well-known types between the wire and their own form in memory (well-known-types.ts).
 import type { MessageDescriptor } from './descriptor-table.ts';
 import { WireFault } from './proto-error.ts';
-import { defaultScalar, isDefaultScalar, readScalar, wireTypeOfCode, writeScalar } from './scalars.ts';
+import {
+  defaultScalar,
+  isDefaultScalar,
+  readScalar,
+  wireTypeOfCode,
+  writeScalar,
+} from './scalars.ts';
 import type { Any, Duration, JsonObject, JsonValue } from './well-known-types.ts';
 import { wireType, type WireReader } from './wire-reader.ts';
 import type { WireWriter } from './wire-writer.ts';

@@ -5,7 +5,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const twoTo32 = 2 ** 32;
 
 /** Wire types by number; 3 and 4 (groups) are only ever skipped. */
-export const wireType = { varint: 0, fixed64: 1, lengthDelimited: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+export const wireType = {
+  varint: 0,
+  fixed64: 1,
+  lengthDelimited: 2,
+  startGroup: 3,
+  endGroup: 4,
+  fixed32: 5,
+} as const;
 
 const maxGroupDepth = 100;
 

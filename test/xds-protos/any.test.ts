@@ -66,7 +66,10 @@ t.test('TypedStruct', (t) => {
     const struct = typedStructOf(config);
     const type = 'envoy.tcp.metadataexchange.config.MetadataExchange';
     t.equal(struct?.typeUrl, `type.googleapis.com/${type}`);
-    t.strictSame(fromJson(type, struct?.value), { protocol: 'istio-peer-exchange', enable_discovery: true });
+    t.strictSame(fromJson(type, struct?.value), {
+      protocol: 'istio-peer-exchange',
+      enable_discovery: true,
+    });
     t.end();
   });
 

@@ -10,7 +10,11 @@ import { rootMessages } from '../../xds-protos/generator/roots.ts';
 
 t.test('gen/', (t) => {
   const files = generate();
-  t.strictSame(readdirSync(generatedFolder).sort(), [...files.keys()].sort(), 'has the files that are generated');
+  t.strictSame(
+    readdirSync(generatedFolder).sort(),
+    [...files.keys()].sort(),
+    'has the files that are generated',
+  );
   for (const [name, text] of files) {
     const isEqual = readFileSync(path.join(generatedFolder, name), 'utf8') === text;
     t.ok(isEqual, `${name} is up to date (npm run generate:protos)`);
@@ -21,7 +25,8 @@ t.test('gen/', (t) => {
 t.test('descriptor table', (t) => {
   t.test('knows every root message', (t) => {
     for (const [packageName, names] of Object.entries(rootMessages)) {
-      for (const name of names) t.ok(isMessageName(`${packageName}.${name}`), `${packageName}.${name}`);
+      for (const name of names)
+        t.ok(isMessageName(`${packageName}.${name}`), `${packageName}.${name}`);
     }
     t.end();
   });
@@ -39,7 +44,14 @@ t.test('descriptor table', (t) => {
   });
 
   t.test('knows no message by a name that is none', (t) => {
-    for (const name of ['', '__proto__', 'toString', '#envoy.type.v3.CodecClientType', 'envoy.config', 'envoy.config.cluster.v3.cluster']) {
+    for (const name of [
+      '',
+      '__proto__',
+      'toString',
+      '#envoy.type.v3.CodecClientType',
+      'envoy.config',
+      'envoy.config.cluster.v3.cluster',
+    ]) {
       t.equal(isMessageName(name), false, name);
     }
     t.end();

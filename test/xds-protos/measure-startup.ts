@@ -21,7 +21,9 @@ function usage(): Usage {
 function report(what: string, before: Usage, after: Usage, ms: number): void {
   const mb = (bytes: number): string => (bytes / 1_000_000).toFixed(1);
   const rss = mb(after.rss - before.rss);
-  process.stdout.write(`${what}: ${ms.toFixed(1)} ms, rss +${rss} MB, heap +${mb(after.heap - before.heap)} MB\n`);
+  process.stdout.write(
+    `${what}: ${ms.toFixed(1)} ms, rss +${rss} MB, heap +${mb(after.heap - before.heap)} MB\n`,
+  );
 }
 
 const start = usage();
@@ -47,6 +49,12 @@ if (mode === 'decode' || mode === 'keep') {
     messages += decoded.length;
     if (mode === 'keep') kept.push(decoded);
   }
-  report(`decode 11-scale (${messages} messages in ${files.length} responses)`, before, usage(), decodeMs);
-  if (kept.length > files.length) throw new Error('unreachable: keeps the messages alive up to here');
+  report(
+    `decode 11-scale (${messages} messages in ${files.length} responses)`,
+    before,
+    usage(),
+    decodeMs,
+  );
+  if (kept.length > files.length)
+    throw new Error('unreachable: keeps the messages alive up to here');
 }

@@ -12,7 +12,8 @@ import { listRecordings, recordingBytes, recordingJson } from './recordings.ts';
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
 
 /** JSON of the message that was read from JSON. */
-const through = (type: MessageName, json: unknown): unknown => plain(toJson(type, fromJson(type, json) as never));
+const through = (type: MessageName, json: unknown): unknown =>
+  plain(toJson(type, fromJson(type, json) as never));
 
 function errorsOf(type: MessageName, json: unknown, prefix = ''): readonly JsonFault[] {
   try {
@@ -47,7 +48,11 @@ t.test('toJson', (t) => {
     ['google.protobuf.Duration', { seconds: 3, nanos: 1 }, '3.000000001s'],
     ['google.protobuf.Duration', { seconds: 0, nanos: -250_000_000 }, '-0.250s'],
     ['google.protobuf.Timestamp', { seconds: 0, nanos: 0 }, '1970-01-01T00:00:00Z'],
-    ['google.protobuf.Timestamp', { seconds: 1_700_000_000, nanos: 120_000_000 }, '2023-11-14T22:13:20.120Z'],
+    [
+      'google.protobuf.Timestamp',
+      { seconds: 1_700_000_000, nanos: 120_000_000 },
+      '2023-11-14T22:13:20.120Z',
+    ],
     ['google.protobuf.Timestamp', { seconds: 2 ** 60, nanos: 0 }, '9999-12-31T23:59:59Z'],
     ['google.protobuf.Int64Value', -(2n ** 63n), '-9223372036854775808'],
     ['google.protobuf.UInt64Value', 2n ** 64n - 1n, '18446744073709551615'],
@@ -58,21 +63,40 @@ t.test('toJson', (t) => {
     ['google.protobuf.FloatValue', Math.fround(16_777_217), 16_777_216],
     ['google.protobuf.BytesValue', new Uint8Array([251, 255]), '+/8='],
     ['google.protobuf.BoolValue', false, false],
-    ['envoy.config.core.v3.SocketAddress', { protocol: 'TCP', address: '', port_value: 0 }, { port_value: 0 }],
+    [
+      'envoy.config.core.v3.SocketAddress',
+      { protocol: 'TCP', address: '', port_value: 0 },
+      { port_value: 0 },
+    ],
     ['envoy.config.core.v3.SocketAddress', { protocol: 99 }, { protocol: 99 }],
     ['envoy.config.core.v3.SocketAddress', { protocol: 1 }, { protocol: 'UDP' }],
     ['envoy.config.core.v3.HealthStatusSet', { statuses: [] }, {}],
     ['google.protobuf.Any', { type_url: '', value: new Uint8Array() }, {}],
-    ['google.protobuf.Any', { type_url: 'a/b.C', value: new Uint8Array([1]) }, { '@type': 'a/b.C', value: 'AQ==' }],
-    ['google.protobuf.Any', packAny('google.protobuf.StringValue', 'x'), { '@type': 'type.googleapis.com/google.protobuf.StringValue', value: 'x' }],
-    ['google.protobuf.Any', packAny('google.protobuf.Empty', {}), { '@type': 'type.googleapis.com/google.protobuf.Empty', value: {} }],
+    [
+      'google.protobuf.Any',
+      { type_url: 'a/b.C', value: new Uint8Array([1]) },
+      { '@type': 'a/b.C', value: 'AQ==' },
+    ],
+    [
+      'google.protobuf.Any',
+      packAny('google.protobuf.StringValue', 'x'),
+      { '@type': 'type.googleapis.com/google.protobuf.StringValue', value: 'x' },
+    ],
+    [
+      'google.protobuf.Any',
+      packAny('google.protobuf.Empty', {}),
+      { '@type': 'type.googleapis.com/google.protobuf.Empty', value: {} },
+    ],
   ];
   for (const [type, message, expected] of rows) {
     t.strictSame(toJson(type, message as never), expected, `${type} ${JSON.stringify(expected)}`);
   }
 
   t.test('shows an Any with malformed content as bytes', (t) => {
-    const any = { type_url: 'type.googleapis.com/envoy.config.core.v3.Locality', value: new Uint8Array([10, 9]) };
+    const any = {
+      type_url: 'type.googleapis.com/envoy.config.core.v3.Locality',
+      value: new Uint8Array([10, 9]),
+    };
     t.strictSame(toJson('google.protobuf.Any', any), { '@type': any.type_url, value: 'Cgk=' });
     t.end();
   });
@@ -85,7 +109,10 @@ t.test('toJson', (t) => {
   });
 
   t.test('keeps keys that are names of Object.prototype', (t) => {
-    const dimensions = new Map([['__proto__', 'x'], ['constructor', 'y']]);
+    const dimensions = new Map([
+      ['__proto__', 'x'],
+      ['constructor', 'y'],
+    ]);
     const text = JSON.stringify(toJson('stats.MetricConfig', { dimensions }));
     t.equal(text, '{"dimensions":{"__proto__":"x","constructor":"y"}}');
     t.strictSame(fromJson('stats.MetricConfig', JSON.parse(text)), { dimensions });
@@ -108,64 +135,191 @@ t.test('fromJson', (t) => {
       filter?.typed_config,
     );
     t.equal(manager?.stat_prefix, 'stats');
-    t.equal(manager?.route_config?.virtual_hosts?.[0]?.routes?.[0]?.route?.cluster, 'prometheus_stats');
+    t.equal(
+      manager?.route_config?.virtual_hosts?.[0]?.routes?.[0]?.route?.cluster,
+      'prometheus_stats',
+    );
     t.end();
   });
 
   const same: readonly [what: string, MessageName, unknown, unknown][] = [
-    ['lowerCamelCase', 'envoy.config.core.v3.SocketAddress', { portValue: 1, resolverName: 'a' }, { port_value: 1, resolver_name: 'a' }],
-    ['a number as a string', 'envoy.config.core.v3.SocketAddress', { port_value: '80' }, { port_value: 80 }],
-    ['an integer written as a float', 'envoy.config.core.v3.SocketAddress', { port_value: 8e1 }, { port_value: 80 }],
-    ['an enum by number', 'envoy.config.core.v3.SocketAddress', { protocol: 1 }, { protocol: 'UDP' }],
-    ['an enum without a name', 'envoy.config.core.v3.SocketAddress', { protocol: 99 }, { protocol: 99 }],
-    ['null for absent', 'envoy.config.core.v3.SocketAddress', { protocol: null, address: null }, {}],
+    [
+      'lowerCamelCase',
+      'envoy.config.core.v3.SocketAddress',
+      { portValue: 1, resolverName: 'a' },
+      { port_value: 1, resolver_name: 'a' },
+    ],
+    [
+      'a number as a string',
+      'envoy.config.core.v3.SocketAddress',
+      { port_value: '80' },
+      { port_value: 80 },
+    ],
+    [
+      'an integer written as a float',
+      'envoy.config.core.v3.SocketAddress',
+      { port_value: 8e1 },
+      { port_value: 80 },
+    ],
+    [
+      'an enum by number',
+      'envoy.config.core.v3.SocketAddress',
+      { protocol: 1 },
+      { protocol: 'UDP' },
+    ],
+    [
+      'an enum without a name',
+      'envoy.config.core.v3.SocketAddress',
+      { protocol: 99 },
+      { protocol: 99 },
+    ],
+    [
+      'null for absent',
+      'envoy.config.core.v3.SocketAddress',
+      { protocol: null, address: null },
+      {},
+    ],
     ['a duration with few digits', 'google.protobuf.Duration', '0.25s', '0.250s'],
     ['a negative duration', 'google.protobuf.Duration', '-1.5s', '-1.500s'],
-    ['a time with an offset', 'google.protobuf.Timestamp', '2023-11-14T23:13:20.5+01:00', '2023-11-14T22:13:20.500Z'],
+    [
+      'a time with an offset',
+      'google.protobuf.Timestamp',
+      '2023-11-14T23:13:20.5+01:00',
+      '2023-11-14T22:13:20.500Z',
+    ],
     ['base64 for URLs', 'google.protobuf.BytesValue', '-_8', '+/8='],
     ['a 64-bit number', 'google.protobuf.UInt64Value', 5, '5'],
-    ['a wide 64-bit number', 'google.protobuf.UInt64Value', '18446744073709551615', '18446744073709551615'],
+    [
+      'a wide 64-bit number',
+      'google.protobuf.UInt64Value',
+      '18446744073709551615',
+      '18446744073709551615',
+    ],
     ['a double as a string', 'google.protobuf.DoubleValue', '1.5e3', 1500],
     ['infinity', 'google.protobuf.DoubleValue', 'Infinity', 'Infinity'],
-    ['a Struct', 'google.protobuf.Struct', { a: [1, null, { b: 'c' }] }, { a: [1, null, { b: 'c' }] }],
+    [
+      'a Struct',
+      'google.protobuf.Struct',
+      { a: [1, null, { b: 'c' }] },
+      { a: [1, null, { b: 'c' }] },
+    ],
     ['null as a Value', 'google.protobuf.Value', null, null],
     ['an empty Any', 'google.protobuf.Any', {}, {}],
-    ['Empty without value', 'google.protobuf.Any', { '@type': 'x/google.protobuf.Empty' }, { '@type': 'x/google.protobuf.Empty', value: {} }],
+    [
+      'Empty without value',
+      'google.protobuf.Any',
+      { '@type': 'x/google.protobuf.Empty' },
+      { '@type': 'x/google.protobuf.Empty', value: {} },
+    ],
   ];
-  for (const [what, type, json, expected] of same) t.strictSame(through(type, json), expected, what);
+  for (const [what, type, json, expected] of same)
+    t.strictSame(through(type, json), expected, what);
 
   const bootstrap = 'envoy.config.bootstrap.v3.Bootstrap';
-  const hcm = 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+  const hcm =
+    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
   const filterPath = 'static_resources.listeners[1].filter_chains[0].filters[0].typed_config';
   const listener = (typedConfig: unknown): unknown => ({
-    static_resources: { listeners: [{}, { filter_chains: [{ filters: [{ typed_config: typedConfig }] }] }] },
+    static_resources: {
+      listeners: [{}, { filter_chains: [{ filters: [{ typed_config: typedConfig }] }] }],
+    },
   });
   const wrong: readonly [MessageName, unknown, path: string, message: RegExp][] = [
-    [bootstrap, listener({ '@type': hcm, stat_prefix: 5 }), `${filterPath}.stat_prefix`, /must be a string, is 5/],
-    [bootstrap, listener({ '@type': hcm, statPrefix: true }), `${filterPath}.stat_prefix`, /must be a string, is true/],
+    [
+      bootstrap,
+      listener({ '@type': hcm, stat_prefix: 5 }),
+      `${filterPath}.stat_prefix`,
+      /must be a string, is 5/,
+    ],
+    [
+      bootstrap,
+      listener({ '@type': hcm, statPrefix: true }),
+      `${filterPath}.stat_prefix`,
+      /must be a string, is true/,
+    ],
     [bootstrap, listener({ '@type': hcm, prefix: 'a' }), `${filterPath}.prefix`, /unknown field/],
-    [bootstrap, listener({ '@type': hcm, codec_type: 'HTTP9' }), `${filterPath}.codec_type`, /one of AUTO, HTTP1, HTTP2/],
-    [bootstrap, listener({ '@type': 'type.googleapis.com/a.B' }), `${filterPath}.@type`, /unknown type URL/],
+    [
+      bootstrap,
+      listener({ '@type': hcm, codec_type: 'HTTP9' }),
+      `${filterPath}.codec_type`,
+      /one of AUTO, HTTP1, HTTP2/,
+    ],
+    [
+      bootstrap,
+      listener({ '@type': 'type.googleapis.com/a.B' }),
+      `${filterPath}.@type`,
+      /unknown type URL/,
+    ],
     [bootstrap, listener({ '@type': 5 }), `${filterPath}.@type`, /must be a type URL, is 5/],
-    [bootstrap, listener({ stat_prefix: 'a' }), `${filterPath}.@type`, /must be a type URL, is missing/],
+    [
+      bootstrap,
+      listener({ stat_prefix: 'a' }),
+      `${filterPath}.@type`,
+      /must be a type URL, is missing/,
+    ],
     [bootstrap, listener([]), filterPath, /must be an object, is a list/],
     [bootstrap, { nodes: {} }, 'nodes', /unknown field/],
     [bootstrap, [], '', /must be an object, is a list/],
     [bootstrap, null, '', /must be an object, is null/],
     [bootstrap, { toString: 1 }, 'toString', /unknown field/],
-    [bootstrap, { static_resources: { listeners: {} } }, 'static_resources.listeners', /must be a list/],
-    [bootstrap, { static_resources: { listeners: [null] } }, 'static_resources.listeners[0]', /must be an object, is null/],
-    [bootstrap, { admin: { address: { socket_address: { port_value: 1.5 } } } }, 'admin.address.socket_address.port_value', /integer from 0 to 4294967295, is 1.5/],
-    [bootstrap, { admin: { address: { socket_address: { port_value: '0x50' } } } }, 'admin.address.socket_address.port_value', /integer/],
-    [bootstrap, { admin: { address: { socket_address: { port_value: -1 } } } }, 'admin.address.socket_address.port_value', /integer/],
-    [bootstrap, { stats_flush_interval: 5 }, 'stats_flush_interval', /a duration in seconds such as "1.5s", is 5/],
+    [
+      bootstrap,
+      { static_resources: { listeners: {} } },
+      'static_resources.listeners',
+      /must be a list/,
+    ],
+    [
+      bootstrap,
+      { static_resources: { listeners: [null] } },
+      'static_resources.listeners[0]',
+      /must be an object, is null/,
+    ],
+    [
+      bootstrap,
+      { admin: { address: { socket_address: { port_value: 1.5 } } } },
+      'admin.address.socket_address.port_value',
+      /integer from 0 to 4294967295, is 1.5/,
+    ],
+    [
+      bootstrap,
+      { admin: { address: { socket_address: { port_value: '0x50' } } } },
+      'admin.address.socket_address.port_value',
+      /integer/,
+    ],
+    [
+      bootstrap,
+      { admin: { address: { socket_address: { port_value: -1 } } } },
+      'admin.address.socket_address.port_value',
+      /integer/,
+    ],
+    [
+      bootstrap,
+      { stats_flush_interval: 5 },
+      'stats_flush_interval',
+      /a duration in seconds such as "1.5s", is 5/,
+    ],
     [bootstrap, { stats_flush_interval: '5' }, 'stats_flush_interval', /a duration/],
     [bootstrap, { stats_flush_interval: '5ms' }, 'stats_flush_interval', /a duration/],
-    [bootstrap, { enable_dispatcher_stats: 'yes' }, 'enable_dispatcher_stats', /true or false, is the string "yes"/],
+    [
+      bootstrap,
+      { enable_dispatcher_stats: 'yes' },
+      'enable_dispatcher_stats',
+      /true or false, is the string "yes"/,
+    ],
     [bootstrap, { node: { metadata: [] } }, 'node.metadata', /must be an object, is a list/],
-    [bootstrap, { node: { dynamic_parameters: { 'a"b': { params: { x: 1 } } } } }, 'node.dynamic_parameters["a\\"b"].params["x"]', /must be a string/],
+    [
+      bootstrap,
+      { node: { dynamic_parameters: { 'a"b': { params: { x: 1 } } } } },
+      'node.dynamic_parameters["a\\"b"].params["x"]',
+      /must be a string/,
+    ],
     [bootstrap, { flags_path: 'a', flagsPath: 'b' }, 'flags_path', /given twice/],
-    ['envoy.config.core.v3.SocketAddress', { port_value: 1, named_port: 'x' }, 'named_port', /beside port_value/],
+    [
+      'envoy.config.core.v3.SocketAddress',
+      { port_value: 1, named_port: 'x' },
+      'named_port',
+      /beside port_value/,
+    ],
     ['google.protobuf.UInt64Value', 2 ** 60, '', /write it as a string/],
     ['google.protobuf.UInt64Value', '-1', '', /integer from 0/],
     ['google.protobuf.UInt64Value', '9'.repeat(100), '', /integer/],
@@ -185,17 +339,31 @@ t.test('fromJson', (t) => {
   t.test('collects all errors, in the order of the text, under a prefix', (t) => {
     const json = { nodes: {}, admin: { profile_path: 1 }, stats_flush_interval: '1' };
     const paths = errorsOf(bootstrap, json, 'file.yaml').map((error) => error.path);
-    t.strictSame(paths, ['file.yaml.nodes', 'file.yaml.admin.profile_path', 'file.yaml.stats_flush_interval']);
-    const many = errorsOf(bootstrap, Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`x${i}`, 1])));
+    t.strictSame(paths, [
+      'file.yaml.nodes',
+      'file.yaml.admin.profile_path',
+      'file.yaml.stats_flush_interval',
+    ]);
+    const many = errorsOf(
+      bootstrap,
+      Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`x${i}`, 1])),
+    );
     t.equal(many.length, 100);
-    t.throws(() => fromJson(bootstrap, json), /nodes: unknown field.*admin.profile_path: must be a string/);
+    t.throws(
+      () => fromJson(bootstrap, json),
+      /nodes: unknown field.*admin.profile_path: must be a string/,
+    );
     t.end();
   });
 
   t.test('passes over unknown fields when told so, and says which', (t) => {
     const seen: string[] = [];
     const options = { allowUnknown: true, onUnknown: (at: string) => seen.push(at) };
-    const json = { nodes: {}, node: { id: 'a', names: 1 }, ...(listener({ '@type': hcm, x: 1 }) as object) };
+    const json = {
+      nodes: {},
+      node: { id: 'a', names: 1 },
+      ...(listener({ '@type': hcm, x: 1 }) as object),
+    };
     const message = fromJson(bootstrap, json, '', options);
     t.strictSame(message.node, { id: 'a' });
     t.strictSame(seen, ['nodes', 'node.names', `${filterPath}.x`]);

@@ -32,5 +32,7 @@ export function recordingBytes(name: string): Uint8Array {
 /** The JSON that was recorded beside it; undefined where it was left out for its size (11-scale). */
 export function recordingJson(name: string): unknown {
   if (name.startsWith('11-scale/')) return undefined;
-  return JSON.parse(readFileSync(path.join(folder, name.replace(/pb$/, 'json')), 'utf8')) as unknown;
+  return JSON.parse(
+    readFileSync(path.join(folder, name.replace(/pb$/, 'json')), 'utf8'),
+  ) as unknown;
 }

@@ -4,9 +4,18 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { statusCode, type DeltaServerStream, type StreamStatus } from '../../xds-protos/ads-stream.ts';
+import {
+  statusCode,
+  type DeltaServerStream,
+  type StreamStatus,
+} from '../../xds-protos/ads-stream.ts';
 import { decode } from '../../xds-protos/codec.ts';
-import { AdsServer, connectAds, type AdsConnection, type AdsHandlers } from '../../xds-protos/services.ts';
+import {
+  AdsServer,
+  connectAds,
+  type AdsConnection,
+  type AdsHandlers,
+} from '../../xds-protos/services.ts';
 import { recordingBytes } from './recordings.ts';
 
 interface Ends {
@@ -15,7 +24,11 @@ interface Ends {
   readonly server: AdsServer;
 }
 
-async function connected(t: Test, handlers: Partial<AdsHandlers>, target = '127.0.0.1:0'): Promise<Ends> {
+async function connected(
+  t: Test,
+  handlers: Partial<AdsHandlers>,
+  target = '127.0.0.1:0',
+): Promise<Ends> {
   const server = new AdsServer();
   server.addHandlers({ delta: () => {}, sotw: () => {}, ...handlers });
   const bound = await server.listen(target);
@@ -34,7 +47,8 @@ function socketFolder(t: Test): string {
 }
 
 type Ending = { onEnd(listener: (status: StreamStatus) => void): void };
-const endOf = (stream: Ending): Promise<StreamStatus> => new Promise((resolve) => stream.onEnd(resolve));
+const endOf = (stream: Ending): Promise<StreamStatus> =>
+  new Promise((resolve) => stream.onEnd(resolve));
 
 t.test('ADS', async (t) => {
   t.test('carries messages both ways over TCP and over a unix socket', async (t) => {
@@ -47,12 +61,18 @@ t.test('ADS', async (t) => {
       const { connection, target: bound } = await connected(
         t,
         {
-          delta: (stream) => stream.onMessage((request) => {
-            stream.send({ ...response, type_url: request.type_url, nonce: stream.metadata.get('clusterid') });
-          }),
-          sotw: (stream) => stream.onMessage(({ resource_names: names }) => {
-            stream.send({ nonce: (names ?? []).join() });
-          }),
+          delta: (stream) =>
+            stream.onMessage((request) => {
+              stream.send({
+                ...response,
+                type_url: request.type_url,
+                nonce: stream.metadata.get('clusterid'),
+              });
+            }),
+          sotw: (stream) =>
+            stream.onMessage(({ resource_names: names }) => {
+              stream.send({ nonce: (names ?? []).join() });
+            }),
         },
         target,
       );
@@ -81,19 +101,23 @@ t.test('ADS', async (t) => {
       { code: statusCode.unavailable, reason: 'going away' },
     ]) {
       const { connection } = await connected(t, {
-        delta: (stream) => stream.onMessage(() => {
-          for (let i = 0; i < 50; i++) stream.send({ nonce: `${i}` });
-          stream.end(status);
-          stream.end();
-          t.equal(stream.send({ nonce: 'late' }), true);
-        }),
+        delta: (stream) =>
+          stream.onMessage(() => {
+            for (let i = 0; i < 50; i++) stream.send({ nonce: `${i}` });
+            stream.end(status);
+            stream.end();
+            t.equal(stream.send({ nonce: 'late' }), true);
+          }),
       });
       const stream = connection.delta();
       const nonces: (string | undefined)[] = [];
       stream.onMessage(({ nonce }) => nonces.push(nonce));
       stream.send({});
       t.strictSame(await endOf(stream), status);
-      t.strictSame(nonces, Array.from({ length: 50 }, (_, i) => `${i}`));
+      t.strictSame(
+        nonces,
+        Array.from({ length: 50 }, (_, i) => `${i}`),
+      );
       stream.cancel();
     }
   });

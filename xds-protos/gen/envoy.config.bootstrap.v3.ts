@@ -55,7 +55,9 @@ export interface Bootstrap {
   config_sources?: envoy_config_core_v3.ConfigSource[] | undefined;
   default_config_source?: envoy_config_core_v3.ConfigSource | undefined;
   default_socket_interface?: string | undefined;
-  certificate_provider_instances?: Map<string, envoy_config_core_v3.TypedExtensionConfig> | undefined;
+  certificate_provider_instances?:
+    | Map<string, envoy_config_core_v3.TypedExtensionConfig>
+    | undefined;
   node_context_params?: string[] | undefined;
   watchdogs?: Watchdogs | undefined;
   fatal_actions?: FatalAction[] | undefined;

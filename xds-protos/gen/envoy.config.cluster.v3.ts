@@ -175,12 +175,18 @@ export interface Cluster_LbSubsetConfig {
   scale_locality_weight?: boolean | undefined;
   panic_mode_any?: boolean | undefined;
   list_as_any?: boolean | undefined;
-  metadata_fallback_policy?: Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy | number | undefined;
+  metadata_fallback_policy?:
+    | Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy
+    | number
+    | undefined;
 }
 
 export interface Cluster_LbSubsetConfig_LbSubsetSelector {
   keys?: string[] | undefined;
-  fallback_policy?: Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy | number | undefined;
+  fallback_policy?:
+    | Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy
+    | number
+    | undefined;
   fallback_keys_subset?: string[] | undefined;
   single_host_per_subset?: boolean | undefined;
 }
@@ -289,6 +295,9 @@ export interface UpstreamConnectionOptions {
 }
 
 export interface UpstreamConnectionOptions_HappyEyeballsConfig {
-  first_address_family_version?: UpstreamConnectionOptions_FirstAddressFamilyVersion | number | undefined;
+  first_address_family_version?:
+    | UpstreamConnectionOptions_FirstAddressFamilyVersion
+    | number
+    | undefined;
   first_address_family_count?: number | undefined;
 }

@@ -244,7 +244,9 @@ export interface GrpcService_GoogleGrpc_CallCredentials {
   /** oneof credential_specifier */
   google_refresh_token?: string | undefined;
   /** oneof credential_specifier */
-  service_account_jwt_access?: GrpcService_GoogleGrpc_CallCredentials_ServiceAccountJWTAccessCredentials | undefined;
+  service_account_jwt_access?:
+    | GrpcService_GoogleGrpc_CallCredentials_ServiceAccountJWTAccessCredentials
+    | undefined;
   /** oneof credential_specifier */
   google_iam?: GrpcService_GoogleGrpc_CallCredentials_GoogleIAMCredentials | undefined;
   /** oneof credential_specifier */
@@ -460,7 +462,10 @@ export interface HttpProtocolOptions {
   max_headers_count?: number | undefined;
   max_connection_duration?: Duration | undefined;
   max_stream_duration?: Duration | undefined;
-  headers_with_underscores_action?: HttpProtocolOptions_HeadersWithUnderscoresAction | number | undefined;
+  headers_with_underscores_action?:
+    | HttpProtocolOptions_HeadersWithUnderscoresAction
+    | number
+    | undefined;
   max_requests_per_connection?: number | undefined;
 }
 

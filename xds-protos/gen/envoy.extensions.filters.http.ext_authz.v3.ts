@@ -56,7 +56,9 @@ export interface ExtAuthz {
   encode_raw_headers?: boolean | undefined;
   validate_mutations?: boolean | undefined;
   disallowed_headers?: envoy_type_matcher_v3.ListStringMatcher | undefined;
-  decoder_header_mutation_rules?: envoy_config_common_mutation_rules_v3.HeaderMutationRules | undefined;
+  decoder_header_mutation_rules?:
+    | envoy_config_common_mutation_rules_v3.HeaderMutationRules
+    | undefined;
   enable_dynamic_metadata_ingestion?: boolean | undefined;
 }
 

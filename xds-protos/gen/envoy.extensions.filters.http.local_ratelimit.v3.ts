@@ -14,7 +14,10 @@ export interface LocalRateLimit {
   stage?: number | undefined;
   request_headers_to_add_when_not_enforced?: envoy_config_core_v3.HeaderValueOption[] | undefined;
   local_rate_limit_per_downstream_connection?: boolean | undefined;
-  enable_x_ratelimit_headers?: envoy_extensions_common_ratelimit_v3.XRateLimitHeadersRFCVersion | number | undefined;
+  enable_x_ratelimit_headers?:
+    | envoy_extensions_common_ratelimit_v3.XRateLimitHeadersRFCVersion
+    | number
+    | undefined;
   vh_rate_limits?: envoy_extensions_common_ratelimit_v3.VhRateLimitsOptions | number | undefined;
   always_consume_default_token_bucket?: boolean | undefined;
   rate_limited_as_resource_exhausted?: boolean | undefined;

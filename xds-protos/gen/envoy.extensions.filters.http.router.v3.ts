@@ -11,7 +11,9 @@ export interface Router {
   strict_check_headers?: string[] | undefined;
   respect_expected_rq_timeout?: boolean | undefined;
   suppress_grpc_request_failure_code_stats?: boolean | undefined;
-  upstream_http_filters?: envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter[] | undefined;
+  upstream_http_filters?:
+    | envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter[]
+    | undefined;
   upstream_log_options?: Router_UpstreamAccessLogOptions | undefined;
 }
 

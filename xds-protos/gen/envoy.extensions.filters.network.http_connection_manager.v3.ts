@@ -64,7 +64,10 @@ export interface HttpConnectionManager {
   scoped_routes?: ScopedRoutes | undefined;
   preserve_external_request_id?: boolean | undefined;
   merge_slashes?: boolean | undefined;
-  server_header_transformation?: HttpConnectionManager_ServerHeaderTransformation | number | undefined;
+  server_header_transformation?:
+    | HttpConnectionManager_ServerHeaderTransformation
+    | number
+    | undefined;
   common_http_protocol_options?: envoy_config_core_v3.HttpProtocolOptions | undefined;
   request_id_extension?: RequestIDExtension | undefined;
   always_set_request_id_in_response?: boolean | undefined;
@@ -76,7 +79,10 @@ export interface HttpConnectionManager {
   strip_any_host_port?: boolean | undefined;
   path_normalization_options?: HttpConnectionManager_PathNormalizationOptions | undefined;
   http3_protocol_options?: envoy_config_core_v3.Http3ProtocolOptions | undefined;
-  path_with_escaped_slashes_action?: HttpConnectionManager_PathWithEscapedSlashesAction | number | undefined;
+  path_with_escaped_slashes_action?:
+    | HttpConnectionManager_PathWithEscapedSlashesAction
+    | number
+    | undefined;
   original_ip_detection_extensions?: envoy_config_core_v3.TypedExtensionConfig[] | undefined;
   strip_trailing_host_dot?: boolean | undefined;
   scheme_header_transformation?: envoy_config_core_v3.SchemeHeaderTransformation | undefined;
@@ -200,7 +206,9 @@ export interface ScopedRoutes_ScopeKeyBuilder {
 
 export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder {
   /** oneof type */
-  header_value_extractor?: ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor | undefined;
+  header_value_extractor?:
+    | ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor
+    | undefined;
 }
 
 export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor {

@@ -2,5 +2,7 @@
 import type * as envoy_extensions_filters_common_set_filter_state_v3 from './envoy.extensions.filters.common.set_filter_state.v3.ts';
 
 export interface Config {
-  on_new_connection?: envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[] | undefined;
+  on_new_connection?:
+    | envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[]
+    | undefined;
 }

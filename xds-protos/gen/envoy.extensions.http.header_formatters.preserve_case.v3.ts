@@ -4,5 +4,8 @@ export type PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeaders = 'DEFAULT' 
 
 export interface PreserveCaseFormatterConfig {
   forward_reason_phrase?: boolean | undefined;
-  formatter_type_on_envoy_headers?: PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeaders | number | undefined;
+  formatter_type_on_envoy_headers?:
+    | PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeaders
+    | number
+    | undefined;
 }

@@ -7,8 +7,12 @@ export type LeastRequest_SelectionMethod = 'N_CHOICES' | 'FULL_SCAN';
 export interface LeastRequest {
   choice_count?: number | undefined;
   active_request_bias?: envoy_config_core_v3.RuntimeDouble | undefined;
-  slow_start_config?: envoy_extensions_load_balancing_policies_common_v3.SlowStartConfig | undefined;
-  locality_lb_config?: envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig | undefined;
+  slow_start_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.SlowStartConfig
+    | undefined;
+  locality_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig
+    | undefined;
   enable_full_scan?: boolean | undefined;
   selection_method?: LeastRequest_SelectionMethod | number | undefined;
 }

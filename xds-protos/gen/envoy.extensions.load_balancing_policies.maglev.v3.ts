@@ -3,6 +3,10 @@ import type * as envoy_extensions_load_balancing_policies_common_v3 from './envo
 
 export interface Maglev {
   table_size?: bigint | undefined;
-  consistent_hashing_lb_config?: envoy_extensions_load_balancing_policies_common_v3.ConsistentHashingLbConfig | undefined;
-  locality_weighted_lb_config?: envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_LocalityWeightedLbConfig | undefined;
+  consistent_hashing_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.ConsistentHashingLbConfig
+    | undefined;
+  locality_weighted_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_LocalityWeightedLbConfig
+    | undefined;
 }

@@ -2,5 +2,7 @@
 import type * as envoy_extensions_load_balancing_policies_common_v3 from './envoy.extensions.load_balancing_policies.common.v3.ts';
 
 export interface Random {
-  locality_lb_config?: envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig | undefined;
+  locality_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig
+    | undefined;
 }

@@ -9,6 +9,10 @@ export interface RingHash {
   maximum_ring_size?: bigint | undefined;
   use_hostname_for_hashing?: boolean | undefined;
   hash_balance_factor?: number | undefined;
-  consistent_hashing_lb_config?: envoy_extensions_load_balancing_policies_common_v3.ConsistentHashingLbConfig | undefined;
-  locality_weighted_lb_config?: envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_LocalityWeightedLbConfig | undefined;
+  consistent_hashing_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.ConsistentHashingLbConfig
+    | undefined;
+  locality_weighted_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_LocalityWeightedLbConfig
+    | undefined;
 }

@@ -2,6 +2,10 @@
 import type * as envoy_extensions_load_balancing_policies_common_v3 from './envoy.extensions.load_balancing_policies.common.v3.ts';
 
 export interface RoundRobin {
-  slow_start_config?: envoy_extensions_load_balancing_policies_common_v3.SlowStartConfig | undefined;
-  locality_lb_config?: envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig | undefined;
+  slow_start_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.SlowStartConfig
+    | undefined;
+  locality_lb_config?:
+    | envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig
+    | undefined;
 }

@@ -35,7 +35,10 @@ export interface CertificateValidationContext {
   crl?: envoy_config_core_v3.DataSource | undefined;
   allow_expired_certificate?: boolean | undefined;
   match_subject_alt_names?: envoy_type_matcher_v3.StringMatcher[] | undefined;
-  trust_chain_verification?: CertificateValidationContext_TrustChainVerification | number | undefined;
+  trust_chain_verification?:
+    | CertificateValidationContext_TrustChainVerification
+    | number
+    | undefined;
   watched_directory?: envoy_config_core_v3.WatchedDirectory | undefined;
   custom_validator_config?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   ca_certificate_provider_instance?: CertificateProviderPluginInstance | undefined;
@@ -61,9 +64,13 @@ export interface CommonTlsContext {
   tls_certificate_certificate_provider?: CommonTlsContext_CertificateProvider | undefined;
   /** oneof validation_context_type */
   validation_context_certificate_provider?: CommonTlsContext_CertificateProvider | undefined;
-  tls_certificate_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance | undefined;
+  tls_certificate_certificate_provider_instance?:
+    | CommonTlsContext_CertificateProviderInstance
+    | undefined;
   /** oneof validation_context_type */
-  validation_context_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance | undefined;
+  validation_context_certificate_provider_instance?:
+    | CommonTlsContext_CertificateProviderInstance
+    | undefined;
   custom_handshaker?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   tls_certificate_provider_instance?: CertificateProviderPluginInstance | undefined;
   key_log?: TlsKeyLog | undefined;
@@ -84,7 +91,9 @@ export interface CommonTlsContext_CombinedCertificateValidationContext {
   default_validation_context?: CertificateValidationContext | undefined;
   validation_context_sds_secret_config?: SdsSecretConfig | undefined;
   validation_context_certificate_provider?: CommonTlsContext_CertificateProvider | undefined;
-  validation_context_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance | undefined;
+  validation_context_certificate_provider_instance?:
+    | CommonTlsContext_CertificateProviderInstance
+    | undefined;
 }
 
 export interface DownstreamTlsContext {

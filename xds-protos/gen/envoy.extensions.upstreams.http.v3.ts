@@ -11,7 +11,9 @@ export interface HttpProtocolOptions {
   use_downstream_protocol_config?: HttpProtocolOptions_UseDownstreamHttpConfig | undefined;
   /** oneof upstream_protocol_options */
   auto_config?: HttpProtocolOptions_AutoHttpConfig | undefined;
-  http_filters?: envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter[] | undefined;
+  http_filters?:
+    | envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter[]
+    | undefined;
   header_validation_config?: envoy_config_core_v3.TypedExtensionConfig | undefined;
 }
 
@@ -19,7 +21,9 @@ export interface HttpProtocolOptions_AutoHttpConfig {
   http_protocol_options?: envoy_config_core_v3.Http1ProtocolOptions | undefined;
   http2_protocol_options?: envoy_config_core_v3.Http2ProtocolOptions | undefined;
   http3_protocol_options?: envoy_config_core_v3.Http3ProtocolOptions | undefined;
-  alternate_protocols_cache_options?: envoy_config_core_v3.AlternateProtocolsCacheOptions | undefined;
+  alternate_protocols_cache_options?:
+    | envoy_config_core_v3.AlternateProtocolsCacheOptions
+    | undefined;
 }
 
 export interface HttpProtocolOptions_ExplicitHttpConfig {

@@ -42,10 +42,9 @@ function messageText(message: MessageModel, model: Model): string {
 }
 
 function enumText(model: EnumModel): string {
-  return [
-    `#${model.fullName}`,
-    ...model.values.map(([name, number]) => `${number}:${name}`),
-  ].join(' ');
+  return [`#${model.fullName}`, ...model.values.map(([name, number]) => `${number}:${name}`)].join(
+    ' ',
+  );
 }
 
 export function emitDescriptors(model: Model): string {

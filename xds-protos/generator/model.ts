@@ -57,7 +57,8 @@ function fieldModel(field: protobuf.Field): FieldModel {
   const resolved = field.resolvedType;
   // A proto3 optional field sits in a oneof of its own that only the compiler sees.
   const isOptional = field.options?.['proto3_optional'] === true;
-  if (field.id > 1000) throw new Error(`${field.fullName}: number ${field.id} makes a sparse table`);
+  if (field.id > 1000)
+    throw new Error(`${field.fullName}: number ${field.id} makes a sparse table`);
   if (field.name in {}) throw new Error(`${field.fullName}: is a name of Object.prototype`);
   return {
     name: field.name,

@@ -39,7 +39,9 @@ const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 export function addNewerFields(root: protobuf.Root): void {
   for (const [fullName, values] of Object.entries(newerEnums)) {
     const dot = fullName.lastIndexOf('.');
-    root.define(fullName.slice(0, dot)).add(new protobuf.Enum(fullName.slice(dot + 1), { ...values }));
+    root
+      .define(fullName.slice(0, dot))
+      .add(new protobuf.Enum(fullName.slice(dot + 1), { ...values }));
   }
   for (const { message, name, number, type } of newerFields) {
     // Only what the roots reach is loaded.
