@@ -45,8 +45,8 @@ export interface ServerDeps {
   readonly processLog: ProcessLog;
   readonly loggers: LoggerRegistry;
   readonly workerEntry: URL;
-  /** Called once, when the bootstrap names ADS. */
-  readonly createAdsTransport: (bootstrap: LoadedBootstrap) => AdsTransport;
+  /** Undefined: the bootstrap names no ADS. Closed by the server. */
+  readonly adsTransport: AdsTransport | undefined;
   /** Undefined: no admin. Called once, when the bootstrap gives an address. */
   readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
 }
@@ -253,11 +253,11 @@ export class Server {
   }
 
   #createAds(): AdsClient | undefined {
-    const { bootstrap, time, random, loggers } = this.#deps;
-    if (bootstrap.config.ads === undefined) return undefined;
+    const { bootstrap, adsTransport, time, random, loggers } = this.#deps;
+    if (adsTransport === undefined) return undefined;
     return wireAds({
       bootstrap: bootstrap.config,
-      transport: this.#deps.createAdsTransport(bootstrap),
+      transport: adsTransport,
       clusters: this.#clusters,
       listeners: this.#listeners,
       onAnswered: (kind) => this.#startup.onAnswered(kind),

@@ -1,0 +1,123 @@
+// [m] One run of the process: command line, bootstrap, Server, signals, exit code (envoy-behaviour §14.4).
+import { reportBugsTo } from '../base/assert.ts';
+import { realTime } from '../base/clock.ts';
+import { LoggerRegistry } from '../base/logger.ts';
+import { realRandom } from '../base/random.ts';
+import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
+import type { AdsTransport } from '../xds/ads-transport.ts';
+import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import { bootstrapPlace, loadBootstrap } from './bootstrap.ts';
+import type { LoadedBootstrap } from './bootstrap.ts';
+import { BootstrapError } from './bootstrap-source.ts';
+import { LOG_COMPONENTS } from './log-components.ts';
+import { parseOptions, readHostFacts } from './options.ts';
+import type { ServerOptions } from './options.ts';
+import { ProcessLog } from './process-log.ts';
+import { Server } from './server.ts';
+import { VERSION } from './version.ts';
+import { workerEntry } from './worker-entry.ts';
+
+/** Resolves with the exit code when the run is over. */
+export async function runProxy(args: readonly string[]): Promise<number> {
+  const parsed = parseOptions(args, readHostFacts());
+  switch (parsed.kind) {
+    case 'print':
+      process.stdout.write(parsed.text);
+      return 0;
+    case 'error':
+      process.stderr.write(`${parsed.text}\n`);
+      return 1;
+    case 'run':
+      return run(parsed.options);
+  }
+}
+
+async function run(options: ServerOptions): Promise<number> {
+  const processLog = openLog(options);
+  if (processLog === undefined) return 1;
+  const loggers = createLoggers(options, processLog);
+  try {
+    const bootstrap = loadBootstrap(options, decodeBootstrap);
+    if (options.mode === 'serve') return await serve(bootstrap, { options, processLog, loggers });
+    const name = options.configPath === '' ? bootstrapPlace(options) : options.configPath;
+    process.stdout.write(`configuration '${name}' OK\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    loggers.get('main').critical(`error initializing config '${options.configPath}'`);
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+}
+
+interface RunContext {
+  readonly options: ServerOptions;
+  readonly processLog: ProcessLog;
+  readonly loggers: LoggerRegistry;
+}
+
+async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<number> {
+  const log = context.loggers.get('main');
+  reportBugsTo((message) => log.error(`envoy bug failure: ${message}`));
+  const server = new Server({
+    ...context,
+    bootstrap,
+    time: realTime,
+    random: realRandom,
+    workerEntry: workerEntry(),
+    adsTransport: await adsTransport(bootstrap.config),
+    createAdmin: undefined,
+  });
+  onSignals(server);
+  process.on('uncaughtException', (error) => {
+    log.critical(`the main thread died: ${error.stack ?? String(error)}`);
+    process.exit(1);
+  });
+  try {
+    await server.start();
+  } catch (error) {
+    log.critical(`cannot start: ${(error as Error).message}`);
+    await server.stop();
+    return 1;
+  }
+  await server.quitRequested;
+  await server.stop();
+  return 0;
+}
+
+/**
+ * To the first endpoint of the cluster that `ads_config` names. gRPC is loaded only here: a static configuration, or
+ * one that is only validated, starts without its 60 ms.
+ */
+async function adsTransport(config: BootstrapConfig): Promise<AdsTransport | undefined> {
+  const { ads, clusters, node } = config;
+  if (ads === undefined) return undefined;
+  const cluster = clusters.find(({ name }) => name === ads.clusterName);
+  const endpoint = cluster?.localities.flatMap((locality) => locality.endpoints)[0];
+  if (endpoint === undefined) throw new BootstrapError(`cluster '${ads.clusterName}' needs an endpoint: ads_config names it`);
+  const { adsTarget, grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
+  return grpcAdsTransport({ target: adsTarget(endpoint.address), node, userAgentVersion: VERSION });
+}
+
+/** SIGTERM and SIGINT end the process without a drain, SIGUSR1 reopens logs, SIGHUP does nothing: as Envoy. */
+function onSignals(server: Server): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => server.quit());
+  process.on('SIGUSR1', () => server.reopenLogs());
+  process.on('SIGHUP', () => {});
+}
+
+function openLog(options: ServerOptions): ProcessLog | undefined {
+  try {
+    return new ProcessLog(options.logPath, realTime);
+  } catch (error) {
+    process.stderr.write(`--log-path: '${options.logPath}' cannot be opened (${(error as Error).message})\n`);
+    return undefined;
+  }
+}
+
+function createLoggers(options: ServerOptions, processLog: ProcessLog): LoggerRegistry {
+  const loggers = new LoggerRegistry(options.logLevel, processLog.write);
+  for (const component of LOG_COMPONENTS) loggers.get(component);
+  for (const { component, level } of options.componentLogLevels) loggers.get(component).level = level;
+  return loggers;
+}
