@@ -31,6 +31,9 @@ export class RouteAction {
   readonly clusterNotFoundStatus: number;
   /** 0: none. */
   readonly timeoutMs: number;
+  /** Undefined: `grpc-timeout` is not looked at. */
+  readonly maxGrpcTimeoutMs: number | undefined;
+  readonly grpcTimeoutOffsetMs: number;
   readonly retryPolicy: RetryPolicy | null;
   readonly priority: 'DEFAULT' | 'HIGH';
   readonly hashPolicy: HashPolicy | null;
@@ -54,6 +57,8 @@ export class RouteAction {
     this.clusterNotFoundStatus = config.clusterNotFoundStatus;
     // With max_stream_duration the connection manager keeps the clock and the route's time-out is not used.
     this.timeoutMs = config.maxStreamDuration === undefined ? config.timeoutMs : 0;
+    this.maxGrpcTimeoutMs = config.maxStreamDuration === undefined ? config.maxGrpcTimeoutMs : undefined;
+    this.grpcTimeoutOffsetMs = config.grpcTimeoutOffsetMs ?? 0;
     this.retryPolicy =
       config.retryPolicy === undefined
         ? vhostRetryPolicy

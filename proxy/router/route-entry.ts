@@ -26,12 +26,17 @@ export interface RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  /** Undefined: the connection's. */
+  readonly bodyBufferLimitBytes: number | undefined;
 }
 
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
-/** Null where the route is no ordinary one but `require_tls`'s redirect. */
-export type RouteOrigin = { readonly config: RouteEntryConfig; readonly index: number };
+/** A route and its place in the list. */
+export interface RouteOrigin {
+  readonly config: RouteEntryConfig;
+  readonly index: number;
+}
 
 export class RouteEntry implements Route {
   readonly name: string;
@@ -42,7 +47,8 @@ export class RouteEntry implements Route {
   readonly action: RouteAction | null;
   readonly direct: DirectResponse | null;
   readonly scope: RouteScope;
-  /** -1: made by `require_tls`. */
+  /** How much of a body is kept for retries; undefined: the connection's limit. */
+  readonly bodyBufferLimitBytes: number | undefined;
   readonly index: number;
   readonly #matcher: RouteMatcher | null;
   readonly #perFilter: PerFilterSettings | null;
@@ -64,6 +70,7 @@ export class RouteEntry implements Route {
     this.direct = directResponse(config, matcher, place);
     this.idleTimeoutMs = action.kind === 'route' ? action.idleTimeoutMs : undefined;
     this.maxStreamDuration = action.kind === 'route' ? action.maxStreamDuration : undefined;
+    this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
     this.upgrades = action.kind === 'route' ? action.upgrades : NO_UPGRADES;
     this.#perFilter = compilePerFilter(config.perFilter, scope.perFilter);
     this.#requestMutators = mutators(scope, HeaderMutator.forRequests(config.headers, place), scope.requestMutators);

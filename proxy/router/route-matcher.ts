@@ -4,9 +4,9 @@ import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.t
 import { ConfigError } from '../config/config-error.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
+import { isGrpcRequest } from '../http/local-reply.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { fractionHolds } from './fraction.ts';
-import { isGrpcRequest } from './grpc.ts';
 import { HeaderMatcher, compileHeaderMatchers } from './header-matcher.ts';
 import { QueryMatcher } from './query-matcher.ts';
 import { FullMatchRegex } from './regex.ts';

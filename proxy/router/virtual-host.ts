@@ -30,6 +30,7 @@ export class VirtualHost implements RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly bodyBufferLimitBytes: number | undefined;
   readonly routes: readonly RouteEntry[];
   readonly #requireTls: VirtualHostConfig['requireTls'];
   readonly #tlsRedirect: TlsRedirectRoute | null;
@@ -47,6 +48,7 @@ export class VirtualHost implements RouteScope {
     this.responseMutators = this.#levels(HeaderMutator.forResponses(config.headers, place), table.responseMutator);
     this.includeRequestAttemptCount = config.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
+    this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
     this.routes = config.routes.map((route, i) => new RouteEntry({ config: route, index: i }, this));

@@ -1,0 +1,22 @@
+// [w] RouterContext: what all requests of one router filter entry share.
+import type { TimeSource } from '../base/clock.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { TimerWheel } from '../base/timer-wheel.ts';
+import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+import type { RouterStats } from './router-stats.ts';
+import type { StrictCheck } from './strict-headers.ts';
+
+export interface RouterContext {
+  readonly clusters: ThreadLocalClusterManager;
+  readonly stats: RouterStats;
+  readonly timers: TimerWheel;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly suppressEnvoyHeaders: boolean;
+  readonly respectExpectedRqTimeout: boolean;
+  readonly strictChecks: readonly StrictCheck[];
+  /** How much of a body is kept for retries, or before a connection is there. Default 1 MiB; routes may say less or more. */
+  readonly bodyBufferLimitBytes: number;
+}
+
+export const DEFAULT_BODY_BUFFER_LIMIT_BYTES = 1_048_576;
