@@ -3,6 +3,7 @@ import t from 'tap';
 import type { MessageName } from '../../xds-protos/any.ts';
 import { decode } from '../../xds-protos/codec.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
+import { maxContents } from '../../xds-protos/wire-reader.ts';
 import { decodeEverything } from './decode-everything.ts';
 import { recordingBytes } from './recordings.ts';
 import { errorOf, hex, wrap } from './wire-bytes.ts';
@@ -146,6 +147,14 @@ t.test('malformed bytes', (t) => {
       bytes[i] = kept;
     }
     t.pass('nothing else was thrown');
+    t.end();
+  });
+
+  t.test('that hold more than a heap should are refused', (t) => {
+    const empty = new Uint8Array(2 * (maxContents + 1));
+    for (let i = 0; i < empty.length; i += 2) empty[i] = 0x22;
+    const error = errorOf(() => decode('envoy.config.core.v3.Node', empty));
+    t.match(error.reason, /more than 4000000 values/);
     t.end();
   });
 
