@@ -32,7 +32,7 @@ export class WorkerClusterManager implements ThreadLocalClusterManager {
   }
 
   updateEndpoints(update: ClusterEndpointsConfig): void {
-    this.#clusters.get(update.clusterName)?.updateEndpoints(update.localities, update.overprovisioningPercent);
+    this.#clusters.get(update.clusterName)?.updateEndpoints(update);
   }
 
   remove(name: string): void {

@@ -1,7 +1,8 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
 import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluster-config.ts';
-import type { LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { FractionConfig } from '../config/matcher-config.ts';
 import type { TransportSocketConfig } from '../config/transport-socket-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
@@ -46,6 +47,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #hosts: readonly Host[] = [];
   #localities: readonly LocalityEndpointsConfig[];
   #overprovisioningPercent: number;
+  #dropOverloads: readonly FractionConfig[];
   #balancer: LoadBalancer | null = null;
   #originalDst: OriginalDstBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
@@ -58,6 +60,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#config = config;
     this.#localities = config.localities;
     this.#overprovisioningPercent = config.overprovisioningPercent;
+    this.#dropOverloads = config.dropOverloads;
     this.#default = this.#priorityPools('DEFAULT');
     this.#high = this.#priorityPools('HIGH');
     this.#setHosts(config.localities);
@@ -109,7 +112,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   }
 
   shouldDrop(random: number): boolean {
-    for (const drop of this.#config.dropOverloads) {
+    for (const drop of this.#dropOverloads) {
       if (random % drop.denominator < drop.numerator) return true;
     }
     return false;
@@ -131,10 +134,11 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   }
 
   /** New endpoints; connections to hosts that stay are not touched. */
-  updateEndpoints(localities: readonly LocalityEndpointsConfig[], overprovisioningPercent: number): void {
-    this.#localities = localities;
-    this.#overprovisioningPercent = overprovisioningPercent;
-    this.#setHosts(localities);
+  updateEndpoints(update: ClusterEndpointsConfig): void {
+    this.#localities = update.localities;
+    this.#overprovisioningPercent = update.overprovisioningPercent;
+    this.#dropOverloads = update.dropOverloads ?? [];
+    this.#setHosts(update.localities);
   }
 
   /** The cluster is gone; streams on their way end by themselves. */

@@ -1,0 +1,97 @@
+// [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type { FilterChainConfig, ListenerConfig, TcpProxyConfig } from '../config/listener-config.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { Logger } from '../base/logger.ts';
+import { createHttpFilterFactory } from '../filters/registry.ts';
+import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
+import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
+import { TcpProxyFactory, TcpProxyStats } from '../filters/network/tcp-proxy.ts';
+import type { AccessLog } from '../http/conn-manager-context.ts';
+import { ConnManagerStats } from '../http/conn-manager-stats.ts';
+import { RequestMutator } from '../http/conn-manager-utility.ts';
+import { DateHeader } from '../http/date-header.ts';
+import type { HttpFilterFactory } from '../http/http-filter.ts';
+import type { RouteProvider } from '../http/route-provider.ts';
+import type { ChainBuilder } from '../listener-manager/active-chain.ts';
+import type { ChainDrainState } from '../listener-manager/drain-state.ts';
+import type { IoThread } from '../network/io-thread.ts';
+import { CompiledRouteTable } from '../router/route-table.ts';
+import { RouteTableSlot } from '../router/route-table-slot.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+
+export interface ChainBuilderParts {
+  readonly io: IoThread;
+  readonly store: StatsStore;
+  readonly random: RandomSource;
+  readonly log: Logger;
+  readonly clusters: ThreadLocalClusterManager;
+  readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
+  /** Slot of an RDS configuration; made when first asked for. */
+  routeSlot(name: string): RouteTableSlot;
+  createAccessLogs(configs: readonly AccessLogConfig[]): readonly AccessLog[];
+}
+
+export class WorkerChainBuilder implements ChainBuilder {
+  readonly #parts: ChainBuilderParts;
+  readonly #date: DateHeader;
+
+  constructor(parts: ChainBuilderParts) {
+    this.#parts = parts;
+    this.#date = new DateHeader(parts.io.time);
+  }
+
+  build(chain: FilterChainConfig, _listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
+    if (chain.transportSocket.kind === 'tls') return 'TLS is not supported by this version of Outrigger';
+    for (const filter of chain.networkFilters) {
+      if (filter.kind === 'refuse') return filter.reason;
+      if (filter.kind === 'http_connection_manager') return this.#connManager(filter.settings, drain);
+      if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings);
+    }
+    return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
+  }
+
+  #connManager(config: HttpConnectionManagerConfig, drain: ChainDrainState): TerminalFilterFactory {
+    const { io, store, random, clusters, node, log } = this.#parts;
+    const factories: HttpFilterFactory[] = [];
+    const filterContext = { clusters, stats: store, statPrefix: config.statPrefix, timers: io.timers, time: io.time, random, log };
+    for (const filter of config.httpFilters) {
+      if (filter.disabled) continue;
+      const factory = createHttpFilterFactory(filter, filterContext);
+      if (factory !== null) factories.push(factory);
+    }
+    return new HttpConnectionManagerFactory({
+      config,
+      stats: new ConnManagerStats(store, config.statPrefix),
+      mutator: new RequestMutator(config, node),
+      routes: this.#routes(config),
+      filterFactories: factories,
+      accessLogs: this.#parts.createAccessLogs(config.accessLogs),
+      date: this.#date,
+      time: io.time,
+      random,
+      drain,
+    });
+  }
+
+  #routes(config: HttpConnectionManagerConfig): RouteProvider {
+    if (config.routes.kind === 'rds') return this.#parts.routeSlot(config.routes.name);
+    const slot = new RouteTableSlot();
+    slot.update(new CompiledRouteTable(config.routes.config));
+    return slot;
+  }
+
+  #tcpProxy(config: TcpProxyConfig): TerminalFilterFactory {
+    const { io, store, random, clusters } = this.#parts;
+    return new TcpProxyFactory({
+      config,
+      clusters,
+      stats: new TcpProxyStats(store, config.statPrefix),
+      accessLogs: this.#parts.createAccessLogs(config.accessLogs),
+      time: io.time,
+      random,
+    });
+  }
+}

@@ -1,0 +1,200 @@
+// [w] WorkerRuntime: all objects of one worker, put together; applies what main sends. The data plane's composition:
+// read it top-down to see what a request can meet.
+import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
+import { LogFiles, createAccessLog } from '../access-log/access-logger.ts';
+import { realRandom } from '../base/random.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { Logger } from '../base/logger.ts';
+import type { TimeSource } from '../base/clock.ts';
+import { assert } from '../base/assert.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type { ConfigUpdate } from '../config/snapshot.ts';
+import type { AccessLog } from '../http/conn-manager-context.ts';
+import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
+import { ServerDrainState } from '../listener-manager/drain-state.ts';
+import { IoThread } from '../network/io-thread.ts';
+import { CompiledRouteTable } from '../router/route-table.ts';
+import { RouteTableSlot } from '../router/route-table-slot.ts';
+import { StatsStore } from '../stats/store.ts';
+import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
+import { WorkerChainBuilder } from './chain-builder.ts';
+import { WorkerLog } from './worker-log.ts';
+import type { ApplyProblem, CircuitBreakerSlot, FromWorker, HostReport, ToWorker, WorkerInit } from './worker-protocol.ts';
+
+const CONNECTION_REPORT_MS = 1000;
+
+export class WorkerRuntime {
+  readonly #init: WorkerInit;
+  readonly #post: (message: FromWorker) => void;
+  readonly #time: TimeSource;
+  readonly #log: WorkerLog;
+  readonly #io: IoThread;
+  readonly #store = new StatsStore();
+  readonly #files: LogFiles;
+  readonly #clusters: WorkerClusterManager;
+  readonly #routeSlots = new Map<string, RouteTableSlot>();
+  readonly #drain = new ServerDrainState();
+  readonly #handler: ConnectionHandler;
+  readonly #logger: Logger;
+  #reportedConnections = 0;
+
+  constructor(init: WorkerInit, time: TimeSource, post: (message: FromWorker) => void) {
+    this.#init = init;
+    this.#post = post;
+    this.#time = time;
+    this.#log = new WorkerLog(init.logLevel, time, post);
+    for (const { component, level } of init.componentLogLevels) this.#log.registry.get(component).level = level;
+    this.#logger = this.#log.registry.get('config');
+    const random: RandomSource = realRandom;
+    this.#io = new IoThread(time);
+    this.#files = new LogFiles(time, init.fileFlushIntervalMs);
+    this.#clusters = new WorkerClusterManager({
+      io: this.#io,
+      store: this.#store,
+      random,
+      counts: new Int32Array(init.circuitBreakerCounts),
+    });
+    const builder = new WorkerChainBuilder({
+      io: this.#io,
+      store: this.#store,
+      random,
+      log: this.#log.registry.get('filter'),
+      clusters: this.#clusters,
+      node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },
+      routeSlot: (name) => this.#routeSlot(name),
+      createAccessLogs: (configs) => this.#createAccessLogs(configs),
+    });
+    this.#handler = new ConnectionHandler(
+      {
+        io: this.#io,
+        store: this.#store,
+        random,
+        log: this.#log.registry.get('connection'),
+        builder,
+        drain: this.#drain,
+        createAccessLogs: (listener) => this.#createAccessLogs(listener.accessLogs),
+      },
+      { strategy: init.drainStrategy, drainTimeMs: init.drainTimeMs },
+      { onBound: (name, address, error) => post({ kind: 'listener_bound', name, address, error }) },
+    );
+    this.#reportConnections();
+  }
+
+  handle(message: ToWorker): void {
+    switch (message.kind) {
+      case 'init':
+        assert(false, 'a worker is initialised once');
+        return;
+      case 'config':
+        this.#apply(message.update, message.slots);
+        return;
+      case 'collect_stats':
+        this.#post({ kind: 'stats', requestId: message.requestId, report: this.#store.report(message.all) });
+        return;
+      case 'collect_clusters':
+        this.#post({ kind: 'clusters', requestId: message.requestId, hosts: this.#hostReports() });
+        return;
+      case 'drain_started': {
+        const order = {
+          strategy: message.strategy,
+          drainTimeMs: message.drainTimeMs,
+          startMs: this.#time.monotonicMs() - message.elapsedMs,
+        };
+        this.#drain.inbound = order;
+        if (!message.inboundOnly) this.#drain.other = order;
+        return;
+      }
+      case 'stop_listeners':
+        this.#handler.stopListeners(message.inboundOnly);
+        return;
+      case 'health_check_failed':
+        this.#drain.healthCheckFailed = message.failed;
+        return;
+      case 'log_level':
+        if (message.component === undefined) this.#log.registry.setAll(message.level);
+        else this.#log.registry.setLevel(message.component, message.level);
+        return;
+      case 'reopen_logs':
+        this.#files.reopen();
+        return;
+      case 'shutdown':
+        this.#handler.closeAll();
+        this.#files.close();
+        this.#log.flush();
+        return;
+    }
+  }
+
+  #apply(update: ConfigUpdate, slots: readonly CircuitBreakerSlot[]): void {
+    const problems: ApplyProblem[] = [];
+    const attempt = (resource: ApplyProblem['resource'], name: string, work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        problems.push({ resource, name, message: (error as Error).message });
+      }
+    };
+    const slotOf = new Map(slots.map((entry) => [entry.cluster, entry.slot]));
+    for (const config of update.clusters) {
+      const slot = slotOf.get(config.name);
+      attempt('cluster', config.name, () => {
+        assert(slot !== undefined, `cluster '${config.name}' came without a circuit-breaker slot`);
+        assert((slot + 1) * INTS_PER_SLOT * 4 <= this.#init.circuitBreakerCounts.byteLength, 'slot out of range');
+        this.#clusters.upsert(config, slot);
+      });
+    }
+    for (const endpoints of update.endpoints) {
+      attempt('endpoints', endpoints.clusterName, () => this.#clusters.updateEndpoints(endpoints));
+    }
+    for (const route of update.routes) {
+      attempt('route', route.name, () => this.#routeSlot(route.name).update(new CompiledRouteTable(route)));
+    }
+    for (const listener of update.listeners) attempt('listener', listener.name, () => this.#handler.upsert(listener));
+    for (const name of update.removedListeners) this.#handler.remove(name);
+    for (const name of update.removedRoutes) this.#routeSlots.get(name)?.update(null);
+    for (const name of update.removedClusters) this.#clusters.remove(name);
+    for (const problem of problems) this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
+    this.#post({ kind: 'applied', version: update.version, problems });
+  }
+
+  #routeSlot(name: string): RouteTableSlot {
+    let slot = this.#routeSlots.get(name);
+    if (slot === undefined) {
+      slot = new RouteTableSlot();
+      this.#routeSlots.set(name, slot);
+    }
+    return slot;
+  }
+
+  #createAccessLogs(configs: readonly AccessLogConfig[]): readonly AccessLog[] {
+    const logs: AccessLog[] = [];
+    for (const config of configs) {
+      try {
+        const log = createAccessLog(config, this.#files);
+        if (log !== null) logs.push(log);
+      } catch (error) {
+        this.#logger.error(`access log '${config.name}' is not written: ${(error as Error).message}`);
+      }
+    }
+    return logs;
+  }
+
+  #hostReports(): readonly HostReport[] {
+    const reports: HostReport[] = [];
+    for (const cluster of this.#clusters.all()) {
+      for (const host of cluster.hosts()) {
+        reports.push({ cluster: cluster.config.name, address: host.addressText, counts: { ...host.counts } });
+      }
+    }
+    return reports;
+  }
+
+  #reportConnections(): void {
+    const active = this.#handler.connectionCount;
+    if (active !== this.#reportedConnections) {
+      this.#reportedConnections = active;
+      this.#post({ kind: 'connections', active });
+    }
+    this.#time.setTimer(() => this.#reportConnections(), CONNECTION_REPORT_MS);
+  }
+}

@@ -1,0 +1,33 @@
+// [w] Thread entry of a worker: first message builds it, later ones drive it. Nothing is caught here: a broken
+// invariant ends the thread, and the pool starts another.
+import { parentPort } from 'node:worker_threads';
+import { assert, reportBugsTo } from '../base/assert.ts';
+import { realTime } from '../base/clock.ts';
+import { assertBinding } from '../network/socket-binding.ts';
+import { WorkerRuntime } from './worker-runtime.ts';
+import type { FromWorker, ToWorker } from './worker-protocol.ts';
+
+assert(parentPort !== null, 'worker.ts runs in a worker thread only');
+const port = parentPort;
+const post = (message: FromWorker): void => port.postMessage(message);
+let runtime: WorkerRuntime | null = null;
+
+reportBugsTo((message) =>
+  post({
+    kind: 'log',
+    records: [{ level: 'critical', component: 'assert', message, fields: undefined, wallMs: realTime.wallMs() }],
+    dropped: 0,
+  }),
+);
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'init') {
+    assertBinding();
+    runtime = new WorkerRuntime(message.init, realTime, post);
+    post({ kind: 'ready' });
+    return;
+  }
+  assert(runtime !== null, 'init comes first');
+  runtime.handle(message);
+  if (message.kind === 'shutdown') port.close();
+});
