@@ -28,7 +28,10 @@ const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 function discoveryFields(push: PushContext, view: ProxyView, target: AssignmentTarget, originalDst: boolean): JsonObject {
   const { service, port, subset } = target;
   const name = outboundClusterName(port.number, subset, service.host);
-  if (originalDst || service.resolution === 'NONE') return { type: 'ORIGINAL_DST' };
+  if (originalDst || service.resolution === 'NONE') {
+    const override = service.registry === 'External' && service.resolution === 'NONE' && port.hasTargetPort ? port.targetPort : undefined;
+    return { type: 'ORIGINAL_DST', original_dst_lb_config: override === undefined ? undefined : { upstream_port_override: override } };
+  }
   if (service.resolution === 'STATIC') {
     return { type: 'EDS', eds_cluster_config: { eds_config: ADS_SOURCE, service_name: name } };
   }

@@ -54,6 +54,9 @@ const KINDS: ReadonlyMap<string, KindReader> = new Map<string, KindReader>([
 /** Kinds that say nothing about traffic and stand beside the others in every application's YAML. */
 const IGNORED: readonly string[] = ['ServiceAccount', 'Namespace', 'ConfigMap', 'Secret', 'PersistentVolume', 'PersistentVolumeClaim', 'Ingress'];
 
+/** Leaving these out would let requests through that they forbid: their file is refused. */
+const ENFORCING: readonly string[] = ['AuthorizationPolicy', 'RequestAuthentication'];
+
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 class DocumentSink implements ProblemSink {
@@ -103,7 +106,8 @@ function readKind(document: FieldReader, file: string, place: YamlDocument): Con
   if (kind === '' || version === '') return [];
   const reader = KINDS.get(kind);
   if (reader === undefined) {
-    if (!IGNORED.includes(kind)) document.at('kind').warn(`${kind} has no effect in the embedded control plane`);
+    if (ENFORCING.includes(kind)) document.at('kind').fail(`${kind} is not supported by the embedded control plane; use istiod`);
+    else if (!IGNORED.includes(kind)) document.at('kind').warn(`${kind} has no effect in the embedded control plane`);
     return [];
   }
   if (!reader.versions.includes(version)) {

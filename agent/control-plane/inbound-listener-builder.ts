@@ -171,7 +171,7 @@ export function buildVirtualInbound(push: PushContext, view: ProxyView): JsonObj
   const chains: JsonObject[] = [{
     name: 'virtualInbound-blackhole',
     filter_chain_match: { destination_port: port },
-    filters: tcpFilters({ mesh: push.mesh, direction: 'inbound', cluster: BLACK_HOLE_CLUSTER }),
+    filters: tcpFilters({ mesh: push.mesh, direction: 'inbound', cluster: BLACK_HOLE_CLUSTER, logged: false }),
   }];
   for (const inbound of [PASSTHROUGH, ...inboundPorts(view)]) {
     const mode = push.mtlsModeOf(view.node.namespace, view.labels, inbound.targetPort === 0 ? undefined : inbound.targetPort);

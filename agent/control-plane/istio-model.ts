@@ -252,6 +252,8 @@ export interface ServicePort {
   readonly protocol: Protocol;
   /** A port name is looked up in each workload. */
   readonly targetPort: number | string;
+  /** Whether the target port was given, rather than taken from `number`. */
+  readonly hasTargetPort: boolean;
 }
 
 export type TlsMode = 'istio' | 'disabled';

@@ -162,7 +162,7 @@ function buildVirtualOutbound(push: PushContext, view: ProxyView): JsonObject {
         // A connection that was meant for this very port would come back for ever.
         name: 'virtualOutbound-blackhole',
         filter_chain_match: { destination_port: port },
-        filters: tcpFilters({ mesh: push.mesh, direction: 'outbound', cluster: BLACK_HOLE_CLUSTER }),
+        filters: tcpFilters({ mesh: push.mesh, direction: 'outbound', cluster: BLACK_HOLE_CLUSTER, logged: false }),
       },
       passthroughChain(push, view, 'virtualOutbound-catchall-tcp', undefined),
     ],

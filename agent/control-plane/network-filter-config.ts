@@ -110,6 +110,8 @@ export interface TcpProxyOptions {
   readonly idleTimeout?: string | undefined;
   readonly maxConnectionDuration?: string | undefined;
   readonly hashSourceIp?: boolean | undefined;
+  /** False for the chains of connections that come back to the sidecar's own port: they would fill the log. */
+  readonly logged?: boolean | undefined;
 }
 
 /** istio.stats where metrics are on, then tcp_proxy. */
@@ -126,7 +128,7 @@ export function tcpFilters(options: TcpProxyOptions): Json[] {
         idle_timeout: options.idleTimeout,
         max_downstream_connection_duration: options.maxConnectionDuration,
         hash_policy: options.hashSourceIp === true ? [{ source_ip: {} }] : undefined,
-        access_log: cluster === 'BlackHoleCluster' ? undefined : accessLog(mesh),
+        access_log: options.logged === false ? undefined : accessLog(mesh),
       }),
     },
   ];

@@ -167,7 +167,8 @@ export function routeActionFields(route: HttpRoute, match: HttpMatch | undefined
     ...(hostOf(route.headers) === undefined ? {} : { host_rewrite_literal: hostOf(route.headers) }),
     ...rewriteFields(route.rewrite, match),
     timeout,
-    retry_policy: retryPolicy(route.retries, hash.length > 0),
+    // A service without rules of its own keeps the default policy, consistent hash or not.
+    retry_policy: retryPolicy(route.retries, hash.length > 0 && route.configPath !== undefined),
     hash_policy: nonEmpty(hash),
     max_grpc_timeout: timeout,
     request_mirror_policies: nonEmpty(route.mirrors.filter(({ percent }) => percent > 0).map(({ destination, percent }) => ({

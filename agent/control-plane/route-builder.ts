@@ -67,8 +67,8 @@ function domainsOf(service: Service, view: ProxyView): string[] {
   const parts = service.host.split('.');
   const [name, namespace, svc] = parts;
   if (parts.length === 5 && svc === 'svc' && name !== undefined && namespace !== undefined) {
-    if (namespace === view.node.namespace) domains.push(name);
-    domains.push(`${name}.${namespace}.svc`, `${name}.${namespace}`);
+    if (namespace === view.node.namespace) domains.push(name, `${name}.${namespace}.svc`, `${name}.${namespace}`);
+    else domains.push(`${name}.${namespace}`, `${name}.${namespace}.svc`);
   }
   for (const address of [service.addresses[0], view.node.loopback?.serviceAddresses.get(service.host)]) {
     if (address !== undefined) domains.push(address.includes(':') ? `[${address}]` : address);

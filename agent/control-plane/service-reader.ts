@@ -52,7 +52,8 @@ function readEntryPort(item: FieldReader): ServicePort {
   const given = item.at('protocol').text();
   const protocol = given === undefined || given === '' ? protocolOfName(name) : protocolOfText(given);
   if (protocol === undefined) item.at('protocol').fail(`must be one of ${PROTOCOLS.join(', ')}`);
-  return { number, name, protocol: protocol ?? 'TCP', targetPort: item.at('targetPort').port() ?? number };
+  const target = item.at('targetPort');
+  return { number, name, protocol: protocol ?? 'TCP', targetPort: target.port() ?? number, hasTargetPort: target.present };
 }
 
 const WORKLOAD_FIELDS: readonly string[] = ['address', 'ports', 'labels', 'network', 'locality', 'weight', 'serviceAccount'];
@@ -120,7 +121,7 @@ function readServicePort(item: FieldReader): ServicePort {
   const target = item.at('targetPort');
   const l4 = item.at('protocol').choice(['TCP', 'UDP', 'SCTP']);
   const protocol = l4 === 'UDP' ? 'UDP' : (protocolOfText(item.at('appProtocol').text()) ?? protocolOfName(name));
-  return { number, name, protocol, targetPort: targetPortOf(target) ?? number };
+  return { number, name, protocol, targetPort: targetPortOf(target) ?? number, hasTargetPort: target.present };
 }
 
 function targetPortOf(field: FieldReader): number | string | undefined {

@@ -33,4 +33,19 @@ export const differences: readonly Difference[] = [
     path: 'route/9080/virtual_hosts/*/domains',
     reason: 'we send the domains of istiod 1.26; 1.29 adds each name with a trailing dot',
   },
+  ...['distribute', 'failover'].map((name) => ({
+    recording: '05-resilience/productpage',
+    path: `cluster/outbound|9080||${name}.default.svc.cluster.local/common_lb_config/locality_weighted_lb_config`,
+    reason: 'localityLbSetting is refused: the laptop mesh has one locality',
+  })),
+  {
+    recording: '05-resilience/productpage',
+    path: 'endpoint/outbound|9080||distribute.default.svc.cluster.local/endpoints/*/load_balancing_weight',
+    reason: 'localityLbSetting is refused: localities weigh what their endpoints do',
+  },
+  {
+    recording: '05-resilience/productpage',
+    path: 'endpoint/outbound|9080||failover.default.svc.cluster.local/endpoints/*/priority',
+    reason: 'localityLbSetting is refused: all localities have priority 0',
+  },
 ];

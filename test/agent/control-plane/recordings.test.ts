@@ -5,17 +5,30 @@ import { PushContext } from '../../../agent/control-plane/push-context.ts';
 import { differences, normalisations } from './differences.ts';
 import { compareRecording, declared, differencesOf, scenarioConfig } from './recording.ts';
 
-const RECORDINGS: readonly (readonly [string, readonly string[]])[] = [
-  ['01-bookinfo', ['productpage', 'reviews-v2', 'productpage-sotw', 'productpage-1.29']],
-  ['02-routing', ['productpage']],
-  ['03-faults', ['productpage']],
+interface RecordedScenario {
+  readonly scenario: string;
+  readonly nodes: readonly string[];
+  /** Fields of its YAML that the embedded control plane refuses. */
+  readonly refused?: readonly string[];
+}
+
+const RECORDINGS: readonly RecordedScenario[] = [
+  { scenario: '01-bookinfo', nodes: ['productpage', 'reviews-v2', 'productpage-sotw', 'productpage-1.29'] },
+  { scenario: '02-routing', nodes: ['productpage'] },
+  { scenario: '03-faults', nodes: ['productpage'] },
+  // Beyond the proof that is asked for: what else is istiod's already.
+  { scenario: '04-security', nodes: ['productpage'], refused: ['kind'] },
+  { scenario: '05-resilience', nodes: ['productpage'], refused: ['spec.trafficPolicy.loadBalancer.localityLbSetting'] },
+  { scenario: '10-updates', nodes: ['productpage'] },
+  { scenario: '11-scale', nodes: ['caller'] },
+  { scenario: '14-endpoint-updates', nodes: ['productpage'] },
 ];
 
 t.test('Recordings of istiod', async (t) => {
   const used = new Set<string>();
-  for (const [scenario, nodes] of RECORDINGS) {
+  for (const { scenario, nodes, refused = [] } of RECORDINGS) {
     const config = scenarioConfig(scenario);
-    t.same(config.problems, [], `${scenario}: its YAML is read without problems`);
+    t.same([...new Set(config.problems.map(({ path }) => path))], refused, `${scenario}: its YAML is read without other problems`);
     // A cluster of istiod's own is PERMISSIVE where no PeerAuthentication speaks.
     const push = new PushContext(config, 'PERMISSIVE');
     t.same(push.warnings, [], `${scenario}: all names stand for something`);
