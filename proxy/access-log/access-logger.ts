@@ -1,0 +1,63 @@
+// [w] Access loggers from configuration: filter, format, file. gRPC and OpenTelemetry sinks are not built.
+import { unreachable } from '../base/assert.ts';
+import { compileAccessLogFilter } from './access-log-filter.ts';
+import { compileFormat } from './formatter.ts';
+import { compileJsonFormat } from './json-formatter.ts';
+import type { AccessLogConfig, AccessLogFormat } from '../config/access-log-config.ts';
+import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts';
+import type { AccessLogFilter } from './access-log-filter.ts';
+import type { FormatEnvironment } from './format-fields.ts';
+import type { Formatter } from './formatter.ts';
+import type { LogFile } from './log-file.ts';
+import type { LogFiles } from './log-files.ts';
+
+/** Envoy's, for a logger that names none. */
+export const DEFAULT_FORMAT =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% ' +
+  '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% ' +
+  '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
+
+export class FileAccessLog implements AccessLog {
+  readonly #file: LogFile;
+  readonly #formatter: Formatter;
+  readonly #filter: AccessLogFilter | null;
+
+  constructor(file: LogFile, formatter: Formatter, filter: AccessLogFilter | null) {
+    this.#file = file;
+    this.#formatter = formatter;
+    this.#filter = filter;
+  }
+
+  log(entry: AccessLogEntry): void {
+    if (this.#filter !== null && !this.#filter(entry)) return;
+    this.#file.write(this.#formatter.format(entry));
+  }
+}
+
+/** Null for sinks that write nothing. Throws ConfigError: a format that is wrong, a path that can not be opened. */
+export function createAccessLog(config: AccessLogConfig, files: LogFiles): AccessLog | null {
+  const { sink } = config;
+  switch (sink.kind) {
+    case 'inert':
+      return null;
+    case 'file':
+      return fileAccessLog(config, sink.path, sink.format, files);
+    case 'stdout':
+    case 'stderr':
+      return fileAccessLog(config, `/dev/${sink.kind}`, sink.format, files);
+    default:
+      return unreachable(sink);
+  }
+}
+
+function fileAccessLog(config: AccessLogConfig, path: string, format: AccessLogFormat, files: LogFiles): FileAccessLog {
+  const formatter = compileAccessLogFormat(format, files.environment);
+  const filter = config.filter === undefined ? null : compileAccessLogFilter(config.filter);
+  return new FileAccessLog(files.open(path), formatter, filter);
+}
+
+export function compileAccessLogFormat(format: AccessLogFormat, environment: FormatEnvironment): Formatter {
+  if (format.kind === 'json') return compileJsonFormat(format.json, format.omitEmptyValues, { environment });
+  const text = format.text === '' ? DEFAULT_FORMAT : format.text;
+  return compileFormat(text, { environment, missing: format.omitEmptyValues ? '' : '-' });
+}

@@ -1,0 +1,39 @@
+// [w] Text of log lines. Lines are byte strings (latin1, one character a byte): header values come off the wire like
+// that, and go into the file as they came. Names from configuration are UTF-8 and are turned into such bytes first.
+import { isUtf8 } from 'node:buffer';
+
+const NOT_ASCII = /[^\u0000-\u007f]/;
+
+/** UTF-8 bytes, one character each; the same string for ASCII. */
+export const byteText = (text: string): string =>
+  NOT_ASCII.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
+
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
+
+function escapeControl(char: string): string {
+  if (char === '\n') return '\\n';
+  if (char === '\r') return '\\r';
+  return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+}
+
+/** Control characters written out, so that a value stays within its line. */
+export const escapeControls = (text: string): string => text.replace(CONTROL, escapeControl);
+
+export function countOf(text: string, char: string): number {
+  let count = 0;
+  for (let at = text.indexOf(char); at >= 0; at = text.indexOf(char, at + 1)) count++;
+  return count;
+}
+
+const PLAIN_JSON = /^[ !#-[\]-~]*$/;
+const ODD_BYTE = /[^ !#-[\]-~]/g;
+
+/**
+ * A JSON string of a byte string. Bytes that are no UTF-8 would make the line unreadable for JSON parsers: then every
+ * byte outside plain ASCII is written as `\u00xx`, as Envoy does.
+ */
+export function jsonString(bytes: string): string {
+  if (PLAIN_JSON.test(bytes)) return `"${bytes}"`;
+  if (isUtf8(Buffer.from(bytes, 'latin1'))) return JSON.stringify(bytes);
+  return `"${bytes.replace(ODD_BYTE, (char) => `\\u00${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+}
