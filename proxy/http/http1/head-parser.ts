@@ -245,6 +245,10 @@ export class HeadParser {
         loneReturn = true;
       }
     }
+    if (++this.#count > this.limits.maxCount) {
+      this.error = this.#tooMany();
+      return;
+    }
     if (underscore && this.limits.underscores !== 'ALLOW') {
       this.#lastName = null;
       if (this.limits.underscores === 'REJECT_REQUEST') this.error = CodecErrors.unexpectedUnderscore;
@@ -263,7 +267,6 @@ export class HeadParser {
     } else {
       this.#map.push(name, value);
     }
-    if (++this.#count > this.limits.maxCount) this.error = this.#tooMany();
   }
 
   /** obs-fold (RFC 9112 §5.2): joined to the value before it, the line break dropped. */
