@@ -2,7 +2,7 @@
 import type { RandomSource } from '../base/random.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
@@ -12,6 +12,7 @@ import type { XdsResourceKind } from '../xds/resource-watcher.ts';
 
 export interface AdsWiring {
   readonly bootstrap: BootstrapConfig;
+  readonly ads: AdsConfig;
   readonly transport: AdsTransport;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
@@ -23,14 +24,13 @@ export interface AdsWiring {
   readonly log: Logger;
 }
 
-/** Not started yet. Undefined when the bootstrap names no ADS. */
-export function wireAds(wiring: AdsWiring): AdsClient | undefined {
-  const { bootstrap, clusters, listeners, onAnswered } = wiring;
-  if (bootstrap.ads === undefined) return undefined;
+/** Not started yet. */
+export function wireAds(wiring: AdsWiring): AdsClient {
+  const { bootstrap, ads, clusters, listeners, onAnswered } = wiring;
   const client = new AdsClient({
-    mode: bootstrap.ads.mode,
+    mode: ads.mode,
     transport: wiring.transport,
-    nodeOnFirstMessageOnly: bootstrap.ads.setNodeOnFirstMessageOnly,
+    nodeOnFirstMessageOnly: ads.setNodeOnFirstMessageOnly,
     clustersFetchTimeoutMs: bootstrap.cds?.initialFetchTimeoutMs ?? 0,
     listenersFetchTimeoutMs: bootstrap.lds?.initialFetchTimeoutMs ?? 0,
     time: wiring.time,

@@ -20,9 +20,12 @@ export interface LoadedBootstrap {
 
 export type BootstrapDecoder = (message: Bootstrap) => BootstrapConfig;
 
-/** Throws BootstrapError, whose message names the file and every field at fault. */
-export function loadBootstrap(options: ServerOptions, decodeBootstrap: BootstrapDecoder): LoadedBootstrap {
-  const message = readBootstrap(options);
+/** Rejects with a BootstrapError, whose message names the file and every field at fault. */
+export async function loadBootstrap(
+  options: ServerOptions,
+  decodeBootstrap: BootstrapDecoder,
+): Promise<LoadedBootstrap> {
+  const message = await readBootstrap(options);
   let config: BootstrapConfig;
   try {
     config = decodeBootstrap(message);

@@ -45,8 +45,8 @@ export interface ServerDeps {
   readonly processLog: ProcessLog;
   readonly loggers: LoggerRegistry;
   readonly workerEntry: URL;
-  /** Undefined: the bootstrap names no ADS. Closed by the server. */
-  readonly adsTransport: AdsTransport | undefined;
+  /** Called once, after the workers were spawned, where the bootstrap names ADS. The server closes what it gives. */
+  readonly openAdsTransport: () => Promise<AdsTransport>;
   /** Undefined: no admin. Called once, when the bootstrap gives an address. */
   readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
 }
@@ -64,7 +64,7 @@ export class Server {
   readonly #drain: DrainManager;
   readonly #pool: WorkerPool;
   readonly #startup: Startup;
-  readonly #ads: AdsClient | undefined;
+  #ads: AdsClient | undefined = undefined;
   readonly #notes: InertNotes;
   readonly #connections: number[] = [];
   /** What a worker that starts later must be told of /logging. */
@@ -95,8 +95,6 @@ export class Server {
     });
     this.#pool = this.#createPool();
     this.#startup = this.#createStartup();
-    this.#ads = this.#createAds();
-    if (this.#ads !== undefined) this.#lifetime.own(this.#ads);
     for (const part of [this.#publisher, this.#clusters, this.#listeners, this.#drain]) this.#lifetime.own(part);
     this.#notes.addBootstrap(bootstrap.config);
   }
@@ -107,7 +105,9 @@ export class Server {
     const { node } = bootstrap.config;
     this.#log.info('starting', { node: node.id, cluster: node.cluster, concurrency: options.concurrency });
     const listeners = await withRealPorts(bootstrap.listeners);
+    // Threads come up on other cores while this one loads gRPC.
     this.#pool.start();
+    this.#ads = await this.#createAds();
     this.#clusters.addStatic(bootstrap.clusters);
     this.#ads?.start();
     this.#listeners.addStatic(listeners);
@@ -252,12 +252,13 @@ export class Server {
     );
   }
 
-  #createAds(): AdsClient | undefined {
-    const { bootstrap, adsTransport, time, random, loggers } = this.#deps;
-    if (adsTransport === undefined) return undefined;
-    return wireAds({
+  async #createAds(): Promise<AdsClient | undefined> {
+    const { bootstrap, time, random, loggers } = this.#deps;
+    if (bootstrap.config.ads === undefined) return undefined;
+    const client = wireAds({
       bootstrap: bootstrap.config,
-      transport: adsTransport,
+      ads: bootstrap.config.ads,
+      transport: await this.#deps.openAdsTransport(),
       clusters: this.#clusters,
       listeners: this.#listeners,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
@@ -266,6 +267,7 @@ export class Server {
       stats: this.#stats,
       log: loggers.get('xds'),
     });
+    return this.#lifetime.own(client);
   }
 
   async #startAdmin(): Promise<void> {

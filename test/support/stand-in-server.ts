@@ -45,7 +45,7 @@ export async function startStandInServer(
     cgroupCpuDetection: true,
   });
   if (parsed.kind !== 'run') throw new Error(parsed.text);
-  const bootstrap = loadBootstrap(parsed.options, decodeBootstrap);
+  const bootstrap = await loadBootstrap(parsed.options, decodeBootstrap);
   const lines: string[] = [];
   const loggers = new LoggerRegistry('info', (r) => lines.push(`${r.level} ${r.component} ${r.message}`));
   let admin: AdminContext | undefined;
@@ -58,10 +58,8 @@ export async function startStandInServer(
     processLog: new ProcessLog('/dev/null', realTime),
     loggers,
     workerEntry: new URL('./stand-in-worker.ts', import.meta.url),
-    adsTransport:
-      settings.adsTarget === undefined
-        ? undefined
-        : grpcAdsTransport({ target: settings.adsTarget, node, userAgentVersion: '' }),
+    openAdsTransport: () =>
+      Promise.resolve(grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' })),
     createAdmin: (context) => {
       admin = context;
       return { listen: () => Promise.resolve(), close: () => {} };

@@ -23,17 +23,16 @@ function file(name: string, text: string | Uint8Array): string {
 }
 
 t.test('readBootstrap', (t) => {
-  t.test('reads JSON and YAML alike', (t) => {
+  t.test('reads JSON and YAML alike', async (t) => {
     const json = file('a.json', '{"node":{"id":"n","cluster":"c"},"admin":{"address":{"pipe":{"path":"/a"}}}}');
     const yaml = file('a.yaml', 'node: {id: n, cluster: c}\nadmin:\n  address:\n    pipe: {path: /a}\n');
     const expected = { node: { id: 'n', cluster: 'c' }, admin: { address: { pipe: { path: '/a' } } } };
-    t.match(readBootstrap(options(['-c', json])), expected);
-    t.match(readBootstrap(options(['-c', yaml])), expected);
-    t.match(readBootstrap(options(['--config-yaml', 'node: {id: n, cluster: c}'])), { node: { id: 'n' } });
-    t.end();
+    t.match(await readBootstrap(options(['-c', json])), expected);
+    t.match(await readBootstrap(options(['-c', yaml])), expected);
+    t.match(await readBootstrap(options(['--config-yaml', 'node: {id: n, cluster: c}'])), { node: { id: 'n' } });
   });
 
-  t.test('merges --config-yaml over the file', (t) => {
+  t.test('merges --config-yaml over the file', async (t) => {
     const path = file('m.yaml', [
       'node: {id: n, cluster: c}',
       'admin: {address: {pipe: {path: /a}}}',
@@ -41,26 +40,23 @@ t.test('readBootstrap', (t) => {
     ].join('\n'));
     const extra = 'node: {id: m}\nadmin: {address: {socketAddress: {address: "::1", portValue: 1}}}\n' +
       'staticResources: {clusters: [{name: two}]}';
-    const merged = readBootstrap(options(['-c', path, '--config-yaml', extra]));
+    const merged = await readBootstrap(options(['-c', path, '--config-yaml', extra]));
     t.match(merged.node, { id: 'm', cluster: 'c' });
     t.same(merged.static_resources?.clusters?.map(({ name }) => name), ['one', 'two']);
     t.match(merged.admin?.address, { socket_address: { port_value: 1 } });
     t.equal(merged.admin?.address?.pipe, undefined, 'of a oneof the later wins');
-    t.end();
   });
 
-  t.test('fills the node from flags where the bootstrap leaves it open', (t) => {
+  t.test('fills the node from flags where the bootstrap leaves it open', async (t) => {
     const args = ['--service-node', 'fn', '--service-cluster', 'fc', '--service-zone', 'fz', '--stats-tag', 'a:b'];
-    const message = readBootstrap(options(['--config-yaml', 'node: {id: n}', ...args]));
+    const message = await readBootstrap(options(['--config-yaml', 'node: {id: n}', ...args]));
     t.match(message.node, { id: 'n', cluster: 'fc', locality: { zone: 'fz' } });
     t.match(message.stats_config?.stats_tags, [{ tag_name: 'a', fixed_value: 'b' }]);
-    t.end();
   });
 
-  t.test('takes unknown fields where it is told to', (t) => {
+  t.test('takes unknown fields where it is told to', async (t) => {
     const text = 'node: {id: n, flavour: sweet}';
-    t.match(readBootstrap(options(['--config-yaml', text, '--allow-unknown-static-fields'])), { node: { id: 'n' } });
-    t.end();
+    t.match(await readBootstrap(options(['--config-yaml', text, '--allow-unknown-static-fields'])), { node: { id: 'n' } });
   });
 
   const mistakes: readonly (readonly [string, () => readonly string[], RegExp])[] = [
@@ -91,9 +87,8 @@ t.test('readBootstrap', (t) => {
     ],
   ];
   for (const [name, args, expected] of mistakes) {
-    t.test(`refuses ${name}, naming the place`, (t) => {
-      t.throws(() => readBootstrap(options(args())), { name: 'BootstrapError', message: expected });
-      t.end();
+    t.test(`refuses ${name}, naming the place`, async (t) => {
+      await t.rejects(readBootstrap(options(args())), { name: 'BootstrapError', message: expected });
     });
   }
   t.end();
