@@ -172,7 +172,7 @@ export class RouterFilter
       this.#reply(invalidHeaderReply(invalid, headers));
       return null;
     }
-    if (cluster.config.dropOverloads.length > 0 && cluster.shouldDrop(info.streamRandom)) {
+    if (cluster.shouldDrop(info.streamRandom)) {
       this.#replyDropped(cluster);
       return null;
     }

@@ -1,0 +1,20 @@
+// [w] FilterFactoryContext: what factories of HTTP filters are given by the connection manager's builder.
+import type { TimeSource } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { TimerWheel } from '../base/timer-wheel.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+
+export interface FilterFactoryContext {
+  readonly clusters: ThreadLocalClusterManager;
+  readonly stats: StatsStore;
+  /** Of the connection manager, as it stands in stat names (`:` already made `_`). */
+  readonly statPrefix: string;
+  readonly timers: TimerWheel;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly log: Logger;
+  /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
+  readonly bufferLimitBytes?: number;
+}

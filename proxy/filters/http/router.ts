@@ -1,0 +1,33 @@
+// [w] RouterFilterFactory: envoy.filters.http.router, the last entry of every chain; the filter is in router/.
+import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
+import type { RouterFilterConfig } from '../../config/http-filter-config.ts';
+import { DEFAULT_BODY_BUFFER_LIMIT_BYTES } from '../../router/router-context.ts';
+import type { RouterContext } from '../../router/router-context.ts';
+import { RouterFilter } from '../../router/router-filter.ts';
+import { RouterStats } from '../../router/router-stats.ts';
+import { strictChecks } from '../../router/strict-headers.ts';
+import type { FilterFactoryContext } from '../factory-context.ts';
+
+export class RouterFilterFactory implements HttpFilterFactory {
+  readonly name: string;
+  readonly #context: RouterContext;
+
+  constructor(name: string, config: RouterFilterConfig, context: FilterFactoryContext) {
+    this.name = name;
+    this.#context = {
+      clusters: context.clusters,
+      stats: new RouterStats(context.stats, context.statPrefix),
+      timers: context.timers,
+      time: context.time,
+      random: context.random,
+      suppressEnvoyHeaders: config.suppressEnvoyHeaders,
+      respectExpectedRqTimeout: config.respectExpectedRqTimeout,
+      strictChecks: strictChecks(config.strictCheckHeaders),
+      bodyBufferLimitBytes: context.bufferLimitBytes ?? DEFAULT_BODY_BUFFER_LIMIT_BYTES,
+    };
+  }
+
+  createFilter(callbacks: FilterCallbacks): HttpFilter {
+    return new RouterFilter(this.#context, callbacks);
+  }
+}

@@ -1,0 +1,32 @@
+// [w] HTTP filters by the kind of their settings. A filter that never does anything has no factory at all: it costs
+// nothing per request.
+import type { HttpFilterConfig } from '../config/http-filter-config.ts';
+import type { HttpFilterFactory } from '../http/http-filter.ts';
+import type { FilterFactoryContext } from './factory-context.ts';
+import { CorsFilterFactory } from './http/cors.ts';
+import { FaultFilterFactory } from './http/fault.ts';
+import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
+import { RefusingFilterFactory } from './http/refuse.ts';
+import { RouterFilterFactory } from './http/router.ts';
+
+/** Null: nothing to do for any stream. Throws ConfigError for settings that do not compile (a bad regex). */
+export function createHttpFilterFactory(
+  config: HttpFilterConfig,
+  context: FilterFactoryContext,
+): HttpFilterFactory | null {
+  const settings = config.settings;
+  switch (settings.kind) {
+    case 'router':
+      return new RouterFilterFactory(config.name, settings, context);
+    case 'fault':
+      return new FaultFilterFactory(config.name, settings, context);
+    case 'cors':
+      return new CorsFilterFactory(config.name, context);
+    case 'grpc_stats':
+      return new GrpcStatsFilterFactory(config.name, settings, context);
+    case 'refuse':
+      return new RefusingFilterFactory(config.name, settings, context);
+    case 'inert':
+      return null;
+  }
+}
