@@ -108,7 +108,7 @@ interface WorkloadEntry {
 t.test('sample rules', async (t) => {
   const folders = ['mesh', 'active', 'rules', 'rules/v1alpha2'];
   for (const folder of folders) {
-    for (const name of readdirSync(join(BOOKINFO, folder)).filter((file) => file.endsWith('.yaml'))) {
+    for (const name of readdirSync(join(BOOKINFO, folder)).filter((file) => file.endsWith('.yaml') && file !== 'mesh.yaml')) {
       await t.test(`${folder}/${name} is clean YAML with a kind and a name each`, async (t) => {
         for (const document of parseAllDocuments(readFileSync(join(BOOKINFO, folder, name), 'utf8'))) {
           t.same([...document.errors, ...document.warnings], []);
