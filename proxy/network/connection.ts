@@ -354,13 +354,16 @@ export class Connection implements Flushable, TimerOwner {
     this.#text = '';
     this.#parts = null;
     this.#pendingBytes = 0;
-    handle.onread = undefined;
+    // Never undefined: Node aborts the process when the field holds no function.
+    handle.onread = ignoreRead;
     if (!reset || handle.reset() !== 0) handle.close();
     const callbacks = this.#callbacks;
     this.#callbacks = null;
     callbacks?.onClose(event, detail);
   }
 }
+
+function ignoreRead(): undefined {}
 
 function onHandleRead(this: SocketHandle): undefined {
   const connection = this.owner as Connection;

@@ -9,8 +9,8 @@ export interface SocketHandle {
   /** Kept here by us: the Connection (or listener) the handle belongs to. */
   owner: unknown;
   readonly fd: number;
-  onread: ((this: SocketHandle) => unknown) | undefined;
-  onconnection: ((this: SocketHandle, status: number, client: SocketHandle) => void) | undefined;
+  onread: (this: SocketHandle) => unknown;
+  onconnection: (this: SocketHandle, status: number, client: SocketHandle) => void;
   readStart(): number;
   readStop(): number;
   useUserBuffer(buffer: Uint8Array): void;

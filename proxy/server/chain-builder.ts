@@ -43,20 +43,29 @@ export class WorkerChainBuilder implements ChainBuilder {
     this.#date = new DateHeader(parts.io.time);
   }
 
-  build(chain: FilterChainConfig, _listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
+  build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
     if (chain.transportSocket.kind === 'tls') return 'TLS is not supported by this version of Outrigger';
     for (const filter of chain.networkFilters) {
       if (filter.kind === 'refuse') return filter.reason;
-      if (filter.kind === 'http_connection_manager') return this.#connManager(filter.settings, drain);
+      if (filter.kind === 'http_connection_manager') return this.#connManager(filter.settings, listener, drain);
       if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings);
     }
     return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
   }
 
-  #connManager(config: HttpConnectionManagerConfig, drain: ChainDrainState): TerminalFilterFactory {
+  #connManager(config: HttpConnectionManagerConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory {
     const { io, store, random, clusters, node, log } = this.#parts;
     const factories: HttpFilterFactory[] = [];
-    const filterContext = { clusters, stats: store, statPrefix: config.statPrefix, timers: io.timers, time: io.time, random, log };
+    const filterContext = {
+      clusters,
+      stats: store,
+      statPrefix: config.statPrefix,
+      timers: io.timers,
+      time: io.time,
+      random,
+      log,
+      bufferLimitBytes: listener.perConnectionBufferLimitBytes,
+    };
     for (const filter of config.httpFilters) {
       if (filter.disabled) continue;
       const factory = createHttpFilterFactory(filter, filterContext);

@@ -1,7 +1,8 @@
 // [w] WorkerRuntime: all objects of one worker, put together; applies what main sends. The data plane's composition:
 // read it top-down to see what a request can meet.
 import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
-import { LogFiles, createAccessLog } from '../access-log/access-logger.ts';
+import { createAccessLog } from '../access-log/access-logger.ts';
+import { LogFiles } from '../access-log/log-files.ts';
 import { realRandom } from '../base/random.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Logger } from '../base/logger.ts';
@@ -47,7 +48,7 @@ export class WorkerRuntime {
     this.#logger = this.#log.registry.get('config');
     const random: RandomSource = realRandom;
     this.#io = new IoThread(time);
-    this.#files = new LogFiles(time, init.fileFlushIntervalMs);
+    this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store });
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
