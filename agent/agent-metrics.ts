@@ -39,10 +39,19 @@ export class AgentMetrics {
     'istio_agent_envoy_connection_terminations',
     'The total number of streams that the proxy ended.',
   );
-  readonly xdsRequests = this.#counter('istio_agent_xds_proxy_requests', 'Requests sent to the control plane.');
-  readonly xdsResponses = this.#counter('istio_agent_xds_proxy_responses', 'Responses of the control plane.');
+  readonly xdsRequests = this.#counter(
+    'istio_agent_xds_proxy_requests',
+    'Requests sent to the control plane.',
+  );
+  readonly xdsResponses = this.#counter(
+    'istio_agent_xds_proxy_responses',
+    'Responses of the control plane.',
+  );
   /** Ours: stock never restarts its proxy. */
-  readonly proxyRestarts = this.#counter('outrigger_agent_proxy_restarts_total', 'Restarts of the proxy.');
+  readonly proxyRestarts = this.#counter(
+    'outrigger_agent_proxy_restarts_total',
+    'Restarts of the proxy.',
+  );
 
   scrapeFailed(type: ScrapePart): void {
     this.#scrapeFailures.inc({ type });

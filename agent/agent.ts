@@ -94,7 +94,10 @@ export class Agent {
     const { options, loggers, time, random } = this.#parts;
     const { node, addresses, controlPlane, paths } = options;
     this.#log.info(`agent of ${node.id}`, { controlPlane: controlPlane.address, pid: process.pid });
-    if (controlPlane.dnsCapture) this.#log.warn('ISTIO_META_DNS_CAPTURE: the DNS proxy is not built yet, names are not answered');
+    if (controlPlane.dnsCapture)
+      this.#log.warn(
+        'ISTIO_META_DNS_CAPTURE: the DNS proxy is not built yet, names are not answered',
+      );
     // The folder comes with the bootstrap; the socket in it and the port must answer before the proxy asks.
     writeBootstrap(options);
     const xdsProxy = this.#lifetime.own(
@@ -118,7 +121,11 @@ export class Agent {
   #buildStatusServer(): StatusServer {
     const { options, loggers } = this.#parts;
     const { addresses, scrapeTarget } = options;
-    const proxy = { host: addresses.local, port: addresses.prometheusPort, path: '/stats/prometheus' };
+    const proxy = {
+      host: addresses.local,
+      port: addresses.prometheusPort,
+      path: '/stats/prometheus',
+    };
     const merger = new MetricsMerger({
       metrics: this.#metrics,
       proxy: options.mergeProxyStats ? proxy : undefined,

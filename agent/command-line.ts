@@ -138,7 +138,13 @@ export const REQUEST_COMMAND: CommandSpec = {
   name: 'request',
   synopsis: 'request <method> <path> [body] [flags]',
   maxArguments: 3,
-  flags: [count('debug-port', '15000', 'local port: admin 15000, status 15020, readiness 15021, debug 15004')],
+  flags: [
+    count(
+      'debug-port',
+      '15000',
+      'local port: admin 15000, status 15020, readiness 15021, debug 15004',
+    ),
+  ],
 };
 
 export const WAIT_COMMAND: CommandSpec = {

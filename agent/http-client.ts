@@ -1,5 +1,10 @@
 // [m] One HTTP/1.1 request with bounds on time and body: to the proxy's admin, to the app, to ourselves. Never follows a redirect by itself.
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  RequestOptions,
+} from 'node:http';
 
 import { httpRequest } from './lean-http.ts';
 
@@ -63,7 +68,9 @@ export async function openHttp(target: HttpTarget): Promise<IncomingMessage> {
   }
   return new Promise((resolve, reject) => {
     const request = send(options, resolve);
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${target.timeoutMs} ms`)));
+    request.on('timeout', () =>
+      request.destroy(new Error(`no answer within ${target.timeoutMs} ms`)),
+    );
     request.on('error', reject);
     request.end(target.body);
   });
@@ -82,7 +89,10 @@ async function readUpTo(message: IncomingMessage, maxBytes: number): Promise<Buf
 }
 
 /** Whole exchange within `timeoutMs`; a body beyond `maxBodyBytes` is cut there. */
-export async function fetchBounded(target: HttpTarget, maxBodyBytes: number): Promise<HttpAnswer | HttpFailure> {
+export async function fetchBounded(
+  target: HttpTarget,
+  maxBodyBytes: number,
+): Promise<HttpAnswer | HttpFailure> {
   const deadline = AbortSignal.timeout(target.timeoutMs);
   try {
     const message = await openHttp({ ...target, signal: deadline });

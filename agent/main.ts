@@ -2,7 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { commandUsage, parseCommandLine, PROXY_COMMAND, REQUEST_COMMAND, VERSION_COMMAND, WAIT_COMMAND } from './command-line.ts';
+import {
+  commandUsage,
+  parseCommandLine,
+  PROXY_COMMAND,
+  REQUEST_COMMAND,
+  VERSION_COMMAND,
+  WAIT_COMMAND,
+} from './command-line.ts';
 import type { CommandLine, CommandSpec } from './command-line.ts';
 import { DEFAULT_ISTIO_VERSION } from './node-metadata.ts';
 import { readAddresses, readSurroundings } from './options.ts';
@@ -39,12 +46,18 @@ const numberFlag = (line: CommandLine, name: string, fallback: number): number =
 async function request(line: CommandLine): Promise<number> {
   const [method, path, body] = line.arguments;
   if (method === undefined || path === undefined) {
-    outputs.err.write(`pilot-agent: request needs a method and a path\n${commandUsage(REQUEST_COMMAND)}`);
+    outputs.err.write(
+      `pilot-agent: request needs a method and a path\n${commandUsage(REQUEST_COMMAND)}`,
+    );
     return 1;
   }
   const { runRequest } = await import('./commands/request.ts');
   const debugPort = line.flags.has('debug-port') ? numberFlag(line, 'debug-port', 0) : undefined;
-  return runRequest({ method, path, body: body ?? '', debugPort }, await readAddresses(readSurroundings()), outputs);
+  return runRequest(
+    { method, path, body: body ?? '', debugPort },
+    await readAddresses(readSurroundings()),
+    outputs,
+  );
 }
 
 async function wait(line: CommandLine): Promise<number> {
@@ -92,7 +105,9 @@ async function run(words: readonly string[]): Promise<number> {
       outputs.out.write(USAGE);
       return 0;
     default:
-      outputs.err.write(command === undefined ? USAGE : `pilot-agent: unknown command "${command}"\n${USAGE}`);
+      outputs.err.write(
+        command === undefined ? USAGE : `pilot-agent: unknown command "${command}"\n${USAGE}`,
+      );
       return 1;
   }
 }

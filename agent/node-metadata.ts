@@ -59,7 +59,8 @@ function addVariables(metadata: JsonObject, inputs: NodeInputs, problems: string
     } else if (name.startsWith(META_JSON_PREFIX)) {
       for (const [key, entry] of Object.entries(parseObject(name, value, problems))) {
         metadata[key] = entry;
-        if (name === `${META_JSON_PREFIX}LABELS` && typeof entry === 'string') staticLabels[key] = entry;
+        if (name === `${META_JSON_PREFIX}LABELS` && typeof entry === 'string')
+          staticLabels[key] = entry;
       }
     }
   }
@@ -110,7 +111,10 @@ export function describeNode(inputs: NodeInputs, problems: string[]): NodeDescri
   if (Object.keys(labels).length > 0) metadata['LABELS'] = labels;
   if (Object.keys(staticLabels).length > 0) metadata['STATIC_LABELS'] = staticLabels;
   if (inputs.podAnnotations.size > 0) {
-    metadata['ANNOTATIONS'] = Object.assign(emptyObject(), Object.fromEntries(inputs.podAnnotations));
+    metadata['ANNOTATIONS'] = Object.assign(
+      emptyObject(),
+      Object.fromEntries(inputs.podAnnotations),
+    );
   }
   if (inputs.outlierLogPath !== '') metadata['OUTLIER_LOG_PATH'] = inputs.outlierLogPath;
   const name = `${identity.podName}.${identity.podNamespace}`;
@@ -133,7 +137,8 @@ export function parseDownwardApiFile(text: string): ReadonlyMap<string, string> 
   for (const line of text.split('\n')) {
     const equals = line.indexOf('=');
     const quoted = line.slice(equals + 1);
-    if (equals <= 0 || quoted.length < 2 || !quoted.startsWith('"') || !quoted.endsWith('"')) continue;
+    if (equals <= 0 || quoted.length < 2 || !quoted.startsWith('"') || !quoted.endsWith('"'))
+      continue;
     const value = quoted.slice(1, -1).replace(/\\(.)/g, (_, c: string) => ESCAPES.get(c) ?? c);
     values.set(line.slice(0, equals), value);
   }

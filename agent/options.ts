@@ -5,6 +5,8 @@ import { hostname, networkInterfaces } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 import type { CommandLine } from './command-line.ts';
+import { readControlPlane } from './control-plane-options.ts';
+import type { ControlPlaneOptions } from './control-plane-options.ts';
 import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
 import { describeNode, parseDownwardApiFile } from './node-metadata.ts';
@@ -51,16 +53,6 @@ export interface AgentPaths {
   readonly bootstrapFile: string;
   readonly xdsSocket: string;
   readonly sdsSocket: string;
-}
-
-export interface ControlPlaneOptions {
-  /** `host:port`, or `unix:<path>`; plaintext gRPC. */
-  readonly address: string;
-  /** Sent as gRPC metadata with each stream. */
-  readonly headers: ReadonlyMap<string, string>;
-  readonly deltaXds: boolean;
-  readonly dnsCapture: boolean;
-  readonly proxyConfigXds: boolean;
 }
 
 export interface ProxyOptions {
@@ -140,15 +132,22 @@ export function readSurroundings(): Surroundings {
   };
 }
 
-function configSources(line: CommandLine, host: Surroundings, annotations: ReadonlyMap<string, string>): ProxyConfigSource[] {
+function configSources(
+  line: CommandLine,
+  host: Surroundings,
+  annotations: ReadonlyMap<string, string>,
+): ProxyConfigSource[] {
   const sources: ProxyConfigSource[] = [];
   const meshFile = line.flags.get('meshConfig') ?? './etc/istio/config/mesh';
   const mesh = host.readText(meshFile);
-  if (mesh !== undefined) sources.push({ place: `mesh config ${meshFile}`, text: mesh, field: 'defaultConfig' });
+  if (mesh !== undefined)
+    sources.push({ place: `mesh config ${meshFile}`, text: mesh, field: 'defaultConfig' });
   const variable = host.variables.get('PROXY_CONFIG');
-  if (variable !== undefined && variable !== '') sources.push({ place: 'PROXY_CONFIG', text: variable });
+  if (variable !== undefined && variable !== '')
+    sources.push({ place: 'PROXY_CONFIG', text: variable });
   const annotation = annotations.get('proxy.istio.io/config');
-  if (annotation !== undefined) sources.push({ place: 'annotation proxy.istio.io/config', text: annotation });
+  if (annotation !== undefined)
+    sources.push({ place: 'annotation proxy.istio.io/config', text: annotation });
   return sources;
 }
 
@@ -157,7 +156,8 @@ function readIdentity(line: CommandLine, host: Surroundings, read: VariableReade
   const instanceIp = read.text('INSTANCE_IP', '');
   const instanceIps: string[] = [];
   if (instanceIp !== '') {
-    if (isIP(instanceIp) === 0) read.problems.push(`INSTANCE_IP: must be an IP address, not "${instanceIp}"`);
+    if (isIP(instanceIp) === 0)
+      read.problems.push(`INSTANCE_IP: must be an IP address, not "${instanceIp}"`);
     instanceIps.push(instanceIp);
   }
   // Sidecars on loopback addresses share their machine: its addresses are nobody's own.
@@ -165,7 +165,9 @@ function readIdentity(line: CommandLine, host: Surroundings, read: VariableReade
     instanceIps.push(...host.interfaceAddresses.filter((address) => address !== instanceIp));
   }
   if (instanceIps.length === 0) {
-    read.problems.push('INSTANCE_IP: must name the address of the workload, as no interface has one');
+    read.problems.push(
+      'INSTANCE_IP: must name the address of the workload, as no interface has one',
+    );
   }
   return {
     podName: read.text('POD_NAME', host.hostName),
@@ -176,7 +178,11 @@ function readIdentity(line: CommandLine, host: Surroundings, read: VariableReade
   };
 }
 
-function addressesOf(identity: NodeIdentity, proxyConfig: ProxyConfig, read: VariableReader): AgentAddresses {
+function addressesOf(
+  identity: NodeIdentity,
+  proxyConfig: ProxyConfig,
+  read: VariableReader,
+): AgentAddresses {
   const v6 = isIPv6(identity.instanceIps[0] ?? '');
   const anyAddress = v6 ? '::' : '0.0.0.0';
   const loopback = v6 ? '::1' : '127.0.0.1';
@@ -209,47 +215,14 @@ function readPaths(proxyConfig: ProxyConfig, read: VariableReader): AgentPaths {
 }
 
 /** Stock writes relative paths with their dot. */
-const withDot = (path: string): string => (path.startsWith('/') || path.startsWith('.') ? path : `./${path}`);
+const withDot = (path: string): string =>
+  path.startsWith('/') || path.startsWith('.') ? path : `./${path}`;
 
-const XDS_HEADER_PREFIX = 'XDS_HEADER_';
-const HEADER_NAME = /^[a-z0-9._-]{1,256}$/;
-const HEADER_VALUE = /^[\x20-\x7e]{0,8192}$/;
-
-function readHeaders(node: NodeDescription, read: VariableReader): ReadonlyMap<string, string> {
-  const headers = new Map([['clusterid', String(node.metadata['CLUSTER_ID'])]]);
-  for (const [variable, value] of read.variables) {
-    if (!variable.startsWith(XDS_HEADER_PREFIX)) continue;
-    const name = variable.slice(XDS_HEADER_PREFIX.length).toLowerCase();
-    if (HEADER_NAME.test(name) && !name.endsWith('-bin') && HEADER_VALUE.test(value)) headers.set(name, value);
-    else read.problems.push(`${variable}: must be a header name followed by printable ASCII`);
-  }
-  return headers;
-}
-
-const TARGET = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$/;
-
-function readControlPlane(proxyConfig: ProxyConfig, node: NodeDescription, read: VariableReader): ControlPlaneOptions {
-  const given = read.variables.has('XDS_ADDR') ? 'XDS_ADDR' : 'ProxyConfig.discoveryAddress';
-  const address = read.text('XDS_ADDR', proxyConfig.discoveryAddress);
-  if (!TARGET.test(address) && !address.startsWith('unix:')) {
-    read.problems.push(`${given}: must be host:port or unix:<path>, not "${address}"`);
-  }
-  if (proxyConfig.controlPlaneAuthPolicy !== 'NONE') {
-    read.problems.push(
-      'ProxyConfig.controlPlaneAuthPolicy: MUTUAL_TLS is not built yet; ' +
-        'set it to NONE and discoveryAddress to a plaintext port (istiod: 15010)',
-    );
-  }
-  return {
-    address,
-    headers: readHeaders(node, read),
-    deltaXds: read.flag('ISTIO_DELTA_XDS', true),
-    dnsCapture: read.flag('ISTIO_META_DNS_CAPTURE', false),
-    proxyConfigXds: read.flag('PROXY_CONFIG_XDS_AGENT', false),
-  };
-}
-
-function readConcurrency(line: CommandLine, proxyConfig: ProxyConfig, read: VariableReader): number | undefined {
+function readConcurrency(
+  line: CommandLine,
+  proxyConfig: ProxyConfig,
+  read: VariableReader,
+): number | undefined {
   const flag = Number(line.flags.get('concurrency') ?? '0');
   if (flag > 0) return flag;
   if (proxyConfig.concurrency !== undefined) return proxyConfig.concurrency;
@@ -262,7 +235,8 @@ const LOG_LEVEL = /^(?:trace|debug|info|warn|warning|error|critical|off)$/;
 function readOverride(host: Surroundings, read: VariableReader): string | undefined {
   const path = read.text('ISTIO_BOOTSTRAP_OVERRIDE', '');
   const text = path === '' ? undefined : host.readText(path);
-  if (path !== '' && text === undefined) read.problems.push(`ISTIO_BOOTSTRAP_OVERRIDE: there is no file ${path}`);
+  if (path !== '' && text === undefined)
+    read.problems.push(`ISTIO_BOOTSTRAP_OVERRIDE: there is no file ${path}`);
   return text;
 }
 
@@ -275,7 +249,9 @@ function readProxyOptions(
   const words = (line.flags.get('proxyLogLevel') ?? 'warning').split(',');
   const logLevel = words.find((word) => !word.includes(':')) ?? 'warning';
   if (!LOG_LEVEL.test(logLevel)) {
-    read.problems.push(`--proxyLogLevel: "${logLevel}" is no level; use trace, debug, info, warning, error, critical or off`);
+    read.problems.push(
+      `--proxyLogLevel: "${logLevel}" is no level; use trace, debug, info, warning, error, critical or off`,
+    );
   }
   const scopes = words.filter((word) => word.includes(':'));
   const component = line.flags.get('proxyComponentLogLevel') ?? '';
@@ -291,7 +267,10 @@ function readProxyOptions(
   };
 }
 
-function withProxyMetadata(variables: ReadonlyMap<string, string>, proxyConfig: ProxyConfig): ReadonlyMap<string, string> {
+function withProxyMetadata(
+  variables: ReadonlyMap<string, string>,
+  proxyConfig: ProxyConfig,
+): ReadonlyMap<string, string> {
   return new Map([...proxyConfig.proxyMetadata, ...variables]);
 }
 
@@ -301,13 +280,20 @@ function downward(host: Surroundings, path: string): ReadonlyMap<string, string>
 }
 
 /** `line`: what followed `proxy`. Problems are in the operator's words and complete. */
-export async function readAgentOptions(line: CommandLine, host: Surroundings): Promise<OptionsResult> {
+export async function readAgentOptions(
+  line: CommandLine,
+  host: Surroundings,
+): Promise<OptionsResult> {
   const problems: string[] = [];
   const role = line.arguments[0] ?? 'sidecar';
   if (role !== 'sidecar') problems.push(`proxy ${role}: only the role sidecar is built`);
   const annotations = downward(host, ANNOTATIONS_FILE);
   const ownProxy = join(host.installDir, 'proxy/bin/outrigger-proxy');
-  const proxyConfig = await readProxyConfig(configSources(line, host, annotations), ownProxy, problems);
+  const proxyConfig = await readProxyConfig(
+    configSources(line, host, annotations),
+    ownProxy,
+    problems,
+  );
   const read = new VariableReader(withProxyMetadata(host.variables, proxyConfig), problems);
   const identity = readIdentity(line, host, read);
   const addresses = addressesOf(identity, proxyConfig, read);
@@ -328,7 +314,8 @@ export async function readAgentOptions(line: CommandLine, host: Surroundings): P
     problems,
   );
   const levels = parseOutputLevels(line.flags.get('log_output_level') ?? 'info');
-  if (levels === undefined) problems.push('--log_output_level: use debug, info, warn, error or none, or scope:level');
+  if (levels === undefined)
+    problems.push('--log_output_level: use debug, info, warn, error or none, or scope:level');
   const options: AgentOptions = {
     node,
     identity,
@@ -346,9 +333,14 @@ export async function readAgentOptions(line: CommandLine, host: Surroundings): P
     probeLocalhost: read.flag('REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION', false),
     scrapeTarget: parseScrapeTarget(read.text('ISTIO_PROMETHEUS_ANNOTATIONS', ''), problems),
     mergeProxyStats: read.flag('PILOT_AGENT_MERGE_ENVOY_STATS', true),
-    log: { levels: levels ?? parseOutputLevels('info')!, asJson: line.flags.get('log_as_json') === 'true' },
+    log: {
+      levels: levels ?? parseOutputLevels('info')!,
+      asJson: line.flags.get('log_as_json') === 'true',
+    },
   };
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, options: Object.freeze(options) };
+  return problems.length > 0
+    ? { ok: false, problems }
+    : { ok: true, options: Object.freeze(options) };
 }
 
 /** Where the sidecar of these surroundings listens; for subcommands that run beside it. Never fails: what is wrong, the agent says. */

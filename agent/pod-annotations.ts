@@ -3,7 +3,13 @@ import { isObject } from './proxy-config.ts';
 import type { JsonObject } from './proxy-config.ts';
 
 export type ProbeAction =
-  | { readonly kind: 'http'; readonly scheme: 'http' | 'https'; readonly port: number; readonly path: string; readonly host: string }
+  | {
+      readonly kind: 'http';
+      readonly scheme: 'http' | 'https';
+      readonly port: number;
+      readonly path: string;
+      readonly host: string;
+    }
   | { readonly kind: 'tcp'; readonly port: number }
   | { readonly kind: 'grpc'; readonly port: number; readonly service: string };
 
@@ -17,7 +23,8 @@ export interface ScrapeTarget {
   readonly path: string;
 }
 
-const PROBER_PATH = /^\/(?:app-health\/[^/]{1,253}\/(?:livez|readyz|startupz)|app-lifecycle\/[^/]{1,253}\/(?:poststartz|prestopz))$/;
+const PROBER_PATH =
+  /^\/(?:app-health\/[^/]{1,253}\/(?:livez|readyz|startupz)|app-lifecycle\/[^/]{1,253}\/(?:poststartz|prestopz))$/;
 /** A request target: printable ASCII without blanks, so that it cannot end its line. */
 const REQUEST_PATH = /^\/[\x21-\x7e]{0,8191}$/;
 
@@ -36,7 +43,9 @@ function parseObject(variable: string, text: string, problems: string[]): JsonOb
 /** Kubernetes' IntOrString: a named port cannot be resolved in here, and the injector never leaves one. */
 function portOf(value: unknown): number | undefined {
   const port = typeof value === 'string' && /^[0-9]{1,5}$/.test(value) ? Number(value) : value;
-  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535 ? port : undefined;
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535
+    ? port
+    : undefined;
 }
 
 function parseHttpAction(action: JsonObject): ProbeAction | string {
@@ -53,7 +62,9 @@ function parseHttpAction(action: JsonObject): ProbeAction | string {
 
 function parseAction(prober: JsonObject): ProbeAction | string {
   const { httpGet, tcpSocket, grpc } = prober;
-  const given = [httpGet, tcpSocket, grpc].filter((action) => action !== undefined && action !== null);
+  const given = [httpGet, tcpSocket, grpc].filter(
+    (action) => action !== undefined && action !== null,
+  );
   if (given.length !== 1) return 'must have exactly one of httpGet, tcpSocket and grpc';
   if (isObject(httpGet)) return parseHttpAction(httpGet);
   const action = isObject(tcpSocket) ? tcpSocket : isObject(grpc) ? grpc : undefined;
@@ -92,8 +103,12 @@ export function parseScrapeTarget(text: string, problems: string[]): ScrapeTarge
   if (annotations?.['scrape'] !== 'true') return undefined;
   const portText = annotations['port'];
   const port = portText === undefined || portText === '' ? 80 : portOf(portText);
-  const path = annotations['path'] === undefined || annotations['path'] === '' ? '/metrics' : annotations['path'];
+  const path =
+    annotations['path'] === undefined || annotations['path'] === ''
+      ? '/metrics'
+      : annotations['path'];
   if (port === undefined) problems.push(`${variable}.port: must be a port from 1 to 65535`);
-  if (typeof path !== 'string' || !REQUEST_PATH.test(path)) problems.push(`${variable}.path: must be a path`);
+  if (typeof path !== 'string' || !REQUEST_PATH.test(path))
+    problems.push(`${variable}.path: must be a path`);
   return port === undefined || typeof path !== 'string' ? undefined : { port, path };
 }

@@ -31,7 +31,13 @@ export class ProxyAdmin {
   }
 
   #send(method: string, path: string): Promise<HttpAnswer | HttpFailure> {
-    const target = { host: this.#host, port: this.#port, method, path, timeoutMs: ADMIN_TIMEOUT_MS };
+    const target = {
+      host: this.#host,
+      port: this.#port,
+      method,
+      path,
+      timeoutMs: ADMIN_TIMEOUT_MS,
+    };
     return fetchBounded(target, MAX_ANSWER_BYTES);
   }
 
@@ -39,7 +45,8 @@ export class ProxyAdmin {
   async stats(filter: string): Promise<StatsResult> {
     const answer = await this.#send('GET', `/stats?usedonly&filter=${encodeURIComponent(filter)}`);
     if (!answer.ok) return answer;
-    if (answer.status !== 200) return { ok: false, reason: `admin answered ${answer.status} to /stats` };
+    if (answer.status !== 200)
+      return { ok: false, reason: `admin answered ${answer.status} to /stats` };
     return { ok: true, values: parseStatsText(answer.body.toString('latin1')) };
   }
 
@@ -48,6 +55,8 @@ export class ProxyAdmin {
     const path = `/drain_listeners?inboundonly&graceful${skipExit ? '&skip_exit' : ''}`;
     const answer = await this.#send('POST', path);
     if (!answer.ok) return answer.reason;
-    return answer.status === 200 ? undefined : `admin answered ${answer.status} to /drain_listeners`;
+    return answer.status === 200
+      ? undefined
+      : `admin answered ${answer.status} to /drain_listeners`;
   }
 }

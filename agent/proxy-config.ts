@@ -46,7 +46,8 @@ export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 async function parseText(text: string): Promise<unknown> {
-  if (text.length > MAX_CONFIG_CHARS) throw new Error(`is longer than ${MAX_CONFIG_CHARS} characters`);
+  if (text.length > MAX_CONFIG_CHARS)
+    throw new Error(`is longer than ${MAX_CONFIG_CHARS} characters`);
   try {
     return JSON.parse(text);
   } catch {
@@ -113,7 +114,8 @@ class FieldReader {
   count(name: string, most: number): number | undefined {
     const value = this.#message[name];
     if (value === undefined) return undefined;
-    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most)
+      return value;
     this.#wrong(name, `a whole number from 0 to ${most}`);
     return undefined;
   }
@@ -127,7 +129,8 @@ class FieldReader {
       return read;
     }
     for (const [key, entry] of Object.entries(value)) {
-      if (typeof entry === 'object') this.#problems.push(`ProxyConfig.${name}.${key}: must be a text`);
+      if (typeof entry === 'object')
+        this.#problems.push(`ProxyConfig.${name}.${key}: must be a text`);
       else read.set(key, String(entry));
     }
     return read;

@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import type { CommandOutput } from './request.ts';
 
 /** The exit code; 128 + number after a signal. */
-export function runIptables(installDir: string, words: readonly string[], err: CommandOutput): Promise<number> {
+export function runIptables(
+  installDir: string,
+  words: readonly string[],
+  err: CommandOutput,
+): Promise<number> {
   const path = join(installDir, 'iptables-init/bin/outrigger-iptables');
   return new Promise((resolve) => {
     const child = spawn(path, words, { stdio: 'inherit' });

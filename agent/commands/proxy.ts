@@ -11,7 +11,11 @@ import type { CommandOutputs } from './request.ts';
 const LEAVE_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** The exit code. */
-export async function runProxy(line: CommandLine, host: Surroundings, { out, err }: CommandOutputs): Promise<number> {
+export async function runProxy(
+  line: CommandLine,
+  host: Surroundings,
+  { out, err }: CommandOutputs,
+): Promise<number> {
   const result = await readAgentOptions(line, host);
   if (!result.ok) {
     for (const problem of result.problems) err.write(`pilot-agent: ${problem}\n`);

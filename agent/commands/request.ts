@@ -26,7 +26,10 @@ const METHOD = /^[A-Za-z]{1,20}$/;
 const PATH = /^[\x21-\x7e]{0,8192}$/;
 
 /** Of a debug port as users know it, to where this sidecar has it. */
-function findTarget(addresses: AgentAddresses, port: number): { host: string; port: number } | undefined {
+function findTarget(
+  addresses: AgentAddresses,
+  port: number,
+): { host: string; port: number } | undefined {
   const { admin, adminPort, local, statusPort, readyPort } = addresses;
   if (port === adminPort || port === 15000) return { host: admin, port: adminPort };
   if (port === statusPort || port === 15020) return { host: local, port: statusPort };
@@ -42,7 +45,9 @@ export async function runRequest(
 ): Promise<number> {
   const target = findTarget(addresses, command.debugPort ?? addresses.adminPort);
   if (target === undefined) {
-    err.write(`pilot-agent: --debug-port must be 15000, 15004, 15020 or 15021, not ${command.debugPort}\n`);
+    err.write(
+      `pilot-agent: --debug-port must be 15000, 15004, 15020 or 15021, not ${command.debugPort}\n`,
+    );
     return 1;
   }
   if (!METHOD.test(command.method) || !PATH.test(command.path)) {
@@ -56,7 +61,9 @@ export async function runRequest(
     MAX_ANSWER_BYTES,
   );
   if (!answer.ok) {
-    err.write(`pilot-agent: ${method} ${path} on ${target.host}:${target.port}: ${answer.reason}\n`);
+    err.write(
+      `pilot-agent: ${method} ${path} on ${target.host}:${target.port}: ${answer.reason}\n`,
+    );
     return 1;
   }
   out.write(answer.body);

@@ -35,7 +35,9 @@ export async function runWait(command: WaitCommand, { out, err }: CommandOutputs
     return 1;
   }
   const url = new URL(command.url);
-  out.write(`Waiting for Envoy proxy to be ready (timeout: ${command.timeoutMs / 1000} seconds)...\n`);
+  out.write(
+    `Waiting for Envoy proxy to be ready (timeout: ${command.timeoutMs / 1000} seconds)...\n`,
+  );
   const endsAt = performance.now() + command.timeoutMs;
   let reason: string | undefined = 'not asked yet';
   while (performance.now() < endsAt) {
@@ -47,6 +49,8 @@ export async function runWait(command: WaitCommand, { out, err }: CommandOutputs
     out.write(`Not ready yet: ${reason}\n`);
     await sleep(command.periodMs);
   }
-  err.write(`pilot-agent: timeout waiting for Envoy proxy to become ready. Last error: ${reason}\n`);
+  err.write(
+    `pilot-agent: timeout waiting for Envoy proxy to become ready. Last error: ${reason}\n`,
+  );
   return 1;
 }

@@ -83,7 +83,11 @@ export class AppProbe {
     }
   }
 
-  async #probeHttp(action: HttpAction, timeoutMs: number, incoming: IncomingHttpHeaders): Promise<ProbeAnswer> {
+  async #probeHttp(
+    action: HttpAction,
+    timeoutMs: number,
+    incoming: IncomingHttpHeaders,
+  ): Promise<ProbeAnswer> {
     const headers = copyHeaders(incoming, action);
     const endsAt = performance.now() + timeoutMs;
     let path = action.path;
@@ -91,7 +95,8 @@ export class AppProbe {
       const leftMs = Math.max(1, Math.ceil(endsAt - performance.now()));
       const answer = await this.#get(action, path, headers, leftMs);
       if (!answer.ok) return failed(answer.reason);
-      if (answer.status < 300 || answer.status > 399) return { status: answer.status, body: answer.body };
+      if (answer.status < 300 || answer.status > 399)
+        return { status: answer.status, body: answer.body };
       const next = redirectPath(answer, String(headers['host']), path);
       if (next === undefined) return { status: 200, body: '' };
       path = next;
@@ -107,7 +112,16 @@ export class AppProbe {
   ): Promise<HttpAnswer | HttpFailure> {
     const { scheme, port } = action;
     const localAddress = this.#sourceAddress();
-    const target = { scheme, host: this.#host, port, method: 'GET', path, headers, localAddress, timeoutMs };
+    const target = {
+      scheme,
+      host: this.#host,
+      port,
+      method: 'GET',
+      path,
+      headers,
+      localAddress,
+      timeoutMs,
+    };
     return fetchBounded(target, MAX_BODY_BYTES);
   }
 

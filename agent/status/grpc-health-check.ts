@@ -11,7 +11,8 @@ const SERVING = Buffer.from([0x08, 0x01]);
 /** HealthCheckRequest{service} in one uncompressed gRPC frame. */
 function encodeRequest(service: string): Buffer {
   const name = Buffer.from(service, 'utf8').subarray(0, 127);
-  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
+  const message =
+    name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
   const header = Buffer.alloc(FRAME_HEADER_BYTES);
   header.writeUInt32BE(message.length, 1);
   return Buffer.concat([header, message]);
@@ -50,8 +51,13 @@ export async function checkGrpcHealth(
 ): Promise<string | undefined> {
   const http2 = process.getBuiltinModule('node:http2');
   return new Promise((resolve) => {
-    const authority = `http://${target.host ?? 'localhost'}:${target.port}`.replace(/\/\/([^/]*:.*):/, '//[$1]:');
-    const session: ClientHttp2Session = http2.connect(authority, { createConnection: () => connectTcp(target) });
+    const authority = `http://${target.host ?? 'localhost'}:${target.port}`.replace(
+      /\/\/([^/]*:.*):/,
+      '//[$1]:',
+    );
+    const session: ClientHttp2Session = http2.connect(authority, {
+      createConnection: () => connectTcp(target),
+    });
     const timer = setTimeout(() => done(`no answer within ${timeoutMs} ms`), timeoutMs);
     const done = (problem: string | undefined): void => {
       clearTimeout(timer);

@@ -83,7 +83,11 @@ async function send(sink: ScrapeSink, chunk: Buffer | string): Promise<void> {
 }
 
 /** Copies whole lines only: a cut or broken source must not leave half a line before the next part. */
-async function copyLines(source: IncomingMessage, sink: ScrapeSink, maxBytes: number): Promise<void> {
+async function copyLines(
+  source: IncomingMessage,
+  sink: ScrapeSink,
+  maxBytes: number,
+): Promise<void> {
   let rest: Buffer[] = [];
   let copied = 0;
   for await (const chunk of source as AsyncIterable<Buffer>) {
@@ -118,14 +122,23 @@ export class MetricsMerger {
     const timeoutMs = timeoutMsOf(request, limits.timeoutMs);
     const signal = AbortSignal.timeout(timeoutMs);
     const proxyPath = proxy === undefined ? '' : proxy.path + request.query;
-    const appHeaders: OutgoingHttpHeaders = { 'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000) };
+    const appHeaders: OutgoingHttpHeaders = {
+      'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000),
+    };
     if (request.accept !== undefined) appHeaders['accept'] = request.accept;
     const [proxyAnswer, appAnswer] = await Promise.all([
       this.#open('envoy', proxy, { path: proxyPath, headers: {}, signal, timeoutMs }),
-      this.#open('application', app, { path: app?.path ?? '', headers: appHeaders, signal, timeoutMs }),
+      this.#open('application', app, {
+        path: app?.path ?? '',
+        headers: appHeaders,
+        signal,
+        timeoutMs,
+      }),
     ]);
     const appType = appAnswer?.headers['content-type'] ?? '';
-    sink.writeHead(200, { 'content-type': appType.startsWith(OPEN_METRICS) ? appType : TEXT_FORMAT });
+    sink.writeHead(200, {
+      'content-type': appType.startsWith(OPEN_METRICS) ? appType : TEXT_FORMAT,
+    });
     await this.#part('agent', async () => send(sink, await metrics.text()));
     if (proxyAnswer !== undefined) {
       await this.#part('envoy', () => copyLines(proxyAnswer, sink, limits.maxProxyBytes));

@@ -11,7 +11,8 @@ export interface ReadinessParts {
   readonly onFirstReady: () => void;
 }
 
-const UPDATE_STATS = '^(cluster_manager\\.cds|listener_manager\\.lds)\\.(update_success|update_rejected)$';
+const UPDATE_STATS =
+  '^(cluster_manager\\.cds|listener_manager\\.lds)\\.(update_success|update_rejected)$';
 const SERVER_STATS = '^(server\\.state|listener_manager\\.workers_started)';
 const SERVER_STATES = ['LIVE', 'DRAINING', 'PRE_INITIALIZING', 'INITIALIZING'];
 
@@ -60,8 +61,10 @@ export class Readiness {
     const counts =
       `cds updates: ${cds} successful, ${cdsRejected} rejected; ` +
       `lds updates: ${lds} successful, ${ldsRejected} rejected`;
-    if (cdsRejected + ldsRejected > 0) return `config received from XDS server, but was rejected: ${counts}`;
-    if (cds + lds === 0) return `config not received from XDS server (is Istiod running?): ${counts}`;
+    if (cdsRejected + ldsRejected > 0)
+      return `config received from XDS server, but was rejected: ${counts}`;
+    if (cds + lds === 0)
+      return `config not received from XDS server (is Istiod running?): ${counts}`;
     return `config not fully received from XDS server: ${counts}`;
   }
 

@@ -25,13 +25,20 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse, query: string) => void | Promise<void>;
+type Handler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  query: string,
+) => void | Promise<void>;
 
 const MAX_HEADER_BYTES = 16_384;
 const MAX_CONNECTIONS = 512;
 
 function answer(response: ServerResponse, status: number, body: string | Buffer = ''): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+  });
   response.end(body);
 }
 
@@ -75,7 +82,12 @@ export class StatusServer {
       ['/debug/ndsz', (request, response) => this.#nameTable(request, response)],
     ]);
     this.#server = createServer(
-      { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 30_000 },
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: 10_000,
+        requestTimeout: 30_000,
+        keepAliveTimeout: 30_000,
+      },
       (request, response) => this.#route(request, response),
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
@@ -123,11 +135,13 @@ export class StatusServer {
     }
     const prober = this.#parts.probers.get(path);
     if (prober === undefined) {
-      return (_, response) => answer(response, 400, `app prober config does not exists for ${path}\n`);
+      return (_, response) =>
+        answer(response, 400, `app prober config does not exists for ${path}\n`);
     }
     return async (request, response) => {
       const outcome = await this.#parts.probe.run(prober, request.headers);
-      if (outcome.problem !== undefined) this.#parts.logger.warn(`app probe failed: ${outcome.problem}`, { path });
+      if (outcome.problem !== undefined)
+        this.#parts.logger.warn(`app probe failed: ${outcome.problem}`, { path });
       answer(response, outcome.status, outcome.body);
     };
   }

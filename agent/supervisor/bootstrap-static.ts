@@ -38,14 +38,23 @@ function overHttp2(): JsonObject {
 }
 
 function breaker(priority: string): JsonObject {
-  return { priority, max_connections: NO_LIMIT, max_pending_requests: NO_LIMIT, max_requests: NO_LIMIT };
+  return {
+    priority,
+    max_connections: NO_LIMIT,
+    max_pending_requests: NO_LIMIT,
+    max_requests: NO_LIMIT,
+  };
 }
 
 export function staticClusters(options: AgentOptions): JsonObject[] {
   const { addresses, paths } = options;
   const pipe = (path: string): JsonObject => ({ pipe: { path } });
   return [
-    staticCluster('prometheus_stats', '0.250s', socketAddress(addresses.admin, addresses.adminPort, true)),
+    staticCluster(
+      'prometheus_stats',
+      '0.250s',
+      socketAddress(addresses.admin, addresses.adminPort, true),
+    ),
     staticCluster('agent', '0.250s', socketAddress(addresses.local, addresses.statusPort, true)),
     {
       ...staticCluster('sds-grpc', '1s', pipe(paths.sdsSocket)),
@@ -96,7 +105,12 @@ function listenerJson(options: AgentOptions, listener: StaticListener): JsonObje
 export function staticListeners(options: AgentOptions): JsonObject[] {
   const { prometheusPort, readyPort } = options.addresses;
   return [
-    { statPrefix: 'stats', port: prometheusPort, pathPrefix: '/stats/prometheus', cluster: 'prometheus_stats' },
+    {
+      statPrefix: 'stats',
+      port: prometheusPort,
+      pathPrefix: '/stats/prometheus',
+      cluster: 'prometheus_stats',
+    },
     { statPrefix: 'agent', port: readyPort, pathPrefix: '/healthz/ready', cluster: 'agent' },
   ].map((listener) => listenerJson(options, listener));
 }

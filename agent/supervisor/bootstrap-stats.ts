@@ -25,7 +25,14 @@ const TAGS: readonly (readonly [tag: string, regex: string])[] = [
   ['authz_dry_run_result', '(\\.shadow_(allowed|denied))'],
 ];
 
-const KEPT_PREFIXES = ['reporter=', 'cluster_manager', 'listener_manager', 'server', 'cluster.xds-grpc', 'wasm'];
+const KEPT_PREFIXES = [
+  'reporter=',
+  'cluster_manager',
+  'listener_manager',
+  'server',
+  'cluster.xds-grpc',
+  'wasm',
+];
 const KEPT_SUFFIXES = ['rbac.allowed', 'rbac.denied', 'shadow_allowed', 'shadow_denied'];
 const KEPT_REGEXPS = ['vhost\\..*\\.route\\..*'];
 
@@ -42,9 +49,17 @@ function annotated(options: AgentOptions, name: string): string[] {
 function patterns(options: AgentOptions): JsonObject[] {
   const matcher = options.proxyConfig.statsMatcher;
   const prefixes = [...matcher.prefixes, ...annotated(options, 'statsInclusionPrefixes')];
-  const suffixes = [...KEPT_SUFFIXES, ...matcher.suffixes, ...annotated(options, 'statsInclusionSuffixes')];
+  const suffixes = [
+    ...KEPT_SUFFIXES,
+    ...matcher.suffixes,
+    ...annotated(options, 'statsInclusionSuffixes'),
+  ];
   if (options.lifecycle.exitOnZeroConnections) suffixes.push('downstream_cx_active');
-  const regexps = [...KEPT_REGEXPS, ...matcher.regexps, ...annotated(options, 'statsInclusionRegexps')];
+  const regexps = [
+    ...KEPT_REGEXPS,
+    ...matcher.regexps,
+    ...annotated(options, 'statsInclusionRegexps'),
+  ];
   return [
     ...[...KEPT_PREFIXES, ...prefixes].map((prefix) => ({ prefix })),
     ...suffixes.map((suffix) => ({ suffix })),

@@ -60,7 +60,8 @@ function internalListenerExtension(): JsonObject {
     name: 'envoy.bootstrap.internal_listener',
     typed_config: {
       '@type': 'type.googleapis.com/udpa.type.v1.TypedStruct',
-      type_url: 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+      type_url:
+        'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
       value: { buffer_size_kb: 64 },
     },
   };

@@ -67,4 +67,6 @@ export function exitStatus(exit: ProxyExit): number {
 
 /** Starting the same file again cannot help. */
 export const isHopeless = (exit: ProxyExit): boolean =>
-  exit.spawnError?.code === 'ENOENT' || exit.spawnError?.code === 'EACCES' || exit.spawnError?.code === 'ENOEXEC';
+  exit.spawnError?.code === 'ENOENT' ||
+  exit.spawnError?.code === 'EACCES' ||
+  exit.spawnError?.code === 'ENOEXEC';

@@ -53,12 +53,21 @@ export function proxyCommand(options: AgentOptions): ProxyCommand {
   const words = ['-c', paths.bootstrapFile.replace(/^\.\//, '')];
   words.push('--drain-time-s', String(Math.round(proxyConfig.drainDurationMs / 1000)));
   words.push('--drain-strategy', 'immediate');
-  words.push('--local-address-ip-version', identity.instanceIps[0]?.includes(':') === true ? 'v6' : 'v4');
-  words.push('--file-flush-interval-msec', '1000', '--disable-hot-restart', '--allow-unknown-static-fields');
+  words.push(
+    '--local-address-ip-version',
+    identity.instanceIps[0]?.includes(':') === true ? 'v6' : 'v4',
+  );
+  words.push(
+    '--file-flush-interval-msec',
+    '1000',
+    '--disable-hot-restart',
+    '--allow-unknown-static-fields',
+  );
   words.push('-l', proxy.logLevel);
   if (proxy.componentLogLevel !== '') words.push('--component-log-level', proxy.componentLogLevel);
   if (proxy.skipDeprecatedLogs) words.push('--skip-deprecated-logs');
-  if (proxy.bootstrapOverrideYaml !== undefined) words.push('--config-yaml', proxy.bootstrapOverrideYaml);
+  if (proxy.bootstrapOverrideYaml !== undefined)
+    words.push('--config-yaml', proxy.bootstrapOverrideYaml);
   if (proxy.concurrency !== undefined) words.push('--concurrency', String(proxy.concurrency));
   return { path: proxy.binaryPath, arguments: words };
 }
@@ -97,7 +106,10 @@ export class ProxyProcess {
     const { command, logger, time } = this.#parts;
     this.#epoch++;
     // Its own process group: a Ctrl-C at the terminal reaches the agent alone, which then drains first.
-    const child = spawn(command.path, command.arguments, { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const child = spawn(command.path, command.arguments, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+    });
     const sinceMs = time.monotonicMs();
     this.#state = { kind: 'running', child, sinceMs };
     const ranMs = (): number => time.monotonicMs() - sinceMs;
@@ -165,7 +177,12 @@ export class ProxyProcess {
       this.#restartsInRow = 0;
       this.#backoff.reset();
     }
-    if (!this.#mayRestart || exit.code === 0 || isHopeless(exit) || this.#restartsInRow >= policy.budget) {
+    if (
+      !this.#mayRestart ||
+      exit.code === 0 ||
+      isHopeless(exit) ||
+      this.#restartsInRow >= policy.budget
+    ) {
       if (this.#mayRestart) logger.error(`proxy ${reason}; ${this.#whyFinal(exit)}`);
       else logger.info(`proxy ${reason}`);
       this.#end(exit);
@@ -182,7 +199,9 @@ export class ProxyProcess {
     if (exit.code === 0) return 'the agent leaves with it';
     if (isHopeless(exit)) return `check ProxyConfig.binaryPath (${this.#parts.command.path})`;
     const { budget } = this.#parts.policy;
-    return budget === 0 ? 'the agent leaves with it' : `${budget} restarts in a row did not help, the agent leaves`;
+    return budget === 0
+      ? 'the agent leaves with it'
+      : `${budget} restarts in a row did not help, the agent leaves`;
   }
 
   #restart(): void {

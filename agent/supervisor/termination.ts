@@ -20,7 +20,10 @@ const ACTIVE_POLL_MS = 1000;
 const MAX_POLL_FAILURES = 5;
 
 /** Connections of applications; the proxy's own doors do not count. Keys are stat names. */
-export function countActiveConnections(values: ReadonlyMap<string, number>, ownListeners: readonly string[]): number {
+export function countActiveConnections(
+  values: ReadonlyMap<string, number>,
+  ownListeners: readonly string[],
+): number {
   let active = 0;
   for (const [name, value] of values) {
     if (!name.startsWith('listener.') || !name.endsWith('.downstream_cx_active')) continue;
@@ -78,7 +81,9 @@ export class Termination {
     }
     await this.#drain(false);
     if (lifecycle.exitOnZeroConnections) {
-      logger.info(`draining for at least ${lifecycle.minimumDrainMs} ms, then until no connection is left`);
+      logger.info(
+        `draining for at least ${lifecycle.minimumDrainMs} ms, then until no connection is left`,
+      );
       await this.#sleep(lifecycle.minimumDrainMs);
       await this.#untilNoConnections();
     } else {
@@ -104,7 +109,9 @@ export class Termination {
   async #untilNoConnections(): Promise<void> {
     const { proxy, admin, addresses, logger } = this.#parts;
     // In stat names an IPv6 address has its colons replaced.
-    const bind = addresses.bind.includes(':') ? `[${addresses.bind.replaceAll(':', '_')}]` : addresses.bind;
+    const bind = addresses.bind.includes(':')
+      ? `[${addresses.bind.replaceAll(':', '_')}]`
+      : addresses.bind;
     const own = [
       `${bind}_${addresses.readyPort}`,
       `${bind}_${addresses.prometheusPort}`,

@@ -37,20 +37,28 @@ export const deltaDialect: Dialect<DeltaDiscoveryRequest, DeltaDiscoveryResponse
   name: 'delta',
   subscribe: (typeUrl) => ({ type_url: typeUrl }),
   acknowledge(response, problem) {
-    const request: DeltaDiscoveryRequest = { type_url: response.type_url, response_nonce: response.nonce };
+    const request: DeltaDiscoveryRequest = {
+      type_url: response.type_url,
+      response_nonce: response.nonce,
+    };
     if (problem !== undefined) request.error_detail = { code: INTERNAL, message: problem };
     return request;
   },
   version: (response) => response.system_version_info ?? '',
   resources: (response) =>
-    (response.resources ?? []).flatMap(({ resource }) => (resource === undefined ? [] : [resource])),
+    (response.resources ?? []).flatMap(({ resource }) =>
+      resource === undefined ? [] : [resource],
+    ),
 };
 
 export const sotwDialect: Dialect<DiscoveryRequest, DiscoveryResponse> = {
   name: 'sotw',
   subscribe: (typeUrl) => ({ type_url: typeUrl }),
   acknowledge(response, problem, acceptedVersion) {
-    const request: DiscoveryRequest = { type_url: response.type_url, response_nonce: response.nonce };
+    const request: DiscoveryRequest = {
+      type_url: response.type_url,
+      response_nonce: response.nonce,
+    };
     const version = problem === undefined ? (response.version_info ?? '') : acceptedVersion;
     if (version !== '') request.version_info = version;
     if (problem !== undefined) request.error_detail = { code: INTERNAL, message: problem };

@@ -59,7 +59,11 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
     this.#parts = parts;
     const delayMs = parts.gate.delayMs();
     if (delayMs > 0) {
-      this.#state = { kind: 'delayed', requests: [], timer: parts.time.setTimer(() => this.#join(), delayMs) };
+      this.#state = {
+        kind: 'delayed',
+        requests: [],
+        timer: parts.time.setTimer(() => this.#join(), delayMs),
+      };
     } else {
       this.#state = { kind: 'joined', upstream: this.#dial() };
     }
@@ -70,12 +74,15 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
     const { metrics, logger } = this.#parts;
     metrics.xdsRequests.inc();
     if (request.error_detail !== undefined) {
-      logger.warn(`proxy rejected ${request.type_url ?? ''}: ${request.error_detail.message ?? ''}`);
+      logger.warn(
+        `proxy rejected ${request.type_url ?? ''}: ${request.error_detail.message ?? ''}`,
+      );
     }
     this.#send(request);
     if (request.type_url === LISTENER_TYPE_URL && !this.#subscribed) {
       this.#subscribed = true;
-      for (const typeUrl of this.#parts.handlers.keys()) this.#send(this.#parts.dialect.subscribe(typeUrl));
+      for (const typeUrl of this.#parts.handlers.keys())
+        this.#send(this.#parts.dialect.subscribe(typeUrl));
     }
   }
 
@@ -134,9 +141,12 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
   #handle(handler: ResponseHandler, response: Response): void {
     const { dialect, logger } = this.#parts;
     const problem = handler.accept(dialect.resources(response));
-    if (problem === undefined) this.#acceptedVersions.set(handler.typeUrl, dialect.version(response));
+    if (problem === undefined)
+      this.#acceptedVersions.set(handler.typeUrl, dialect.version(response));
     else logger.warn(`rejected ${handler.typeUrl}: ${problem}`);
-    this.#send(dialect.acknowledge(response, problem, this.#acceptedVersions.get(handler.typeUrl) ?? ''));
+    this.#send(
+      dialect.acknowledge(response, problem, this.#acceptedVersions.get(handler.typeUrl) ?? ''),
+    );
   }
 
   /** Ends the proxy's stream too: it keeps its configuration and comes back with all it knows. */

@@ -11,7 +11,7 @@ import type { AdsServerStream, AdsStream } from '../../xds-protos/ads-stream.ts'
 import { AdsServer, connectAds } from '../../xds-protos/services.ts';
 import type { AdsConnection } from '../../xds-protos/services.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
-import type { ControlPlaneOptions } from '../options.ts';
+import type { ControlPlaneOptions } from '../control-plane-options.ts';
 import { DialGate } from './dial-gate.ts';
 import { deltaDialect, sotwDialect } from './dialect.ts';
 import type { Dialect, RelayedRequest, RelayedResponse } from './dialect.ts';
@@ -78,7 +78,9 @@ export class XdsProxy implements Closable {
   /** The socket file is its owner's alone; its folder must be too, as bind and chmod are two steps. */
   async listen(socketPath: string): Promise<void> {
     if (await isServed(socketPath)) {
-      throw new Error(`${socketPath}: another agent serves it; give each agent a ProxyConfig.configPath of its own`);
+      throw new Error(
+        `${socketPath}: another agent serves it; give each agent a ProxyConfig.configPath of its own`,
+      );
     }
     await this.#server.listen(`unix:${socketPath}`);
     chmodSync(socketPath, 0o600);
@@ -110,7 +112,9 @@ export class XdsProxy implements Closable {
     const dial: Dial<Request, Response> = (events) => {
       const upstream = open();
       upstream.onMessage((response) => events.onResponse(response));
-      upstream.onEnd(({ code, reason }) => events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}`));
+      upstream.onEnd(({ code, reason }) =>
+        events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}`),
+      );
       return { send: (request) => void upstream.send(request), cancel: () => upstream.cancel() };
     };
     const leave = (): void => {

@@ -21,7 +21,11 @@ interface Run {
   output(): string;
 }
 
-function runAgent(t: Teardowns, words: readonly string[], variables: Readonly<Record<string, string>>): Run {
+function runAgent(
+  t: Teardowns,
+  words: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Run {
   const env = { PATH: process.env['PATH'] ?? '', OUTRIGGER_NODE: process.execPath, ...variables };
   const child = spawn(LAUNCHER, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -41,13 +45,22 @@ interface Sidecar extends Run {
   proxyPids(): number[];
 }
 
-async function startSidecar(t: Teardowns, config: Readonly<Record<string, unknown>> = {}): Promise<Sidecar> {
+async function startSidecar(
+  t: Teardowns,
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<Sidecar> {
   const dir = privateDir(t);
   const proxyPath = join(dir, 'proxy');
   writeFileSync(proxyPath, `#!/bin/sh\nexec '${process.execPath}' '${FAKE_ENVOY}' "$@"\n`);
   chmodSync(proxyPath, 0o755);
-  const istiod = await startRecordedControlPlane(t, { delta: recordedDelta('01-bookinfo/productpage') });
-  const [statusPort, proxyAdminPort, readyPort] = [await freePort(), await freePort(), await freePort()];
+  const istiod = await startRecordedControlPlane(t, {
+    delta: recordedDelta('01-bookinfo/productpage'),
+  });
+  const [statusPort, proxyAdminPort, readyPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const workDir = join(dir, 'w');
   const variables = {
     INSTANCE_IP: '127.0.0.1',
@@ -67,7 +80,8 @@ async function startSidecar(t: Teardowns, config: Readonly<Record<string, unknow
     }),
   };
   const run = runAgent(t, ['proxy', 'sidecar'], variables);
-  const proxyPids = (): number[] => [...run.output().matchAll(/fake-envoy pid (\d+)/g)].map(([, pid]) => Number(pid));
+  const proxyPids = (): number[] =>
+    [...run.output().matchAll(/fake-envoy pid (\d+)/g)].map(([, pid]) => Number(pid));
   t.teardown(() => {
     for (const pid of proxyPids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   });
@@ -83,29 +97,39 @@ const isReady = async (sidecar: Sidecar): Promise<boolean> => {
 };
 
 t.test('pilot-agent proxy', (t) => {
-  t.test('starts, is ready, brings a killed proxy back, drains and leaves nothing behind', async (t) => {
-    const sidecar = await startSidecar(t);
-    const url = `http://127.0.0.1:${sidecar.statusPort}/healthz/ready`;
-    const waiting = runAgent(t, ['wait', '--url', url, '--periodMillis', '20', '--timeoutSeconds=30'], {});
-    t.equal(await waiting.exitCode, 0, waiting.output() + sidecar.output());
-    t.equal(statSync(sidecar.workDir).mode & 0o777, 0o700);
+  t.test(
+    'starts, is ready, brings a killed proxy back, drains and leaves nothing behind',
+    async (t) => {
+      const sidecar = await startSidecar(t);
+      const url = `http://127.0.0.1:${sidecar.statusPort}/healthz/ready`;
+      const waiting = runAgent(
+        t,
+        ['wait', '--url', url, '--periodMillis', '20', '--timeoutSeconds=30'],
+        {},
+      );
+      t.equal(await waiting.exitCode, 0, waiting.output() + sidecar.output());
+      t.equal(statSync(sidecar.workDir).mode & 0o777, 0o700);
 
-    const asked = runAgent(t, ['request', 'GET', 'stats?filter=x'], sidecar.variables);
-    t.equal(await asked.exitCode, 0);
-    t.match(asked.output(), 'server.state: 0\n');
+      const asked = runAgent(t, ['request', 'GET', 'stats?filter=x'], sidecar.variables);
+      t.equal(await asked.exitCode, 0);
+      t.match(asked.output(), 'server.state: 0\n');
 
-    const [first] = sidecar.proxyPids();
-    process.kill(first!, 'SIGKILL');
-    await eventually('a second proxy', () => sidecar.proxyPids().length === 2);
-    await eventually('ready again', () => isReady(sidecar));
-    t.match(sidecar.output(), /proxy killed by SIGKILL \(signal 9\)/);
-    t.match((await ask(sidecar.statusPort, 'GET', '/stats/prometheus')).body, 'outrigger_agent_proxy_restarts_total 1');
+      const [first] = sidecar.proxyPids();
+      process.kill(first!, 'SIGKILL');
+      await eventually('a second proxy', () => sidecar.proxyPids().length === 2);
+      await eventually('ready again', () => isReady(sidecar));
+      t.match(sidecar.output(), /proxy killed by SIGKILL \(signal 9\)/);
+      t.match(
+        (await ask(sidecar.statusPort, 'GET', '/stats/prometheus')).body,
+        'outrigger_agent_proxy_restarts_total 1',
+      );
 
-    sidecar.child.kill('SIGTERM');
-    t.equal(await sidecar.exitCode, 0);
-    t.match(sidecar.output(), 'fake-envoy POST /drain_listeners?inboundonly&graceful\n');
-    t.notOk(isAlive(sidecar.proxyPids()[1]!), 'the proxy is gone');
-  });
+      sidecar.child.kill('SIGTERM');
+      t.equal(await sidecar.exitCode, 0);
+      t.match(sidecar.output(), 'fake-envoy POST /drain_listeners?inboundonly&graceful\n');
+      t.notOk(isAlive(sidecar.proxyPids()[1]!), 'the proxy is gone');
+    },
+  );
 
   t.test('quits without draining, and takes the proxy along', async (t) => {
     const sidecar = await startSidecar(t, { terminationDrainDuration: '1h' });
@@ -119,35 +143,46 @@ t.test('pilot-agent proxy', (t) => {
   t.test('leaves with a proxy that cannot be started', async (t) => {
     const sidecar = await startSidecar(t, { binaryPath: '/nowhere/envoy' });
     t.equal(await sidecar.exitCode, 127);
-    t.match(sidecar.output(), /could not be started: no such file; check ProxyConfig.binaryPath \(\/nowhere\/envoy\)/);
+    t.match(
+      sidecar.output(),
+      /could not be started: no such file; check ProxyConfig.binaryPath \(\/nowhere\/envoy\)/,
+    );
   });
 
   t.test('names the option when its port is taken', async (t) => {
     const statusPort = await serveHttp(t, () => {});
     const sidecar = await startSidecar(t, { statusPort });
     t.equal(await sidecar.exitCode, 1);
-    t.match(sidecar.output(), /cannot start: status server .* choose another ProxyConfig.statusPort/);
+    t.match(
+      sidecar.output(),
+      /cannot start: status server .* choose another ProxyConfig.statusPort/,
+    );
   });
 
   t.end();
 });
 
-const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, string>>, RegExp])[] = [
-  [[], {}, /^usage: pilot-agent <command>/],
-  [['dance'], {}, /unknown command "dance"\nusage: /],
-  [['proxy', 'sidecar', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent proxy/],
-  [['proxy'], { PROXY_CONFIG: '{}' }, /controlPlaneAuthPolicy: MUTUAL_TLS is not built yet/],
-  [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
-  [['request', 'GET', 'x', '--debug-port=80'], {}, /--debug-port must be 15000, 15004, 15020 or 15021, not 80/],
-  [['request', 'GET', '/a b'], {}, /a path without blanks/],
-  [['wait', '--url', 'ftp://x'], {}, /--url must be an http:\/\/ address/],
+const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, string>>, RegExp])[] =
   [
-    ['wait', '--url', 'http://127.0.0.1:1/', '--timeoutSeconds', '1', '--periodMillis', '300'],
-    {},
-    /timeout waiting for Envoy proxy to become ready. Last error: ECONNREFUSED/,
-  ],
-  [['istio-iptables', '--dance'], {}, /unknown flag --dance/],
-];
+    [[], {}, /^usage: pilot-agent <command>/],
+    [['dance'], {}, /unknown command "dance"\nusage: /],
+    [['proxy', 'sidecar', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent proxy/],
+    [['proxy'], { PROXY_CONFIG: '{}' }, /controlPlaneAuthPolicy: MUTUAL_TLS is not built yet/],
+    [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
+    [
+      ['request', 'GET', 'x', '--debug-port=80'],
+      {},
+      /--debug-port must be 15000, 15004, 15020 or 15021, not 80/,
+    ],
+    [['request', 'GET', '/a b'], {}, /a path without blanks/],
+    [['wait', '--url', 'ftp://x'], {}, /--url must be an http:\/\/ address/],
+    [
+      ['wait', '--url', 'http://127.0.0.1:1/', '--timeoutSeconds', '1', '--periodMillis', '300'],
+      {},
+      /timeout waiting for Envoy proxy to become ready. Last error: ECONNREFUSED/,
+    ],
+    [['istio-iptables', '--dance'], {}, /unknown flag --dance/],
+  ];
 
 t.test('pilot-agent', (t) => {
   t.test('says what is wrong, and leaves with an exit code that is not 0', async (t) => {

@@ -9,7 +9,12 @@ import type { OptionInputs } from '../support/agent-options.ts';
 const ANNOTATIONS = './etc/istio/pod/annotations';
 const LABELS = './etc/istio/pod/labels';
 
-const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) => unknown, unknown])[] = [
+const READ: readonly (readonly [
+  string,
+  OptionInputs,
+  (options: AgentOptions) => unknown,
+  unknown,
+])[] = [
   [
     'node id',
     {},
@@ -35,7 +40,12 @@ const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) =>
     (o) => o.identity.instanceIps,
     ['10.0.0.2'],
   ],
-  ['host name as pod name', { variables: { POD_NAME: '' } }, (o) => o.identity.podName, 'this-host'],
+  [
+    'host name as pod name',
+    { variables: { POD_NAME: '' } },
+    (o) => o.identity.podName,
+    'this-host',
+  ],
   ['cluster without labels', {}, (o) => o.node.cluster, 'istio-proxy.default'],
   [
     'labels of the downward API',
@@ -67,7 +77,11 @@ const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) =>
   ],
   [
     'PROXY_CONFIG as YAML',
-    { variables: { PROXY_CONFIG: 'controlPlaneAuthPolicy: NONE\ndiscoveryAddress: "[::1]:15010"\n' } },
+    {
+      variables: {
+        PROXY_CONFIG: 'controlPlaneAuthPolicy: NONE\ndiscoveryAddress: "[::1]:15010"\n',
+      },
+    },
     (o) => o.controlPlane.address,
     '[::1]:15010',
   ],
@@ -109,11 +123,31 @@ const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) =>
       prometheusPort: 2,
     },
   ],
-  ['concurrency of the flag', { flags: ['--concurrency=3'], proxyConfig: { concurrency: 2 } }, (o) => o.proxy.concurrency, 3],
-  ['concurrency of the CPU limit', { variables: { ISTIO_CPU_LIMIT: '4' } }, (o) => o.proxy.concurrency, 4],
-  ['concurrency 0', { variables: { ISTIO_CPU_LIMIT: '4' }, proxyConfig: { concurrency: 0 } }, (o) => o.proxy.concurrency, 0],
+  [
+    'concurrency of the flag',
+    { flags: ['--concurrency=3'], proxyConfig: { concurrency: 2 } },
+    (o) => o.proxy.concurrency,
+    3,
+  ],
+  [
+    'concurrency of the CPU limit',
+    { variables: { ISTIO_CPU_LIMIT: '4' } },
+    (o) => o.proxy.concurrency,
+    4,
+  ],
+  [
+    'concurrency 0',
+    { variables: { ISTIO_CPU_LIMIT: '4' }, proxyConfig: { concurrency: 0 } },
+    (o) => o.proxy.concurrency,
+    0,
+  ],
   ['own proxy', {}, (o) => o.proxy.binaryPath, '/install/proxy/bin/outrigger-proxy'],
-  ['an Envoy', { proxyConfig: { binaryPath: '/bin/envoy' } }, (o) => o.proxy.binaryPath, '/bin/envoy'],
+  [
+    'an Envoy',
+    { proxyConfig: { binaryPath: '/bin/envoy' } },
+    (o) => o.proxy.binaryPath,
+    '/bin/envoy',
+  ],
   ['restarts', { variables: { OUTRIGGER_PROXY_RESTARTS: '0' } }, (o) => o.proxy.restartBudget, 0],
   [
     'lifecycle',
@@ -134,7 +168,13 @@ const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) =>
     },
     (o) => [...o.appProbers],
     [
-      ['/app-health/a/readyz', { action: { kind: 'http', scheme: 'http', port: 80, path: '/ready', host: '' }, timeoutMs: 3000 }],
+      [
+        '/app-health/a/readyz',
+        {
+          action: { kind: 'http', scheme: 'http', port: 80, path: '/ready', host: '' },
+          timeoutMs: 3000,
+        },
+      ],
       ['/app-health/a/livez', { action: { kind: 'tcp', port: 81 }, timeoutMs: 1000 }],
     ],
   ],
@@ -144,7 +184,12 @@ const READ: readonly (readonly [string, OptionInputs, (options: AgentOptions) =>
     (o) => o.scrapeTarget,
     { port: 8080, path: '/m' },
   ],
-  ['no scrape target', { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"false"}' } }, (o) => o.scrapeTarget, undefined],
+  [
+    'no scrape target',
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"false"}' } },
+    (o) => o.scrapeTarget,
+    undefined,
+  ],
   [
     'log levels',
     { flags: ['--log_output_level=default:warn,xdsproxy:debug'] },
@@ -168,39 +213,85 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
   [{ flags: ['--log_output_level=x'] }, /^--log_output_level: use debug/],
   [{ variables: { PROXY_CONFIG: '{' } }, /^PROXY_CONFIG: is neither JSON nor YAML: /],
   [{ variables: { PROXY_CONFIG: '[]' } }, /^PROXY_CONFIG: must be an object/],
-  [{ proxyConfig: { drainDuration: 45 } }, /^ProxyConfig\.drainDuration: 45 is not a duration such as 45s$/],
+  [
+    { proxyConfig: { drainDuration: 45 } },
+    /^ProxyConfig\.drainDuration: 45 is not a duration such as 45s$/,
+  ],
   [{ proxyConfig: { statusPort: 70000 } }, /^ProxyConfig\.statusPort: 70000 is not a port/],
   [{ proxyConfig: { concurrency: 1.5 } }, /^ProxyConfig\.concurrency: 1\.5 is not a whole number/],
   [{ proxyConfig: { configPath: '' } }, /^ProxyConfig\.configPath: "" is not a text/],
-  [{ proxyConfig: { configPath: `/${'x'.repeat(120)}` } }, /XDS: longer than the 107 bytes of a unix socket's path/],
-  [{ proxyConfig: { controlPlaneAuthPolicy: 'MUTUAL_TLS' } }, /^ProxyConfig\.controlPlaneAuthPolicy: MUTUAL_TLS is not built yet; set it to NONE/],
-  [{ proxyConfig: { controlPlaneAuthPolicy: 'X' } }, /^ProxyConfig\.controlPlaneAuthPolicy: "X" is not NONE or MUTUAL_TLS/],
-  [{ proxyConfig: { discoveryAddress: 'no-port' } }, /^ProxyConfig\.discoveryAddress: must be host:port/],
+  [
+    { proxyConfig: { configPath: `/${'x'.repeat(120)}` } },
+    /XDS: longer than the 107 bytes of a unix socket's path/,
+  ],
+  [
+    { proxyConfig: { controlPlaneAuthPolicy: 'MUTUAL_TLS' } },
+    /^ProxyConfig\.controlPlaneAuthPolicy: MUTUAL_TLS is not built yet; set it to NONE/,
+  ],
+  [
+    { proxyConfig: { controlPlaneAuthPolicy: 'X' } },
+    /^ProxyConfig\.controlPlaneAuthPolicy: "X" is not NONE or MUTUAL_TLS/,
+  ],
+  [
+    { proxyConfig: { discoveryAddress: 'no-port' } },
+    /^ProxyConfig\.discoveryAddress: must be host:port/,
+  ],
   [{ variables: { XDS_ADDR: 'http://x:1' } }, /^XDS_ADDR: must be host:port/],
-  [{ variables: { INSTANCE_IP: 'reviews' } }, /^INSTANCE_IP: must be an IP address, not "reviews"$/],
+  [
+    { variables: { INSTANCE_IP: 'reviews' } },
+    /^INSTANCE_IP: must be an IP address, not "reviews"$/,
+  ],
   [{ variables: { INSTANCE_IP: '' } }, /^INSTANCE_IP: must name the address of the workload/],
-  [{ variables: { ENVOY_STATUS_PORT: '0x10' } }, /^ENVOY_STATUS_PORT: must be a whole number from 1 to 65535/],
-  [{ variables: { OUTRIGGER_BIND_ADDRESS: 'lo' } }, /^OUTRIGGER_BIND_ADDRESS: must be an IP address/],
-  [{ variables: { MINIMUM_DRAIN_DURATION: '5' } }, /^MINIMUM_DRAIN_DURATION: must be a duration such as 5s/],
-  [{ variables: { ISTIO_DELTA_XDS: 'yes' } }, /^ISTIO_DELTA_XDS: must be true or false, not "yes"$/],
+  [
+    { variables: { ENVOY_STATUS_PORT: '0x10' } },
+    /^ENVOY_STATUS_PORT: must be a whole number from 1 to 65535/,
+  ],
+  [
+    { variables: { OUTRIGGER_BIND_ADDRESS: 'lo' } },
+    /^OUTRIGGER_BIND_ADDRESS: must be an IP address/,
+  ],
+  [
+    { variables: { MINIMUM_DRAIN_DURATION: '5' } },
+    /^MINIMUM_DRAIN_DURATION: must be a duration such as 5s/,
+  ],
+  [
+    { variables: { ISTIO_DELTA_XDS: 'yes' } },
+    /^ISTIO_DELTA_XDS: must be true or false, not "yes"$/,
+  ],
   [{ variables: { ISTIO_METAJSON_LABELS: '[]' } }, /^ISTIO_METAJSON_LABELS: must be a JSON object/],
   [{ variables: { 'XDS_HEADER_A B': 'x' } }, /^XDS_HEADER_A B: must be a header name/],
-  [{ variables: { ISTIO_KUBE_APP_PROBERS: '{"/x":{}}' } }, /^ISTIO_KUBE_APP_PROBERS: "\/x" must look like/],
   [
-    { variables: { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":"http"}}}' } },
+    { variables: { ISTIO_KUBE_APP_PROBERS: '{"/x":{}}' } },
+    /^ISTIO_KUBE_APP_PROBERS: "\/x" must look like/,
+  ],
+  [
+    {
+      variables: { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":"http"}}}' },
+    },
     /^ISTIO_KUBE_APP_PROBERS\["\/app-health\/a\/readyz"\]: httpGet\.port: must be a port/,
   ],
   [
-    { variables: { ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"/ x"}}}' } },
+    {
+      variables: {
+        ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"/ x"}}}',
+      },
+    },
     /httpGet\.path: must be a path$/,
   ],
-  [{ variables: { ISTIO_PROMETHEUS_ANNOTATIONS: 'x' } }, /^ISTIO_PROMETHEUS_ANNOTATIONS: must be a JSON object/],
-  [{ variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'gone' } }, /^ISTIO_BOOTSTRAP_OVERRIDE: there is no file gone$/],
+  [
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: 'x' } },
+    /^ISTIO_PROMETHEUS_ANNOTATIONS: must be a JSON object/,
+  ],
+  [
+    { variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'gone' } },
+    /^ISTIO_BOOTSTRAP_OVERRIDE: there is no file gone$/,
+  ],
 ];
 
 t.test('AgentOptions', (t) => {
   t.test('reads', async (t) => {
-    for (const [name, inputs, pick, wanted] of READ) t.same(pick(await makeOptions(inputs)), wanted, name);
+    for (const [name, inputs, pick, wanted] of READ)
+      t.same(pick(await makeOptions(inputs)), wanted, name);
   });
 
   t.test('refuses, naming the place and what to do', async (t) => {
@@ -211,7 +302,10 @@ t.test('AgentOptions', (t) => {
   });
 
   t.test('collects all problems', async (t) => {
-    const result = await tryOptions({ variables: { INSTANCE_IP: 'x', XDS_ADDR: 'y' }, proxyConfig: { statusPort: 0 } });
+    const result = await tryOptions({
+      variables: { INSTANCE_IP: 'x', XDS_ADDR: 'y' },
+      proxyConfig: { statusPort: 0 },
+    });
     t.equal(result.ok ? 0 : result.problems.length, 3);
   });
 
@@ -220,7 +314,9 @@ t.test('AgentOptions', (t) => {
   });
 
   t.test('tells where a sidecar listens even where it could not start', async (t) => {
-    const host = makeSurroundings({ variables: { PROXY_CONFIG: '{"proxyAdminPort": 25000, "statusPort": "x"}' } });
+    const host = makeSurroundings({
+      variables: { PROXY_CONFIG: '{"proxyAdminPort": 25000, "statusPort": "x"}' },
+    });
     t.match(await readAddresses(host), { adminPort: 25000, readyPort: 15021, local: '127.0.0.1' });
   });
 

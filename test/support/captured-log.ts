@@ -11,6 +11,8 @@ export interface CapturedLog {
 
 export function captureLog(): CapturedLog {
   const lines: string[] = [];
-  const loggers = new LoggerRegistry('debug', ({ level, message }) => lines.push(`${level} ${message}`));
+  const loggers = new LoggerRegistry('debug', ({ level, message }) =>
+    lines.push(`${level} ${message}`),
+  );
   return { loggers, logger: loggers.get('test'), lines };
 }

@@ -5,14 +5,20 @@ import { createServer } from 'node:http';
 import { connectAds } from '../../xds-protos/services.ts';
 
 interface Bootstrap {
-  readonly admin: { readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } } };
+  readonly admin: {
+    readonly address: {
+      readonly socket_address: { readonly address: string; readonly port_value: number };
+    };
+  };
   readonly node: { readonly id: string; readonly cluster: string };
   readonly static_resources: {
     readonly clusters: readonly {
       readonly name: string;
       readonly load_assignment: {
         readonly endpoints: readonly {
-          readonly lb_endpoints: readonly { readonly endpoint: { readonly address: { readonly pipe?: { readonly path: string } } } }[];
+          readonly lb_endpoints: readonly {
+            readonly endpoint: { readonly address: { readonly pipe?: { readonly path: string } } };
+          }[];
         }[];
       };
     }[];
@@ -26,7 +32,8 @@ const configPath = process.argv[process.argv.indexOf('-c') + 1] ?? '';
 const bootstrap = JSON.parse(readFileSync(configPath, 'utf8')) as Bootstrap;
 const { address, port_value: port } = bootstrap.admin.address.socket_address;
 const xdsCluster = bootstrap.static_resources.clusters.find(({ name }) => name === 'xds-grpc');
-const socketPath = xdsCluster?.load_assignment.endpoints[0]?.lb_endpoints[0]?.endpoint.address.pipe?.path;
+const socketPath =
+  xdsCluster?.load_assignment.endpoints[0]?.lb_endpoints[0]?.endpoint.address.pipe?.path;
 const received = new Set<string>();
 
 const stream = connectAds(`unix:${socketPath}`).delta();

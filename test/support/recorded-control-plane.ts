@@ -24,7 +24,9 @@ function readFirstLoad(recording: string): Uint8Array[] {
     .map((name) => readFileSync(join(dir, name)));
 }
 
-function byType<T extends { type_url?: string | undefined }>(responses: readonly T[]): Map<string, T> {
+function byType<T extends { type_url?: string | undefined }>(
+  responses: readonly T[],
+): Map<string, T> {
   const first = new Map<string, T>();
   for (const response of responses) {
     const typeUrl = response.type_url ?? '';
@@ -34,10 +36,18 @@ function byType<T extends { type_url?: string | undefined }>(responses: readonly
 }
 
 export const recordedDelta = (recording: string): Map<string, DeltaDiscoveryResponse> =>
-  byType(readFirstLoad(recording).map((bytes) => decode('envoy.service.discovery.v3.DeltaDiscoveryResponse', bytes)));
+  byType(
+    readFirstLoad(recording).map((bytes) =>
+      decode('envoy.service.discovery.v3.DeltaDiscoveryResponse', bytes),
+    ),
+  );
 
 export const recordedSotw = (recording: string): Map<string, DiscoveryResponse> =>
-  byType(readFirstLoad(recording).map((bytes) => decode('envoy.service.discovery.v3.DiscoveryResponse', bytes)));
+  byType(
+    readFirstLoad(recording).map((bytes) =>
+      decode('envoy.service.discovery.v3.DiscoveryResponse', bytes),
+    ),
+  );
 
 export interface RecordedControlPlane {
   readonly target: string;
@@ -62,7 +72,10 @@ export interface RecordedInputs {
   readonly target?: string;
 }
 
-export async function startRecordedControlPlane(t: Teardowns, inputs: RecordedInputs): Promise<RecordedControlPlane> {
+export async function startRecordedControlPlane(
+  t: Teardowns,
+  inputs: RecordedInputs,
+): Promise<RecordedControlPlane> {
   const server = new AdsServer();
   const streams: SeenStream[] = [];
   function serve<Sent, Received extends DeltaDiscoveryRequest | DiscoveryRequest>(
@@ -71,7 +84,13 @@ export async function startRecordedControlPlane(t: Teardowns, inputs: RecordedIn
     sendDelta: SeenStream['sendDelta'],
   ): void {
     const end = (): void => stream.end({ code: statusCode.unavailable, reason: 'istiod restarts' });
-    const seen: SeenStream = { headers: stream.metadata, requests: [], sendDelta, end, ended: false };
+    const seen: SeenStream = {
+      headers: stream.metadata,
+      requests: [],
+      sendDelta,
+      end,
+      ended: false,
+    };
     streams.push(seen);
     const left = new Map(answers);
     stream.onMessage((request) => {
@@ -84,7 +103,8 @@ export async function startRecordedControlPlane(t: Teardowns, inputs: RecordedIn
     stream.onEnd(() => (seen.ended = true));
   }
   server.addHandlers({
-    delta: (stream) => serve(stream, inputs.delta ?? new Map(), (response) => void stream.send(response)),
+    delta: (stream) =>
+      serve(stream, inputs.delta ?? new Map(), (response) => void stream.send(response)),
     sotw: (stream) => serve(stream, inputs.sotw ?? new Map(), undefined),
   });
   const target = await server.listen(inputs.target ?? '127.0.0.1:0');

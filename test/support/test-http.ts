@@ -6,7 +6,11 @@ import type { AddressInfo } from 'node:net';
 import type { Teardowns } from './private-dir.ts';
 
 /** Serves on a free port of `host` until the test ends. */
-export async function serveHttp(t: Teardowns, onRequest: RequestListener, host = '127.0.0.1'): Promise<number> {
+export async function serveHttp(
+  t: Teardowns,
+  onRequest: RequestListener,
+  host = '127.0.0.1',
+): Promise<number> {
   const server = createServer(onRequest);
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   t.teardown(() => {
@@ -22,15 +26,25 @@ export interface Reply {
   readonly body: string;
 }
 
-export function ask(port: number, method: string, path: string, headers: OutgoingHttpHeaders = {}): Promise<Reply> {
+export function ask(
+  port: number,
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => (body += chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-      response.on('error', reject);
-    });
+    const request = httpRequest(
+      { host: '127.0.0.1', port, method, path, headers, agent: false },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (body += chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+        );
+        response.on('error', reject);
+      },
+    );
     request.on('error', reject);
     request.end();
   });

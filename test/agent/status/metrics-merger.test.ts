@@ -34,7 +34,11 @@ async function scrape(t: Teardowns, inputs: Inputs): Promise<Outcome> {
   const endpoint = async (target: RequestListener | number | undefined, path: string) =>
     target === undefined
       ? undefined
-      : { host: '127.0.0.1', path, port: typeof target === 'number' ? target : await serveHttp(t, target) };
+      : {
+          host: '127.0.0.1',
+          path,
+          port: typeof target === 'number' ? target : await serveHttp(t, target),
+        };
   const { logger, lines } = captureLog();
   const merger = new MetricsMerger({
     metrics: new AgentMetrics(),
@@ -45,10 +49,15 @@ async function scrape(t: Teardowns, inputs: Inputs): Promise<Outcome> {
   });
   const port = await serveHttp(t, (request, response) => {
     const query = /\?.*$/.exec(request.url ?? '')?.[0] ?? '';
-    const timeoutSeconds = request.headers['x-prometheus-scrape-timeout-seconds'] as string | undefined;
+    const timeoutSeconds = request.headers['x-prometheus-scrape-timeout-seconds'] as
+      | string
+      | undefined;
     void merger.scrape({ query, accept: request.headers.accept, timeoutSeconds }, response);
   });
-  return { reply: await ask(port, 'GET', inputs.path ?? '/stats/prometheus', inputs.headers), lines };
+  return {
+    reply: await ask(port, 'GET', inputs.path ?? '/stats/prometheus', inputs.headers),
+    lines,
+  };
 }
 
 t.test('MetricsMerger', (t) => {
@@ -104,14 +113,20 @@ t.test('MetricsMerger', (t) => {
       },
       app: (request, response) => {
         seen.push(request.headers.accept);
-        response.setHeader('content-type', 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+        response.setHeader(
+          'content-type',
+          'application/openmetrics-text; version=1.0.0; charset=utf-8',
+        );
         response.end('app_y 2\n# EOF\n');
       },
       headers: { accept: 'application/openmetrics-text' },
       path: '/stats/prometheus?usedonly',
     });
     t.strictSame(seen.sort(), ['/stats/prometheus?usedonly', 'application/openmetrics-text']);
-    t.equal(reply.headers['content-type'], 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+    t.equal(
+      reply.headers['content-type'],
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+    );
     t.ok(reply.body.endsWith('app_y 2\n# EOF\n'));
   });
 

@@ -80,7 +80,11 @@ const CASES: readonly (readonly [string, Scene, string | undefined])[] = [
   ['draining', { ...READY, state: 1 }, 'server is not live, current state is: DRAINING'],
   ['no workers', { ...READY, workers: 0 }, 'workers have not yet started'],
   ['leaving', { ...READY, leaving: true }, 'server is terminated'],
-  ['no name table', { ...READY, dnsMissing: true }, 'DNS lookup table not received from XDS server'],
+  [
+    'no name table',
+    { ...READY, dnsMissing: true },
+    'DNS lookup table not received from XDS server',
+  ],
 ];
 
 t.test('Readiness', (t) => {

@@ -22,7 +22,10 @@ interface Setup {
   readonly lines: string[];
 }
 
-async function setUp(t: Teardowns, probers: Readonly<Record<string, unknown>> = {}): Promise<Setup> {
+async function setUp(
+  t: Teardowns,
+  probers: Readonly<Record<string, unknown>> = {},
+): Promise<Setup> {
   const calls: string[] = [];
   const { logger, lines } = captureLog();
   const problems: string[] = [];
@@ -95,9 +98,14 @@ t.test('StatusServer', (t) => {
   t.test('names the port and the option when the port is taken', async (t) => {
     const { port } = await setUp(t);
     const { logger } = captureLog();
-    const parts = { probers: new Map(), logger } as unknown as ConstructorParameters<typeof StatusServer>[0];
+    const parts = { probers: new Map(), logger } as unknown as ConstructorParameters<
+      typeof StatusServer
+    >[0];
     const second = new StatusServer(parts);
-    await t.rejects(second.listen({ host: '127.0.0.1', port }), /choose another ProxyConfig.statusPort/);
+    await t.rejects(
+      second.listen({ host: '127.0.0.1', port }),
+      /choose another ProxyConfig.statusPort/,
+    );
   });
 
   t.end();
@@ -110,7 +118,9 @@ t.test('AppProbe', (t) => {
       seen = `${request.socket.remoteAddress} ${request.headers.host} ${request.headers['x-a']} ${request.url}`;
       response.writeHead(418).end('x'.repeat(20_000));
     });
-    const { port } = await setUp(t, { [READYZ]: { httpGet: { port: appPort, path: '/ready?x=1' } } });
+    const { port } = await setUp(t, {
+      [READYZ]: { httpGet: { port: appPort, path: '/ready?x=1' } },
+    });
     const reply = await ask(port, 'GET', READYZ, { host: 'pod.example:15020', 'x-a': 'b' });
     t.equal(reply.status, 418);
     t.equal(reply.body.length, 10_240);
@@ -119,7 +129,11 @@ t.test('AppProbe', (t) => {
 
   t.test('follows redirects on the same host, and takes others for success', async (t) => {
     const appPort = await serveHttp(t, (request, response) => {
-      const to: Record<string, string> = { '/here': '/down', '/away': 'http://other.example/', '/loop': '/loop' };
+      const to: Record<string, string> = {
+        '/here': '/down',
+        '/away': 'http://other.example/',
+        '/loop': '/loop',
+      };
       const location = to[request.url ?? ''];
       if (location === undefined) response.writeHead(500).end();
       else response.writeHead(302, { location }).end();
@@ -161,7 +175,10 @@ t.test('AppProbe', (t) => {
       stream.on('data', (chunk: Buffer) => {
         asked = `${headers[':path']} ${chunk.toString('hex')}`;
         const serving = chunk.includes('up') ? 1 : 2;
-        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        stream.respond(
+          { ':status': 200, 'content-type': 'application/grpc' },
+          { waitForTrailers: true },
+        );
         stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
         stream.end(Buffer.from([0, 0, 0, 0, 2, 8, serving]));
       });

@@ -24,7 +24,9 @@ const FIXTURE_INPUTS = {
 
 t.test('BootstrapWriter', (t) => {
   t.test('means the same as the bootstrap of stock pilot-agent 1.26', async (t) => {
-    const ours: unknown = JSON.parse(JSON.stringify(buildBootstrap(await makeOptions(FIXTURE_INPUTS))));
+    const ours: unknown = JSON.parse(
+      JSON.stringify(buildBootstrap(await makeOptions(FIXTURE_INPUTS))),
+    );
     t.strictSame(ours, JSON.parse(readFileSync(FIXTURE, 'utf8')));
   });
 
@@ -40,7 +42,9 @@ t.test('BootstrapWriter', (t) => {
       proxyConfig: { proxyAdminPort: 25000, statusPort: 25020 },
     });
     const json = JSON.stringify(buildBootstrap(options));
-    const found = [...json.matchAll(/"address":"([^"]*)","port_value":([0-9]+)/g)].map((m) => `${m[1]}:${m[2]}`);
+    const found = [...json.matchAll(/"address":"([^"]*)","port_value":([0-9]+)/g)].map(
+      (m) => `${m[1]}:${m[2]}`,
+    );
     t.strictSame(found.sort(), [
       '127.0.1.2:25020',
       '127.0.1.2:25021',
@@ -66,8 +70,14 @@ t.test('BootstrapWriter', (t) => {
   t.test('keeps the stats that annotations and ProxyConfig ask for', async (t) => {
     const options = await makeOptions({
       variables: { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true' },
-      files: { './etc/istio/pod/annotations': 'sidecar.istio.io/statsInclusionPrefixes="cluster.outbound,http"\n' },
-      proxyConfig: { proxyStatsMatcher: { inclusionSuffixes: ['upstream_rq_time'] }, extraStatTags: ['zone'] },
+      files: {
+        './etc/istio/pod/annotations':
+          'sidecar.istio.io/statsInclusionPrefixes="cluster.outbound,http"\n',
+      },
+      proxyConfig: {
+        proxyStatsMatcher: { inclusionSuffixes: ['upstream_rq_time'] },
+        extraStatTags: ['zone'],
+      },
     });
     const json = JSON.stringify(buildBootstrap(options));
     for (const pattern of [
@@ -89,7 +99,9 @@ t.test('BootstrapWriter', (t) => {
     writeBootstrap(options);
     t.equal(statSync(workDir).mode & 0o777, 0o700);
     t.equal(statSync(options.paths.bootstrapFile).mode & 0o777, 0o600);
-    t.match(JSON.parse(readFileSync(options.paths.bootstrapFile, 'utf8')), { node: { id: options.node.id } });
+    t.match(JSON.parse(readFileSync(options.paths.bootstrapFile, 'utf8')), {
+      node: { id: options.node.id },
+    });
   });
 
   t.end();

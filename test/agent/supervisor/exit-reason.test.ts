@@ -11,7 +11,8 @@ const exit = (facts: Partial<ProxyExit>): ProxyExit => ({
   ranMs: 0,
   ...facts,
 });
-const spawnError = (code: string): ProxyExit => exit({ spawnError: Object.assign(new Error(`spawn ${code}`), { code }) });
+const spawnError = (code: string): ProxyExit =>
+  exit({ spawnError: Object.assign(new Error(`spawn ${code}`), { code }) });
 
 const CASES: readonly (readonly [ProxyExit, RegExp, number, boolean])[] = [
   [exit({ code: 0 }), /^ended by itself, without an error$/, 0, false],

@@ -23,7 +23,12 @@ interface Setup {
 
 const QUICK: RestartPolicy = { budget: 3, firstDelayMs: 20, mostDelayMs: 100, stableRunMs: 60_000 };
 
-function setUp(t: Teardowns, body: string, policy: Partial<RestartPolicy> = {}, path?: string): Setup {
+function setUp(
+  t: Teardowns,
+  body: string,
+  policy: Partial<RestartPolicy> = {},
+  path?: string,
+): Setup {
   const dir = privateDir(t);
   const fake = writeFakeProxy(dir, body);
   const { logger, lines } = captureLog();
@@ -113,7 +118,10 @@ t.test('ProxyProcess', (t) => {
   });
 
   t.test('kills a proxy that ignores SIGTERM, and what it started', async (t) => {
-    const { proxy, fake } = setUp(t, `trap '' TERM\nsleep 60 &\necho $! >> "$(dirname "$0")/pids"\nwait\nwait`);
+    const { proxy, fake } = setUp(
+      t,
+      `trap '' TERM\nsleep 60 &\necho $! >> "$(dirname "$0")/pids"\nwait\nwait`,
+    );
     proxy.start();
     await waitForPids(fake, 2);
     t.match(await proxy.stop(50), { signal: 'SIGKILL' });
@@ -135,9 +143,28 @@ t.test('ProxyProcess', (t) => {
     t.strictSame(proxyCommand(options), {
       path: '/bin/envoy',
       arguments: [
-        ...['-c', 'etc/istio/proxy/envoy-rev.json', '--drain-time-s', '45', '--drain-strategy', 'immediate'],
-        ...['--local-address-ip-version', 'v4', '--file-flush-interval-msec', '1000', '--disable-hot-restart'],
-        ...['--allow-unknown-static-fields', '-l', 'info', '--component-log-level', 'upstream:debug'],
+        ...[
+          '-c',
+          'etc/istio/proxy/envoy-rev.json',
+          '--drain-time-s',
+          '45',
+          '--drain-strategy',
+          'immediate',
+        ],
+        ...[
+          '--local-address-ip-version',
+          'v4',
+          '--file-flush-interval-msec',
+          '1000',
+          '--disable-hot-restart',
+        ],
+        ...[
+          '--allow-unknown-static-fields',
+          '-l',
+          'info',
+          '--component-log-level',
+          'upstream:debug',
+        ],
         ...['--skip-deprecated-logs', '--concurrency', '2'],
       ],
     });

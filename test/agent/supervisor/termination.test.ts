@@ -36,7 +36,9 @@ async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
   const admin = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     const count = active.length > 1 ? active.shift() : active[0];
-    response.end(`listener.0.0.0.0_15006.downstream_cx_active: ${count}\nlistener.admin.downstream_cx_active: 1\n`);
+    response.end(
+      `listener.0.0.0.0_15006.downstream_cx_active: ${count}\nlistener.admin.downstream_cx_active: 1\n`,
+    );
   });
   await new Promise<void>((resolve) => admin.listen(0, '127.0.0.1', resolve));
   t.teardown(() => admin.close());
@@ -110,7 +112,9 @@ t.test('Termination', (t) => {
       active: [1, 1, 0],
     });
     await termination.terminate();
-    const polls = requests.filter((request) => request.startsWith('GET /stats?usedonly&filter=downstream_cx_active'));
+    const polls = requests.filter((request) =>
+      request.startsWith('GET /stats?usedonly&filter=downstream_cx_active'),
+    );
     t.equal(polls.length, 2);
   });
 

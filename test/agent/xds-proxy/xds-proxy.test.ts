@@ -9,14 +9,21 @@ import { XdsProxy } from '../../../agent/xds-proxy/xds-proxy.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import type { DeltaClientStream, StreamStatus } from '../../../xds-protos/ads-stream.ts';
-import type { DeltaDiscoveryResponse, DiscoveryResponse } from '../../../xds-protos/gen/envoy.service.discovery.v3.ts';
+import type {
+  DeltaDiscoveryResponse,
+  DiscoveryResponse,
+} from '../../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import { connectAds } from '../../../xds-protos/services.ts';
 import { makeOptions } from '../../support/agent-options.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { privateDir } from '../../support/private-dir.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
-import { recordedDelta, recordedSotw, startRecordedControlPlane } from '../../support/recorded-control-plane.ts';
+import {
+  recordedDelta,
+  recordedSotw,
+  startRecordedControlPlane,
+} from '../../support/recorded-control-plane.ts';
 import { freePort } from '../../support/test-http.ts';
 
 const CDS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
@@ -35,12 +42,23 @@ interface Setup {
   readonly xdsProxy: XdsProxy;
 }
 
-async function setUp(t: Teardowns, address: string, variables: Record<string, string> = {}): Promise<Setup> {
+async function setUp(
+  t: Teardowns,
+  address: string,
+  variables: Record<string, string> = {},
+): Promise<Setup> {
   const { controlPlane } = await makeOptions({ variables: { XDS_ADDR: address, ...variables } });
   const { logger, lines } = captureLog();
   const nameTable = new NameTableHandler();
   const metrics = new AgentMetrics();
-  const xdsProxy = new XdsProxy({ controlPlane, nameTable, metrics, logger, time: realTime, random: new SeededRandom(1) });
+  const xdsProxy = new XdsProxy({
+    controlPlane,
+    nameTable,
+    metrics,
+    logger,
+    time: realTime,
+    random: new SeededRandom(1),
+  });
   const socketPath = join(privateDir(t), 'XDS');
   await xdsProxy.listen(socketPath);
   t.teardown(() => xdsProxy.close());
@@ -74,10 +92,16 @@ t.test('XdsProxy', (t) => {
   t.test('relays every delta response and acknowledgement unchanged', async (t) => {
     const recorded = recordedDelta('01-bookinfo/productpage');
     const istiod = await startRecordedControlPlane(t, { delta: recorded });
-    const { socketPath, metrics } = await setUp(t, istiod.target, { ISTIO_META_CLUSTER_ID: 'east' });
+    const { socketPath, metrics } = await setUp(t, istiod.target, {
+      ISTIO_META_CLUSTER_ID: 'east',
+    });
     const { stream, responses } = openDelta(t, socketPath);
-    stream.send({ type_url: CDS, node: { id: 'sidecar~10.0.0.1~a.b~c', metadata: { NAMESPACE: 'b' } } });
-    for (const typeUrl of PROXY_TYPES.slice(1)) stream.send({ type_url: typeUrl, resource_names_subscribe: ['x'] });
+    stream.send({
+      type_url: CDS,
+      node: { id: 'sidecar~10.0.0.1~a.b~c', metadata: { NAMESPACE: 'b' } },
+    });
+    for (const typeUrl of PROXY_TYPES.slice(1))
+      stream.send({ type_url: typeUrl, resource_names_subscribe: ['x'] });
     await eventually('all four came', () => responses.length === 4);
     for (const response of responses) {
       t.strictSame(response, recorded.get(response.type_url ?? ''), response.type_url ?? '');
@@ -85,7 +109,9 @@ t.test('XdsProxy', (t) => {
     }
     const seen = istiod.streams[0]!;
     await eventually('all requests arrived', () => seen.requests.length === 8);
-    t.match(seen.requests[0], { node: { id: 'sidecar~10.0.0.1~a.b~c', metadata: { NAMESPACE: 'b' } } });
+    t.match(seen.requests[0], {
+      node: { id: 'sidecar~10.0.0.1~a.b~c', metadata: { NAMESPACE: 'b' } },
+    });
     t.strictSame(
       seen.requests.slice(4).map(({ response_nonce: nonce }) => nonce),
       responses.map(({ nonce }) => nonce),
@@ -110,37 +136,56 @@ t.test('XdsProxy', (t) => {
     for (const response of responses) t.strictSame(response, recorded.get(response.type_url ?? ''));
   });
 
-  t.test('asks for the name table itself, after the first listener request, and keeps it', async (t) => {
-    const recorded = recordedDelta('01-bookinfo/productpage');
-    const istiod = await startRecordedControlPlane(t, { delta: recorded });
-    const { socketPath, nameTable } = await setUp(t, istiod.target, { ISTIO_META_DNS_CAPTURE: 'true' });
-    const { stream, responses } = openDelta(t, socketPath);
-    for (const typeUrl of [CDS, LDS, LDS]) stream.send({ type_url: typeUrl });
-    const seen = istiod.streams;
-    await eventually('it was acknowledged', () => seen[0]?.requests.length === 5);
-    t.strictSame(
-      seen[0]!.requests.map(({ type_url: typeUrl }) => typeUrl).sort(),
-      [CDS, LDS, LDS, NDS, NDS].sort(),
-    );
-    t.equal(seen[0]!.requests.findIndex(({ type_url: typeUrl }) => typeUrl === NDS), 2);
-    t.strictSame(seen[0]!.requests.filter((request) => request.type_url === NDS)[1], {
-      type_url: NDS,
-      response_nonce: recorded.get(NDS)!.nonce,
-    });
-    t.ok(nameTable.table!.size > 0);
-    t.match(JSON.parse(nameTable.toJson()), { table: { 'reviews.default.svc.cluster.local': { ips: [/./] } } });
-    t.notOk(responses.some(({ type_url: typeUrl }) => typeUrl === NDS), 'the proxy does not see it');
-  });
+  t.test(
+    'asks for the name table itself, after the first listener request, and keeps it',
+    async (t) => {
+      const recorded = recordedDelta('01-bookinfo/productpage');
+      const istiod = await startRecordedControlPlane(t, { delta: recorded });
+      const { socketPath, nameTable } = await setUp(t, istiod.target, {
+        ISTIO_META_DNS_CAPTURE: 'true',
+      });
+      const { stream, responses } = openDelta(t, socketPath);
+      for (const typeUrl of [CDS, LDS, LDS]) stream.send({ type_url: typeUrl });
+      const seen = istiod.streams;
+      await eventually('it was acknowledged', () => seen[0]?.requests.length === 5);
+      t.strictSame(
+        seen[0]!.requests.map(({ type_url: typeUrl }) => typeUrl).sort(),
+        [CDS, LDS, LDS, NDS, NDS].sort(),
+      );
+      t.equal(
+        seen[0]!.requests.findIndex(({ type_url: typeUrl }) => typeUrl === NDS),
+        2,
+      );
+      t.strictSame(seen[0]!.requests.filter((request) => request.type_url === NDS)[1], {
+        type_url: NDS,
+        response_nonce: recorded.get(NDS)!.nonce,
+      });
+      t.ok(nameTable.table!.size > 0);
+      t.match(JSON.parse(nameTable.toJson()), {
+        table: { 'reviews.default.svc.cluster.local': { ips: [/./] } },
+      });
+      t.notOk(
+        responses.some(({ type_url: typeUrl }) => typeUrl === NDS),
+        'the proxy does not see it',
+      );
+    },
+  );
 
   t.test('rejects a name table that it cannot read, and keeps the last one', async (t) => {
     const recorded = recordedDelta('01-bookinfo/productpage');
     const istiod = await startRecordedControlPlane(t, { delta: recorded });
-    const { socketPath, nameTable } = await setUp(t, istiod.target, { ISTIO_META_DNS_CAPTURE: 'true' });
+    const { socketPath, nameTable } = await setUp(t, istiod.target, {
+      ISTIO_META_DNS_CAPTURE: 'true',
+    });
     const { stream } = openDelta(t, socketPath);
     stream.send({ type_url: LDS });
     await eventually('the first table came', () => nameTable.table !== undefined);
     const broken = { type_url: NDS, value: new Uint8Array([0x0a, 0xff]) };
-    istiod.streams[0]!.sendDelta!({ type_url: NDS, nonce: 'n2', resources: [{ resource: broken }] });
+    istiod.streams[0]!.sendDelta!({
+      type_url: NDS,
+      nonce: 'n2',
+      resources: [{ resource: broken }],
+    });
     await eventually('it was rejected', () => istiod.streams[0]!.requests.length === 4);
     t.match(istiod.streams[0]!.requests[3], {
       type_url: NDS,
@@ -168,36 +213,48 @@ t.test('XdsProxy', (t) => {
     const istiod = await startRecordedControlPlane(t, {});
     const { socketPath, lines } = await setUp(t, istiod.target);
     const { stream } = openDelta(t, socketPath);
-    stream.send({ type_url: LDS, response_nonce: 'x', error_detail: { code: 3, message: 'no such filter' } });
-    await eventually('it was logged', () => lines.includes(`warning proxy rejected ${LDS}: no such filter`));
+    stream.send({
+      type_url: LDS,
+      response_nonce: 'x',
+      error_detail: { code: 3, message: 'no such filter' },
+    });
+    await eventually('it was logged', () =>
+      lines.includes(`warning proxy rejected ${LDS}: no such filter`),
+    );
     t.pass();
   });
 
-  t.test('ends the stream of the proxy when the control plane is lost, and joins the next one', async (t) => {
-    const recorded = recordedDelta('01-bookinfo/productpage');
-    const first = await startRecordedControlPlane(t, { delta: recorded });
-    const { socketPath, metrics } = await setUp(t, first.target);
-    const before = openDelta(t, socketPath);
-    before.stream.send({ type_url: CDS });
-    await eventually('the first answer came', () => before.responses.length === 1);
-    first.close();
-    await eventually('the stream ended', () => before.ends.length === 1);
-    t.equal(before.ends[0]!.code, 14);
-    t.equal(await countIn(metrics, 'istiod_connection_terminations'), '1');
+  t.test(
+    'ends the stream of the proxy when the control plane is lost, and joins the next one',
+    async (t) => {
+      const recorded = recordedDelta('01-bookinfo/productpage');
+      const first = await startRecordedControlPlane(t, { delta: recorded });
+      const { socketPath, metrics } = await setUp(t, first.target);
+      const before = openDelta(t, socketPath);
+      before.stream.send({ type_url: CDS });
+      await eventually('the first answer came', () => before.responses.length === 1);
+      first.close();
+      await eventually('the stream ended', () => before.ends.length === 1);
+      t.equal(before.ends[0]!.code, 14);
+      t.equal(await countIn(metrics, 'istiod_connection_terminations'), '1');
 
-    const second = await startRecordedControlPlane(t, { delta: recorded, target: first.target });
-    // As the proxy does: on its own back-off, telling what it has.
-    const known = new Map([['outbound|9080||reviews.default.svc.cluster.local', 'v1']]);
-    let after = before;
-    await eventually('the second answer came', async () => {
-      if (after === before || after.ends.length > 0) {
-        after = openDelta(t, socketPath);
-        after.stream.send({ type_url: CDS, initial_resource_versions: known });
-      }
-      return after.responses.length === 1;
-    });
-    t.strictSame(second.streams[0]!.requests[0]!, { type_url: CDS, initial_resource_versions: known });
-  });
+      const second = await startRecordedControlPlane(t, { delta: recorded, target: first.target });
+      // As the proxy does: on its own back-off, telling what it has.
+      const known = new Map([['outbound|9080||reviews.default.svc.cluster.local', 'v1']]);
+      let after = before;
+      await eventually('the second answer came', async () => {
+        if (after === before || after.ends.length > 0) {
+          after = openDelta(t, socketPath);
+          after.stream.send({ type_url: CDS, initial_resource_versions: known });
+        }
+        return after.responses.length === 1;
+      });
+      t.strictSame(second.streams[0]!.requests[0]!, {
+        type_url: CDS,
+        initial_resource_versions: known,
+      });
+    },
+  );
 
   t.test('tells the proxy when there is no control plane', async (t) => {
     const { socketPath, metrics, lines } = await setUp(t, `127.0.0.1:${await freePort()}`);
@@ -208,11 +265,16 @@ t.test('XdsProxy', (t) => {
       t.equal(ends[0]!.code, 14);
       t.equal(await countIn(metrics, 'istiod_connection_failures'), String(i));
     }
-    t.match(lines.find((line) => line.startsWith('warning')), /^warning upstream terminated: grpc status 14: .*ECONNREFUSED/);
+    t.match(
+      lines.find((line) => line.startsWith('warning')),
+      /^warning upstream terminated: grpc status 14: .*ECONNREFUSED/,
+    );
   });
 
   t.test('lets the newest stream of the proxy win', async (t) => {
-    const istiod = await startRecordedControlPlane(t, { delta: recordedDelta('01-bookinfo/productpage') });
+    const istiod = await startRecordedControlPlane(t, {
+      delta: recordedDelta('01-bookinfo/productpage'),
+    });
     const { socketPath, lines } = await setUp(t, istiod.target);
     const first = openDelta(t, socketPath);
     first.stream.send({ type_url: CDS });
@@ -237,11 +299,17 @@ t.test('XdsProxy', (t) => {
     t.equal(await countIn(metrics, 'envoy_connection_terminations'), '1');
   });
 
-  t.test('serves a socket of its owner alone, and never takes that of a living agent', async (t) => {
-    const { socketPath, xdsProxy } = await setUp(t, '127.0.0.1:1');
-    t.equal(statSync(socketPath).mode & 0o777, 0o600);
-    await t.rejects(xdsProxy.listen(socketPath), /another agent serves it; give each agent a ProxyConfig.configPath/);
-  });
+  t.test(
+    'serves a socket of its owner alone, and never takes that of a living agent',
+    async (t) => {
+      const { socketPath, xdsProxy } = await setUp(t, '127.0.0.1:1');
+      t.equal(statSync(socketPath).mode & 0o777, 0o600);
+      await t.rejects(
+        xdsProxy.listen(socketPath),
+        /another agent serves it; give each agent a ProxyConfig.configPath/,
+      );
+    },
+  );
 
   t.end();
 });
