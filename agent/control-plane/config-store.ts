@@ -1,6 +1,6 @@
 // [m] ConfigStore: a folder of YAML, read and watched; a file with an error keeps its last good content in force.
 import { watch } from 'node:fs';
-import type { FSWatcher } from 'node:fs';
+import type { FSWatcher, Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
@@ -36,6 +36,8 @@ interface FileState {
   readonly problems: readonly ConfigProblem[];
 }
 
+const stampOf = ({ mtimeMs, size, ino }: Stats): string => `${mtimeMs}/${size}/${ino}`;
+
 const NOTHING: FileContent = { items: [], mesh: undefined };
 
 export class ConfigStore implements Closable {
@@ -67,9 +69,9 @@ export class ConfigStore implements Closable {
   }
 
   async #loadOnce(): Promise<boolean> {
-    const before = this.#folderProblems;
-    const stamps = await this.#stamps();
-    let changed = before.length !== this.#folderProblems.length;
+    const { stamps, problems } = await this.#look();
+    let changed = problems.length !== this.#folderProblems.length;
+    this.#folderProblems = problems;
     for (const file of [...this.#files.keys()]) {
       // A folder that cannot be read is no reason to forget what it held.
       if (!stamps.has(file) && this.#folderProblems.length === 0) changed = this.#files.delete(file) || changed;
@@ -82,7 +84,7 @@ export class ConfigStore implements Closable {
     return changed;
   }
 
-  async #stamps(): Promise<Map<string, string>> {
+  async #look(): Promise<{ stamps: Map<string, string>; problems: readonly ConfigProblem[] }> {
     const stamps = new Map<string, string>();
     try {
       const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true });
@@ -93,14 +95,13 @@ export class ConfigStore implements Closable {
       if (names.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} YAML files`);
       for (const name of names) {
         const facts = await stat(join(this.#folder, name)).catch(() => undefined);
-        if (facts?.isFile() === true) stamps.set(name, `${facts.mtimeMs}/${facts.size}/${facts.ino}`);
+        if (facts?.isFile() === true) stamps.set(name, stampOf(facts));
       }
-      this.#folderProblems = [];
+      return { stamps, problems: [] };
     } catch (error) {
       const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-      this.#folderProblems = [{ severity: 'error', file: this.#folder, document: 0, line: 0, path: '', message }];
+      return { stamps, problems: [{ severity: 'error', file: this.#folder, document: 0, line: 0, path: '', message }] };
     }
-    return stamps;
   }
 
   async #read(file: string, stamp: string): Promise<void> {
@@ -110,8 +111,11 @@ export class ConfigStore implements Closable {
       this.#files.set(file, { stamp, good: last, problems: [problem] });
     };
     try {
-      if (Number(stamp.split('/')[1]) > MAX_FILE_BYTES) return fail(`is larger than ${MAX_FILE_BYTES} bytes; split it`);
-      const parsed = parseYamlFile(file, await readFile(join(this.#folder, file), 'utf8'));
+      if (Number(stamp.split('/', 2)[1]) > MAX_FILE_BYTES) return fail(`is larger than ${MAX_FILE_BYTES} bytes; split it`);
+      const text = await readFile(join(this.#folder, file), 'utf8');
+      // Somebody is still writing: half a file may be good YAML, and would take the rest out of force.
+      if (stampOf(await stat(join(this.#folder, file))) !== stamp) return this.#changed();
+      const parsed = parseYamlFile(file, text);
       const problems = [...parsed.problems];
       const content = readDocuments(file, parsed.documents, problems);
       this.#files.set(file, { stamp, good: hasErrors(problems) ? last : content, problems });
@@ -173,8 +177,14 @@ export class ConfigStore implements Closable {
 
   #polled(): void {
     if (this.#closed) return;
-    void this.#reload();
+    void this.#lookForChanges();
     this.#poll = this.#time.setTimer(() => this.#polled(), POLL_MS);
+  }
+
+  async #lookForChanges(): Promise<void> {
+    const { stamps } = await this.#look();
+    const same = stamps.size === this.#files.size && [...stamps].every(([file, stamp]) => this.#files.get(file)?.stamp === stamp);
+    if (!same) this.#changed();
   }
 
   async #reload(): Promise<void> {

@@ -16,8 +16,7 @@ export function readStringMatch(field: FieldReader): StringMatch | undefined {
   if (!field.present) return undefined;
   field.object(['exact', 'prefix', 'regex']);
   const found = valueMatch(field);
-  if (found !== undefined && found.kind !== 'present') return found;
-  return field.fail('must have one of exact, prefix, regex');
+  return found?.kind === 'present' ? field.fail('must have one of exact, prefix, regex') : found;
 }
 
 function valueMatch(field: FieldReader): ValueMatch | undefined {
