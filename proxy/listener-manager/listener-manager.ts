@@ -142,19 +142,21 @@ export class ListenerManager {
     this.#settle();
   }
 
-  /** A worker's news about one bind. The listener stays: the other workers may have it, and an update may heal it. */
-  onBound(name: string, address: AddressConfig, error: string | undefined): void {
+  /**
+   * A worker's news about one bind; `error` says what failed. The listener stays: the other workers may have it, and
+   * an update may heal it. True: a static listener that no worker has bound.
+   */
+  onBound(name: string, address: AddressConfig, error: string | undefined): boolean {
     const known = this.#listeners.get(name);
     this.#stats.onBound(error === undefined);
-    const text = printAddress(address);
-    if (known?.active === undefined) return;
+    if (known?.active === undefined) return false;
     if (error === undefined) {
-      known.bound.set(text, address);
-      return;
+      known.bound.set(printAddress(address), address);
+      return false;
     }
-    const message = `cannot bind '${text}': ${error}`;
-    this.#deps.log.error(`error adding listener '${name}': ${message}`);
-    known.errorState = this.#errorStateOf(known.active.resource, message);
+    this.#deps.log.error(`error adding listener '${name}': ${error}`);
+    known.errorState = this.#errorStateOf(known.active.resource, error);
+    return known.isStatic && known.bound.size === 0;
   }
 
   /** For good; updates of stopped listeners are not published any more. */

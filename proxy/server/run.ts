@@ -80,9 +80,9 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     await server.stop();
     return 1;
   }
-  await server.quitRequested;
+  const exitCode = await server.quitRequested;
   await server.stop();
-  return 0;
+  return exitCode;
 }
 
 /**

@@ -72,8 +72,8 @@ export class Server {
   readonly #lifetime = new Lifetime();
   /** Version that all workers must run on before the server is live. */
   #liveVersion = Infinity;
-  #onQuit: () => void = () => {};
-  readonly #quit: Promise<void>;
+  #onQuit: (exitCode: number) => void = () => {};
+  readonly #quit: Promise<number>;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
@@ -119,13 +119,13 @@ export class Server {
     return this.#startup.state(this.#drain.healthCheckFailed);
   }
 
-  /** Resolves when somebody asks the process to end: quit(), /quitquitquit. */
-  get quitRequested(): Promise<void> {
+  /** Resolves with the exit code when the process is to end: quit(), /quitquitquit, a static listener without a port. */
+  get quitRequested(): Promise<number> {
     return this.#quit;
   }
 
   quit(): void {
-    this.#onQuit();
+    this.#onQuit(0);
   }
 
   reopenLogs(): void {
@@ -304,10 +304,17 @@ export class Server {
     if (version >= this.#liveVersion) this.#startup.onWorkersReady();
   }
 
+  #onBound({ name, address, error }: Extract<FromWorker, { kind: 'listener_bound' }>): void {
+    // As Envoy: a bootstrap whose ports cannot be had is not served in part. Listeners of LDS do not end the process.
+    if (!this.#listeners.onBound(name, address, error)) return;
+    this.#log.critical(`static listener '${name}' cannot bind; ending`);
+    this.#onQuit(1);
+  }
+
   #onWorkerMessage(index: number, message: FromWorker): void {
     switch (message.kind) {
       case 'listener_bound':
-        this.#listeners.onBound(message.name, message.address, message.error);
+        this.#onBound(message);
         break;
       case 'log':
         for (const record of message.records) this.#deps.processLog.writeWorker(index, record);

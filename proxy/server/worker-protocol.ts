@@ -104,7 +104,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   /** The worker runs on this version from now on. */
   | { readonly kind: 'applied'; readonly version: number; readonly problems: readonly ApplyProblem[] }
-  /** Outcome of one bind; `error` undefined: accepting on `address` (with the real port where 0 was asked). */
+  /** Outcome of one bind; `error` says what failed and where; undefined: accepting on `address` (with the real port where 0 was asked). */
   | {
       readonly kind: 'listener_bound';
       readonly name: string;

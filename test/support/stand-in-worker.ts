@@ -18,7 +18,7 @@ function onConfig(message: Extract<ToWorker, { kind: 'config' }>): void {
     if (name === 'exit-worker') process.exit(3);
   }
   for (const { name, address } of message.update.listeners) {
-    post({ kind: 'listener_bound', name, address, error: name.startsWith('unbindable') ? 'EADDRINUSE' : undefined });
+    post({ kind: 'listener_bound', name, address, error: name.startsWith('unbindable') ? 'cannot bind: EADDRINUSE' : undefined });
   }
   stats.inc(applied);
   stats.record(sizes, message.update.clusters.length);

@@ -176,7 +176,7 @@ t.test('ListenerManager', (t) => {
     manager.onListeners([plain('a', 0), plain('b', 2)], []);
     manager.onBound('a', { kind: 'ip', address: '127.0.0.1', port: 4711 }, undefined);
     manager.onBound('a', { kind: 'ip', address: '127.0.0.1', port: 4711 }, undefined);
-    manager.onBound('b', { kind: 'ip', address: '127.0.0.1', port: 2 }, 'EADDRINUSE');
+    manager.onBound('b', { kind: 'ip', address: '127.0.0.1', port: 2 }, "cannot bind '127.0.0.1:2': EADDRINUSE");
     manager.onBound('gone', { kind: 'ip', address: '127.0.0.1', port: 3 }, undefined);
     t.match(manager.listeners(), [{ config: { name: 'a' }, boundAddresses: [{ port: 4711 }] }, { boundAddresses: [] }]);
     t.match(manager.dumpListeners('').entries[1], { errorState: { details: "cannot bind '127.0.0.1:2': EADDRINUSE" } });

@@ -82,7 +82,7 @@ t.test('WorkerPool', (t) => {
     publisher.publishListener(sampleListener('unbindable', 1));
     publisher.publishCluster(sampleCluster('unappliable'));
     await until(() => state.appliedVersion === 1);
-    t.match(seen, [{ index: 0, message: { kind: 'listener_bound', name: 'unbindable', error: 'EADDRINUSE' } }]);
+    t.match(seen, [{ index: 0, message: { kind: 'listener_bound', name: 'unbindable', error: 'cannot bind: EADDRINUSE' } }]);
     t.same(logged, ["worker 0 could not apply cluster 'unappliable': told to refuse"]);
     await pool.stop();
   });
