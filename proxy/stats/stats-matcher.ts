@@ -1,0 +1,70 @@
+// [b] Which stats are shown: the bootstrap's inclusion or exclusion list (Istio's proxyStatsMatcher ends there).
+import { RE2JS } from 're2js';
+import { unreachable } from '../base/assert.ts';
+import type { StatsMatcherConfig, StatsPatternConfig } from '../config/bootstrap-config.ts';
+
+export type NamePredicate = (statName: string) => boolean;
+
+/** Full match; patterns were checked when the bootstrap was read. */
+export function compileStatsPattern(config: StatsPatternConfig): NamePredicate {
+  if (config.kind === 'regex') {
+    const regex = RE2JS.compile(config.pattern);
+    return (name) => regex.testExact(name);
+  }
+  const { kind, ignoreCase } = config;
+  const value = ignoreCase ? config.value.toLowerCase() : config.value;
+  const folded = (test: NamePredicate): NamePredicate => (ignoreCase ? (name) => test(name.toLowerCase()) : test);
+  switch (kind) {
+    case 'exact':
+      return folded((name) => name === value);
+    case 'prefix':
+      return folded((name) => name.startsWith(value));
+    case 'suffix':
+      return folded((name) => name.endsWith(value));
+    case 'contains':
+      return folded((name) => name.includes(value));
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** Cheap patterns first: a regular expression is asked only where they all said no. */
+function anyOf(patterns: readonly StatsPatternConfig[]): NamePredicate {
+  const cheap = patterns.filter((pattern) => pattern.kind !== 'regex').map(compileStatsPattern);
+  const dear = patterns.filter((pattern) => pattern.kind === 'regex').map(compileStatsPattern);
+  return (name) => cheap.some((test) => test(name)) || dear.some((test) => test(name));
+}
+
+/** Whether a stat of that full name is shown. */
+export function compileStatsMatcher(config: StatsMatcherConfig): NamePredicate {
+  switch (config.kind) {
+    case 'all':
+      return () => true;
+    case 'none':
+      return () => false;
+    case 'inclusion':
+      return remembered(anyOf(config.patterns));
+    case 'exclusion': {
+      const listed = anyOf(config.patterns);
+      return remembered((name) => !listed(name));
+    }
+    default:
+      return unreachable(config);
+  }
+}
+
+const MAX_REMEMBERED = 50_000;
+
+/** Names repeat from scrape to scrape. Bounded: forgets everything when full. */
+function remembered(test: NamePredicate): NamePredicate {
+  const answers = new Map<string, boolean>();
+  return (name) => {
+    let answer = answers.get(name);
+    if (answer === undefined) {
+      answer = test(name);
+      if (answers.size >= MAX_REMEMBERED) answers.clear();
+      answers.set(name, answer);
+    }
+    return answer;
+  };
+}
