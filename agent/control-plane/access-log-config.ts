@@ -12,20 +12,26 @@ const DEFAULT_FORMAT =
   '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ' +
   '%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
-function fileAccessLog(mesh: MeshConfig, filter: JsonObject | undefined): readonly Json[] | undefined {
+function fileAccessLog(
+  mesh: MeshConfig,
+  filter: JsonObject | undefined,
+): readonly Json[] | undefined {
   if (mesh.accessLogFile === '') return undefined;
   const format = mesh.accessLogFormat === '' ? DEFAULT_FORMAT : mesh.accessLogFormat;
-  return [{
-    name: 'envoy.access_loggers.file',
-    filter,
-    typed_config: anyOf('envoy.extensions.access_loggers.file.v3.FileAccessLog', {
-      path: mesh.accessLogFile,
-      log_format: { text_format_source: { inline_string: format } },
-    }),
-  }];
+  return [
+    {
+      name: 'envoy.access_loggers.file',
+      filter,
+      typed_config: anyOf('envoy.extensions.access_loggers.file.v3.FileAccessLog', {
+        path: mesh.accessLogFile,
+        log_format: { text_format_source: { inline_string: format } },
+      }),
+    },
+  ];
 }
 
-export const accessLog = (mesh: MeshConfig): readonly Json[] | undefined => fileAccessLog(mesh, undefined);
+export const accessLog = (mesh: MeshConfig): readonly Json[] | undefined =>
+  fileAccessLog(mesh, undefined);
 
 /** A listener's own log: connections that no filter chain took. */
 export const listenerAccessLog = (mesh: MeshConfig): readonly Json[] | undefined =>
@@ -33,10 +39,16 @@ export const listenerAccessLog = (mesh: MeshConfig): readonly Json[] | undefined
 
 const dryRunTag = (tag: string, key: string): JsonObject => ({
   tag: `istio.authorization.dry_run.${tag}`,
-  metadata: { kind: { request: {} }, metadata_key: { key: 'envoy.filters.http.rbac', path: [{ key }] } },
+  metadata: {
+    kind: { request: {} },
+    metadata_key: { key: 'envoy.filters.http.rbac', path: [{ key }] },
+  },
 });
 
-const literalTag = (tag: string, value: string): JsonObject => ({ tag: `istio.${tag}`, literal: { value } });
+const literalTag = (tag: string, value: string): JsonObject => ({
+  tag: `istio.${tag}`,
+  literal: { value },
+});
 
 export function tracing(mesh: MeshConfig, { node, labels }: ProxyView): JsonObject | undefined {
   if (!mesh.enableTracing) return undefined;
@@ -49,7 +61,10 @@ export function tracing(mesh: MeshConfig, { node, labels }: ProxyView): JsonObje
       dryRunTag('allow_policy.result', 'istio_dry_run_allow_shadow_engine_result'),
       dryRunTag('deny_policy.name', 'istio_dry_run_deny_shadow_effective_policy_id'),
       dryRunTag('deny_policy.result', 'istio_dry_run_deny_shadow_engine_result'),
-      literalTag('canonical_revision', labels.get('service.istio.io/canonical-revision') ?? 'latest'),
+      literalTag(
+        'canonical_revision',
+        labels.get('service.istio.io/canonical-revision') ?? 'latest',
+      ),
       literalTag('canonical_service', labels.get('service.istio.io/canonical-name') ?? 'unknown'),
       literalTag('cluster_id', node.clusterId),
       literalTag('mesh_id', node.meshId),

@@ -6,8 +6,15 @@ import { anyOf, byText, durationOf, socketAddress } from './json.ts';
 import type { JsonObject } from './json.ts';
 import { loopbackInboundCluster } from './loopback-mode.ts';
 import {
-  BLACK_HOLE_CLUSTER, destinationRulePath, inboundClusterName, INBOUND_PASSTHROUGH_CLUSTER, isHttp2, outboundClusterName, outboundSni,
-  PASSTHROUGH_CLUSTER, serviceMetadata,
+  BLACK_HOLE_CLUSTER,
+  destinationRulePath,
+  inboundClusterName,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  isHttp2,
+  outboundClusterName,
+  outboundSni,
+  PASSTHROUGH_CLUSTER,
+  serviceMetadata,
 } from './names.ts';
 import { ADS_SOURCE, metadataExchange } from './network-filter-config.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
@@ -15,7 +22,12 @@ import type { ServiceTarget } from './service-registry.ts';
 import { autoMtlsMatches, upstreamTls } from './tls-config.ts';
 import type { UpstreamTls } from './tls-config.ts';
 import {
-  balancerFields, circuitBreakers, effectivePolicy, httpProtocolOptions, outlierDetection, upstreamConnectionOptions,
+  balancerFields,
+  circuitBreakers,
+  effectivePolicy,
+  httpProtocolOptions,
+  outlierDetection,
+  upstreamConnectionOptions,
 } from './traffic-policy.ts';
 
 /** The source by which the redirection rules tell the sidecar's own connections to its application. */
@@ -25,12 +37,24 @@ const NEVER = '9223372035s';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-function discoveryFields(push: PushContext, view: ProxyView, target: AssignmentTarget, originalDst: boolean): JsonObject {
+function discoveryFields(
+  push: PushContext,
+  view: ProxyView,
+  target: AssignmentTarget,
+  originalDst: boolean,
+): JsonObject {
   const { service, port, subset } = target;
   const name = outboundClusterName(port.number, subset, service.host);
   if (originalDst || service.resolution === 'NONE') {
-    const override = service.registry === 'External' && service.resolution === 'NONE' && port.hasTargetPort ? port.targetPort : undefined;
-    return { type: 'ORIGINAL_DST', original_dst_lb_config: override === undefined ? undefined : { upstream_port_override: override } };
+    const override =
+      service.registry === 'External' && service.resolution === 'NONE' && port.hasTargetPort
+        ? port.targetPort
+        : undefined;
+    return {
+      type: 'ORIGINAL_DST',
+      original_dst_lb_config:
+        override === undefined ? undefined : { upstream_port_override: override },
+    };
   }
   if (service.resolution === 'STATIC') {
     return { type: 'EDS', eds_cluster_config: { eds_config: ADS_SOURCE, service_name: name } };
@@ -44,7 +68,9 @@ function discoveryFields(push: PushContext, view: ProxyView, target: AssignmentT
     dns_jitter: '0.100s',
     typed_dns_resolver_config: {
       name: 'envoy.network.dns_resolver.cares',
-      typed_config: anyOf('envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig', { udp_max_queries: 100 }),
+      typed_config: anyOf('envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig', {
+        udp_max_queries: 100,
+      }),
     },
   };
 }
@@ -54,7 +80,12 @@ function dnsAssignment(push: PushContext, view: ProxyView, target: AssignmentTar
   if (endpointsOf(push, view, target).length > 0) return loadAssignment(push, view, target);
   const { service, port, subset } = target;
   const own = {
-    endpoint: { address: socketAddress(service.host, typeof port.targetPort === 'number' ? port.targetPort : port.number) },
+    endpoint: {
+      address: socketAddress(
+        service.host,
+        typeof port.targetPort === 'number' ? port.targetPort : port.number,
+      ),
+    },
     metadata: { filter_metadata: { istio: { workload: `;;;;${view.node.clusterId}` } } },
     load_balancing_weight: 1,
   };
@@ -67,12 +98,18 @@ function dnsAssignment(push: PushContext, view: ProxyView, target: AssignmentTar
 function spiffeNames(push: PushContext, service: Service): readonly string[] {
   const names = new Set<string>();
   for (const { serviceAccount, namespace } of push.registry.endpointsOf(service)) {
-    if (serviceAccount !== '') names.add(`spiffe://${push.mesh.trustDomain}/ns/${namespace}/sa/${serviceAccount}`);
+    if (serviceAccount !== '')
+      names.add(`spiffe://${push.mesh.trustDomain}/ns/${namespace}/sa/${serviceAccount}`);
   }
   return [...names].sort(byText);
 }
 
-function transportFields(push: PushContext, target: AssignmentTarget, policy: TrafficPolicy | undefined, originalDst: boolean): JsonObject {
+function transportFields(
+  push: PushContext,
+  target: AssignmentTarget,
+  policy: TrafficPolicy | undefined,
+  originalDst: boolean,
+): JsonObject {
   const { service, port, subset } = target;
   if (policy?.tlsMode === 'DISABLE') return {};
   const tls: UpstreamTls = {
@@ -81,18 +118,29 @@ function transportFields(push: PushContext, target: AssignmentTarget, policy: Tr
     http2: isHttp2(port.protocol) || policy?.connectionPool?.h2Upgrade === true,
   };
   if (policy?.tlsMode === 'ISTIO_MUTUAL') return { transport_socket: upstreamTls(tls) };
-  const auto = push.mesh.autoMtls && !service.meshExternal && push.mtlsModeOf(service.meta.namespace, new Map(), undefined) !== 'DISABLE';
+  const auto =
+    push.mesh.autoMtls &&
+    !service.meshExternal &&
+    push.mtlsModeOf(service.meta.namespace, new Map(), undefined) !== 'DISABLE';
   if (!auto) return {};
   // The hosts of an original-destination cluster carry no metadata to choose a socket by.
   if (originalDst) return { transport_socket: upstreamTls(tls) };
   return { transport_socket_matches: autoMtlsMatches(tls) };
 }
 
-function buildOutboundCluster(push: PushContext, view: ProxyView, target: AssignmentTarget): JsonObject {
+function buildOutboundCluster(
+  push: PushContext,
+  view: ProxyView,
+  target: AssignmentTarget,
+): JsonObject {
   const { service, port, subset } = target;
   const name = outboundClusterName(port.number, subset, service.host);
   const rule = push.destinationRuleOf(service.host, view.node.namespace);
-  const policy = effectivePolicy(rule?.policy, rule?.subsets.find((each) => each.name === subset)?.policy, port.number);
+  const policy = effectivePolicy(
+    rule?.policy,
+    rule?.subsets.find((each) => each.name === subset)?.policy,
+    port.number,
+  );
   const balancer = balancerFields(policy?.loadBalancer);
   const originalDst = balancer.originalDst || service.resolution === 'NONE';
   const pool = policy?.connectionPool;
@@ -108,13 +156,17 @@ function buildOutboundCluster(push: PushContext, view: ProxyView, target: Assign
       filter_metadata: {
         istio: {
           external: service.meshExternal ? true : undefined,
-          config: rule === undefined ? undefined : destinationRulePath(rule.meta.namespace, rule.meta.name),
+          config:
+            rule === undefined
+              ? undefined
+              : destinationRulePath(rule.meta.namespace, rule.meta.name),
           subset: subset === '' ? undefined : subset,
           services: [serviceMetadata(service)],
         },
       },
     },
-    common_lb_config: outlier === undefined ? {} : { healthy_panic_threshold: { value: outlier.minHealthPercent } },
+    common_lb_config:
+      outlier === undefined ? {} : { healthy_panic_threshold: { value: outlier.minHealthPercent } },
     alt_stat_name: `${name};`,
     upstream_connection_options: upstreamConnectionOptions(pool),
     typed_extension_protocol_options: httpProtocolOptions(pool, port.protocol),
@@ -127,10 +179,16 @@ function subsetNames(subsets: readonly Subset[]): readonly string[] {
   return ['', ...subsets.map(({ name }) => name)];
 }
 
-function buildInboundCluster(push: PushContext, view: ProxyView, targets: readonly ServiceTarget[]): JsonObject {
+function buildInboundCluster(
+  push: PushContext,
+  view: ProxyView,
+  targets: readonly ServiceTarget[],
+): JsonObject {
   const { targetPort, port } = targets[0]!;
   const name = inboundClusterName(targetPort);
-  const services = [...new Map(targets.map(({ service }) => [service.host, serviceMetadata(service)])).values()];
+  const services = [
+    ...new Map(targets.map(({ service }) => [service.host, serviceMetadata(service)])).values(),
+  ];
   const common = {
     name,
     connect_timeout: '10s',
@@ -140,12 +198,23 @@ function buildInboundCluster(push: PushContext, view: ProxyView, targets: readon
     alt_stat_name: `${name};`,
     typed_extension_protocol_options: httpProtocolOptions(undefined, port.protocol),
   };
-  if (view.node.loopback !== undefined) return { ...common, ...loopbackInboundCluster(name, view.node.loopback, targetPort) };
+  if (view.node.loopback !== undefined)
+    return { ...common, ...loopbackInboundCluster(name, view.node.loopback, targetPort) };
   if (push.mesh.inboundLocalhost) {
     const endpoint = { endpoint: { address: socketAddress('127.0.0.1', targetPort) } };
-    return { ...common, type: 'STATIC', load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] } };
+    return {
+      ...common,
+      type: 'STATIC',
+      load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+    };
   }
-  return { ...common, type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED', cleanup_interval: NEVER, upstream_bind_config: INBOUND_BIND };
+  return {
+    ...common,
+    type: 'ORIGINAL_DST',
+    lb_policy: 'CLUSTER_PROVIDED',
+    cleanup_interval: NEVER,
+    upstream_bind_config: INBOUND_BIND,
+  };
 }
 
 function passthrough(name: string, extra: JsonObject): JsonObject {
@@ -169,11 +238,13 @@ function passthrough(name: string, extra: JsonObject): JsonObject {
 
 function inboundByPort(view: ProxyView): Map<number, ServiceTarget[]> {
   const byPort = new Map<number, ServiceTarget[]>();
-  for (const target of view.targets) byPort.set(target.targetPort, [...(byPort.get(target.targetPort) ?? []), target]);
+  for (const target of view.targets)
+    byPort.set(target.targetPort, [...(byPort.get(target.targetPort) ?? []), target]);
   return byPort;
 }
 
-const servicePorts = (service: Service): readonly ServicePort[] => service.ports.filter(({ protocol }) => protocol !== 'UDP');
+const servicePorts = (service: Service): readonly ServicePort[] =>
+  service.ports.filter(({ protocol }) => protocol !== 'UDP');
 
 /** In istiod's order: outbound by host, the fixed ones, inbound. */
 export function buildClusters(push: PushContext, view: ProxyView): JsonObject[] {
@@ -181,12 +252,19 @@ export function buildClusters(push: PushContext, view: ProxyView): JsonObject[] 
   for (const service of view.services) {
     const subsets = subsetNames(push.subsetsOf(service.host, view.node.namespace));
     for (const port of servicePorts(service)) {
-      for (const subset of subsets) clusters.push(buildOutboundCluster(push, view, { service, port, subset }));
+      for (const subset of subsets)
+        clusters.push(buildOutboundCluster(push, view, { service, port, subset }));
     }
   }
-  clusters.push({ name: BLACK_HOLE_CLUSTER, type: 'STATIC', connect_timeout: '10s', alt_stat_name: `${BLACK_HOLE_CLUSTER};` });
+  clusters.push({
+    name: BLACK_HOLE_CLUSTER,
+    type: 'STATIC',
+    connect_timeout: '10s',
+    alt_stat_name: `${BLACK_HOLE_CLUSTER};`,
+  });
   clusters.push(passthrough(PASSTHROUGH_CLUSTER, { filters: [metadataExchange] }));
-  for (const targets of inboundByPort(view).values()) clusters.push(buildInboundCluster(push, view, targets));
+  for (const targets of inboundByPort(view).values())
+    clusters.push(buildInboundCluster(push, view, targets));
   clusters.push(passthrough(INBOUND_PASSTHROUGH_CLUSTER, { upstream_bind_config: INBOUND_BIND }));
   return clusters;
 }

@@ -74,7 +74,8 @@ export class ConfigStore implements Closable {
     this.#folderProblems = problems;
     for (const file of [...this.#files.keys()]) {
       // A folder that cannot be read is no reason to forget what it held.
-      if (!stamps.has(file) && this.#folderProblems.length === 0) changed = this.#files.delete(file) || changed;
+      if (!stamps.has(file) && this.#folderProblems.length === 0)
+        changed = this.#files.delete(file) || changed;
     }
     for (const [file, stamp] of stamps) {
       if (this.#files.get(file)?.stamp === stamp) continue;
@@ -89,7 +90,10 @@ export class ConfigStore implements Closable {
     try {
       const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true });
       const names = entries
-        .filter((entry) => !entry.isDirectory() && /\.ya?ml$/.test(entry.name) && !entry.name.startsWith('.'))
+        .filter(
+          (entry) =>
+            !entry.isDirectory() && /\.ya?ml$/.test(entry.name) && !entry.name.startsWith('.'),
+        )
         .map((entry) => relative(this.#folder, join(entry.parentPath, entry.name)))
         .sort(byText);
       if (names.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} YAML files`);
@@ -100,18 +104,31 @@ export class ConfigStore implements Closable {
       return { stamps, problems: [] };
     } catch (error) {
       const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-      return { stamps, problems: [{ severity: 'error', file: this.#folder, document: 0, line: 0, path: '', message }] };
+      return {
+        stamps,
+        problems: [
+          { severity: 'error', file: this.#folder, document: 0, line: 0, path: '', message },
+        ],
+      };
     }
   }
 
   async #read(file: string, stamp: string): Promise<void> {
     const last = this.#files.get(file)?.good ?? NOTHING;
     const fail = (message: string): void => {
-      const problem: ConfigProblem = { severity: 'error', file, document: 0, line: 0, path: '', message };
+      const problem: ConfigProblem = {
+        severity: 'error',
+        file,
+        document: 0,
+        line: 0,
+        path: '',
+        message,
+      };
       this.#files.set(file, { stamp, good: last, problems: [problem] });
     };
     try {
-      if (Number(stamp.split('/', 2)[1]) > MAX_FILE_BYTES) return fail(`is larger than ${MAX_FILE_BYTES} bytes; split it`);
+      if (Number(stamp.split('/', 2)[1]) > MAX_FILE_BYTES)
+        return fail(`is larger than ${MAX_FILE_BYTES} bytes; split it`);
       const text = await readFile(join(this.#folder, file), 'utf8');
       // Somebody is still writing: half a file may be good YAML, and would take the rest out of force.
       if (stampOf(await stat(join(this.#folder, file))) !== stamp) return this.#changed();
@@ -141,7 +158,14 @@ export class ConfigStore implements Closable {
           items.push(item);
         } else {
           const { file, document, line } = item.meta;
-          problems.push({ severity: 'error', file, document, line, path: '', message: `${key} is ignored: ${first.meta.file} has it already` });
+          problems.push({
+            severity: 'error',
+            file,
+            document,
+            line,
+            path: '',
+            message: `${key} is ignored: ${first.meta.file} has it already`,
+          });
         }
       }
     }
@@ -157,7 +181,9 @@ export class ConfigStore implements Closable {
 
   #listen(): void {
     try {
-      this.#watcher = watch(this.#folder, { recursive: true, persistent: false }, () => this.#changed());
+      this.#watcher = watch(this.#folder, { recursive: true, persistent: false }, () =>
+        this.#changed(),
+      );
       this.#watcher.on('error', () => this.#unlisten());
     } catch {
       // No inotify left, or none at all: the poll goes on alone.
@@ -183,7 +209,9 @@ export class ConfigStore implements Closable {
 
   async #lookForChanges(): Promise<void> {
     const { stamps } = await this.#look();
-    const same = stamps.size === this.#files.size && [...stamps].every(([file, stamp]) => this.#files.get(file)?.stamp === stamp);
+    const same =
+      stamps.size === this.#files.size &&
+      [...stamps].every(([file, stamp]) => this.#files.get(file)?.stamp === stamp);
     if (!same) this.#changed();
   }
 

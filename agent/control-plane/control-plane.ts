@@ -41,17 +41,23 @@ class ProblemReporter {
       const text = formatProblem(problem);
       now.add(text);
       if (this.#told.has(text)) continue;
-      if (problem.severity === 'error') this.#logger.error(`${text} (the last good content of the file stays in force)`);
+      if (problem.severity === 'error')
+        this.#logger.error(`${text} (the last good content of the file stays in force)`);
       else this.#logger.warn(text);
     }
     const solved = [...this.#told].filter((text) => !now.has(text)).length;
-    if (solved > 0) this.#logger.info(`${solved} earlier problem${solved === 1 ? ' is' : 's are'} gone`);
+    if (solved > 0)
+      this.#logger.info(`${solved} earlier problem${solved === 1 ? ' is' : 's are'} gone`);
     this.#told = now;
   }
 }
 
 /** Rejects when the address cannot be bound. A folder with mistakes starts all the same, with what is good of it. */
-export async function startControlPlane(options: ControlPlaneOptions, logger: Logger, time: TimeSource): Promise<ControlPlane> {
+export async function startControlPlane(
+  options: ControlPlaneOptions,
+  logger: Logger,
+  time: TimeSource,
+): Promise<ControlPlane> {
   const lifetime = new Lifetime();
   const store = lifetime.own(new ConfigStore(options.configFolder, time));
   const reporter = new ProblemReporter(logger);
@@ -67,7 +73,9 @@ export async function startControlPlane(options: ControlPlaneOptions, logger: Lo
   server.addHandlers(discovery);
   try {
     const target = await server.listen(options.listen);
-    logger.info(`control plane serves ADS on ${target}, configuration from ${options.configFolder}`);
+    logger.info(
+      `control plane serves ADS on ${target}, configuration from ${options.configFolder}`,
+    );
     return { target, status: () => discovery.status(), close: () => lifetime.close() };
   } catch (error) {
     lifetime.close();

@@ -26,7 +26,8 @@ export class DeltaSession {
     // Types that are not made here (NDS, SDS over ADS …) are simply never answered.
     if (type === undefined) return;
     const nonce = request.response_nonce ?? '';
-    if (request.error_detail !== undefined) return this.#session.refused(type, nonce, request.error_detail.message ?? '');
+    if (request.error_detail !== undefined)
+      return this.#session.refused(type, nonce, request.error_detail.message ?? '');
     const watch = this.#session.watched(type);
     if (watch === undefined) return this.#first(type, request);
     if (nonce !== '' && nonce === watch.nonceSent) this.#session.accepted(type, watch, nonce);
@@ -38,13 +39,19 @@ export class DeltaSession {
     const watch = this.#session.watch(type);
     const subscribe = request.resource_names_subscribe ?? [];
     const held = [...(request.initial_resource_versions?.keys() ?? [])];
-    watch.wildcard = isWildcardType(type) && (subscribe.length === 0 || subscribe.includes(WILDCARD));
+    watch.wildcard =
+      isWildcardType(type) && (subscribe.length === 0 || subscribe.includes(WILDCARD));
     watch.subscribe(subscribe.filter((name) => name !== WILDCARD));
     if (!watch.wildcard) watch.subscribe(held);
     this.#unsubscribe(watch, request.resource_names_unsubscribe ?? []);
     const resources = this.#session.generate(type, watch);
     const names = new Set(resources.map(({ name }) => name));
-    this.#send(type, watch, resources, watch.wildcard ? held.filter((name) => !names.has(name)) : []);
+    this.#send(
+      type,
+      watch,
+      resources,
+      watch.wildcard ? held.filter((name) => !names.has(name)) : [],
+    );
     if (type === 'cluster') this.#forceEndpoints(resources);
   }
 
@@ -61,9 +68,15 @@ export class DeltaSession {
     watch.subscribe(subscribe.filter((name) => name !== WILDCARD));
     if (isWildcardType(type) && subscribe.includes(WILDCARD)) watch.wildcard = true;
     const wanted = new Set(subscribe);
-    const resources = type === 'cluster' || type === 'listener'
-      ? this.#session.generate(type, watch).filter(({ name }) => wanted.has(WILDCARD) || wanted.has(name))
-      : this.#session.generateNames(type, subscribe.filter((name) => name !== WILDCARD));
+    const resources =
+      type === 'cluster' || type === 'listener'
+        ? this.#session
+            .generate(type, watch)
+            .filter(({ name }) => wanted.has(WILDCARD) || wanted.has(name))
+        : this.#session.generateNames(
+            type,
+            subscribe.filter((name) => name !== WILDCARD),
+          );
     this.#send(type, watch, resources, []);
     if (type === 'cluster') this.#forceEndpoints(resources);
   }
@@ -73,7 +86,8 @@ export class DeltaSession {
     const watch = this.#session.watched('endpoint');
     if (watch === undefined) return;
     const names = clusters.map(({ name }) => name).filter((name) => watch.names.has(name));
-    if (names.length > 0) this.#send('endpoint', watch, this.#session.generateNames('endpoint', names), []);
+    if (names.length > 0)
+      this.#send('endpoint', watch, this.#session.generateNames('endpoint', names), []);
   }
 
   /** A new configuration is in force. A proxy that does not keep up gets the newest once it does. */
@@ -133,7 +147,12 @@ export class DeltaSession {
     for (const name of gone) endpoints?.sent.delete(name);
   }
 
-  #send(type: ResourceType, watch: WatchedType, resources: readonly GeneratedResource[], removed: readonly string[]): void {
+  #send(
+    type: ResourceType,
+    watch: WatchedType,
+    resources: readonly GeneratedResource[],
+    removed: readonly string[],
+  ): void {
     const packed = this.#session.pack(type, resources);
     for (const { resource } of packed) watch.sent.set(resource.name, resource.text);
     for (const name of removed) watch.sent.delete(name);
@@ -149,4 +168,3 @@ export class DeltaSession {
     if (!keepsUp) this.#blocked = true;
   }
 }
-

@@ -4,7 +4,11 @@ import { randomUUID } from 'node:crypto';
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import { statusCode } from '../../xds-protos/ads-stream.ts';
-import type { AdsServerStream, DeltaServerStream, SotwServerStream } from '../../xds-protos/ads-stream.ts';
+import type {
+  AdsServerStream,
+  DeltaServerStream,
+  SotwServerStream,
+} from '../../xds-protos/ads-stream.ts';
 import { DeltaSession } from './delta-session.ts';
 import { ProxySession, RequestError } from './proxy-session.ts';
 import type { ProxyStatus, PushSource } from './proxy-session.ts';
@@ -61,7 +65,9 @@ export class DiscoveryServer implements PushSource {
     try {
       connection.push();
     } catch (error) {
-      this.#logger.error(`push to ${connection.session.id} failed: ${error instanceof Error ? error.message : String(error)}`);
+      this.#logger.error(
+        `push to ${connection.session.id} failed: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 
@@ -69,17 +75,25 @@ export class DiscoveryServer implements PushSource {
   delta(stream: DeltaServerStream): void {
     const session = new ProxySession(this, this.#logger);
     const delta = new DeltaSession(stream, session);
-    this.#attach(stream, { session, push: () => delta.push() }, (request) => delta.onRequest(request));
+    this.#attach(stream, { session, push: () => delta.push() }, (request) =>
+      delta.onRequest(request),
+    );
   }
 
   /** The handler of StreamAggregatedResources. */
   sotw(stream: SotwServerStream): void {
     const session = new ProxySession(this, this.#logger);
     const sotw = new SotwSession(stream, session);
-    this.#attach(stream, { session, push: () => sotw.push() }, (request) => sotw.onRequest(request));
+    this.#attach(stream, { session, push: () => sotw.push() }, (request) =>
+      sotw.onRequest(request),
+    );
   }
 
-  #attach<Sent, Received>(stream: AdsServerStream<Sent, Received>, connection: Connection, onRequest: (request: Received) => void): void {
+  #attach<Sent, Received>(
+    stream: AdsServerStream<Sent, Received>,
+    connection: Connection,
+    onRequest: (request: Received) => void,
+  ): void {
     this.#connections.add(connection);
     stream.onEnd(({ reason }) => {
       this.#connections.delete(connection);
@@ -93,7 +107,10 @@ export class DiscoveryServer implements PushSource {
         const refused = error instanceof RequestError;
         const reason = error instanceof Error ? error.message : String(error);
         this.#logger.error(`ADS: request of ${connection.session.id} failed: ${reason}`);
-        stream.end({ code: refused ? statusCode.invalidArgument : statusCode.internal, reason: refused ? reason : 'internal error' });
+        stream.end({
+          code: refused ? statusCode.invalidArgument : statusCode.internal,
+          reason: refused ? reason : 'internal error',
+        });
       }
     });
   }

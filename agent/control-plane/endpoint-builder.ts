@@ -9,7 +9,10 @@ import { endpointPort } from './service-registry.ts';
 import type { Endpoint } from './service-registry.ts';
 import { effectivePolicy } from './traffic-policy.ts';
 
-function firstLabel(labels: ReadonlyMap<string, string>, names: readonly string[]): string | undefined {
+function firstLabel(
+  labels: ReadonlyMap<string, string>,
+  names: readonly string[],
+): string | undefined {
   for (const name of names) {
     const value = labels.get(name);
     if (value !== undefined) return value;
@@ -20,8 +23,15 @@ function firstLabel(labels: ReadonlyMap<string, string>, names: readonly string[
 /** `workload;namespace;canonical name;canonical revision;cluster`: the labels of client-side metrics. */
 function workloadText(endpoint: Endpoint, clusterId: string): string {
   const { labels, workloadName, namespace } = endpoint;
-  const name = firstLabel(labels, ['service.istio.io/canonical-name', 'app.kubernetes.io/name', 'app']) ?? workloadName;
-  const revision = firstLabel(labels, ['service.istio.io/canonical-revision', 'app.kubernetes.io/version', 'version']) ?? '';
+  const name =
+    firstLabel(labels, ['service.istio.io/canonical-name', 'app.kubernetes.io/name', 'app']) ??
+    workloadName;
+  const revision =
+    firstLabel(labels, [
+      'service.istio.io/canonical-revision',
+      'app.kubernetes.io/version',
+      'version',
+    ]) ?? '';
   return [workloadName, workloadName === '' ? '' : namespace, name, revision, clusterId].join(';');
 }
 
@@ -37,29 +47,48 @@ export interface AssignmentTarget {
 }
 
 /** Whether a client of this service may use mTLS at all, before each endpoint is asked. */
-function clientMayUseTls(push: PushContext, view: ProxyView, { service, port, subset }: AssignmentTarget): boolean {
+function clientMayUseTls(
+  push: PushContext,
+  view: ProxyView,
+  { service, port, subset }: AssignmentTarget,
+): boolean {
   if (service.meshExternal || !push.mesh.autoMtls) return false;
   const rule = push.destinationRuleOf(service.host, view.node.namespace);
   const ofSubset = rule?.subsets.find(({ name }) => name === subset)?.policy;
   return effectivePolicy(rule?.policy, ofSubset, port.number)?.tlsMode !== 'DISABLE';
 }
 
-export function endpointsOf(push: PushContext, view: ProxyView, target: AssignmentTarget): readonly Endpoint[] {
+export function endpointsOf(
+  push: PushContext,
+  view: ProxyView,
+  target: AssignmentTarget,
+): readonly Endpoint[] {
   const all = push.registry.endpointsOf(target.service);
   if (target.subset === '') return all;
-  const subset = push.subsetsOf(target.service.host, view.node.namespace).find(({ name }) => name === target.subset);
-  return subset === undefined ? [] : all.filter(({ labels }) => matchesLabels(labels, subset.labels));
+  const subset = push
+    .subsetsOf(target.service.host, view.node.namespace)
+    .find(({ name }) => name === target.subset);
+  return subset === undefined
+    ? []
+    : all.filter(({ labels }) => matchesLabels(labels, subset.labels));
 }
 
 /** The value of `load_assignment`; also inline in clusters that are resolved by DNS. */
-export function loadAssignment(push: PushContext, view: ProxyView, target: AssignmentTarget): JsonObject {
+export function loadAssignment(
+  push: PushContext,
+  view: ProxyView,
+  target: AssignmentTarget,
+): JsonObject {
   const { service, port, subset } = target;
   const mayUseTls = clientMayUseTls(push, view, target);
   const localities = new Map<string, { endpoints: Json[]; weight: number }>();
   for (const endpoint of endpointsOf(push, view, target)) {
     const number = endpointPort(endpoint, port);
     if (number === undefined) continue;
-    const tls = mayUseTls && endpoint.tlsMode === 'istio' && push.mtlsModeOf(endpoint.namespace, endpoint.labels, number) !== 'DISABLE';
+    const tls =
+      mayUseTls &&
+      endpoint.tlsMode === 'istio' &&
+      push.mtlsModeOf(endpoint.namespace, endpoint.labels, number) !== 'DISABLE';
     const locality = localities.get(endpoint.locality) ?? { endpoints: [], weight: 0 };
     locality.endpoints.push({
       endpoint: { address: socketAddress(endpoint.address, number) },
@@ -86,10 +115,16 @@ export function loadAssignment(push: PushContext, view: ProxyView, target: Assig
 }
 
 /** An unknown name gets an empty assignment, so that a cluster that asks for it can leave warming. */
-export function buildEndpoints(push: PushContext, view: ProxyView, clusterName: string): JsonObject {
+export function buildEndpoints(
+  push: PushContext,
+  view: ProxyView,
+  clusterName: string,
+): JsonObject {
   const parsed = parseOutboundClusterName(clusterName);
-  const service = parsed === undefined ? undefined : view.services.find(({ host }) => host === parsed.host);
+  const service =
+    parsed === undefined ? undefined : view.services.find(({ host }) => host === parsed.host);
   const port = service?.ports.find(({ number }) => number === parsed?.port);
-  if (parsed === undefined || service === undefined || port === undefined) return { cluster_name: clusterName };
+  if (parsed === undefined || service === undefined || port === undefined)
+    return { cluster_name: clusterName };
   return loadAssignment(push, view, { service, port, subset: parsed.subset });
 }

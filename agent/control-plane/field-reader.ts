@@ -21,7 +21,8 @@ export function pathOf(keys: readonly FieldKey[]): string {
 }
 
 const show = (value: unknown): string => {
-  const text = value instanceof Map ? 'a mapping' : Array.isArray(value) ? 'a list' : JSON.stringify(value);
+  const text =
+    value instanceof Map ? 'a mapping' : Array.isArray(value) ? 'a list' : JSON.stringify(value);
   return text === undefined ? 'nothing' : text.length > 80 ? `${text.slice(0, 80)}…` : text;
 };
 
@@ -81,7 +82,8 @@ export class FieldReader {
   unsupported(names: readonly string[]): this {
     for (const name of names) {
       const field = this.at(name);
-      if (field.present) field.fail('is not supported by the embedded control plane; remove it or use istiod');
+      if (field.present)
+        field.fail('is not supported by the embedded control plane; remove it or use istiod');
     }
     return this;
   }
@@ -97,7 +99,9 @@ export class FieldReader {
       this.#refuse('a list');
       return [];
     }
-    return this.#value.map((item: unknown, at) => new FieldReader(item, [...this.#keys, at], this.#sink));
+    return this.#value.map(
+      (item: unknown, at) => new FieldReader(item, [...this.#keys, at], this.#sink),
+    );
   }
 
   /** Keys that YAML reads as numbers (`8081:`) come as text. */
@@ -108,12 +112,17 @@ export class FieldReader {
       return [];
     }
     const pairs: [unknown, unknown][] = [...this.#value.entries()];
-    return pairs.map(([key, value]) => [String(key), new FieldReader(value, [...this.#keys, String(key)], this.#sink)]);
+    return pairs.map(([key, value]) => [
+      String(key),
+      new FieldReader(value, [...this.#keys, String(key)], this.#sink),
+    ]);
   }
 
   text(): string | undefined {
     if (!this.present) return undefined;
-    return typeof this.#value === 'string' ? this.#value : this.#refuse('a text (put it in quotes)');
+    return typeof this.#value === 'string'
+      ? this.#value
+      : this.#refuse('a text (put it in quotes)');
   }
 
   /** Empty and reported when absent. */
@@ -131,7 +140,8 @@ export class FieldReader {
   integer(least: number, most: number): number | undefined {
     if (!this.present) return undefined;
     const value = this.#value;
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
+      return value;
     return this.#refuse(`a whole number from ${least} to ${most}`);
   }
 
@@ -142,12 +152,17 @@ export class FieldReader {
   number(least: number, most: number): number | undefined {
     if (!this.present) return undefined;
     const value = this.#value;
-    return typeof value === 'number' && value >= least && value <= most ? value : this.#refuse(`a number from ${least} to ${most}`);
+    return typeof value === 'number' && value >= least && value <= most
+      ? value
+      : this.#refuse(`a number from ${least} to ${most}`);
   }
 
   durationMs(): number | undefined {
     if (!this.present) return undefined;
-    const ms = typeof this.#value === 'string' && this.#value.length <= 40 ? parseDurationMs(this.#value) : undefined;
+    const ms =
+      typeof this.#value === 'string' && this.#value.length <= 40
+        ? parseDurationMs(this.#value)
+        : undefined;
     return ms ?? this.#refuse('a duration such as 2s or 250ms');
   }
 
@@ -179,7 +194,9 @@ export class FieldReader {
       RE2JS.compile(text);
       return text;
     } catch (error) {
-      return this.fail(`is no RE2 expression: ${error instanceof Error ? error.message : String(error)}`);
+      return this.fail(
+        `is no RE2 expression: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }

@@ -1,14 +1,41 @@
 // [m] One entry of VirtualService.spec.http: matches, actions, faults, retries. Istio: networking/v1 HTTPRoute.
 import type { FieldReader } from './field-reader.ts';
 import type {
-  CorsPolicy, Destination, DirectResponse, Fault, HeaderOperations, Headers, HttpMatch, HttpRoute, Mirror, Redirect,
-  Retries, Rewrite, StringMatch, ValueMatch, WeightedDestination,
+  CorsPolicy,
+  Destination,
+  DirectResponse,
+  Fault,
+  HeaderOperations,
+  Headers,
+  HttpMatch,
+  HttpRoute,
+  Mirror,
+  Redirect,
+  Retries,
+  Rewrite,
+  StringMatch,
+  ValueMatch,
+  WeightedDestination,
 } from './istio-model.ts';
 
 const GRPC_STATUSES: readonly string[] = [
-  'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS',
-  'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED',
-  'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
 ];
 const REDIRECT_CODES: readonly number[] = [301, 302, 303, 307, 308];
 
@@ -27,7 +54,8 @@ function valueMatch(field: FieldReader): ValueMatch | undefined {
   const text = field.at(kind).text();
   if (text === undefined) return undefined;
   // `regex: "*"` is no expression, but Istio has always read it as "any value".
-  if (kind === 'regex') return text === '*' || field.at(kind).regex() !== undefined ? { kind, value: text } : undefined;
+  if (kind === 'regex')
+    return text === '*' || field.at(kind).regex() !== undefined ? { kind, value: text } : undefined;
   return { kind, value: text };
 }
 
@@ -45,8 +73,20 @@ export function readValueMatches(field: FieldReader): Map<string, ValueMatch> {
 
 function readMatch(field: FieldReader): HttpMatch {
   field.object([
-    'name', 'uri', 'ignoreUriCase', 'scheme', 'method', 'authority', 'headers', 'withoutHeaders', 'queryParams', 'port',
-    'sourceLabels', 'sourceNamespace', 'gateways', 'statPrefix',
+    'name',
+    'uri',
+    'ignoreUriCase',
+    'scheme',
+    'method',
+    'authority',
+    'headers',
+    'withoutHeaders',
+    'queryParams',
+    'port',
+    'sourceLabels',
+    'sourceNamespace',
+    'gateways',
+    'statPrefix',
   ]);
   const queryParams = new Map<string, ValueMatch>();
   for (const [name, entry] of field.at('queryParams').entries()) {
@@ -73,12 +113,19 @@ function readMatch(field: FieldReader): HttpMatch {
 
 function readOperations(field: FieldReader): HeaderOperations {
   field.object(['set', 'add', 'remove']);
-  return { set: field.at('set').textMap(), add: field.at('add').textMap(), remove: field.at('remove').texts() };
+  return {
+    set: field.at('set').textMap(),
+    add: field.at('add').textMap(),
+    remove: field.at('remove').texts(),
+  };
 }
 
 function readHeaders(field: FieldReader): Headers {
   field.object(['request', 'response']);
-  return { request: readOperations(field.at('request')), response: readOperations(field.at('response')) };
+  return {
+    request: readOperations(field.at('request')),
+    response: readOperations(field.at('response')),
+  };
 }
 
 function readDestination(field: FieldReader): Destination {
@@ -130,7 +177,10 @@ function readAbort(field: FieldReader): Fault['abort'] {
 export function readFault(field: FieldReader): Fault | undefined {
   if (!field.present) return undefined;
   field.object(['delay', 'abort']);
-  const delay = field.at('delay').object(['fixedDelay', 'percentage', 'percent', 'exponentialDelay']).unsupported(['exponentialDelay']);
+  const delay = field
+    .at('delay')
+    .object(['fixedDelay', 'percentage', 'percent', 'exponentialDelay'])
+    .unsupported(['exponentialDelay']);
   const fixedDelayMs = delay.present ? delay.at('fixedDelay').required().durationMs() : undefined;
   if (!delay.present && !field.at('abort').present) field.fail('must have delay or abort');
   return {
@@ -141,7 +191,14 @@ export function readFault(field: FieldReader): Fault | undefined {
 
 function readRetries(field: FieldReader): Retries | undefined {
   if (!field.present) return undefined;
-  field.object(['attempts', 'perTryTimeout', 'retryOn', 'retryRemoteLocalities', 'retryIgnorePreviousHosts', 'backoff']);
+  field.object([
+    'attempts',
+    'perTryTimeout',
+    'retryOn',
+    'retryRemoteLocalities',
+    'retryIgnorePreviousHosts',
+    'backoff',
+  ]);
   return {
     attempts: field.at('attempts').integer(0, 0x7fffffff) ?? 0,
     perTryTimeoutMs: field.at('perTryTimeout').durationMs(),
@@ -160,7 +217,8 @@ function readRewrite(field: FieldReader): Rewrite | undefined {
   return {
     uri: field.at('uri').text(),
     authority: field.at('authority').text(),
-    uriRegex: match === undefined ? undefined : { match, rewrite: regex.at('rewrite').text() ?? '' },
+    uriRegex:
+      match === undefined ? undefined : { match, rewrite: regex.at('rewrite').text() ?? '' },
   };
 }
 
@@ -168,12 +226,15 @@ function readRedirect(field: FieldReader): Redirect | undefined {
   if (!field.present) return undefined;
   field.object(['uri', 'authority', 'scheme', 'port', 'derivePort', 'redirectCode']);
   const code = field.at('redirectCode').integer(0, 999) ?? 301;
-  if (!REDIRECT_CODES.includes(code)) field.at('redirectCode').fail(`must be one of ${REDIRECT_CODES.join(', ')}`);
+  if (!REDIRECT_CODES.includes(code))
+    field.at('redirectCode').fail(`must be one of ${REDIRECT_CODES.join(', ')}`);
   return {
     uri: field.at('uri').text(),
     authority: field.at('authority').text(),
     scheme: field.at('scheme').choice(['http', 'https']),
-    port: field.at('port').port() ?? field.at('derivePort').choice(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'] as const),
+    port:
+      field.at('port').port() ??
+      field.at('derivePort').choice(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'] as const),
     code,
   };
 }
@@ -183,30 +244,57 @@ function readDirectResponse(field: FieldReader): DirectResponse | undefined {
   field.object(['status', 'body']);
   const body = field.at('body').object(['string', 'bytes']);
   const base64 = body.at('bytes').text();
-  if (base64 !== undefined && !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) body.at('bytes').fail('must be base64');
-  return { status: field.at('status').required().integer(200, 599) ?? 200, text: body.at('string').text(), base64 };
+  if (base64 !== undefined && !/^[A-Za-z0-9+/]*={0,2}$/.test(base64))
+    body.at('bytes').fail('must be base64');
+  return {
+    status: field.at('status').required().integer(200, 599) ?? 200,
+    text: body.at('string').text(),
+    base64,
+  };
 }
 
 function readMirrors(field: FieldReader): Mirror[] {
-  const mirrors = field.at('mirrors').items().map((item): Mirror => {
-    item.object(['destination', 'percentage']);
-    const percentage = item.at('percentage').object(['value']);
-    return { destination: readDestination(item.at('destination')), percent: percentage.present ? (percentage.at('value').number(0, 100) ?? 0) : 100 };
-  });
+  const mirrors = field
+    .at('mirrors')
+    .items()
+    .map((item): Mirror => {
+      item.object(['destination', 'percentage']);
+      const percentage = item.at('percentage').object(['value']);
+      return {
+        destination: readDestination(item.at('destination')),
+        percent: percentage.present ? (percentage.at('value').number(0, 100) ?? 0) : 100,
+      };
+    });
   if (!field.at('mirror').present) return mirrors;
   const percentage = field.at('mirrorPercentage').object(['value']);
-  const percent = percentage.present ? (percentage.at('value').number(0, 100) ?? 0) : (field.at('mirrorPercent').integer(0, 100) ?? 100);
+  const percent = percentage.present
+    ? (percentage.at('value').number(0, 100) ?? 0)
+    : (field.at('mirrorPercent').integer(0, 100) ?? 100);
   return [{ destination: readDestination(field.at('mirror')), percent }, ...mirrors];
 }
 
 export function readCors(field: FieldReader): CorsPolicy | undefined {
   if (!field.present) return undefined;
   field.object([
-    'allowOrigins', 'allowOrigin', 'allowMethods', 'allowHeaders', 'exposeHeaders', 'maxAge', 'allowCredentials', 'unmatchedPreflights',
+    'allowOrigins',
+    'allowOrigin',
+    'allowMethods',
+    'allowHeaders',
+    'exposeHeaders',
+    'maxAge',
+    'allowCredentials',
+    'unmatchedPreflights',
   ]);
-  const old = field.at('allowOrigin').texts().map((value): StringMatch =>
-    value === '*' ? { kind: 'regex', value: '.*' } : { kind: 'exact', value });
-  const origins = field.at('allowOrigins').items().flatMap((item) => readStringMatch(item) ?? []);
+  const old = field
+    .at('allowOrigin')
+    .texts()
+    .map((value): StringMatch =>
+      value === '*' ? { kind: 'regex', value: '.*' } : { kind: 'exact', value },
+    );
+  const origins = field
+    .at('allowOrigins')
+    .items()
+    .flatMap((item) => readStringMatch(item) ?? []);
   return {
     allowOrigins: origins.length > 0 ? origins : old,
     allowMethods: field.at('allowMethods').texts(),
@@ -214,18 +302,38 @@ export function readCors(field: FieldReader): CorsPolicy | undefined {
     exposeHeaders: field.at('exposeHeaders').texts(),
     maxAgeMs: field.at('maxAge').durationMs(),
     allowCredentials: field.at('allowCredentials').flag(),
-    forwardUnmatchedPreflights: field.at('unmatchedPreflights').choice(['UNSPECIFIED', 'FORWARD', 'IGNORE']) !== 'IGNORE',
+    forwardUnmatchedPreflights:
+      field.at('unmatchedPreflights').choice(['UNSPECIFIED', 'FORWARD', 'IGNORE']) !== 'IGNORE',
   };
 }
 
 export function readHttpRoute(field: FieldReader): HttpRoute {
-  field.unsupported(['delegate']).object([
-    'name', 'match', 'route', 'redirect', 'directResponse', 'rewrite', 'timeout', 'retries', 'fault', 'mirror', 'mirrors',
-    'mirrorPercentage', 'mirrorPercent', 'corsPolicy', 'headers', 'delegate',
-  ]);
-  const actions = (['route', 'redirect', 'directResponse'] as const).filter((name) => field.at(name).present);
+  field
+    .unsupported(['delegate'])
+    .object([
+      'name',
+      'match',
+      'route',
+      'redirect',
+      'directResponse',
+      'rewrite',
+      'timeout',
+      'retries',
+      'fault',
+      'mirror',
+      'mirrors',
+      'mirrorPercentage',
+      'mirrorPercent',
+      'corsPolicy',
+      'headers',
+      'delegate',
+    ]);
+  const actions = (['route', 'redirect', 'directResponse'] as const).filter(
+    (name) => field.at(name).present,
+  );
   if (actions.length !== 1) field.fail('must have exactly one of route, redirect, directResponse');
-  if (field.at('route').present && field.at('route').items().length === 0) field.at('route').fail('must name a destination');
+  if (field.at('route').present && field.at('route').items().length === 0)
+    field.at('route').fail('must name a destination');
   return {
     name: field.at('name').text() ?? '',
     matches: field.at('match').items().map(readMatch),

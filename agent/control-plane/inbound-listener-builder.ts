@@ -3,7 +3,13 @@ import { listenerAccessLog } from './access-log-config.ts';
 import type { MtlsMode, Protocol } from './istio-model.ts';
 import { anyOf, durationOf, socketAddress } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
-import { BLACK_HOLE_CLUSTER, inboundClusterName, INBOUND_PASSTHROUGH_CLUSTER, isHttp, isHttp2 } from './names.ts';
+import {
+  BLACK_HOLE_CLUSTER,
+  inboundClusterName,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  isHttp,
+  isHttp2,
+} from './names.ts';
 import { httpConnectionManager, metadataExchange, tcpFilters } from './network-filter-config.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
 import { downstreamTls } from './tls-config.ts';
@@ -22,14 +28,32 @@ const ANY_MTLS_ALPN = ['istio', 'istio-peer-exchange', ...HTTP_MTLS_ALPN];
 const TCP_MTLS_ALPN = ['istio-peer-exchange', 'istio'];
 const PLAIN_HTTP_ALPN = ['http/1.1', 'h2c'];
 
-const mtls = (http: boolean, alpn: readonly string[] | undefined): ChainKind => ({ alpn, transport: 'tls', http, terminates: true });
-const plain = (http: boolean, alpn: readonly string[] | undefined = undefined): ChainKind =>
-  ({ alpn, transport: 'raw_buffer', http, terminates: false });
-const tlsPassthrough: ChainKind = { alpn: undefined, transport: 'tls', http: false, terminates: false };
+const mtls = (http: boolean, alpn: readonly string[] | undefined): ChainKind => ({
+  alpn,
+  transport: 'tls',
+  http,
+  terminates: true,
+});
+const plain = (http: boolean, alpn: readonly string[] | undefined = undefined): ChainKind => ({
+  alpn,
+  transport: 'raw_buffer',
+  http,
+  terminates: false,
+});
+const tlsPassthrough: ChainKind = {
+  alpn: undefined,
+  transport: 'tls',
+  http: false,
+  terminates: false,
+};
 
 const AUTO_CHAINS: Readonly<Record<MtlsMode, readonly ChainKind[]>> = {
   PERMISSIVE: [
-    mtls(true, HTTP_MTLS_ALPN), plain(true, PLAIN_HTTP_ALPN), mtls(false, TCP_MTLS_ALPN), plain(false), tlsPassthrough,
+    mtls(true, HTTP_MTLS_ALPN),
+    plain(true, PLAIN_HTTP_ALPN),
+    mtls(false, TCP_MTLS_ALPN),
+    plain(false),
+    tlsPassthrough,
   ],
   STRICT: [mtls(true, HTTP_MTLS_ALPN), mtls(false, undefined)],
   DISABLE: [plain(true, PLAIN_HTTP_ALPN), plain(false)],
@@ -44,7 +68,9 @@ function chainKinds(mode: MtlsMode, protocol: Protocol): readonly ChainKind[] {
     case 'DISABLE':
       return [plain(http)];
     case 'PERMISSIVE':
-      return http ? [mtls(true, ANY_MTLS_ALPN), plain(true)] : [mtls(false, ANY_MTLS_ALPN), tlsPassthrough, plain(false)];
+      return http
+        ? [mtls(true, ANY_MTLS_ALPN), plain(true)]
+        : [mtls(false, ANY_MTLS_ALPN), tlsPassthrough, plain(false)];
   }
 }
 
@@ -66,34 +92,45 @@ function inboundRoutes(port: InboundPort): JsonObject {
   const grpc = port.protocol === 'GRPC' || port.protocol === 'GRPC-WEB';
   return {
     name: cluster,
-    virtual_hosts: [{
-      name: `inbound|http|${port.servicePort}`,
-      domains: ['*'],
-      routes: [{
-        name: 'default',
-        match: { prefix: '/' },
-        route: {
-          cluster,
-          timeout: '0s',
-          // A request of which nothing was sent yet may go again; gRPC clients retry by themselves.
-          retry_policy: grpc ? undefined : { retry_on: 'reset-before-request', num_retries: 2 },
-          max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
-        },
-        decorator: { operation: `${port.host}:${port.servicePort}/*` },
-      }],
-    }],
+    virtual_hosts: [
+      {
+        name: `inbound|http|${port.servicePort}`,
+        domains: ['*'],
+        routes: [
+          {
+            name: 'default',
+            match: { prefix: '/' },
+            route: {
+              cluster,
+              timeout: '0s',
+              // A request of which nothing was sent yet may go again; gRPC clients retry by themselves.
+              retry_policy: grpc ? undefined : { retry_on: 'reset-before-request', num_retries: 2 },
+              max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+            },
+            decorator: { operation: `${port.host}:${port.servicePort}/*` },
+          },
+        ],
+      },
+    ],
     validate_clusters: false,
   };
 }
 
-function chainFilters(push: PushContext, view: ProxyView, port: InboundPort, http: boolean): Json[] {
+function chainFilters(
+  push: PushContext,
+  view: ProxyView,
+  port: InboundPort,
+  http: boolean,
+): Json[] {
   if (!http) return tcpFilters({ mesh: push.mesh, direction: 'inbound', cluster: clusterOf(port) });
   const passthrough = port.targetPort === 0;
   const manager = httpConnectionManager({
     mesh: push.mesh,
     view,
     direction: 'inbound',
-    statPrefix: passthrough ? `${INBOUND_PASSTHROUGH_CLUSTER};` : `inbound_0.0.0.0_${port.targetPort};`,
+    statPrefix: passthrough
+      ? `${INBOUND_PASSTHROUGH_CLUSTER};`
+      : `inbound_0.0.0.0_${port.targetPort};`,
     routes: { routeConfig: inboundRoutes(port) },
     http2: isHttp2(port.protocol),
     grpcWeb: port.protocol === 'GRPC-WEB',
@@ -106,7 +143,12 @@ function chainName({ targetPort }: InboundPort, http: boolean): string {
   return http ? 'virtualInbound-catchall-http' : 'virtualInbound';
 }
 
-function buildChain(push: PushContext, view: ProxyView, port: InboundPort, kind: ChainKind): JsonObject {
+function buildChain(
+  push: PushContext,
+  view: ProxyView,
+  port: InboundPort,
+  kind: ChainKind,
+): JsonObject {
   return {
     name: chainName(port, kind.http),
     filter_chain_match: {
@@ -127,16 +169,22 @@ interface Inspected {
 
 /** True where `range` is one of the ports. */
 function anyPort(ports: readonly number[]): JsonObject {
-  const ranges = ports.toSorted((a, b) => a - b).map((port) => ({ destination_port_range: { start: port, end: port + 1 } }));
+  const ranges = ports
+    .toSorted((a, b) => a - b)
+    .map((port) => ({ destination_port_range: { start: port, end: port + 1 } }));
   return ranges.length === 1 ? ranges[0]! : { or_match: { rules: ranges } };
 }
 
 /** Undefined: the inspector is wanted nowhere. Else when it must stay off, if ever. */
-function inspectorSwitch(inspected: ReadonlyMap<number, Inspected>, kind: keyof Inspected): { filter_disabled?: JsonObject } | undefined {
+function inspectorSwitch(
+  inspected: ReadonlyMap<number, Inspected>,
+  kind: keyof Inspected,
+): { filter_disabled?: JsonObject } | undefined {
   const entries = [...inspected].filter(([port]) => port !== 0);
   const wanted = entries.filter(([, want]) => want[kind]).map(([port]) => port);
   const others = entries.filter(([, want]) => !want[kind]).map(([port]) => port);
-  if (inspected.get(0)?.[kind] === true) return others.length === 0 ? {} : { filter_disabled: anyPort(others) };
+  if (inspected.get(0)?.[kind] === true)
+    return others.length === 0 ? {} : { filter_disabled: anyPort(others) };
   return wanted.length === 0 ? undefined : { filter_disabled: { not_match: anyPort(wanted) } };
 }
 
@@ -144,7 +192,9 @@ function inspectors(inspected: ReadonlyMap<number, Inspected>): JsonObject[] {
   const filters: JsonObject[] = [];
   const tls = inspectorSwitch(inspected, 'tls');
   if (tls !== undefined) {
-    const config = anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', { initial_read_buffer_size: 512 });
+    const config = anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {
+      initial_read_buffer_size: 512,
+    });
     filters.push({ name: 'envoy.filters.listener.tls_inspector', typed_config: config, ...tls });
   }
   const http = inspectorSwitch(inspected, 'http');
@@ -160,7 +210,12 @@ function inboundPorts(view: ProxyView): InboundPort[] {
   for (const { service, port, targetPort } of view.targets) {
     // Of two services on one target port the first names the chain.
     if (ports.has(targetPort)) continue;
-    ports.set(targetPort, { targetPort, servicePort: port.number, host: service.host, protocol: port.protocol });
+    ports.set(targetPort, {
+      targetPort,
+      servicePort: port.number,
+      host: service.host,
+      protocol: port.protocol,
+    });
   }
   return [...ports.values()].sort((a, b) => a.targetPort - b.targetPort);
 }
@@ -168,13 +223,24 @@ function inboundPorts(view: ProxyView): InboundPort[] {
 export function buildVirtualInbound(push: PushContext, view: ProxyView): JsonObject {
   const { address, port } = view.node.inbound;
   const inspected = new Map<number, Inspected>([[port, { tls: false, http: false }]]);
-  const chains: JsonObject[] = [{
-    name: 'virtualInbound-blackhole',
-    filter_chain_match: { destination_port: port },
-    filters: tcpFilters({ mesh: push.mesh, direction: 'inbound', cluster: BLACK_HOLE_CLUSTER, logged: false }),
-  }];
+  const chains: JsonObject[] = [
+    {
+      name: 'virtualInbound-blackhole',
+      filter_chain_match: { destination_port: port },
+      filters: tcpFilters({
+        mesh: push.mesh,
+        direction: 'inbound',
+        cluster: BLACK_HOLE_CLUSTER,
+        logged: false,
+      }),
+    },
+  ];
   for (const inbound of [PASSTHROUGH, ...inboundPorts(view)]) {
-    const mode = push.mtlsModeOf(view.node.namespace, view.labels, inbound.targetPort === 0 ? undefined : inbound.targetPort);
+    const mode = push.mtlsModeOf(
+      view.node.namespace,
+      view.labels,
+      inbound.targetPort === 0 ? undefined : inbound.targetPort,
+    );
     for (const kind of chainKinds(mode, inbound.protocol)) {
       chains.push(buildChain(push, view, inbound, kind));
       const want = inspected.get(inbound.targetPort) ?? { tls: false, http: false };
@@ -188,7 +254,10 @@ export function buildVirtualInbound(push: PushContext, view: ProxyView): JsonObj
     address: socketAddress(address, port),
     filter_chains: chains,
     listener_filters: [
-      { name: 'envoy.filters.listener.original_dst', typed_config: anyOf('envoy.extensions.filters.listener.original_dst.v3.OriginalDst') },
+      {
+        name: 'envoy.filters.listener.original_dst',
+        typed_config: anyOf('envoy.extensions.filters.listener.original_dst.v3.OriginalDst'),
+      },
       ...inspectors(inspected),
     ],
     listener_filters_timeout: durationOf(push.mesh.protocolDetectionTimeoutMs),

@@ -143,12 +143,25 @@ export interface VirtualService {
 
 // ---- DestinationRule
 
-export const LB_POLICIES = ['UNSPECIFIED', 'LEAST_REQUEST', 'RANDOM', 'ROUND_ROBIN', 'PASSTHROUGH', 'LEAST_CONN'] as const;
+export const LB_POLICIES = [
+  'UNSPECIFIED',
+  'LEAST_REQUEST',
+  'RANDOM',
+  'ROUND_ROBIN',
+  'PASSTHROUGH',
+  'LEAST_CONN',
+] as const;
 export type SimpleLoadBalancer = (typeof LB_POLICIES)[number];
 
 export interface ConsistentHash {
   readonly headerName: string | undefined;
-  readonly cookie: { readonly name: string; readonly path: string | undefined; readonly ttlMs: number | undefined } | undefined;
+  readonly cookie:
+    | {
+        readonly name: string;
+        readonly path: string | undefined;
+        readonly ttlMs: number | undefined;
+      }
+    | undefined;
   readonly sourceIp: boolean;
   readonly queryParameter: string | undefined;
   readonly maglevTableSize: number | undefined;
@@ -159,7 +172,11 @@ export interface LoadBalancer {
   readonly simple: SimpleLoadBalancer | undefined;
   readonly consistentHash: ConsistentHash | undefined;
   readonly warmup:
-    | { readonly durationMs: number; readonly minimumPercent: number | undefined; readonly aggression: number | undefined }
+    | {
+        readonly durationMs: number;
+        readonly minimumPercent: number | undefined;
+        readonly aggression: number | undefined;
+      }
     | undefined;
 }
 
@@ -169,7 +186,11 @@ export interface ConnectionPool {
   readonly tcpIdleTimeoutMs: number | undefined;
   readonly maxConnectionDurationMs: number | undefined;
   readonly keepalive:
-    | { readonly probes: number | undefined; readonly timeMs: number | undefined; readonly intervalMs: number | undefined }
+    | {
+        readonly probes: number | undefined;
+        readonly timeMs: number | undefined;
+        readonly intervalMs: number | undefined;
+      }
     | undefined;
   readonly maxPendingRequests: number | undefined;
   readonly maxRequests: number | undefined;
@@ -241,7 +262,17 @@ export interface Sidecar {
 // ---- services and workloads
 
 export const PROTOCOLS = [
-  'HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTPS', 'TLS', 'TCP', 'MONGO', 'MYSQL', 'REDIS', 'UDP',
+  'HTTP',
+  'HTTP2',
+  'GRPC',
+  'GRPC-WEB',
+  'HTTPS',
+  'TLS',
+  'TCP',
+  'MONGO',
+  'MYSQL',
+  'REDIS',
+  'UDP',
 ] as const;
 /** AUTO: the port declares nothing, so the bytes decide. */
 export type Protocol = (typeof PROTOCOLS)[number] | 'AUTO';
@@ -310,8 +341,16 @@ export interface EndpointsOfService {
 export type ConfigItem =
   | { readonly type: 'virtual-service'; readonly meta: ConfigMeta; readonly value: VirtualService }
   | { readonly type: 'route-rule'; readonly meta: ConfigMeta; readonly value: RouteRule }
-  | { readonly type: 'destination-rule'; readonly meta: ConfigMeta; readonly value: DestinationRule }
-  | { readonly type: 'peer-authentication'; readonly meta: ConfigMeta; readonly value: PeerAuthentication }
+  | {
+      readonly type: 'destination-rule';
+      readonly meta: ConfigMeta;
+      readonly value: DestinationRule;
+    }
+  | {
+      readonly type: 'peer-authentication';
+      readonly meta: ConfigMeta;
+      readonly value: PeerAuthentication;
+    }
   | { readonly type: 'sidecar'; readonly meta: ConfigMeta; readonly value: Sidecar }
   | { readonly type: 'service'; readonly meta: ConfigMeta; readonly value: readonly Service[] }
   | { readonly type: 'workload'; readonly meta: ConfigMeta; readonly value: Workload }
@@ -344,7 +383,10 @@ export function resolveHost(host: string, namespace: string, domain = 'cluster.l
   return `${host}.${namespace}.svc.${domain}`;
 }
 
-export function matchesLabels(labels: ReadonlyMap<string, string>, selector: ReadonlyMap<string, string>): boolean {
+export function matchesLabels(
+  labels: ReadonlyMap<string, string>,
+  selector: ReadonlyMap<string, string>,
+): boolean {
   for (const [name, value] of selector) if (labels.get(name) !== value) return false;
   return true;
 }

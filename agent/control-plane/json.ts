@@ -25,7 +25,8 @@ export function durationOf(ms: number): string {
 }
 
 /** An empty list is left out, as in canonical JSON. */
-export const nonEmpty = (list: readonly Json[]): readonly Json[] | undefined => (list.length === 0 ? undefined : list);
+export const nonEmpty = (list: readonly Json[]): readonly Json[] | undefined =>
+  list.length === 0 ? undefined : list;
 
 export const socketAddress = (address: string, port: number): JsonObject => ({
   socket_address: { address, port_value: port },
@@ -33,3 +34,9 @@ export const socketAddress = (address: string, port: number): JsonObject => ({
 
 /** Order of code points, whatever the machine's locale. */
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** The name of a resource that a builder made. */
+export function nameOf(message: JsonObject): string {
+  const name = message['name'];
+  return typeof name === 'string' ? name : '';
+}

@@ -44,7 +44,14 @@ class OutboundListeners {
     const name = `${address}_${port}`;
     let listener = this.#byName.get(name);
     if (listener === undefined) {
-      listener = { name, address, port, routeConfigName: undefined, tcp: undefined, serverNames: [] };
+      listener = {
+        name,
+        address,
+        port,
+        routeConfigName: undefined,
+        tcp: undefined,
+        serverNames: [],
+      };
       this.#byName.set(name, listener);
     }
     return listener;
@@ -58,7 +65,9 @@ class OutboundListeners {
       this.#ofService.push({ host: service.host, port: port.number, listener: listener.name });
       const wildcard = address === WILDCARD;
       if (isHttp(port.protocol) || port.protocol === 'AUTO') {
-        listener.routeConfigName ??= wildcard ? String(port.number) : `${service.host}:${port.number}`;
+        listener.routeConfigName ??= wildcard
+          ? String(port.number)
+          : `${service.host}:${port.number}`;
         if (port.protocol === 'AUTO') listener.tcp ??= service;
       } else if (wildcard && (port.protocol === 'TLS' || port.protocol === 'HTTPS')) {
         listener.serverNames.push(service);
@@ -75,12 +84,19 @@ class OutboundListeners {
     if (service.addresses.length > 0) return service.addresses.slice(0, 1);
     const headless = service.resolution === 'NONE' && !service.meshExternal;
     const own = this.#view.node.addresses;
-    const endpoints = headless ? this.#push.registry.endpointsOf(service).map(({ address }) => address) : [];
-    return endpoints.length === 0 ? [WILDCARD] : endpoints.filter((address) => !own.includes(address));
+    const endpoints = headless
+      ? this.#push.registry.endpointsOf(service).map(({ address }) => address)
+      : [];
+    return endpoints.length === 0
+      ? [WILDCARD]
+      : endpoints.filter((address) => !own.includes(address));
   }
 
   build(): { listeners: JsonObject[]; ofService: readonly ServiceListener[] } {
-    return { listeners: [...this.#byName.values()].map((listener) => this.#build(listener)), ofService: this.#ofService };
+    return {
+      listeners: [...this.#byName.values()].map((listener) => this.#build(listener)),
+      ofService: this.#ofService,
+    };
   }
 
   #httpChain(listener: OutboundListener, routeConfigName: string): JsonObject {
@@ -93,14 +109,19 @@ class OutboundListeners {
       http2: false,
       grpcWeb: false,
     });
-    return { filter_chain_match: PLAIN_HTTP, filters: [filter], transport_socket_connect_timeout: CONNECT_TIMEOUT };
+    return {
+      filter_chain_match: PLAIN_HTTP,
+      filters: [filter],
+      transport_socket_connect_timeout: CONNECT_TIMEOUT,
+    };
   }
 
   #tcpChain(service: Service, port: number, match: JsonObject | undefined): JsonObject {
     const rule = this.#push.destinationRuleOf(service.host, this.#view.node.namespace);
     const policy = effectivePolicy(rule?.policy, undefined, port);
     const pool = policy?.connectionPool;
-    const duration = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : durationOf(ms));
+    const duration = (ms: number | undefined): string | undefined =>
+      ms === undefined ? undefined : durationOf(ms);
     const filters = tcpFilters({
       mesh: this.#push.mesh,
       direction: 'outbound',
@@ -109,14 +130,19 @@ class OutboundListeners {
       maxConnectionDuration: duration(pool?.maxConnectionDurationMs),
       hashSourceIp: policy?.loadBalancer?.consistentHash?.sourceIp,
     });
-    return { filter_chain_match: match, filters, transport_socket_connect_timeout: CONNECT_TIMEOUT };
+    return {
+      filter_chain_match: match,
+      filters,
+      transport_socket_connect_timeout: CONNECT_TIMEOUT,
+    };
   }
 
   #build(listener: OutboundListener): JsonObject {
     const { name, address, port, routeConfigName, tcp, serverNames } = listener;
     const chains: JsonObject[] = [];
     if (routeConfigName !== undefined) chains.push(this.#httpChain(listener, routeConfigName));
-    for (const service of serverNames) chains.push(this.#tcpChain(service, port, { server_names: [service.host] }));
+    for (const service of serverNames)
+      chains.push(this.#tcpChain(service, port, { server_names: [service.host] }));
     const rest = tcp === undefined ? undefined : this.#tcpChain(tcp, port, undefined);
     const filters: Json[] = [];
     if (serverNames.length > 0) filters.push(TLS_INSPECTOR);
@@ -127,10 +153,15 @@ class OutboundListeners {
       address: socketAddress(address, port),
       filter_chains: chains.length === 0 && rest !== undefined ? [rest] : chains,
       listener_filters: nonEmpty(filters),
-      listener_filters_timeout: inspects ? durationOf(this.#push.mesh.protocolDetectionTimeoutMs) : '0s',
+      listener_filters_timeout: inspects
+        ? durationOf(this.#push.mesh.protocolDetectionTimeoutMs)
+        : '0s',
       traffic_direction: 'OUTBOUND',
       continue_on_listener_filters_timeout: true,
-      default_filter_chain: chains.length === 0 ? undefined : (rest ?? passthroughChain(this.#push, this.#view, 'PassthroughFilterChain', {})),
+      default_filter_chain:
+        chains.length === 0
+          ? undefined
+          : (rest ?? passthroughChain(this.#push, this.#view, 'PassthroughFilterChain', {})),
       bind_to_port: false,
     };
   }
@@ -143,13 +174,24 @@ const HTTP_INSPECTOR: JsonObject = {
 
 const TLS_INSPECTOR: JsonObject = {
   name: 'envoy.filters.listener.tls_inspector',
-  typed_config: anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', { initial_read_buffer_size: 512 }),
+  typed_config: anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {
+    initial_read_buffer_size: 512,
+  }),
 };
 
 /** Where a connection goes that no service claims. */
-function passthroughChain(push: PushContext, view: ProxyView, name: string, match: JsonObject | undefined): JsonObject {
+function passthroughChain(
+  push: PushContext,
+  view: ProxyView,
+  name: string,
+  match: JsonObject | undefined,
+): JsonObject {
   const cluster = view.allowAny ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER;
-  return { name, filter_chain_match: match, filters: tcpFilters({ mesh: push.mesh, direction: 'outbound', cluster }) };
+  return {
+    name,
+    filter_chain_match: match,
+    filters: tcpFilters({ mesh: push.mesh, direction: 'outbound', cluster }),
+  };
 }
 
 function buildVirtualOutbound(push: PushContext, view: ProxyView): JsonObject {
@@ -162,7 +204,12 @@ function buildVirtualOutbound(push: PushContext, view: ProxyView): JsonObject {
         // A connection that was meant for this very port would come back for ever.
         name: 'virtualOutbound-blackhole',
         filter_chain_match: { destination_port: port },
-        filters: tcpFilters({ mesh: push.mesh, direction: 'outbound', cluster: BLACK_HOLE_CLUSTER, logged: false }),
+        filters: tcpFilters({
+          mesh: push.mesh,
+          direction: 'outbound',
+          cluster: BLACK_HOLE_CLUSTER,
+          logged: false,
+        }),
       },
       passthroughChain(push, view, 'virtualOutbound-catchall-tcp', undefined),
     ],
@@ -175,9 +222,12 @@ function buildVirtualOutbound(push: PushContext, view: ProxyView): JsonObject {
 
 export function buildListeners(push: PushContext, view: ProxyView): JsonObject[] {
   const outbound = new OutboundListeners(push, view);
-  for (const service of view.services) for (const port of service.ports) outbound.add(service, port);
+  for (const service of view.services)
+    for (const port of service.ports) outbound.add(service, port);
   const { listeners, ofService } = outbound.build();
   const virtualInbound = buildVirtualInbound(push, view);
   const usual = [...listeners, buildVirtualOutbound(push, view), virtualInbound];
-  return view.node.loopback === undefined ? usual : [...usual, ...loopbackListeners({ view, outbound: listeners, ofService, virtualInbound })];
+  return view.node.loopback === undefined
+    ? usual
+    : [...usual, ...loopbackListeners({ view, outbound: listeners, ofService, virtualInbound })];
 }

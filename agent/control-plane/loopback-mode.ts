@@ -15,19 +15,28 @@ export interface ServiceListener {
 }
 
 /** Without a restored destination the original one is the sidecar itself: the application's address is named instead. */
-export function loopbackInboundCluster(name: string, { appAddress }: LoopbackSettings, targetPort: number): JsonObject {
+export function loopbackInboundCluster(
+  name: string,
+  { appAddress }: LoopbackSettings,
+  targetPort: number,
+): JsonObject {
   const endpoint = { endpoint: { address: socketAddress(appAddress, targetPort) } };
-  return { type: 'STATIC', load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] } };
+  return {
+    type: 'STATIC',
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+  };
 }
 
-const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function chainsOf(listener: JsonObject): JsonObject[] {
   const chains = listener['filter_chains'];
   return Array.isArray(chains) ? chains.filter(isObject) : [];
 }
 
-const matchOf = (chain: JsonObject): JsonObject => (isObject(chain['filter_chain_match']) ? chain['filter_chain_match'] : {});
+const matchOf = (chain: JsonObject): JsonObject =>
+  isObject(chain['filter_chain_match']) ? chain['filter_chain_match'] : {};
 
 const destinationPort = (chain: JsonObject): Json | undefined => matchOf(chain)['destination_port'];
 
@@ -47,7 +56,8 @@ function outboundListeners({ view, outbound, ofService }: LoopbackInputs): JsonO
     if (address === undefined || twin === undefined) continue;
     const name = `${address}_${port}`;
     // Two services on one address share what stands there first.
-    if (!bound.has(name)) bound.set(name, { ...twin, name, address: socketAddress(address, port), bind_to_port: true });
+    if (!bound.has(name))
+      bound.set(name, { ...twin, name, address: socketAddress(address, port), bind_to_port: true });
   }
   return [...bound.values()];
 }
@@ -56,7 +66,9 @@ function outboundListeners({ view, outbound, ofService }: LoopbackInputs): JsonO
 function inboundInspectors(chains: readonly JsonObject[]): readonly Json[] | undefined {
   const filters: Json[] = [];
   if (chains.some((chain) => matchOf(chain)['transport_protocol'] === 'tls')) {
-    const config = anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', { initial_read_buffer_size: 512 });
+    const config = anyOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {
+      initial_read_buffer_size: 512,
+    });
     filters.push({ name: 'envoy.filters.listener.tls_inspector', typed_config: config });
   }
   const plainHttp = chains.some((chain) => {

@@ -48,9 +48,17 @@ function parseOptions(args: readonly string[]): Options | undefined {
   if (values.help) return undefined;
   if (values.config === undefined) throw new Error('--config is required');
   const mtlsMode = MTLS_MODES.find((mode) => mode === values['mtls-mode']);
-  if (mtlsMode === undefined) throw new Error(`--mtls-mode must be one of ${MTLS_MODES.join(', ')}`);
-  if (!/^(unix:.+|.+:[0-9]{1,5})$/.test(values.listen)) throw new Error('--listen must be host:port or unix:/path');
-  return { config: values.config, listen: values.listen, mtlsMode, logLevel: values.log_output_level, validate: values.validate };
+  if (mtlsMode === undefined)
+    throw new Error(`--mtls-mode must be one of ${MTLS_MODES.join(', ')}`);
+  if (!/^(unix:.+|.+:[0-9]{1,5})$/.test(values.listen))
+    throw new Error('--listen must be host:port or unix:/path');
+  return {
+    config: values.config,
+    listen: values.listen,
+    mtlsMode,
+    logLevel: values.log_output_level,
+    validate: values.validate,
+  };
 }
 
 async function validate(options: Options): Promise<number> {
@@ -64,10 +72,22 @@ async function validate(options: Options): Promise<number> {
 
 async function serve(options: Options): Promise<void> {
   const levels = parseOutputLevels(options.logLevel);
-  if (levels === undefined) throw new Error(`--log_output_level has an unknown level: ${options.logLevel}`);
-  const loggers = createLoggers(levels, lineSink(process.stdout, false, () => realTime.wallMs()));
-  const { configFolder, listen, defaultMtls } = { configFolder: options.config, listen: options.listen, defaultMtls: options.mtlsMode };
-  const controlPlane = await startControlPlane({ configFolder, listen, defaultMtls }, loggers.get('ads'), realTime);
+  if (levels === undefined)
+    throw new Error(`--log_output_level has an unknown level: ${options.logLevel}`);
+  const loggers = createLoggers(
+    levels,
+    lineSink(process.stdout, false, () => realTime.wallMs()),
+  );
+  const { configFolder, listen, defaultMtls } = {
+    configFolder: options.config,
+    listen: options.listen,
+    defaultMtls: options.mtlsMode,
+  };
+  const controlPlane = await startControlPlane(
+    { configFolder, listen, defaultMtls },
+    loggers.get('ads'),
+    realTime,
+  );
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       controlPlane.close();
@@ -81,7 +101,9 @@ async function main(): Promise<void> {
   try {
     options = parseOptions(process.argv.slice(2));
   } catch (error) {
-    process.stderr.write(`outrigger-control-plane: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.stderr.write(
+      `outrigger-control-plane: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`,
+    );
     process.exitCode = 2;
     return;
   }
@@ -93,7 +115,9 @@ async function main(): Promise<void> {
     if (options.validate) process.exitCode = await validate(options);
     else await serve(options);
   } catch (error) {
-    process.stderr.write(`outrigger-control-plane: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(
+      `outrigger-control-plane: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
     process.exitCode = 1;
   }
 }

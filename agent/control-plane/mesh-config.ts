@@ -35,8 +35,19 @@ export const defaultMeshConfig: MeshConfig = {
 };
 
 const READ: readonly string[] = [
-  'trustDomain', 'rootNamespace', 'accessLogFile', 'accessLogFormat', 'accessLogEncoding', 'enableTracing', 'defaultConfig', 'defaultProviders',
-  'outboundTrafficPolicy', 'inboundTrafficPolicy', 'protocolDetectionTimeout', 'connectTimeout', 'enableAutoMtls',
+  'trustDomain',
+  'rootNamespace',
+  'accessLogFile',
+  'accessLogFormat',
+  'accessLogEncoding',
+  'enableTracing',
+  'defaultConfig',
+  'defaultProviders',
+  'outboundTrafficPolicy',
+  'inboundTrafficPolicy',
+  'protocolDetectionTimeout',
+  'connectTimeout',
+  'enableAutoMtls',
   'enablePrometheusMerge',
 ];
 
@@ -46,9 +57,15 @@ export function readMeshConfig(mesh: FieldReader): MeshConfig {
     // Most of MeshConfig is about parts that do not exist here: told, not refused.
     if (!READ.includes(name)) field.warn('has no effect in the embedded control plane');
   }
-  const outbound = mesh.at('outboundTrafficPolicy').at('mode').choice(['ALLOW_ANY', 'REGISTRY_ONLY']);
+  const outbound = mesh
+    .at('outboundTrafficPolicy')
+    .at('mode')
+    .choice(['ALLOW_ANY', 'REGISTRY_ONLY']);
   const inbound = mesh.at('inboundTrafficPolicy').at('mode').choice(['PASSTHROUGH', 'LOCALHOST']);
-  if (mesh.at('accessLogEncoding').choice(['TEXT', 'JSON']) === 'JSON') mesh.at('accessLogEncoding').fail('must be TEXT; JSON is not supported by the embedded control plane');
+  if (mesh.at('accessLogEncoding').choice(['TEXT', 'JSON']) === 'JSON')
+    mesh
+      .at('accessLogEncoding')
+      .fail('must be TEXT; JSON is not supported by the embedded control plane');
   const format = mesh.at('accessLogFormat').text() ?? fallback.accessLogFormat;
   return {
     trustDomain: mesh.at('trustDomain').text() ?? fallback.trustDomain,
@@ -57,11 +74,14 @@ export function readMeshConfig(mesh: FieldReader): MeshConfig {
     // Envoy writes no line break of its own.
     accessLogFormat: format === '' || format.endsWith('\n') ? format : `${format}\n`,
     enableTracing: mesh.at('enableTracing').flag() ?? fallback.enableTracing,
-    tracingSamplingPercent: mesh.at('defaultConfig').at('tracing').at('sampling').number(0, 100) ?? fallback.tracingSamplingPercent,
+    tracingSamplingPercent:
+      mesh.at('defaultConfig').at('tracing').at('sampling').number(0, 100) ??
+      fallback.tracingSamplingPercent,
     metrics: mesh.at('defaultProviders').at('metrics').texts().includes('prometheus'),
     allowAny: outbound !== 'REGISTRY_ONLY',
     inboundLocalhost: inbound === 'LOCALHOST',
-    protocolDetectionTimeoutMs: mesh.at('protocolDetectionTimeout').durationMs() ?? fallback.protocolDetectionTimeoutMs,
+    protocolDetectionTimeoutMs:
+      mesh.at('protocolDetectionTimeout').durationMs() ?? fallback.protocolDetectionTimeoutMs,
     connectTimeoutMs: mesh.at('connectTimeout').durationMs() ?? fallback.connectTimeoutMs,
     autoMtls: mesh.at('enableAutoMtls').flag() ?? fallback.autoMtls,
   };

@@ -33,9 +33,12 @@ function peerMetadata(direction: Direction): JsonObject {
   const propagation = [{ istio_headers: {} }];
   return {
     name: 'istio.metadata_exchange',
-    typed_config: typedStruct('io.istio.http.peer_metadata.Config', direction === 'inbound'
-      ? { downstream_discovery: discovery, downstream_propagation: propagation }
-      : { upstream_discovery: discovery, upstream_propagation: propagation }),
+    typed_config: typedStruct(
+      'io.istio.http.peer_metadata.Config',
+      direction === 'inbound'
+        ? { downstream_discovery: discovery, downstream_propagation: propagation }
+        : { upstream_discovery: discovery, upstream_propagation: propagation },
+    ),
   };
 }
 
@@ -46,12 +49,17 @@ function statsFilters(mesh: MeshConfig, direction: Direction): JsonObject[] {
 }
 
 function httpFilters(mesh: MeshConfig, direction: Direction, grpcWeb: boolean): Json[] {
-  const filter = (name: string, type: string, config: JsonObject = {}): JsonObject =>
-    ({ name, typed_config: anyOf(`envoy.extensions.filters.http.${type}`, config) });
+  const filter = (name: string, type: string, config: JsonObject = {}): JsonObject => ({
+    name,
+    typed_config: anyOf(`envoy.extensions.filters.http.${type}`, config),
+  });
   return [
     peerMetadata(direction),
     ...(grpcWeb ? [filter('envoy.filters.http.grpc_web', 'grpc_web.v3.GrpcWeb')] : []),
-    filter('envoy.filters.http.grpc_stats', 'grpc_stats.v3.FilterConfig', { emit_filter_state: true, stats_for_all_methods: false }),
+    filter('envoy.filters.http.grpc_stats', 'grpc_stats.v3.FilterConfig', {
+      emit_filter_state: true,
+      stats_for_all_methods: false,
+    }),
     ...(direction === 'outbound' ? [alpnFilter] : []),
     filter('envoy.filters.http.fault', 'fault.v3.HTTPFault'),
     filter('envoy.filters.http.cors', 'cors.v3.Cors'),
@@ -71,35 +79,46 @@ export interface ConnectionManagerOptions {
   readonly grpcWeb: boolean;
 }
 
-export const ADS_SOURCE: JsonObject = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+export const ADS_SOURCE: JsonObject = {
+  ads: {},
+  initial_fetch_timeout: '0s',
+  resource_api_version: 'V3',
+};
 
 export function httpConnectionManager(options: ConnectionManagerOptions): JsonObject {
   const { mesh, view, direction, routes } = options;
   const inbound = direction === 'inbound';
   return {
     name: 'envoy.filters.network.http_connection_manager',
-    typed_config: anyOf('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
-      stat_prefix: options.statPrefix,
-      ...('routeConfig' in routes
-        ? { route_config: routes.routeConfig }
-        : { rds: { config_source: ADS_SOURCE, route_config_name: routes.routeConfigName } }),
-      http_filters: httpFilters(mesh, direction, options.grpcWeb),
-      tracing: tracing(mesh, view),
-      http2_protocol_options: options.http2 && inbound ? {} : undefined,
-      server_name: inbound ? 'istio-envoy' : undefined,
-      access_log: accessLog(mesh),
-      use_remote_address: false,
-      forward_client_cert_details: inbound ? 'APPEND_FORWARD' : undefined,
-      set_current_client_cert_details: inbound ? { subject: true, dns: true, uri: true } : undefined,
-      proxy_100_continue: true,
-      upgrade_configs: [{ upgrade_type: 'websocket' }],
-      stream_idle_timeout: '0s',
-      normalize_path: true,
-      request_id_extension: {
-        typed_config: anyOf('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', { use_request_id_for_trace_sampling: true }),
+    typed_config: anyOf(
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      {
+        stat_prefix: options.statPrefix,
+        ...('routeConfig' in routes
+          ? { route_config: routes.routeConfig }
+          : { rds: { config_source: ADS_SOURCE, route_config_name: routes.routeConfigName } }),
+        http_filters: httpFilters(mesh, direction, options.grpcWeb),
+        tracing: tracing(mesh, view),
+        http2_protocol_options: options.http2 && inbound ? {} : undefined,
+        server_name: inbound ? 'istio-envoy' : undefined,
+        access_log: accessLog(mesh),
+        use_remote_address: false,
+        forward_client_cert_details: inbound ? 'APPEND_FORWARD' : undefined,
+        set_current_client_cert_details: inbound
+          ? { subject: true, dns: true, uri: true }
+          : undefined,
+        proxy_100_continue: true,
+        upgrade_configs: [{ upgrade_type: 'websocket' }],
+        stream_idle_timeout: '0s',
+        normalize_path: true,
+        request_id_extension: {
+          typed_config: anyOf('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', {
+            use_request_id_for_trace_sampling: true,
+          }),
+        },
+        path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
       },
-      path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
-    }),
+    ),
   };
 }
 

@@ -28,7 +28,8 @@ export interface ProxyNode {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function field(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
@@ -60,7 +61,8 @@ function portOf(metadata: Fields, name: string, fallback: number): number {
 function textMapOf(value: unknown): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   if (!isObject(value)) return map;
-  for (const [name, entry] of Object.entries(value)) if (typeof entry === 'string') map.set(name, entry);
+  for (const [name, entry] of Object.entries(value))
+    if (typeof entry === 'string') map.set(name, entry);
   return map;
 }
 
@@ -77,7 +79,10 @@ function serviceAddressesOf(metadata: Fields): ReadonlyMap<string, string> {
   }
   const addresses = textMapOf(value);
   for (const [host, address] of addresses) {
-    if (isIP(address) === 0) throw new Error(`node metadata ${name} has "${address}" for ${host}; it must be an IP address`);
+    if (isIP(address) === 0)
+      throw new Error(
+        `node metadata ${name} has "${address}" for ${host}; it must be an IP address`,
+      );
   }
   return addresses;
 }
@@ -86,15 +91,28 @@ function serviceAddressesOf(metadata: Fields): ReadonlyMap<string, string> {
 export function readProxyNode(id: string, metadata: unknown): ProxyNode {
   const parts = id.split('~');
   const [type, address, workload, domain] = parts;
-  if (parts.length !== 4 || type === undefined || address === undefined || workload === undefined || domain === undefined) {
+  if (
+    parts.length !== 4 ||
+    type === undefined ||
+    address === undefined ||
+    workload === undefined ||
+    domain === undefined
+  ) {
     throw new Error(`node id "${id.slice(0, 200)}" must be type~address~name.namespace~domain`);
   }
-  if (type !== 'sidecar') throw new Error(`node type "${type}" is not supported by the embedded control plane; only sidecars are`);
+  if (type !== 'sidecar')
+    throw new Error(
+      `node type "${type}" is not supported by the embedded control plane; only sidecars are`,
+    );
   const fields = isObject(metadata) ? metadata : {};
-  const instanceIps = textOf(fields, 'INSTANCE_IPS').split(',').map((ip) => ip.trim());
+  const instanceIps = textOf(fields, 'INSTANCE_IPS')
+    .split(',')
+    .map((ip) => ip.trim());
   const addresses = [...new Set([address, ...instanceIps].filter((ip) => isIP(ip) !== 0))];
-  if (addresses.length === 0) throw new Error(`node id "${id.slice(0, 200)}" must carry the pod's IP address`);
-  const noRedirect = String(field(fields, 'OUTRIGGER_NO_REDIRECT') ?? '') === 'true';
+  if (addresses.length === 0)
+    throw new Error(`node id "${id.slice(0, 200)}" must carry the pod's IP address`);
+  const given = field(fields, 'OUTRIGGER_NO_REDIRECT');
+  const noRedirect = given === true || given === 'true';
   return {
     id,
     namespace: textOf(fields, 'NAMESPACE') || (domain.split('.', 1)[0] ?? '') || 'default',
@@ -102,10 +120,19 @@ export function readProxyNode(id: string, metadata: unknown): ProxyNode {
     labels: textMapOf(field(fields, 'LABELS')),
     clusterId: textOf(fields, 'CLUSTER_ID') || 'Kubernetes',
     meshId: textOf(fields, 'MESH_ID') || 'unknown',
-    outbound: { address: addressOf(fields, 'OUTRIGGER_OUTBOUND_ADDRESS', '0.0.0.0'), port: portOf(fields, 'OUTRIGGER_OUTBOUND_PORT', 15001) },
-    inbound: { address: addressOf(fields, 'OUTRIGGER_INBOUND_ADDRESS', '0.0.0.0'), port: portOf(fields, 'OUTRIGGER_INBOUND_PORT', 15006) },
+    outbound: {
+      address: addressOf(fields, 'OUTRIGGER_OUTBOUND_ADDRESS', '0.0.0.0'),
+      port: portOf(fields, 'OUTRIGGER_OUTBOUND_PORT', 15001),
+    },
+    inbound: {
+      address: addressOf(fields, 'OUTRIGGER_INBOUND_ADDRESS', '0.0.0.0'),
+      port: portOf(fields, 'OUTRIGGER_INBOUND_PORT', 15006),
+    },
     loopback: noRedirect
-      ? { serviceAddresses: serviceAddressesOf(fields), appAddress: addressOf(fields, 'OUTRIGGER_APP_ADDRESS', '127.0.0.1') }
+      ? {
+          serviceAddresses: serviceAddressesOf(fields),
+          appAddress: addressOf(fields, 'OUTRIGGER_APP_ADDRESS', '127.0.0.1'),
+        }
       : undefined,
   };
 }

@@ -30,10 +30,12 @@ export class WatchedType {
 
   subscribe(names: readonly string[]): void {
     for (const name of names) {
-      if (name.length > MAX_NAME_LENGTH) throw new RequestError(`a resource name is longer than ${MAX_NAME_LENGTH} characters`);
+      if (name.length > MAX_NAME_LENGTH)
+        throw new RequestError(`a resource name is longer than ${MAX_NAME_LENGTH} characters`);
       this.names.add(name);
     }
-    if (this.names.size > MAX_NAMES) throw new RequestError(`more than ${MAX_NAMES} resource names are asked for`);
+    if (this.names.size > MAX_NAMES)
+      throw new RequestError(`more than ${MAX_NAMES} resource names are asked for`);
   }
 
   unsubscribe(names: readonly string[]): void {
@@ -89,9 +91,12 @@ export class ProxySession {
   }
 
   /** The first request of a stream carries the node, later ones may. */
-  identify(node: { readonly id?: string | undefined; readonly metadata?: unknown } | undefined): void {
+  identify(
+    node: { readonly id?: string | undefined; readonly metadata?: unknown } | undefined,
+  ): void {
     if (this.#node !== undefined) return;
-    if (node === undefined) throw new RequestError('the first request of a stream must carry the node');
+    if (node === undefined)
+      throw new RequestError('the first request of a stream must carry the node');
     try {
       this.#node = readProxyNode(node.id ?? '', node.metadata);
     } catch (error) {
@@ -106,7 +111,8 @@ export class ProxySession {
   }
 
   get #currentView(): ProxyView {
-    if (this.#node === undefined) throw new RequestError('the first request of a stream must carry the node');
+    if (this.#node === undefined)
+      throw new RequestError('the first request of a stream must carry the node');
     this.#view ??= this.source.push.viewOf(this.#node);
     return this.#view;
   }
@@ -149,12 +155,17 @@ export class ProxySession {
   }
 
   /** Packs for the wire. A resource that we built wrongly is left out and told, so that the others still arrive. */
-  pack(type: ResourceType, resources: readonly GeneratedResource[]): { resource: GeneratedResource; any: Any }[] {
+  pack(
+    type: ResourceType,
+    resources: readonly GeneratedResource[],
+  ): { resource: GeneratedResource; any: Any }[] {
     return resources.flatMap((resource) => {
       try {
         return { resource, any: packResource(type, resource) };
       } catch (error) {
-        this.#logger.error(`${type} ${resource.name} cannot be sent: ${error instanceof Error ? error.message : String(error)}`);
+        this.#logger.error(
+          `${type} ${resource.name} cannot be sent: ${error instanceof Error ? error.message : String(error)}`,
+        );
         return [];
       }
     });
@@ -174,7 +185,11 @@ export class ProxySession {
   }
 
   pushed(type: ResourceType, count: number, removed: number): void {
-    this.#logger.info(`ADS: ${type} push to ${this.id}`, { resources: count, removed, version: this.source.version });
+    this.#logger.info(`ADS: ${type} push to ${this.id}`, {
+      resources: count,
+      removed,
+      version: this.source.version,
+    });
   }
 
   status(): ProxyStatus {

@@ -3,7 +3,14 @@ import type { ConfigProblem } from './config-problem.ts';
 import type { ConfigSet } from './config-store.ts';
 import { matchesLabels, resolveHost } from './istio-model.ts';
 import type {
-  DestinationRule, MtlsMode, PeerAuthentication, RouteRule, Service, Sidecar, Subset, VirtualService,
+  DestinationRule,
+  MtlsMode,
+  PeerAuthentication,
+  RouteRule,
+  Service,
+  Sidecar,
+  Subset,
+  VirtualService,
 } from './istio-model.ts';
 import type { MeshConfig } from './mesh-config.ts';
 import type { ProxyNode } from './proxy-node.ts';
@@ -53,28 +60,49 @@ export class PushContext {
     }
     const warnings: ConfigProblem[] = [];
     this.#addRouteRules(rules, warnings);
-    checkReferences({
-      services: this.registry.services,
-      virtualServices: this.#virtualServices,
-      subsetsOf: (host) => this.subsetsOf(host, undefined),
-    }, warnings);
+    checkReferences(
+      {
+        services: this.registry.services,
+        virtualServices: this.#virtualServices,
+        subsetsOf: (host) => this.subsetsOf(host, undefined),
+        endpointCount: (service) => this.registry.endpointsOf(service).length,
+      },
+      warnings,
+    );
     this.warnings = warnings;
   }
 
   #addRouteRules(rules: readonly RouteRule[], warnings: ConfigProblem[]): void {
-    const taken = new Set(this.#virtualServices.flatMap(({ hosts, meta }) => hosts.map((host) => resolveHost(host, meta.namespace))));
+    const taken = new Set(
+      this.#virtualServices.flatMap(({ hosts, meta }) =>
+        hosts.map((host) => resolveHost(host, meta.namespace)),
+      ),
+    );
     const byHost = new Map<string, RouteRule[]>();
     for (const rule of rules) {
       if (taken.has(rule.host)) {
         const { file, document, line } = rule.meta;
         const message = `RouteRule ${rule.meta.name} has no effect: a VirtualService has ${rule.host}`;
-        warnings.push({ severity: 'warning', file, document, line, path: 'spec.destination', message });
+        warnings.push({
+          severity: 'warning',
+          file,
+          document,
+          line,
+          path: 'spec.destination',
+          message,
+        });
       } else {
         byHost.set(rule.host, [...(byHost.get(rule.host) ?? []), rule]);
       }
     }
     for (const ofHost of byHost.values()) {
-      this.#virtualServices.push(virtualServiceOf(ofHost, (host) => this.destinationRuleOf(host, undefined), this.#implicitSubsets));
+      this.#virtualServices.push(
+        virtualServiceOf(
+          ofHost,
+          (host) => this.destinationRuleOf(host, undefined),
+          this.#implicitSubsets,
+        ),
+      );
     }
   }
 
@@ -113,10 +141,13 @@ export class PushContext {
   /** The rule of the caller's namespace, else of the service's, else of the root namespace; `viewer` undefined: any. */
   destinationRuleOf(host: string, viewer: string | undefined): DestinationRule | undefined {
     const owner = this.registry.services.get(host)?.meta.namespace;
-    const visible = this.#destinationRules.filter(({ meta, exportTo, host: named }) =>
-      hostMatches(resolveHost(named, meta.namespace), host)
-      && (viewer === undefined || isVisible(exportTo, meta.namespace, viewer)));
-    visible.sort((a, b) => Number(b.host.length - a.host.length));
+    const visible = this.#destinationRules.filter(
+      ({ meta, exportTo, host: named }) =>
+        hostMatches(resolveHost(named, meta.namespace), host) &&
+        (viewer === undefined || isVisible(exportTo, meta.namespace, viewer)),
+    );
+    // The longest wildcard names a host best.
+    visible.sort((a, b) => b.host.length - a.host.length);
     const exact = visible.filter((rule) => resolveHost(rule.host, rule.meta.namespace) === host);
     const pool = exact.length > 0 ? exact : visible;
     for (const namespace of [viewer, owner, this.mesh.rootNamespace]) {
@@ -132,14 +163,24 @@ export class PushContext {
   }
 
   /** What a workload's inbound port asks of its callers. Istio: a workload's policy, then the namespace's, then the mesh's. */
-  mtlsModeOf(namespace: string, labels: ReadonlyMap<string, string>, port: number | undefined): MtlsMode {
+  mtlsModeOf(
+    namespace: string,
+    labels: ReadonlyMap<string, string>,
+    port: number | undefined,
+  ): MtlsMode {
     const own = this.#peerAuthentications.filter(({ meta }) => meta.namespace === namespace);
-    const workload = own.find(({ selector }) => selector.size > 0 && matchesLabels(labels, selector));
+    const workload = own.find(
+      ({ selector }) => selector.size > 0 && matchesLabels(labels, selector),
+    );
     const forPort = port === undefined ? undefined : workload?.portModes.get(port);
-    return forPort
-      ?? workload?.mode
-      ?? own.find(({ selector }) => selector.size === 0)?.mode
-      ?? this.#peerAuthentications.find(({ meta, selector }) => meta.namespace === this.mesh.rootNamespace && selector.size === 0)?.mode
-      ?? this.#defaultMtls;
+    return (
+      forPort ??
+      workload?.mode ??
+      own.find(({ selector }) => selector.size === 0)?.mode ??
+      this.#peerAuthentications.find(
+        ({ meta, selector }) => meta.namespace === this.mesh.rootNamespace && selector.size === 0,
+      )?.mode ??
+      this.#defaultMtls
+    );
   }
 }

@@ -4,6 +4,7 @@ import { fromJson } from '../../xds-protos/proto-json.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
 import { buildClusters } from './cluster-builder.ts';
 import { buildEndpoints } from './endpoint-builder.ts';
+import { nameOf } from './json.ts';
 import type { JsonObject } from './json.ts';
 import { buildListeners } from './listener-builder.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
@@ -26,7 +27,8 @@ export const typeOfUrl = (typeUrl: string): ResourceType | undefined =>
   RESOURCE_TYPES.find((type) => typeUrlOf(type) === typeUrl);
 
 /** Clusters and listeners are asked for all together, endpoints and routes by the names that those carry. */
-export const isWildcardType = (type: ResourceType): boolean => type === 'cluster' || type === 'listener';
+export const isWildcardType = (type: ResourceType): boolean =>
+  type === 'cluster' || type === 'listener';
 
 /** A resource as JSON text: equal texts are equal resources, so a change is seen without encoding. */
 export interface GeneratedResource {
@@ -34,25 +36,46 @@ export interface GeneratedResource {
   readonly text: string;
 }
 
-const generated = (name: string, message: JsonObject): GeneratedResource => ({ name, text: JSON.stringify(message) });
+const generated = (name: string, message: JsonObject): GeneratedResource => ({
+  name,
+  text: JSON.stringify(message),
+});
 
 /** All resources of a wildcard type, in order. */
-export function generateAll(type: 'cluster' | 'listener', push: PushContext, view: ProxyView): GeneratedResource[] {
+export function generateAll(
+  type: 'cluster' | 'listener',
+  push: PushContext,
+  view: ProxyView,
+): GeneratedResource[] {
   const messages = type === 'cluster' ? buildClusters(push, view) : buildListeners(push, view);
-  return messages.map((message) => generated(String(message['name']), message));
+  return messages.map((message) => generated(nameOf(message), message));
 }
 
 /** A name that stands for nothing gets an empty message: a proxy that asks must be able to go on. */
-export function generateNamed(type: 'endpoint' | 'route', name: string, push: PushContext, view: ProxyView): GeneratedResource {
-  return generated(name, type === 'endpoint' ? buildEndpoints(push, view, name) : buildRouteConfiguration(push, view, name));
+export function generateNamed(
+  type: 'endpoint' | 'route',
+  name: string,
+  push: PushContext,
+  view: ProxyView,
+): GeneratedResource {
+  return generated(
+    name,
+    type === 'endpoint'
+      ? buildEndpoints(push, view, name)
+      : buildRouteConfiguration(push, view, name),
+  );
 }
 
 /** The message on the wire. Throws a ProtoJsonError when a builder and the message definition disagree. */
 export function packResource(type: ResourceType, { text }: GeneratedResource): Any {
   const json: unknown = JSON.parse(text);
-  const value = type === 'cluster' ? encode(MESSAGES.cluster, fromJson(MESSAGES.cluster, json))
-    : type === 'endpoint' ? encode(MESSAGES.endpoint, fromJson(MESSAGES.endpoint, json))
-    : type === 'listener' ? encode(MESSAGES.listener, fromJson(MESSAGES.listener, json))
-    : encode(MESSAGES.route, fromJson(MESSAGES.route, json));
+  const value =
+    type === 'cluster'
+      ? encode(MESSAGES.cluster, fromJson(MESSAGES.cluster, json))
+      : type === 'endpoint'
+        ? encode(MESSAGES.endpoint, fromJson(MESSAGES.endpoint, json))
+        : type === 'listener'
+          ? encode(MESSAGES.listener, fromJson(MESSAGES.listener, json))
+          : encode(MESSAGES.route, fromJson(MESSAGES.route, json));
   return { type_url: typeUrlOf(type), value };
 }

@@ -1,6 +1,16 @@
 // [m] What a route does: clusters, redirect, rewrite, mirrors, retries, faults, CORS. Istio: core/route/route.go, retry.go.
 import type {
-  CorsPolicy, Destination, Fault, HeaderOperations, Headers, HttpMatch, HttpRoute, Redirect, Retries, Rewrite, WeightedDestination,
+  CorsPolicy,
+  Destination,
+  Fault,
+  HeaderOperations,
+  Headers,
+  HttpMatch,
+  HttpRoute,
+  Redirect,
+  Retries,
+  Rewrite,
+  WeightedDestination,
 } from './istio-model.ts';
 import { noHeaders, resolveHost } from './istio-model.ts';
 import { anyOf, byText, durationOf, nonEmpty } from './json.ts';
@@ -19,7 +29,8 @@ export interface RouteContext {
   readonly port: number;
 }
 
-const DEFAULT_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes';
+const DEFAULT_RETRY_ON =
+  'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes';
 
 const PREVIOUS_HOSTS: JsonObject = {
   name: 'envoy.retry_host_predicates.previous_hosts',
@@ -27,10 +38,16 @@ const PREVIOUS_HOSTS: JsonObject = {
 };
 
 /** A share of a million, as istiod counts percentages. */
-const millionths = (percent: number): JsonObject => ({ numerator: Math.round(percent * 10_000), denominator: 'MILLION' });
+const millionths = (percent: number): JsonObject => ({
+  numerator: Math.round(percent * 10_000),
+  denominator: 'MILLION',
+});
 
 /** Without a port of its own a destination has the listener's, or the only one that its service has. */
-export function clusterOf(destination: Destination, { push, namespace, port }: RouteContext): { host: string; port: number; cluster: string } {
+export function clusterOf(
+  destination: Destination,
+  { push, namespace, port }: RouteContext,
+): { host: string; port: number; cluster: string } {
   const host = resolveHost(destination.host, namespace);
   const service = push.registry.services.get(host);
   const only = service?.ports.length === 1 ? service.ports[0]!.number : port;
@@ -41,15 +58,22 @@ export function clusterOf(destination: Destination, { push, namespace, port }: R
 /** Status codes among the conditions move to their own field. */
 function retryConditions(text: string): { retryOn: string; codes: number[] } {
   if (text === '') return { retryOn: DEFAULT_RETRY_ON, codes: [] };
-  const parts = text.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
   const codes = parts.filter((part) => /^[1-5][0-9]{2}$/.test(part)).map(Number);
   const conditions = parts.filter((part) => !/^[0-9]+$/.test(part));
-  if (codes.length > 0 && !conditions.includes('retriable-status-codes')) conditions.push('retriable-status-codes');
+  if (codes.length > 0 && !conditions.includes('retriable-status-codes'))
+    conditions.push('retriable-status-codes');
   return { retryOn: conditions.join(','), codes };
 }
 
 /** Undefined where retries are switched off. */
-export function retryPolicy(retries: Retries | undefined, consistentHash: boolean): JsonObject | undefined {
+export function retryPolicy(
+  retries: Retries | undefined,
+  consistentHash: boolean,
+): JsonObject | undefined {
   if (retries !== undefined && retries.attempts === 0) return undefined;
   const { retryOn, codes } = retryConditions(retries?.retryOn ?? '');
   const { perTryTimeoutMs, backoffMs } = retries ?? {};
@@ -58,12 +82,16 @@ export function retryPolicy(retries: Retries | undefined, consistentHash: boolea
     retry_on: retryOn,
     num_retries: retries?.attempts ?? 2,
     per_try_timeout: perTryTimeoutMs === undefined ? undefined : durationOf(perTryTimeoutMs),
-    retry_priority: retries?.retryRemoteLocalities === true
-      ? {
-        name: 'envoy.retry_priorities.previous_priorities',
-        typed_config: anyOf('envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig', { update_frequency: 2 }),
-      }
-      : undefined,
+    retry_priority:
+      retries?.retryRemoteLocalities === true
+        ? {
+            name: 'envoy.retry_priorities.previous_priorities',
+            typed_config: anyOf(
+              'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+              { update_frequency: 2 },
+            ),
+          }
+        : undefined,
     retry_host_predicate: avoidPrevious ? [PREVIOUS_HOSTS] : undefined,
     host_selection_retry_max_attempts: '5',
     retriable_status_codes: nonEmpty(codes),
@@ -86,23 +114,28 @@ function hashPolicy(destinations: readonly WeightedDestination[], context: Route
       return [{ cookie: { name, path, ttl: ttlMs === undefined ? undefined : durationOf(ttlMs) } }];
     }
     if (hash.sourceIp) return [{ connection_properties: { source_ip: true } }];
-    if (hash.queryParameter !== undefined) return [{ query_parameter: { name: hash.queryParameter } }];
+    if (hash.queryParameter !== undefined)
+      return [{ query_parameter: { name: hash.queryParameter } }];
     return [];
   });
 }
 
 /** A request's Host is not added to but rewritten. */
-const isHostHeader = (name: string): boolean => name.startsWith(':') || name.toLowerCase() === 'host';
+const isHostHeader = (name: string): boolean =>
+  name.startsWith(':') || name.toLowerCase() === 'host';
 
-const sortedPairs = (map: ReadonlyMap<string, string>): [string, string][] => [...map].sort(([a], [b]) => byText(a, b));
+const sortedPairs = (map: ReadonlyMap<string, string>): [string, string][] =>
+  [...map].sort(([a], [b]) => byText(a, b));
 
 function additions(list: readonly HeaderOperations[]): readonly Json[] | undefined {
   const added: Json[] = [];
   for (const { set, add } of list) {
     for (const [key, value] of sortedPairs(set)) {
-      if (!isHostHeader(key)) added.push({ header: { key, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' });
+      if (!isHostHeader(key))
+        added.push({ header: { key, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' });
     }
-    for (const [key, value] of sortedPairs(add)) if (!isHostHeader(key)) added.push({ header: { key, value } });
+    for (const [key, value] of sortedPairs(add))
+      if (!isHostHeader(key)) added.push({ header: { key, value } });
   }
   return nonEmpty(added);
 }
@@ -123,23 +156,32 @@ export function headerFields(list: readonly Headers[]): JsonObject {
 }
 
 function hostOf({ request }: Headers): string | undefined {
-  for (const [name, value] of request.set) if (name === ':authority' || name.toLowerCase() === 'host') return value;
+  for (const [name, value] of request.set)
+    if (name === ':authority' || name.toLowerCase() === 'host') return value;
   return undefined;
 }
 
-function clusterFields(destinations: readonly WeightedDestination[], context: RouteContext): JsonObject {
+function clusterFields(
+  destinations: readonly WeightedDestination[],
+  context: RouteContext,
+): JsonObject {
   const [only] = destinations;
   if (destinations.length === 1 && only !== undefined) {
-    return { cluster: clusterOf(only.destination, context).cluster, host_rewrite_literal: hostOf(only.headers) };
+    return {
+      cluster: clusterOf(only.destination, context).cluster,
+      host_rewrite_literal: hostOf(only.headers),
+    };
   }
   return {
     weighted_clusters: {
-      clusters: destinations.filter(({ weight }) => weight > 0).map(({ destination, weight, headers }) => ({
-        name: clusterOf(destination, context).cluster,
-        weight,
-        ...headerFields([headers]),
-        host_rewrite_literal: hostOf(headers),
-      })),
+      clusters: destinations
+        .filter(({ weight }) => weight > 0)
+        .map(({ destination, weight, headers }) => ({
+          name: clusterOf(destination, context).cluster,
+          weight,
+          ...headerFields([headers]),
+          host_rewrite_literal: hostOf(headers),
+        })),
     },
   };
 }
@@ -149,16 +191,29 @@ function rewriteFields(rewrite: Rewrite | undefined, match: HttpMatch | undefine
   if (rewrite === undefined) return {};
   const authority = { host_rewrite_literal: rewrite.authority };
   if (rewrite.uriRegex !== undefined) {
-    return { ...authority, regex_rewrite: { pattern: { regex: rewrite.uriRegex.match }, substitution: rewrite.uriRegex.rewrite } };
+    return {
+      ...authority,
+      regex_rewrite: {
+        pattern: { regex: rewrite.uriRegex.match },
+        substitution: rewrite.uriRegex.rewrite,
+      },
+    };
   }
   if (rewrite.uri === undefined) return authority;
   if (match?.uri?.kind === 'regex') {
-    return { ...authority, regex_rewrite: { pattern: { regex: match.uri.value }, substitution: rewrite.uri } };
+    return {
+      ...authority,
+      regex_rewrite: { pattern: { regex: match.uri.value }, substitution: rewrite.uri },
+    };
   }
   return { ...authority, prefix_rewrite: rewrite.uri };
 }
 
-export function routeActionFields(route: HttpRoute, match: HttpMatch | undefined, context: RouteContext): JsonObject {
+export function routeActionFields(
+  route: HttpRoute,
+  match: HttpMatch | undefined,
+  context: RouteContext,
+): JsonObject {
   const hash = hashPolicy(route.route, context);
   const timeout = durationOf(route.timeoutMs ?? 0);
   return {
@@ -171,16 +226,24 @@ export function routeActionFields(route: HttpRoute, match: HttpMatch | undefined
     retry_policy: retryPolicy(route.retries, hash.length > 0 && route.configPath !== undefined),
     hash_policy: nonEmpty(hash),
     max_grpc_timeout: timeout,
-    request_mirror_policies: nonEmpty(route.mirrors.filter(({ percent }) => percent > 0).map(({ destination, percent }) => ({
-      cluster: clusterOf(destination, context).cluster,
-      runtime_fraction: { default_value: millionths(percent) },
-      trace_sampled: false,
-    }))),
+    request_mirror_policies: nonEmpty(
+      route.mirrors
+        .filter(({ percent }) => percent > 0)
+        .map(({ destination, percent }) => ({
+          cluster: clusterOf(destination, context).cluster,
+          runtime_fraction: { default_value: millionths(percent) },
+          trace_sampled: false,
+        })),
+    ),
   };
 }
 
 const REDIRECT_CODES: ReadonlyMap<number, string> = new Map([
-  [301, 'MOVED_PERMANENTLY'], [302, 'FOUND'], [303, 'SEE_OTHER'], [307, 'TEMPORARY_REDIRECT'], [308, 'PERMANENT_REDIRECT'],
+  [301, 'MOVED_PERMANENTLY'],
+  [302, 'FOUND'],
+  [303, 'SEE_OTHER'],
+  [307, 'TEMPORARY_REDIRECT'],
+  [308, 'PERMANENT_REDIRECT'],
 ]);
 
 function redirectPort(redirect: Redirect): number | undefined {
@@ -200,14 +263,24 @@ export function redirectFields(redirect: Redirect): JsonObject {
 
 function faultConfig({ delay, abort }: Fault): JsonObject {
   return anyOf('envoy.extensions.filters.http.fault.v3.HTTPFault', {
-    delay: delay === undefined ? undefined : { fixed_delay: durationOf(delay.fixedDelayMs), percentage: millionths(delay.percent) },
-    abort: abort === undefined ? undefined
-      : { http_status: abort.httpStatus, grpc_status: abort.grpcStatus, percentage: millionths(abort.percent) },
+    delay:
+      delay === undefined
+        ? undefined
+        : { fixed_delay: durationOf(delay.fixedDelayMs), percentage: millionths(delay.percent) },
+    abort:
+      abort === undefined
+        ? undefined
+        : {
+            http_status: abort.httpStatus,
+            grpc_status: abort.grpcStatus,
+            percentage: millionths(abort.percent),
+          },
   });
 }
 
 function corsConfig(cors: CorsPolicy): JsonObject {
-  const list = (texts: readonly string[]): string | undefined => (texts.length === 0 ? undefined : texts.join(','));
+  const list = (texts: readonly string[]): string | undefined =>
+    texts.length === 0 ? undefined : texts.join(',');
   return anyOf('envoy.extensions.filters.http.cors.v3.CorsPolicy', {
     allow_origin_string_match: nonEmpty(cors.allowOrigins.map(stringMatcher)),
     allow_methods: list(cors.allowMethods),

@@ -7,17 +7,26 @@ import type { ProxyView } from './push-context.ts';
 import { MESH_GATEWAY } from './routing-reader.ts';
 
 export function stringMatcher(match: StringMatch): JsonObject {
-  return match.kind === 'regex' ? { safe_regex: { regex: match.value } } : { [match.kind]: match.value };
+  return match.kind === 'regex'
+    ? { safe_regex: { regex: match.value } }
+    : { [match.kind]: match.value };
 }
 
 function headerMatcher(name: string, match: ValueMatch): JsonObject {
-  return match.kind === 'present' ? { name, present_match: true } : { name, string_match: stringMatcher(match) };
+  return match.kind === 'present'
+    ? { name, present_match: true }
+    : { name, string_match: stringMatcher(match) };
 }
 
 /** A header that is missing counts as empty, so that "not this value" holds for requests without it. */
 function withoutHeader(name: string, match: ValueMatch): JsonObject {
   if (match.kind === 'present') return { name, present_match: true, invert_match: true };
-  return { name, string_match: stringMatcher(match), invert_match: true, treat_missing_header_as_empty: true };
+  return {
+    name,
+    string_match: stringMatcher(match),
+    invert_match: true,
+    treat_missing_header_as_empty: true,
+  };
 }
 
 function headerMatchers(match: HttpMatch): JsonObject[] {
@@ -32,7 +41,9 @@ function headerMatchers(match: HttpMatch): JsonObject[] {
 }
 
 function queryMatchers(match: HttpMatch): JsonObject[] {
-  return [...match.queryParams].sort(([a], [b]) => byText(a, b)).map(([name, value]) => headerMatcher(name, value));
+  return [...match.queryParams]
+    .sort(([a], [b]) => byText(a, b))
+    .map(([name, value]) => headerMatcher(name, value));
 }
 
 function pathField(uri: StringMatch | undefined): JsonObject {
@@ -61,9 +72,10 @@ export function buildRouteMatch(match: HttpMatch | undefined): JsonObject {
 /** Nothing after such a match can be reached. */
 export function isCatchAll(match: HttpMatch | undefined): boolean {
   if (match === undefined) return true;
-  const anyPath = match.uri === undefined
-    || (match.uri.kind === 'prefix' && match.uri.value === '/')
-    || (match.uri.kind === 'regex' && match.uri.value === '.*');
+  const anyPath =
+    match.uri === undefined ||
+    (match.uri.kind === 'prefix' && match.uri.value === '/') ||
+    (match.uri.kind === 'regex' && match.uri.value === '.*');
   return anyPath && headerMatchers(match).length === 0 && match.queryParams.size === 0;
 }
 
@@ -78,11 +90,18 @@ export function pathText(match: HttpMatch | undefined): string {
 function concerns(match: HttpMatch, view: ProxyView, port: number): boolean {
   if (match.gateways.length > 0 && !match.gateways.includes(MESH_GATEWAY)) return false;
   if (match.port !== undefined && match.port !== port) return false;
-  if (match.sourceNamespace !== undefined && match.sourceNamespace !== view.node.namespace) return false;
+  if (match.sourceNamespace !== undefined && match.sourceNamespace !== view.node.namespace)
+    return false;
   return matchesLabels(view.labels, match.sourceLabels);
 }
 
 /** The matches of a route that hold for this proxy; undefined stands for "every request". */
-export function matchesFor(route: HttpRoute, view: ProxyView, port: number): readonly (HttpMatch | undefined)[] {
-  return route.matches.length === 0 ? [undefined] : route.matches.filter((match) => concerns(match, view, port));
+export function matchesFor(
+  route: HttpRoute,
+  view: ProxyView,
+  port: number,
+): readonly (HttpMatch | undefined)[] {
+  return route.matches.length === 0
+    ? [undefined]
+    : route.matches.filter((match) => concerns(match, view, port));
 }

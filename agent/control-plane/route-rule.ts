@@ -4,7 +4,16 @@ import { readCors, readFault, readStringMatch, readValueMatches } from './http-r
 import { byText } from './json.ts';
 import { matchesLabels, noHeaders, resolveHost } from './istio-model.ts';
 import type {
-  ConfigMeta, DestinationRule, HttpMatch, HttpRoute, LabelledDestination, RouteRule, Retries, StringMatch, Subset, ValueMatch,
+  ConfigMeta,
+  DestinationRule,
+  HttpMatch,
+  HttpRoute,
+  LabelledDestination,
+  RouteRule,
+  Retries,
+  StringMatch,
+  Subset,
+  ValueMatch,
   VirtualService,
 } from './istio-model.ts';
 
@@ -28,9 +37,14 @@ function readLabels(field: FieldReader): ReadonlyMap<string, string> {
   return field.at('labels').present ? field.at('labels').textMap() : field.at('tags').textMap();
 }
 
-function readDestinations(spec: FieldReader, meta: ConfigMeta, host: string): LabelledDestination[] {
+function readDestinations(
+  spec: FieldReader,
+  meta: ConfigMeta,
+  host: string,
+): LabelledDestination[] {
   const items = spec.at('route').items();
-  if (items.length === 0) return [{ host, labels: spec.at('destination').at('labels').textMap(), weight: 100 }];
+  if (items.length === 0)
+    return [{ host, labels: spec.at('destination').at('labels').textMap(), weight: 100 }];
   const destinations = items.map((item) => {
     item.object(['labels', 'tags', 'weight', 'destination']);
     return {
@@ -62,33 +76,43 @@ function asString(matches: ReadonlyMap<string, ValueMatch>, name: string): Strin
 
 function readMatch(field: FieldReader): HttpMatch[] {
   if (!field.present) return [];
-  field.unsupported(['tcp', 'udp']).object(['source', 'sourceTags', 'request', 'httpHeaders', 'uri', 'tcp', 'udp']);
+  field
+    .unsupported(['tcp', 'udp'])
+    .object(['source', 'sourceTags', 'request', 'httpHeaders', 'uri', 'tcp', 'udp']);
   const request = field.at('request').object(['headers']);
-  const given = readValueMatches(request.at('headers').present ? request.at('headers') : field.at('httpHeaders'));
+  const given = readValueMatches(
+    request.at('headers').present ? request.at('headers') : field.at('httpHeaders'),
+  );
   const headers = new Map([...given].filter(([name]) => !PSEUDO_HEADERS.includes(name)));
   const labels = sourceLabels(field.at('source'), field);
   const namespace = field.at('source').at('namespace').text();
-  return [{
-    name: '',
-    uri: readStringMatch(field.at('uri')) ?? asString(given, 'uri'),
-    ignoreUriCase: false,
-    scheme: asString(given, 'scheme'),
-    method: asString(given, 'method'),
-    authority: asString(given, 'authority'),
-    headers,
-    withoutHeaders: new Map(),
-    queryParams: new Map(),
-    port: undefined,
-    sourceLabels: labels,
-    sourceNamespace: namespace,
-    gateways: [],
-    statPrefix: undefined,
-  }];
+  return [
+    {
+      name: '',
+      uri: readStringMatch(field.at('uri')) ?? asString(given, 'uri'),
+      ignoreUriCase: false,
+      scheme: asString(given, 'scheme'),
+      method: asString(given, 'method'),
+      authority: asString(given, 'authority'),
+      headers,
+      withoutHeaders: new Map(),
+      queryParams: new Map(),
+      port: undefined,
+      sourceLabels: labels,
+      sourceNamespace: namespace,
+      gateways: [],
+      statPrefix: undefined,
+    },
+  ];
 }
 
 function readRetries(field: FieldReader): Retries | undefined {
   if (!field.present) return undefined;
-  const simple = field.object(['simpleRetry']).at('simpleRetry').required().object(['attempts', 'perTryTimeout']);
+  const simple = field
+    .object(['simpleRetry'])
+    .at('simpleRetry')
+    .required()
+    .object(['attempts', 'perTryTimeout']);
   return {
     attempts: simple.at('attempts').required().integer(0, 0x7fffffff) ?? 0,
     perTryTimeoutMs: simple.at('perTryTimeout').durationMs(),
@@ -101,12 +125,29 @@ function readRetries(field: FieldReader): Retries | undefined {
 
 /** 0.x named the time limit `simpleTimeout`; its default was 15 s, which nobody relied on knowingly: none stays none. */
 function readTimeout(field: FieldReader): number | undefined {
-  return field.object(['simpleTimeout']).at('simpleTimeout').object(['timeout']).at('timeout').durationMs();
+  return field
+    .object(['simpleTimeout'])
+    .at('simpleTimeout')
+    .object(['timeout'])
+    .at('timeout')
+    .durationMs();
 }
 
 const FIELDS: readonly string[] = [
-  'destination', 'precedence', 'match', 'route', 'httpFault', 'httpReqTimeout', 'httpReqRetries', 'rewrite', 'redirect',
-  'appendHeaders', 'corsPolicy', 'websocketUpgrade', 'mirror', 'l4Fault',
+  'destination',
+  'precedence',
+  'match',
+  'route',
+  'httpFault',
+  'httpReqTimeout',
+  'httpReqRetries',
+  'rewrite',
+  'redirect',
+  'appendHeaders',
+  'corsPolicy',
+  'websocketUpgrade',
+  'mirror',
+  'l4Fault',
 ];
 
 export function readRouteRule(meta: ConfigMeta, spec: FieldReader): RouteRule {
@@ -120,19 +161,40 @@ export function readRouteRule(meta: ConfigMeta, spec: FieldReader): RouteRule {
     name: meta.name,
     matches: readMatch(spec.at('match')),
     redirect: redirect.present
-      ? { uri: redirect.at('uri').text(), authority: redirect.at('authority').text(), scheme: undefined, port: undefined, code: 301 }
+      ? {
+          uri: redirect.at('uri').text(),
+          authority: redirect.at('authority').text(),
+          scheme: undefined,
+          port: undefined,
+          code: 301,
+        }
       : undefined,
     directResponse: undefined,
-    rewrite: rewrite.present ? { uri: rewrite.at('uri').text(), authority: rewrite.at('authority').text(), uriRegex: undefined } : undefined,
+    rewrite: rewrite.present
+      ? {
+          uri: rewrite.at('uri').text(),
+          authority: rewrite.at('authority').text(),
+          uriRegex: undefined,
+        }
+      : undefined,
     timeoutMs: readTimeout(spec.at('httpReqTimeout')),
     retries: readRetries(spec.at('httpReqRetries')),
     fault: readFault(spec.at('httpFault')),
     cors: readCors(spec.at('corsPolicy')),
-    headers: { ...noHeaders, request: { ...noHeaders.request, add: spec.at('appendHeaders').textMap() } },
+    headers: {
+      ...noHeaders,
+      request: { ...noHeaders.request, add: spec.at('appendHeaders').textMap() },
+    },
     configPath: `/apis/config.istio.io/v1alpha2/namespaces/${meta.namespace}/route-rule/${meta.name}`,
   };
   const destinations = redirect.present ? [] : readDestinations(spec, meta, host);
-  return { meta, host, precedence: spec.at('precedence').integer(-0x7fffffff, 0x7fffffff) ?? 0, route, destinations };
+  return {
+    meta,
+    host,
+    precedence: spec.at('precedence').integer(-0x7fffffff, 0x7fffffff) ?? 0,
+    route,
+    destinations,
+  };
 }
 
 /** Subsets that RouteRules select by labels and no DestinationRule names; by host, then by name. */
@@ -141,12 +203,19 @@ export type ImplicitSubsets = Map<string, Map<string, Subset>>;
 const sameLabels = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
   a.size === b.size && matchesLabels(a, b);
 
-function subsetFor(to: LabelledDestination, rule: DestinationRule | undefined, implicit: ImplicitSubsets): string {
+function subsetFor(
+  to: LabelledDestination,
+  rule: DestinationRule | undefined,
+  implicit: ImplicitSubsets,
+): string {
   if (to.labels.size === 0) return '';
   const named = rule?.subsets.find((subset) => sameLabels(subset.labels, to.labels));
   if (named !== undefined) return named.name;
   // The form that cluster names of Istio 0.x had: version=v1.
-  const name = [...to.labels].sort(([a], [b]) => byText(a, b)).map(([key, value]) => `${key}=${value}`).join(',');
+  const name = [...to.labels]
+    .sort(([a], [b]) => byText(a, b))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
   const ofHost = implicit.get(to.host) ?? new Map<string, Subset>();
   ofHost.set(name, { name, labels: to.labels, policy: undefined });
   implicit.set(to.host, ofHost);
@@ -155,8 +224,18 @@ function subsetFor(to: LabelledDestination, rule: DestinationRule | undefined, i
 
 function defaultRoute(host: string): HttpRoute {
   return {
-    name: 'default', matches: [], redirect: undefined, directResponse: undefined, rewrite: undefined, timeoutMs: undefined,
-    retries: undefined, fault: undefined, cors: undefined, headers: noHeaders, mirrors: [], configPath: undefined,
+    name: 'default',
+    matches: [],
+    redirect: undefined,
+    directResponse: undefined,
+    rewrite: undefined,
+    timeoutMs: undefined,
+    retries: undefined,
+    fault: undefined,
+    cors: undefined,
+    headers: noHeaders,
+    mirrors: [],
+    configPath: undefined,
     route: [{ destination: { host, subset: '', port: undefined }, weight: 0, headers: noHeaders }],
   };
 }
@@ -166,21 +245,33 @@ function defaultRoute(host: string): HttpRoute {
  * the service itself, as 0.x had it.
  */
 export function virtualServiceOf(
-  rules: readonly RouteRule[], ruleOf: (host: string) => DestinationRule | undefined, implicit: ImplicitSubsets,
+  rules: readonly RouteRule[],
+  ruleOf: (host: string) => DestinationRule | undefined,
+  implicit: ImplicitSubsets,
 ): VirtualService {
-  const ordered = rules.toSorted((a, b) => b.precedence - a.precedence || byText(a.meta.name, b.meta.name));
+  const ordered = rules.toSorted(
+    (a, b) => b.precedence - a.precedence || byText(a.meta.name, b.meta.name),
+  );
   const first = ordered[0]!;
   const http = ordered.map((rule): HttpRoute => ({
     ...rule.route,
     mirrors: [],
     route: rule.destinations.map((to) => ({
-      destination: { host: to.host, subset: subsetFor(to, ruleOf(to.host), implicit), port: undefined },
+      destination: {
+        host: to.host,
+        subset: subsetFor(to, ruleOf(to.host), implicit),
+        port: undefined,
+      },
       weight: to.weight,
       headers: noHeaders,
     })),
   }));
   const name = first.host.split('.', 1)[0]!;
   return {
-    meta: { ...first.meta, name }, hosts: [first.host], gateways: ['mesh'], exportTo: [], http: [...http, defaultRoute(first.host)],
+    meta: { ...first.meta, name },
+    hosts: [first.host],
+    gateways: ['mesh'],
+    exportTo: [],
+    http: [...http, defaultRoute(first.host)],
   };
 }

@@ -3,7 +3,16 @@ import { isIP } from 'node:net';
 
 import type { FieldReader } from './field-reader.ts';
 import { PROTOCOLS, resolveHost } from './istio-model.ts';
-import type { ConfigMeta, EndpointsOfService, InlineEndpoint, Protocol, Service, ServicePort, TlsMode, Workload } from './istio-model.ts';
+import type {
+  ConfigMeta,
+  EndpointsOfService,
+  InlineEndpoint,
+  Protocol,
+  Service,
+  ServicePort,
+  TlsMode,
+  Workload,
+} from './istio-model.ts';
 
 /** On a Pod, a Deployment or its template: where the workload listens; several with commas, one a replica. */
 export const ADDRESS_ANNOTATION = 'outrigger/address';
@@ -50,13 +59,28 @@ function readEntryPort(item: FieldReader): ServicePort {
   const name = item.at('name').text() ?? '';
   const number = item.at('number').required().port() ?? 0;
   const given = item.at('protocol').text();
-  const protocol = given === undefined || given === '' ? protocolOfName(name) : protocolOfText(given);
+  const protocol =
+    given === undefined || given === '' ? protocolOfName(name) : protocolOfText(given);
   if (protocol === undefined) item.at('protocol').fail(`must be one of ${PROTOCOLS.join(', ')}`);
   const target = item.at('targetPort');
-  return { number, name, protocol: protocol ?? 'TCP', targetPort: target.port() ?? number, hasTargetPort: target.present };
+  return {
+    number,
+    name,
+    protocol: protocol ?? 'TCP',
+    targetPort: target.port() ?? number,
+    hasTargetPort: target.present,
+  };
 }
 
-const WORKLOAD_FIELDS: readonly string[] = ['address', 'ports', 'labels', 'network', 'locality', 'weight', 'serviceAccount'];
+const WORKLOAD_FIELDS: readonly string[] = [
+  'address',
+  'ports',
+  'labels',
+  'network',
+  'locality',
+  'weight',
+  'serviceAccount',
+];
 
 function readInlineEndpoint(item: FieldReader, external: boolean): InlineEndpoint {
   item.unsupported(['network']).object(WORKLOAD_FIELDS);
@@ -75,23 +99,48 @@ function readInlineEndpoint(item: FieldReader, external: boolean): InlineEndpoin
 }
 
 export function readServiceEntry(meta: ConfigMeta, spec: FieldReader): Service[] {
-  spec.unsupported(['subjectAltNames']).object([
-    'hosts', 'addresses', 'ports', 'location', 'resolution', 'endpoints', 'workloadSelector', 'exportTo', 'subjectAltNames',
-  ]);
+  spec
+    .unsupported(['subjectAltNames'])
+    .object([
+      'hosts',
+      'addresses',
+      'ports',
+      'location',
+      'resolution',
+      'endpoints',
+      'workloadSelector',
+      'exportTo',
+      'subjectAltNames',
+    ]);
   const hosts = spec.at('hosts').required().texts();
-  const resolution = spec.at('resolution').choice(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN']) ?? 'NONE';
+  const resolution =
+    spec.at('resolution').choice(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN']) ?? 'NONE';
   const dns = resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN';
-  const addresses = spec.at('addresses').items().flatMap((item) => {
-    const address = item.text() ?? '';
-    return isIP(address) !== 0 ? address : (item.fail('must be an IP address; ranges are not supported by the embedded control plane') ?? []);
-  });
+  const addresses = spec
+    .at('addresses')
+    .items()
+    .flatMap((item) => {
+      const address = item.text() ?? '';
+      return isIP(address) !== 0
+        ? address
+        : (item.fail(
+            'must be an IP address; ranges are not supported by the embedded control plane',
+          ) ?? []);
+    });
   const ports = spec.at('ports').required().items().map(readEntryPort);
   const shared = {
-    meta, addresses, ports, resolution,
+    meta,
+    addresses,
+    ports,
+    resolution,
     registry: 'External' as const,
-    meshExternal: spec.at('location').choice(['MESH_EXTERNAL', 'MESH_INTERNAL']) !== 'MESH_INTERNAL',
+    meshExternal:
+      spec.at('location').choice(['MESH_EXTERNAL', 'MESH_INTERNAL']) !== 'MESH_INTERNAL',
     selector: spec.at('workloadSelector').object(['labels']).at('labels').textMap(),
-    endpoints: spec.at('endpoints').items().map((item) => readInlineEndpoint(item, dns)),
+    endpoints: spec
+      .at('endpoints')
+      .items()
+      .map((item) => readInlineEndpoint(item, dns)),
     exportTo: spec.at('exportTo').texts(),
   };
   return hosts.map((host) => ({ ...shared, host }));
@@ -120,8 +169,15 @@ function readServicePort(item: FieldReader): ServicePort {
   const name = item.at('name').text() ?? '';
   const target = item.at('targetPort');
   const l4 = item.at('protocol').choice(['TCP', 'UDP', 'SCTP']);
-  const protocol = l4 === 'UDP' ? 'UDP' : (protocolOfText(item.at('appProtocol').text()) ?? protocolOfName(name));
-  return { number, name, protocol, targetPort: targetPortOf(target) ?? number, hasTargetPort: target.present };
+  const protocol =
+    l4 === 'UDP' ? 'UDP' : (protocolOfText(item.at('appProtocol').text()) ?? protocolOfName(name));
+  return {
+    number,
+    name,
+    protocol,
+    targetPort: targetPortOf(target) ?? number,
+    hasTargetPort: target.present,
+  };
 }
 
 function targetPortOf(field: FieldReader): number | string | undefined {
@@ -131,8 +187,12 @@ function targetPortOf(field: FieldReader): number | string | undefined {
 
 export function readKubernetesService(meta: ConfigMeta, spec: FieldReader): Service {
   const clusterIp = spec.at('clusterIP').text() ?? '';
-  if (clusterIp !== '' && clusterIp !== 'None' && isIP(clusterIp) === 0) spec.at('clusterIP').fail('must be an IP address or None');
-  if (spec.at('type').text() === 'ExternalName') spec.at('type').fail('ExternalName is not supported by the embedded control plane; use a ServiceEntry');
+  if (clusterIp !== '' && clusterIp !== 'None' && isIP(clusterIp) === 0)
+    spec.at('clusterIP').fail('must be an IP address or None');
+  if (spec.at('type').text() === 'ExternalName')
+    spec
+      .at('type')
+      .fail('ExternalName is not supported by the embedded control plane; use a ServiceEntry');
   const headless = clusterIp === 'None';
   const exportTo = meta.annotations.get('networking.istio.io/exportTo');
   return {
@@ -173,7 +233,12 @@ function workloadsOf(meta: ConfigMeta, root: FieldReader, parts: PodParts): Work
   if (parts.addresses === undefined) return [];
   return parts.addresses.split(',').flatMap((entry) => {
     const address = entry.trim();
-    if (isIP(address) === 0) return root.fail(`has "${address}" as an address (annotation ${ADDRESS_ANNOTATION}); it must be an IP address`) ?? [];
+    if (isIP(address) === 0)
+      return (
+        root.fail(
+          `has "${address}" as an address (annotation ${ADDRESS_ANNOTATION}); it must be an IP address`,
+        ) ?? []
+      );
     return {
       meta,
       address,
@@ -190,7 +255,8 @@ function workloadsOf(meta: ConfigMeta, root: FieldReader, parts: PodParts): Work
 }
 
 export function readPod(meta: ConfigMeta, document: FieldReader): Workload[] {
-  const addresses = meta.annotations.get(ADDRESS_ANNOTATION) ?? document.at('status').at('podIP').text();
+  const addresses =
+    meta.annotations.get(ADDRESS_ANNOTATION) ?? document.at('status').at('podIP').text();
   return workloadsOf(meta, document, { spec: document.at('spec'), labels: meta.labels, addresses });
 }
 
@@ -214,27 +280,56 @@ function namedPorts(items: readonly FieldReader[]): ReadonlyMap<string, number> 
   return ports;
 }
 
-const bareEndpoint = (address: string, ports: ReadonlyMap<string, number>, workloadName: string): InlineEndpoint => ({
-  address, ports, labels: new Map(), serviceAccount: '', tlsMode: 'disabled', locality: '', weight: 0, workloadName,
+const bareEndpoint = (
+  address: string,
+  ports: ReadonlyMap<string, number>,
+  workloadName: string,
+): InlineEndpoint => ({
+  address,
+  ports,
+  labels: new Map(),
+  serviceAccount: '',
+  tlsMode: 'disabled',
+  locality: '',
+  weight: 0,
+  workloadName,
 });
 
 export function readEndpoints(meta: ConfigMeta, document: FieldReader): EndpointsOfService {
-  const endpoints = document.at('subsets').items().flatMap((subset) => {
-    const ports = namedPorts(subset.at('ports').items());
-    return subset.at('addresses').items().map((item) =>
-      bareEndpoint(readAddress(item.at('ip')), ports, item.at('targetRef').at('name').text() ?? ''));
-  });
+  const endpoints = document
+    .at('subsets')
+    .items()
+    .flatMap((subset) => {
+      const ports = namedPorts(subset.at('ports').items());
+      return subset
+        .at('addresses')
+        .items()
+        .map((item) =>
+          bareEndpoint(
+            readAddress(item.at('ip')),
+            ports,
+            item.at('targetRef').at('name').text() ?? '',
+          ),
+        );
+    });
   return { meta, service: resolveHost(meta.name, meta.namespace), endpoints };
 }
 
 export function readEndpointSlice(meta: ConfigMeta, document: FieldReader): EndpointsOfService {
   const ports = namedPorts(document.at('ports').items());
   const service = meta.labels.get('kubernetes.io/service-name');
-  if (service === undefined) document.at('metadata').at('labels').fail('must carry kubernetes.io/service-name');
-  const endpoints = document.at('endpoints').items().flatMap((item) => {
-    if (item.at('conditions').at('ready').flag() === false) return [];
-    const workloadName = item.at('targetRef').at('name').text() ?? '';
-    return item.at('addresses').items().map((address) => bareEndpoint(readAddress(address), ports, workloadName));
-  });
+  if (service === undefined)
+    document.at('metadata').at('labels').fail('must carry kubernetes.io/service-name');
+  const endpoints = document
+    .at('endpoints')
+    .items()
+    .flatMap((item) => {
+      if (item.at('conditions').at('ready').flag() === false) return [];
+      const workloadName = item.at('targetRef').at('name').text() ?? '';
+      return item
+        .at('addresses')
+        .items()
+        .map((address) => bareEndpoint(readAddress(address), ports, workloadName));
+    });
   return { meta, service: resolveHost(service ?? meta.name, meta.namespace), endpoints };
 }

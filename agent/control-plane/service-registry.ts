@@ -1,6 +1,14 @@
 // [m] ServiceRegistry: which addresses stand behind which port of which service. Istio: pilot/pkg/serviceregistry.
 import { matchesLabels } from './istio-model.ts';
-import type { ConfigItem, EndpointsOfService, InlineEndpoint, Service, ServicePort, TlsMode, Workload } from './istio-model.ts';
+import type {
+  ConfigItem,
+  EndpointsOfService,
+  InlineEndpoint,
+  Service,
+  ServicePort,
+  TlsMode,
+  Workload,
+} from './istio-model.ts';
 
 /** One address behind one service, before a port is chosen. */
 export interface Endpoint {
@@ -28,7 +36,9 @@ export interface ServiceTarget {
 export function endpointPort(endpoint: Endpoint, port: ServicePort): number | undefined {
   const given = endpoint.ports.get(port.name);
   if (given !== undefined) return given;
-  return typeof port.targetPort === 'string' ? endpoint.containerPorts.get(port.targetPort) : port.targetPort;
+  return typeof port.targetPort === 'string'
+    ? endpoint.containerPorts.get(port.targetPort)
+    : port.targetPort;
 }
 
 const NO_PORTS: ReadonlyMap<string, number> = new Map();
@@ -60,7 +70,8 @@ export class ServiceRegistry {
     const extra = new Map<string, EndpointsOfService[]>();
     for (const item of items) {
       if (item.type === 'service') {
-        for (const service of item.value) if (!services.has(service.host)) services.set(service.host, service);
+        for (const service of item.value)
+          if (!services.has(service.host)) services.set(service.host, service);
       } else if (item.type === 'workload') {
         const list = workloadsByNamespace.get(item.meta.namespace) ?? [];
         list.push(item.value);
@@ -78,7 +89,11 @@ export class ServiceRegistry {
     }
   }
 
-  #add(service: Service, workloads: readonly Workload[], extra: readonly EndpointsOfService[]): void {
+  #add(
+    service: Service,
+    workloads: readonly Workload[],
+    extra: readonly EndpointsOfService[],
+  ): void {
     const { namespace } = service.meta;
     const byAddress = new Map<string, Endpoint>();
     const add = (endpoint: Endpoint): void => {
@@ -94,7 +109,11 @@ export class ServiceRegistry {
       for (const endpoint of endpoints) {
         // An address of Endpoints is a pod: its labels are the pod's.
         const pod = workloads.find((workload) => workload.address === endpoint.address);
-        add(pod === undefined ? endpointOf(endpoint, namespace) : { ...endpointOf(pod, namespace), ports: endpoint.ports });
+        add(
+          pod === undefined
+            ? endpointOf(endpoint, namespace)
+            : { ...endpointOf(pod, namespace), ports: endpoint.ports },
+        );
       }
     }
     this.#endpoints.set(service.host, [...byAddress.values()]);
@@ -119,14 +138,18 @@ export class ServiceRegistry {
       if (endpoint === undefined) continue;
       for (const port of service.ports) {
         const targetPort = endpointPort(endpoint, port);
-        if (targetPort !== undefined && port.protocol !== 'UDP') targets.push({ service, port, targetPort });
+        if (targetPort !== undefined && port.protocol !== 'UDP')
+          targets.push({ service, port, targetPort });
       }
     }
     return targets;
   }
 
   /** What the registry knows of a pod; it wins over what the pod says of itself. */
-  labelsOf(addresses: readonly string[], namespace: string): ReadonlyMap<string, string> | undefined {
+  labelsOf(
+    addresses: readonly string[],
+    namespace: string,
+  ): ReadonlyMap<string, string> | undefined {
     for (const address of addresses) {
       for (const service of this.#byAddress.get(address) ?? []) {
         if (service.meta.namespace !== namespace) continue;

@@ -25,7 +25,8 @@ export class SotwSession {
     if (type === undefined) return;
     const nonce = request.response_nonce ?? '';
     const names = request.resource_names ?? [];
-    if (request.error_detail !== undefined) return this.#session.refused(type, nonce, request.error_detail.message ?? '');
+    if (request.error_detail !== undefined)
+      return this.#session.refused(type, nonce, request.error_detail.message ?? '');
     // Without names a type that is asked for by name is no longer wanted.
     if (!isWildcardType(type) && names.length === 0) return this.#session.unwatch(type);
     const watch = this.#session.watched(type);
@@ -52,7 +53,8 @@ export class SotwSession {
     watch.subscribe(names);
     const answer = watch.alwaysRespond ? names : added;
     watch.alwaysRespond = false;
-    if (answer.length > 0 && (type === 'endpoint' || type === 'route')) this.#send(type, watch, this.#session.generateNames(type, answer));
+    if (answer.length > 0 && (type === 'endpoint' || type === 'route'))
+      this.#send(type, watch, this.#session.generateNames(type, answer));
   }
 
   #expectEndpointRequest(type: ResourceType): void {

@@ -34,15 +34,20 @@ function commonTlsContext({ alpn, cipherSuites, subjectAltNames }: CommonTls): J
     tls_certificate_sds_secret_configs: [sdsSecret('default')],
     combined_validation_context: {
       // The deprecated form: it is the one that istiod sends.
-      default_validation_context: subjectAltNames.length === 0 ? {} : { match_subject_alt_names: subjectAltNames },
+      default_validation_context:
+        subjectAltNames.length === 0 ? {} : { match_subject_alt_names: subjectAltNames },
       validation_context_sds_secret_config: sdsSecret('ROOTCA'),
     },
   };
 }
 
 const INBOUND_CIPHERS: readonly string[] = [
-  'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-GCM-SHA256',
 ];
 
 export function downstreamTls(http: boolean, trustDomain: string): JsonObject {

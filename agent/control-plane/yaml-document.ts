@@ -40,7 +40,10 @@ function tooDeep(node: unknown, depth: number): boolean {
   if (!isCollection(node)) return false;
   if (depth >= MAX_DEPTH) return true;
   for (const item of node.items) {
-    const child: unknown = typeof item === 'object' && item !== null && 'value' in item && 'key' in item ? item.value : item;
+    const child: unknown =
+      typeof item === 'object' && item !== null && 'value' in item && 'key' in item
+        ? item.value
+        : item;
     if (tooDeep(child, depth + 1)) return true;
   }
   return false;
@@ -61,9 +64,14 @@ class FileParser {
   }
 
   parse(text: string): ParsedFile {
-    const parsed = parseAllDocuments(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: true });
+    const parsed = parseAllDocuments(text, {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+    });
     const documents = Array.isArray(parsed) ? parsed : [];
-    if (documents.length > MAX_DOCUMENTS) this.#fail(0, 0, `has more than ${MAX_DOCUMENTS} documents; split it`);
+    if (documents.length > MAX_DOCUMENTS)
+      this.#fail(0, 0, `has more than ${MAX_DOCUMENTS} documents; split it`);
     else documents.forEach((document, at) => this.#convert(document, at + 1));
     return { documents: this.#documents, problems: this.#problems };
   }
@@ -73,7 +81,8 @@ class FileParser {
       this.#fail(index, this.#lines.linePos(error.pos[0]).line, `is not YAML: ${error.message}`);
     }
     if (document.errors.length > 0 || document.contents === null) return;
-    const lineOf = (keys: readonly FieldKey[]): number => this.#lines.linePos(offsetOf(document, keys)).line;
+    const lineOf = (keys: readonly FieldKey[]): number =>
+      this.#lines.linePos(offsetOf(document, keys)).line;
     if (tooDeep(document.contents, 0)) {
       this.#fail(index, lineOf([]), `is nested deeper than ${MAX_DEPTH} levels`);
       return;
@@ -82,7 +91,11 @@ class FileParser {
       const value: unknown = document.toJS({ mapAsMap: true, maxAliasCount: MAX_ALIASES });
       if (value !== null) this.#documents.push({ index, value, lineOf });
     } catch (error) {
-      this.#fail(index, lineOf([]), `is not YAML: ${error instanceof Error ? error.message : String(error)}`);
+      this.#fail(
+        index,
+        lineOf([]),
+        `is not YAML: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }
@@ -91,13 +104,19 @@ class FileParser {
 export function parseYamlFile(file: string, text: string): ParsedFile {
   if (Buffer.byteLength(text) > MAX_FILE_BYTES) {
     const message = `is larger than ${MAX_FILE_BYTES} bytes; split it`;
-    return { documents: [], problems: [{ severity: 'error', file, document: 0, line: 0, path: '', message }] };
+    return {
+      documents: [],
+      problems: [{ severity: 'error', file, document: 0, line: 0, path: '', message }],
+    };
   }
   try {
     return new FileParser(file).parse(text);
   } catch (error) {
     // The parser recurses on flow collections; a hostile depth ends here.
     const message = `is not YAML: ${error instanceof Error ? error.message : String(error)}`;
-    return { documents: [], problems: [{ severity: 'error', file, document: 0, line: 0, path: '', message }] };
+    return {
+      documents: [],
+      problems: [{ severity: 'error', file, document: 0, line: 0, path: '', message }],
+    };
   }
 }

@@ -1,6 +1,13 @@
 // [m] A proxy's side of an ADS stream for tests: acknowledges what it is sent, keeps it in order, and waits for what is to come.
-import type { DeltaClientStream, SotwClientStream, StreamStatus } from '../../../xds-protos/ads-stream.ts';
-import type { DeltaDiscoveryResponse, DiscoveryResponse } from '../../../xds-protos/gen/envoy.service.discovery.v3.ts';
+import type {
+  DeltaClientStream,
+  SotwClientStream,
+  StreamStatus,
+} from '../../../xds-protos/ads-stream.ts';
+import type {
+  DeltaDiscoveryResponse,
+  DiscoveryResponse,
+} from '../../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import { connectAds } from '../../../xds-protos/services.ts';
 import type { AdsConnection } from '../../../xds-protos/services.ts';
 import { typeOfUrl, typeUrlOf } from '../../../agent/control-plane/resource-generator.ts';
@@ -9,7 +16,12 @@ import type { JsonObject } from '../../../xds-protos/well-known-types.ts';
 
 export const NODE = {
   id: 'sidecar~10.0.0.1~productpage-1.default~default.svc.cluster.local',
-  metadata: { NAMESPACE: 'default', CLUSTER_ID: 'Kubernetes', INSTANCE_IPS: '10.0.0.1', LABELS: { app: 'productpage' } } as JsonObject,
+  metadata: {
+    NAMESPACE: 'default',
+    CLUSTER_ID: 'Kubernetes',
+    INSTANCE_IPS: '10.0.0.1',
+    LABELS: { app: 'productpage' },
+  } as JsonObject,
 };
 
 export interface Received {
@@ -32,7 +44,9 @@ class Inbox<T> {
 
   next(): Promise<T> {
     const message = this.#messages.shift();
-    return message === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(message);
+    return message === undefined
+      ? new Promise((resolve) => this.#waiting.push(resolve))
+      : Promise.resolve(message);
   }
 }
 
@@ -58,7 +72,9 @@ export class DeltaClient {
     this.#stream.send({
       type_url: response.type_url,
       response_nonce: nonce,
-      error_detail: refused ? { code: 3, message: 'virtual_hosts[0]: this test refuses it' } : undefined,
+      error_detail: refused
+        ? { code: 3, message: 'virtual_hosts[0]: this test refuses it' }
+        : undefined,
     });
     const names = (response.resources ?? []).map(({ name }) => name ?? '');
     this.#inbox.put({ type, names, removed: response.removed_resources ?? [], nonce });
@@ -112,12 +128,21 @@ export class SotwClient {
     this.#stream = this.#connection.sotw();
     this.#stream.onMessage((response: DiscoveryResponse) => {
       const type = typeOfUrl(response.type_url ?? '');
-      this.#inbox.put({ type, count: response.resources?.length ?? 0, nonce: response.nonce ?? '' });
+      this.#inbox.put({
+        type,
+        count: response.resources?.length ?? 0,
+        nonce: response.nonce ?? '',
+      });
     });
   }
 
   ask(type: ResourceType, names: readonly string[], nonce = ''): void {
-    this.#stream.send({ node: NODE, type_url: typeUrlOf(type), resource_names: [...names], response_nonce: nonce });
+    this.#stream.send({
+      node: NODE,
+      type_url: typeUrlOf(type),
+      resource_names: [...names],
+      response_nonce: nonce,
+    });
   }
 
   next(): Promise<{ type: ResourceType | undefined; count: number; nonce: string }> {

@@ -27,8 +27,14 @@ async function startMesh(t: Test): Promise<Mesh> {
   write('subsets.yaml', subsets);
   write('split.yaml', split(80, 20));
   const log: string[] = [];
-  const logger = new Logger('ads', 'info', ({ level, message }) => log.push(`${level}: ${message}`));
-  const plane = await startControlPlane({ configFolder: folder, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' }, logger, realTime);
+  const logger = new Logger('ads', 'info', ({ level, message }) =>
+    log.push(`${level}: ${message}`),
+  );
+  const plane = await startControlPlane(
+    { configFolder: folder, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' },
+    logger,
+    realTime,
+  );
   t.teardown(() => {
     plane.close();
     rmSync(folder, { recursive: true });
@@ -36,7 +42,8 @@ async function startMesh(t: Test): Promise<Mesh> {
   return { plane, log, write, remove: (file) => unlinkSync(join(folder, file)) };
 }
 
-const clusterName = (host: string, subset = ''): string => `outbound|9080|${subset}|${host}.default.svc.cluster.local`;
+const clusterName = (host: string, subset = ''): string =>
+  `outbound|9080|${subset}|${host}.default.svc.cluster.local`;
 
 /** Asks for everything as a proxy does, in its order. */
 async function loaded(t: Test, mesh: Mesh): Promise<DeltaClient> {
@@ -44,7 +51,10 @@ async function loaded(t: Test, mesh: Mesh): Promise<DeltaClient> {
   t.teardown(() => client.close());
   client.ask('cluster');
   const clusters = await client.next();
-  client.ask('endpoint', clusters.names.filter((name) => name.startsWith('outbound|')));
+  client.ask(
+    'endpoint',
+    clusters.names.filter((name) => name.startsWith('outbound|')),
+  );
   await client.next();
   client.ask('listener');
   await client.next();
@@ -61,13 +71,28 @@ t.test('ControlPlane', async (t) => {
     client.ask('cluster');
     const clusters = await client.next();
     t.same(clusters.names, [
-      clusterName('productpage'), clusterName('ratings'), clusterName('reviews'), clusterName('reviews', 'v1'), clusterName('reviews', 'v2'),
-      'BlackHoleCluster', 'PassthroughCluster', 'inbound|9080||', 'InboundPassthroughCluster',
+      clusterName('productpage'),
+      clusterName('ratings'),
+      clusterName('reviews'),
+      clusterName('reviews', 'v1'),
+      clusterName('reviews', 'v2'),
+      'BlackHoleCluster',
+      'PassthroughCluster',
+      'inbound|9080||',
+      'InboundPassthroughCluster',
     ]);
     client.ask('listener');
-    t.same([...(await client.next()).names].sort(), ['0.0.0.0_9080', 'virtualInbound', 'virtualOutbound']);
+    t.same([...(await client.next()).names].sort(), [
+      '0.0.0.0_9080',
+      'virtualInbound',
+      'virtualOutbound',
+    ]);
     client.ask('endpoint', [clusterName('reviews'), 'outbound|1||nobody']);
-    t.same((await client.next()).names, [clusterName('reviews'), 'outbound|1||nobody'], 'an unknown name gets an empty resource');
+    t.same(
+      (await client.next()).names,
+      [clusterName('reviews'), 'outbound|1||nobody'],
+      'an unknown name gets an empty resource',
+    );
     client.ask('route', ['9080']);
     t.same((await client.next()).names, ['9080']);
   });
@@ -86,7 +111,11 @@ t.test('ControlPlane', async (t) => {
     const client = await loaded(t, mesh);
     mesh.write('split.yaml', `# a comment\n${split(80, 20)}`);
     mesh.write('subsets.yaml', subsets.replace('version: v2', 'version: v3'));
-    t.match(await client.next(), { type: 'endpoint', names: [clusterName('reviews', 'v2')] }, 'the first push is of the later, real edit');
+    t.match(
+      await client.next(),
+      { type: 'endpoint', names: [clusterName('reviews', 'v2')] },
+      'the first push is of the later, real edit',
+    );
     t.same(await client.until('route', '15'), []);
   });
 
@@ -99,15 +128,29 @@ t.test('ControlPlane', async (t) => {
     t.same(await client.until('route', '15'), []);
     mesh.write('ratings.yaml', ratings);
     t.match(await client.next(), { type: 'cluster', names: [clusterName('ratings')] });
-    t.match(await client.next(), { type: 'endpoint', names: [clusterName('ratings')] }, 'its endpoints come again');
+    t.match(
+      await client.next(),
+      { type: 'endpoint', names: [clusterName('ratings')] },
+      'its endpoints come again',
+    );
     t.match(await client.next(), { type: 'route', names: ['9080'] });
   });
 
   t.test('sends the endpoints of a changed cluster again', async (t) => {
     const mesh = await startMesh(t);
     const client = await loaded(t, mesh);
-    mesh.write('subsets.yaml', subsets.replace('host: reviews', 'host: reviews\n  trafficPolicy: {loadBalancer: {simple: RANDOM}}'));
-    const names = [clusterName('reviews'), clusterName('reviews', 'v1'), clusterName('reviews', 'v2')];
+    mesh.write(
+      'subsets.yaml',
+      subsets.replace(
+        'host: reviews',
+        'host: reviews\n  trafficPolicy: {loadBalancer: {simple: RANDOM}}',
+      ),
+    );
+    const names = [
+      clusterName('reviews'),
+      clusterName('reviews', 'v1'),
+      clusterName('reviews', 'v2'),
+    ];
     t.match(await client.next(), { type: 'cluster', names });
     t.match(await client.next(), { type: 'endpoint', names });
   });
@@ -117,10 +160,16 @@ t.test('ControlPlane', async (t) => {
     const client = await loaded(t, mesh);
     mesh.write('split.yaml', split(80, 20).replace('weight: 20', 'weight: many'));
     mesh.write('ratings.yaml', ratings.replace('10.0.0.3', '10.0.0.9'));
-    t.match(await client.next(), { type: 'endpoint', names: [clusterName('ratings')] }, 'the other file is put in force');
+    t.match(
+      await client.next(),
+      { type: 'endpoint', names: [clusterName('ratings')] },
+      'the other file is put in force',
+    );
     t.same(await client.until('route', '15'), [], 'the routes stay');
     const told = mesh.log.filter((line) => line.startsWith('error'));
-    t.match(told, [/split\.yaml: document 1, line 10: spec\.http\[0\]\.route\[1\]\.weight: must be a whole number .* not "many"/]);
+    t.match(told, [
+      /split\.yaml: document 1, line 10: spec\.http\[0\]\.route\[1\]\.weight: must be a whole number .* not "many"/,
+    ]);
     mesh.write('split.yaml', split(10, 90));
     t.match(await client.next(), { type: 'route', names: ['9080'] });
     t.ok(mesh.log.some((line) => line.includes('1 earlier problem is gone')));
@@ -133,9 +182,20 @@ t.test('ControlPlane', async (t) => {
     mesh.write('split.yaml', split(60, 40));
     const refused = await client.next();
     t.same(await client.until('listener', 'virtualInbound'), [], 'a refusal is not answered');
-    t.ok(mesh.log.some((line) => line.startsWith('warning') && line.includes('route NACK') && line.includes('virtual_hosts[0]: this test refuses it')));
-    const status = (): unknown => mesh.plane.status()[0]?.types.find(({ type }) => type === 'route');
-    t.match(status(), { lastError: 'virtual_hosts[0]: this test refuses it', nonceSent: refused.nonce });
+    t.ok(
+      mesh.log.some(
+        (line) =>
+          line.startsWith('warning') &&
+          line.includes('route NACK') &&
+          line.includes('virtual_hosts[0]: this test refuses it'),
+      ),
+    );
+    const status = (): unknown =>
+      mesh.plane.status()[0]?.types.find(({ type }) => type === 'route');
+    t.match(status(), {
+      lastError: 'virtual_hosts[0]: this test refuses it',
+      nonceSent: refused.nonce,
+    });
     mesh.write('split.yaml', split(61, 39));
     const next = await client.next();
     t.match(next, { type: 'route', names: ['9080'] });
@@ -160,8 +220,14 @@ t.test('ControlPlane', async (t) => {
     for (const [node, reason] of [
       [undefined, /must carry the node/],
       [{ id: 'nonsense' }, /must be type~address~name\.namespace~domain/],
-      [{ id: 'router~10.0.0.1~a.default~default.svc.cluster.local' }, /node type "router" is not supported/],
-      [{ ...NODE, metadata: { OUTRIGGER_INBOUND_PORT: '70000' } }, /OUTRIGGER_INBOUND_PORT must be a port/],
+      [
+        { id: 'router~10.0.0.1~a.default~default.svc.cluster.local' },
+        /node type "router" is not supported/,
+      ],
+      [
+        { ...NODE, metadata: { OUTRIGGER_INBOUND_PORT: '70000' } },
+        /OUTRIGGER_INBOUND_PORT must be a port/,
+      ],
     ] as const) {
       const client = new DeltaClient(mesh.plane.target);
       t.teardown(() => client.close());
@@ -188,7 +254,11 @@ t.test('ControlPlane', async (t) => {
     client.ask('route', ['9080'], 'an old nonce');
     client.ask('route', ['9080'], routes.nonce);
     mesh.write('split.yaml', split(50, 50));
-    t.match(await client.next(), { type: 'route', count: 1 }, 'acknowledgements are not answered, the edit is');
+    t.match(
+      await client.next(),
+      { type: 'route', count: 1 },
+      'acknowledgements are not answered, the edit is',
+    );
     mesh.remove('ratings.yaml');
     t.match(await client.next(), { type: 'cluster', count: 8 }, 'clusters come all together');
   });

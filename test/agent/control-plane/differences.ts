@@ -7,9 +7,18 @@ export interface Normalisation {
 
 /** Applied to both sides before the comparison. */
 export const normalisations: readonly Normalisation[] = [
-  { what: 'canonical JSON of the decoded message', reason: 'both sides go through decode and toJson, so that defaults and field order are gone' },
-  { what: 'resources are compared by name', reason: 'istiod sends EDS, LDS and RDS in the order of Go maps, which changes from run to run' },
-  { what: 'lb_endpoints sorted by address', reason: 'the order of endpoints changes between recordings of one configuration' },
+  {
+    what: 'canonical JSON of the decoded message',
+    reason: 'both sides go through decode and toJson, so that defaults and field order are gone',
+  },
+  {
+    what: 'resources are compared by name',
+    reason: 'istiod sends EDS, LDS and RDS in the order of Go maps, which changes from run to run',
+  },
+  {
+    what: 'lb_endpoints sorted by address',
+    reason: 'the order of endpoints changes between recordings of one configuration',
+  },
   { what: 'keys of filter_metadata and Structs sorted', reason: 'maps have no order on the wire' },
 ];
 

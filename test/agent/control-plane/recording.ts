@@ -8,7 +8,12 @@ import type { ConfigProblem } from '../../../agent/control-plane/config-problem.
 import { defaultMeshConfig } from '../../../agent/control-plane/mesh-config.ts';
 import { readProxyNode } from '../../../agent/control-plane/proxy-node.ts';
 import { PushContext } from '../../../agent/control-plane/push-context.ts';
-import { generateAll, generateNamed, packResource, RESOURCE_TYPES } from '../../../agent/control-plane/resource-generator.ts';
+import {
+  generateAll,
+  generateNamed,
+  packResource,
+  RESOURCE_TYPES,
+} from '../../../agent/control-plane/resource-generator.ts';
 import type { ResourceType } from '../../../agent/control-plane/resource-generator.ts';
 import { parseYamlFile } from '../../../agent/control-plane/yaml-document.ts';
 import { unpackAny } from '../../../xds-protos/any.ts';
@@ -19,7 +24,12 @@ import { differences } from './differences.ts';
 import type { Difference } from './differences.ts';
 
 export const fixtures = join(import.meta.dirname, '../../fixtures/istiod');
-const FILES: Readonly<Record<ResourceType, string>> = { cluster: '01-cds', endpoint: '02-eds', listener: '03-lds', route: '04-rds' };
+const FILES: Readonly<Record<ResourceType, string>> = {
+  cluster: '01-cds',
+  endpoint: '02-eds',
+  listener: '03-lds',
+  route: '04-rds',
+};
 
 export type Resources = ReadonlyMap<string, JsonValue>;
 
@@ -82,29 +92,39 @@ export function compareRecording(scenario: string, node: string, push: PushConte
   const view = push.viewOf(readProxyNode(id, metadata));
   return RESOURCE_TYPES.map((type) => {
     const recorded = recordedResources(folder, type);
-    const ours = type === 'cluster' || type === 'listener'
-      ? generateAll(type, push, view)
-      : recorded.map(({ name }) => generateNamed(type, name, push, view));
+    const ours =
+      type === 'cluster' || type === 'listener'
+        ? generateAll(type, push, view)
+        : recorded.map(({ name }) => generateNamed(type, name, push, view));
     return {
       type,
       recorded: new Map(recorded.map(({ name, any }) => [name, normalise(unpacked(any))])),
-      generated: new Map(ours.map((resource) => [resource.name, normalise(unpacked(packResource(type, resource)))])),
+      generated: new Map(
+        ours.map((resource) => [resource.name, normalise(unpacked(packResource(type, resource)))]),
+      ),
       recordedOrder: recorded.map(({ name }) => name),
       generatedOrder: ours.map(({ name }) => name),
     };
   });
 }
 
-const addressOf = (endpoint: JsonValue): string => JSON.stringify((endpoint as Record<string, JsonValue>)['endpoint']);
+const addressOf = (endpoint: JsonValue): string =>
+  JSON.stringify((endpoint as Record<string, JsonValue>)['endpoint']);
 
 /** See the table of normalisations. */
 function normalise(value: JsonValue, key = ''): JsonValue {
   if (Array.isArray(value)) {
     const items = value.map((item) => normalise(item));
-    return key === 'lb_endpoints' ? items.sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1)) : items;
+    return key === 'lb_endpoints'
+      ? items.sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1))
+      : items;
   }
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.keys(value).sort().map((name) => [name, normalise(value[name]!, name)]));
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((name) => [name, normalise(value[name]!, name)]),
+  );
 }
 
 export interface FoundDifference {
@@ -113,18 +133,31 @@ export interface FoundDifference {
   readonly generated: JsonValue | undefined;
 }
 
-const isBranch = (value: JsonValue | undefined): value is JsonValue[] | Record<string, JsonValue> => typeof value === 'object' && value !== null;
+const isBranch = (value: JsonValue | undefined): value is JsonValue[] | Record<string, JsonValue> =>
+  typeof value === 'object' && value !== null;
 
 /** Every leaf that differs; a list of plain values is a leaf. */
-function diff(recorded: JsonValue | undefined, generated: JsonValue | undefined, path: string, found: FoundDifference[]): void {
+function diff(
+  recorded: JsonValue | undefined,
+  generated: JsonValue | undefined,
+  path: string,
+  found: FoundDifference[],
+): void {
   const plainList = Array.isArray(recorded) && recorded.every((item) => !isBranch(item));
-  if (!isBranch(recorded) || !isBranch(generated) || plainList || Array.isArray(recorded) !== Array.isArray(generated)) {
-    if (JSON.stringify(recorded) !== JSON.stringify(generated)) found.push({ path, recorded, generated });
+  if (
+    !isBranch(recorded) ||
+    !isBranch(generated) ||
+    plainList ||
+    Array.isArray(recorded) !== Array.isArray(generated)
+  ) {
+    if (JSON.stringify(recorded) !== JSON.stringify(generated))
+      found.push({ path, recorded, generated });
     return;
   }
   const left = new Map(Object.entries(recorded));
   const right = new Map(Object.entries(generated));
-  for (const name of new Set([...left.keys(), ...right.keys()])) diff(left.get(name), right.get(name), `${path}/${name}`, found);
+  for (const name of new Set([...left.keys(), ...right.keys()]))
+    diff(left.get(name), right.get(name), `${path}/${name}`, found);
 }
 
 export function differencesOf({ type, recorded, generated }: Comparison): FoundDifference[] {
@@ -138,10 +171,14 @@ export function differencesOf({ type, recorded, generated }: Comparison): FoundD
 function pathMatches(pattern: string, path: string): boolean {
   const wanted = pattern.split('/');
   const steps = path.split('/');
-  return wanted.length === steps.length && wanted.every((step, at) => step === '*' || step === steps[at]);
+  return (
+    wanted.length === steps.length && wanted.every((step, at) => step === '*' || step === steps[at])
+  );
 }
 
 /** The row of the table that declares it. */
 export function declared(recording: string, path: string): Difference | undefined {
-  return differences.find((row) => (row.recording === '*' || row.recording === recording) && pathMatches(row.path, path));
+  return differences.find(
+    (row) => (row.recording === '*' || row.recording === recording) && pathMatches(row.path, path),
+  );
 }

@@ -13,12 +13,19 @@ interface RecordedScenario {
 }
 
 const RECORDINGS: readonly RecordedScenario[] = [
-  { scenario: '01-bookinfo', nodes: ['productpage', 'reviews-v2', 'productpage-sotw', 'productpage-1.29'] },
+  {
+    scenario: '01-bookinfo',
+    nodes: ['productpage', 'reviews-v2', 'productpage-sotw', 'productpage-1.29'],
+  },
   { scenario: '02-routing', nodes: ['productpage'] },
   { scenario: '03-faults', nodes: ['productpage'] },
   // Beyond the proof that is asked for: what else is istiod's already.
   { scenario: '04-security', nodes: ['productpage'], refused: ['kind'] },
-  { scenario: '05-resilience', nodes: ['productpage'], refused: ['spec.trafficPolicy.loadBalancer.localityLbSetting'] },
+  {
+    scenario: '05-resilience',
+    nodes: ['productpage'],
+    refused: ['spec.trafficPolicy.loadBalancer.localityLbSetting'],
+  },
   { scenario: '10-updates', nodes: ['productpage'] },
   { scenario: '11-scale', nodes: ['caller'] },
   { scenario: '14-endpoint-updates', nodes: ['productpage'] },
@@ -28,7 +35,11 @@ t.test('Recordings of istiod', async (t) => {
   const used = new Set<string>();
   for (const { scenario, nodes, refused = [] } of RECORDINGS) {
     const config = scenarioConfig(scenario);
-    t.same([...new Set(config.problems.map(({ path }) => path))], refused, `${scenario}: its YAML is read without other problems`);
+    t.same(
+      [...new Set(config.problems.map(({ path }) => path))],
+      refused,
+      `${scenario}: its YAML is read without other problems`,
+    );
     // A cluster of istiod's own is PERMISSIVE where no PeerAuthentication speaks.
     const push = new PushContext(config, 'PERMISSIVE');
     t.same(push.warnings, [], `${scenario}: all names stand for something`);
@@ -41,15 +52,31 @@ t.test('Recordings of istiod', async (t) => {
           const row = declared(recording, path);
           if (row !== undefined) used.add(`${row.recording} ${row.path}`);
         }
-        t.same(undeclared, [], `${recording}: ${comparison.type} resources are istiod's (${comparison.recorded.size} compared)`);
-        t.ok(comparison.recorded.size > 0, `${recording}: there are ${comparison.type} resources to compare`);
+        t.same(
+          undeclared,
+          [],
+          `${recording}: ${comparison.type} resources are istiod's (${comparison.recorded.size} compared)`,
+        );
+        t.ok(
+          comparison.recorded.size > 0,
+          `${recording}: there are ${comparison.type} resources to compare`,
+        );
         if (comparison.type === 'cluster') {
-          t.same(comparison.generatedOrder, comparison.recordedOrder, `${recording}: clusters come in istiod's order`);
+          t.same(
+            comparison.generatedOrder,
+            comparison.recordedOrder,
+            `${recording}: clusters come in istiod's order`,
+          );
         }
       }
     }
   }
   for (const { what, reason } of normalisations) t.comment(`normalised: ${what} (${reason})`);
-  for (const { recording, path, reason } of differences) t.comment(`differs: ${recording}: ${path}: ${reason}`);
-  t.same([...used].sort(), differences.map(({ recording, path }) => `${recording} ${path}`).sort(), 'every declared difference is still there');
+  for (const { recording, path, reason } of differences)
+    t.comment(`differs: ${recording}: ${path}: ${reason}`);
+  t.same(
+    [...used].sort(),
+    differences.map(({ recording, path }) => `${recording} ${path}`).sort(),
+    'every declared difference is still there',
+  );
 });

@@ -23,10 +23,14 @@ spec: ${rest}
 /** `address:port` of every endpoint of the first port. */
 function addressesOf(registry: ServiceRegistry, host = 'web.default.svc.cluster.local'): string[] {
   const found = registry.services.get(host)!;
-  return registry.endpointsOf(found).map((endpoint) => `${endpoint.address}:${endpointPort(endpoint, found.ports[0]!)}`);
+  return registry
+    .endpointsOf(found)
+    .map((endpoint) => `${endpoint.address}:${endpointPort(endpoint, found.ports[0]!)}`);
 }
 
-const WEB = service('{clusterIP: 10.0.0.1, selector: {app: web}, ports: [{port: 80, name: http, targetPort: 8080}]}');
+const WEB = service(
+  '{clusterIP: 10.0.0.1, selector: {app: web}, ports: [{port: 80, name: http, targetPort: 8080}]}',
+);
 
 t.test('ServiceRegistry', async (t) => {
   t.test('finds pods by status, annotation and controller', async (t) => {
@@ -55,11 +59,17 @@ apiVersion: v1
 kind: Pod
 metadata: {name: other, namespace: elsewhere, labels: {app: web}, annotations: {outrigger/address: 10.1.0.5}}
 `);
-    t.same(addressesOf(registry), ['10.1.0.1:8080', '10.1.0.2:8080', '10.1.0.3:8080', '10.1.0.4:8080']);
+    t.same(addressesOf(registry), [
+      '10.1.0.1:8080',
+      '10.1.0.2:8080',
+      '10.1.0.3:8080',
+      '10.1.0.4:8080',
+    ]);
   });
 
   t.test('looks a named target port up in the containers', async (t) => {
-    const registry = registryOf(`${service('{clusterIP: 10.0.0.1, selector: {app: web}, ports: [{port: 80, name: http, targetPort: web}]}')}
+    const registry =
+      registryOf(`${service('{clusterIP: 10.0.0.1, selector: {app: web}, ports: [{port: 80, name: http, targetPort: web}]}')}
 ---
 apiVersion: v1
 kind: Pod
@@ -75,8 +85,11 @@ status: {podIP: 10.1.0.2}
     t.same(addressesOf(registry), ['10.1.0.1:9000', '10.1.0.2:undefined']);
   });
 
-  t.test('takes Endpoints and EndpointSlices, with the labels of the pod at the address', async (t) => {
-    const registry = registryOf(`${service('{clusterIP: 10.0.0.1, ports: [{port: 80, name: http}]}')}
+  t.test(
+    'takes Endpoints and EndpointSlices, with the labels of the pod at the address',
+    async (t) => {
+      const registry =
+        registryOf(`${service('{clusterIP: 10.0.0.1, ports: [{port: 80, name: http}]}')}
 ---
 apiVersion: v1
 kind: Endpoints
@@ -94,10 +107,13 @@ kind: Pod
 metadata: {name: web-0, labels: {version: v1}}
 status: {podIP: 10.1.0.2}
 `);
-    t.same(addressesOf(registry), ['10.1.0.1:8081', '10.1.0.2:8082']);
-    const [, second] = registry.endpointsOf(registry.services.get('web.default.svc.cluster.local')!);
-    t.equal(second?.labels.get('version'), 'v1');
-  });
+      t.same(addressesOf(registry), ['10.1.0.1:8081', '10.1.0.2:8082']);
+      const [, second] = registry.endpointsOf(
+        registry.services.get('web.default.svc.cluster.local')!,
+      );
+      t.equal(second?.labels.get('version'), 'v1');
+    },
+  );
 
   t.test('takes the endpoints of a ServiceEntry, with their own ports', async (t) => {
     const registry = registryOf(`
@@ -114,14 +130,17 @@ spec:
   });
 
   t.test('tells a pod what it serves', async (t) => {
-    const registry = registryOf(`${WEB}${service('{clusterIP: None, selector: {app: web}, ports: [{port: 90, name: tcp}]}', 'also')}
+    const registry =
+      registryOf(`${WEB}${service('{clusterIP: None, selector: {app: web}, ports: [{port: 90, name: tcp}]}', 'also')}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: web-0, labels: {app: web}}
 status: {podIP: 10.1.0.1}
 `);
-    const targets = registry.targetsOf(['10.1.0.1'], 'default').map(({ service: { host }, targetPort }) => `${host}:${targetPort}`);
+    const targets = registry
+      .targetsOf(['10.1.0.1'], 'default')
+      .map(({ service: { host }, targetPort }) => `${host}:${targetPort}`);
     t.same(targets, ['web.default.svc.cluster.local:8080', 'also.default.svc.cluster.local:90']);
     t.same(registry.targetsOf(['10.1.0.1'], 'elsewhere'), []);
     t.equal(registry.labelsOf(['10.1.0.1'], 'default')?.get('app'), 'web');
@@ -130,8 +149,18 @@ status: {podIP: 10.1.0.1}
 
   t.test('reads protocols from port names', async (t) => {
     for (const [name, protocol] of [
-      ['http', 'HTTP'], ['http-web', 'HTTP'], ['http2-api', 'HTTP2'], ['grpc', 'GRPC'], ['grpc-web-x', 'GRPC-WEB'], ['tcp-db', 'TCP'],
-      ['https', 'HTTPS'], ['HTTP', 'HTTP'], ['web', 'AUTO'], ['', 'AUTO'], ['httpx', 'AUTO'],
-    ] as const) t.equal(protocolOfName(name), protocol, name);
+      ['http', 'HTTP'],
+      ['http-web', 'HTTP'],
+      ['http2-api', 'HTTP2'],
+      ['grpc', 'GRPC'],
+      ['grpc-web-x', 'GRPC-WEB'],
+      ['tcp-db', 'TCP'],
+      ['https', 'HTTPS'],
+      ['HTTP', 'HTTP'],
+      ['web', 'AUTO'],
+      ['', 'AUTO'],
+      ['httpx', 'AUTO'],
+    ] as const)
+      t.equal(protocolOfName(name), protocol, name);
   });
 });
