@@ -49,12 +49,17 @@ export class RunningProcess {
   async waitForPort(port: number, limitMs: number): Promise<void> {
     const deadlineMs = performance.now() + limitMs;
     while (!(await accepts(port))) {
-      if (this.#problem !== undefined || performance.now() > deadlineMs) {
-        const why = this.#problem ?? `did not listen on port ${port} within ${limitMs} ms`;
-        throw new Error(`${this.#request.name} ${why}\n${this.#logTail()}`);
+      if (this.problem !== undefined) throw new Error(this.problem);
+      if (performance.now() > deadlineMs) {
+        throw new Error(`${this.#request.name} did not listen on port ${port} within ${limitMs} ms\n${this.#logTail()}`);
       }
       await sleep(50);
     }
+  }
+
+  /** Why it is not running any more, with the end of its log; undefined: it runs. */
+  get problem(): string | undefined {
+    return this.#problem === undefined ? undefined : `${this.#request.name} ${this.#problem}\n${this.#logTail()}`;
   }
 
   async stop(): Promise<void> {
