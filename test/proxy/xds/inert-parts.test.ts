@@ -1,0 +1,45 @@
+// What a start-up line and /config_dump say of things that are not built.
+import t from 'tap';
+import { inertParts } from '../../../proxy/xds/inert-parts.ts';
+import { cluster, listener, managerListener, routerFilter, routes } from './decoding.ts';
+
+const HTTP = 'type.googleapis.com/envoy.extensions.filters.http';
+
+t.test('inertParts', (t) => {
+  t.test('names filters, logs, tracing and route settings once each, sorted', (t) => {
+    const stats = { name: 'istio.stats', typed_config: { '@type': 'type.googleapis.com/stats.PluginConfig' } };
+    const rbac = { name: 'rbac', typed_config: { '@type': `${HTTP}.rbac.v3.RBAC`, rules: {} } };
+    const als = 'type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig';
+    const config = listener(
+      managerListener({
+        tracing: {},
+        access_log: [{ name: 'als', typed_config: { '@type': als } }],
+        http_filters: [stats, stats, rbac, routerFilter],
+      }),
+    );
+    t.strictSame(inertParts({ listener: config }), [
+      'access log als: does nothing in this version',
+      'http connection manager tracing: does nothing in this version',
+      'http filter istio.stats: does nothing in this version',
+      'http filter rbac: not enforced in this version, refuses requests',
+    ]);
+    t.end();
+  });
+
+  t.test('names parts of clusters and of route tables', (t) => {
+    const hashing = cluster({ name: 'c', lb_policy: 'MAGLEV', outlier_detection: {} });
+    t.strictSame(inertParts({ cluster: hashing }), [
+      'cluster outlier_detection: does nothing in this version',
+      'lb policy maglev: picks at random in this version',
+    ]);
+    const table = routes({
+      name: 'r',
+      typed_per_filter_config: { csrf: { '@type': `${HTTP}.csrf.v3.CsrfPolicy` } },
+    });
+    t.strictSame(inertParts({ routes: table }), [
+      'per-route settings of http filter csrf: not enforced in this version, refuses requests',
+    ]);
+    t.end();
+  });
+  t.end();
+});
