@@ -73,7 +73,8 @@ function readOptions(argv: readonly string[]): BenchOptions {
       result: { type: 'boolean', default: true },
     },
   });
-  if (positionals.length !== 1 || positionals[0] !== 'quick') throw new Error('say which suite: quick');
+  if (positionals.length !== 1 || positionals[0] !== 'quick')
+    throw new Error('say which suite: quick');
   const unknown = values.peer.find((name) => !PEER_NAMES.includes(name));
   if (unknown !== undefined) throw new Error(`--peer: no proxy is called "${unknown}"`);
   return {
@@ -90,7 +91,11 @@ function readOptions(argv: readonly string[]): BenchOptions {
 
 function git(...args: string[]): string {
   try {
-    return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', args, {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     return '';
   }
@@ -100,7 +105,9 @@ function git(...args: string[]): string {
 function commitName(): string {
   const commit = git('rev-parse', '--short=10', 'HEAD');
   if (commit === '') return 'unknown';
-  return git('status', '--porcelain', '--', 'proxy', 'xds-protos', 'package.json') === '' ? commit : `${commit}+`;
+  return git('status', '--porcelain', '--', 'proxy', 'xds-protos', 'package.json') === ''
+    ? commit
+    : `${commit}+`;
 }
 
 function print(text: string): void {
@@ -116,9 +123,16 @@ function writeResultFile(report: RunReport): void {
   print(`written to ${relative(process.cwd(), path)}`);
 }
 
-async function bench(options: BenchOptions, dir: string, running: Set<RunningProcess>): Promise<number> {
+async function bench(
+  options: BenchOptions,
+  dir: string,
+  running: Set<RunningProcess>,
+): Promise<number> {
   const env = process.env;
-  const { found, missing } = await findPeers({ root: ROOT, env, envoy: options.envoy }, options.peers);
+  const { found, missing } = await findPeers(
+    { root: ROOT, env, envoy: options.envoy },
+    options.peers,
+  );
   for (const { name, reason } of missing) print(`SKIPPED: ${name}: ${reason}`);
   const cpuList = cpus();
   const last = cpuList.length - 1;
@@ -127,14 +141,30 @@ async function bench(options: BenchOptions, dir: string, running: Set<RunningPro
   const otherCpus = pin ? `0-${last - 1}` : undefined;
   const load = findLoadGenerator(env, otherCpus);
   const { rounds, durationMs, warmUpMs } = options;
-  const measure: MeasureOptions = { dir, env, rounds, durationMs, warmUpMs, load, proxyCpus, otherCpus, progress: print, running };
+  const measure: MeasureOptions = {
+    dir,
+    env,
+    rounds,
+    durationMs,
+    warmUpMs,
+    load,
+    proxyCpus,
+    otherCpus,
+    progress: print,
+    running,
+  };
   const cases: CaseResult[] = [];
   for (const load of options.cases) cases.push(await measureCase(load, found, measure));
   const report: RunReport = {
     format: 1,
     when: new Date().toISOString(),
     commit: commitName(),
-    machine: { cpu: cpuList[0]?.model ?? 'unknown', cpus: cpuList.length, kernel: release(), node: process.versions.node },
+    machine: {
+      cpu: cpuList[0]?.model ?? 'unknown',
+      cpus: cpuList.length,
+      kernel: release(),
+      node: process.versions.node,
+    },
     method: { load: load.name, rounds, durationMs, warmUpMs, proxyCpus: proxyCpus ?? 'any' },
     cases,
     missing,
@@ -162,7 +192,10 @@ async function main(): Promise<number> {
     for (const started of running) started.kill();
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
     process.once(signal, () => {
       cleanUp();
       process.exit(code);

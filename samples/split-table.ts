@@ -26,14 +26,14 @@ const safe = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(
 
 /** One line a version, then one a status. */
 export function splitText(answers: readonly Answered[]): string {
-  const lines = countBy(answers, ({ version, status }) => safe(version ?? (status === 200 ? 'unknown' : 'none'))).map(
-    ([version, some]) => {
-      const share = some.length / answers.length;
-      const bar = '█'.repeat(Math.max(1, Math.round(share * BAR_CHARS))).padEnd(BAR_CHARS);
-      const count = String(some.length).padStart(String(answers.length).length);
-      return `  ${version.padEnd(8)} ${count}  ${(share * 100).toFixed(1).padStart(5)} %  ${bar}  ${latency(some)}`;
-    },
-  );
+  const lines = countBy(answers, ({ version, status }) =>
+    safe(version ?? (status === 200 ? 'unknown' : 'none')),
+  ).map(([version, some]) => {
+    const share = some.length / answers.length;
+    const bar = '█'.repeat(Math.max(1, Math.round(share * BAR_CHARS))).padEnd(BAR_CHARS);
+    const count = String(some.length).padStart(String(answers.length).length);
+    return `  ${version.padEnd(8)} ${count}  ${(share * 100).toFixed(1).padStart(5)} %  ${bar}  ${latency(some)}`;
+  });
   const statuses = countBy(answers, ({ status }) => String(status)).map(
     ([status, some]) => `${some.length} × ${status === '0' ? 'no answer' : status}`,
   );

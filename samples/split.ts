@@ -27,7 +27,8 @@ interface SplitOptions {
 
 function readCount(text: string, what: string, most: number): number {
   const count = /^[0-9]{1,7}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > most) throw new Error(`${what}: "${text}" is no number from 1 to ${most}`);
+  if (count < 1 || count > most)
+    throw new Error(`${what}: "${text}" is no number from 1 to ${most}`);
   return count;
 }
 
@@ -41,7 +42,8 @@ function readOptions(argv: readonly string[]): SplitOptions {
   // A url alone, or both in any order.
   const url = positionals.find((word) => word.includes('/')) ?? DEFAULT_URL;
   const count = positionals.find((word) => !word.includes('/')) ?? '100';
-  if (!URL.canParse(url) || !url.startsWith('http://')) throw new Error(`"${url}" is no http:// URL`);
+  if (!URL.canParse(url) || !url.startsWith('http://'))
+    throw new Error(`"${url}" is no http:// URL`);
   return {
     requests: readCount(count, 'N', MAX_REQUESTS),
     url: new URL(url),
@@ -59,20 +61,25 @@ const textHeader = (response: IncomingMessage, name: string): string | undefined
 function readAnswer(response: IncomingMessage, elapsedMs: number): Answered {
   const status = response.statusCode ?? 0;
   const reviewsStatus = Number(textHeader(response, 'x-bookinfo-reviews-status') ?? status);
-  const version = textHeader(response, 'x-bookinfo-reviews-version') ?? (reviewsStatus === status ? textHeader(response, 'x-bookinfo-version') : undefined);
+  const version =
+    textHeader(response, 'x-bookinfo-reviews-version') ??
+    (reviewsStatus === status ? textHeader(response, 'x-bookinfo-version') : undefined);
   return { status: status === 200 ? reviewsStatus : status, version, elapsedMs };
 }
 
 function ask(options: SplitOptions, agent: Agent): Promise<Answered> {
   const startedMs = performance.now();
-  const headers: Record<string, string> = options.user === undefined ? {} : { cookie: `user=${options.user}` };
+  const headers: Record<string, string> =
+    options.user === undefined ? {} : { cookie: `user=${options.user}` };
   return new Promise((resolve, reject) => {
     const request = get(options.url, { agent, headers, timeout: REQUEST_LIMIT_MS }, (response) => {
       response.resume();
       response.once('end', () => resolve(readAnswer(response, performance.now() - startedMs)));
       response.once('error', reject);
     });
-    request.once('timeout', () => request.destroy(new Error(`no answer within ${REQUEST_LIMIT_MS / 1_000} s`)));
+    request.once('timeout', () =>
+      request.destroy(new Error(`no answer within ${REQUEST_LIMIT_MS / 1_000} s`)),
+    );
     request.once('error', reject);
   });
 }
@@ -88,7 +95,9 @@ async function askAll(options: SplitOptions): Promise<Answered[]> {
     }
   };
   try {
-    await Promise.all(Array.from({ length: Math.min(options.connections, options.requests) }, worker));
+    await Promise.all(
+      Array.from({ length: Math.min(options.connections, options.requests) }, worker),
+    );
   } finally {
     agent.destroy();
   }
@@ -105,11 +114,16 @@ async function main(): Promise<number> {
   }
   try {
     const answers = await askAll(options);
-    process.stdout.write(`${answers.length} requests to ${options.url.href}\n${splitText(answers)}`);
+    process.stdout.write(
+      `${answers.length} requests to ${options.url.href}\n${splitText(answers)}`,
+    );
     return 0;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const hint = code === 'ECONNREFUSED' ? '; `npm start` prints the address of the page, and must still run' : '';
+    const hint =
+      code === 'ECONNREFUSED'
+        ? '; `npm start` prints the address of the page, and must still run'
+        : '';
     process.stderr.write(`split: ${options.url.href}: ${message || code}${hint}\n`);
     return 1;
   }

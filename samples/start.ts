@@ -83,13 +83,20 @@ async function publishPage(flags: StartFlags, to: ForwardPlace): Promise<Forward
       return await Forwarder.listen({ host: flags.address, port }, to);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      if (port >= last) throw new Error(`port ${first}${first === last ? '' : `–${last}`} is in use; choose another with --port`);
+      if (port >= last)
+        throw new Error(
+          `port ${first}${first === last ? '' : `–${last}`} is in use; choose another with --port`,
+        );
     }
   }
 }
 
 /** A place on this machine for each admin page that a browser could not reach otherwise. */
-async function publishAdmins(mesh: RunningMesh, address: string, leftovers: Leftovers): Promise<Map<string, string>> {
+async function publishAdmins(
+  mesh: RunningMesh,
+  address: string,
+  leftovers: Leftovers,
+): Promise<Map<string, string>> {
   const urls = new Map<string, string>();
   let wanted = FIRST_ADMIN_PORT;
   for (const [pod, place] of mesh.admins) {
@@ -97,7 +104,8 @@ async function publishAdmins(mesh: RunningMesh, address: string, leftovers: Left
       urls.set(pod, `http://${place.host}:${place.port}`);
       continue;
     }
-    const listen = (port: number): Promise<Forwarder> => Forwarder.listen({ host: address, port }, place);
+    const listen = (port: number): Promise<Forwarder> =>
+      Forwarder.listen({ host: address, port }, place);
     const forwarder = await listen(wanted++).catch(() => listen(0));
     leftovers.add(() => forwarder.close());
     urls.set(pod, `http://localhost:${forwarder.port}`);
@@ -133,13 +141,28 @@ async function start(flags: StartFlags, signal: AbortSignal, leftovers: Leftover
     workloadsYaml: plan.workloadsYaml,
   });
   leftovers.add(() => config.close());
-  const front = mode === 'netns' ? { path: pageSocket(runDir) } : { host: plan.front.address, port: plan.front.port };
+  const front =
+    mode === 'netns'
+      ? { path: pageSocket(runDir) }
+      : { host: plan.front.address, port: plan.front.port };
   const page = await publishPage(flags, front);
   leftovers.add(() => page.close());
-  say(`Starting ${plan.pods.length} pods${flags.withSidecars ? ', each with its sidecar,' : ''} in mode ${mode} …`);
+  say(
+    `Starting ${plan.pods.length} pods${flags.withSidecars ? ', each with its sidecar,' : ''} in mode ${mode} …`,
+  );
   const onEvent = (text: string): void => say(`! ${text}`);
-  const options: StartOptions = { plan, runId, runDir, root: ROOT, signal, progress: (text) => say(`  ${text}`), onEvent };
-  const mesh = await (mode === 'netns' ? startNamespaceMesh(unshareFlags, options) : startLoopbackMesh(options));
+  const options: StartOptions = {
+    plan,
+    runId,
+    runDir,
+    root: ROOT,
+    signal,
+    progress: (text) => say(`  ${text}`),
+    onEvent,
+  };
+  const mesh = await (mode === 'netns'
+    ? startNamespaceMesh(unshareFlags, options)
+    : startLoopbackMesh(options));
   leftovers.add(() => mesh.stop());
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PAGE_LIMIT_MS)]);
   await waitForHttp({ address: flags.address, port: page.port }, '/productpage', limit);
@@ -177,12 +200,18 @@ async function main(): Promise<number> {
     process.stderr.write(`${START_USAGE}start: ${(error as Error).message}\n`);
     return 2;
   }
+  if (flags.help) {
+    say(START_USAGE);
+    return 0;
+  }
   const { signal } = abortOnSignals();
   const leftovers = new Leftovers();
   try {
     await start(flags, signal, leftovers);
     const alive = setInterval(() => {}, 3_600_000);
-    await new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
+    await new Promise<void>((done) =>
+      signal.addEventListener('abort', () => done(), { once: true }),
+    );
     clearInterval(alive);
     return 0;
   } catch (error) {

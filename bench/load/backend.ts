@@ -28,18 +28,30 @@ http {
 }
 
 /** Resolves once it listens. */
-export async function startBackend(request: BackendRequest): Promise<{ process: RunningProcess; kind: string }> {
+export async function startBackend(
+  request: BackendRequest,
+): Promise<{ process: RunningProcess; kind: string }> {
   const nginx = findProgram('nginx', request.env);
   const logFile = join(request.dir, 'backend.log');
   let command = process.execPath;
-  let args = [join(import.meta.dirname, 'raw-backend.ts'), String(request.port), String(request.responseBytes)];
+  let args = [
+    join(import.meta.dirname, 'raw-backend.ts'),
+    String(request.port),
+    String(request.responseBytes),
+  ];
   if (nginx !== undefined) {
     const config = join(request.dir, 'backend.conf');
     writeFileSync(config, nginxConfig(request));
     command = nginx;
     args = ['-c', config];
   }
-  const backend = new RunningProcess({ name: 'backend', command, args, logFile, cpus: request.cpus });
+  const backend = new RunningProcess({
+    name: 'backend',
+    command,
+    args,
+    logFile,
+    cpus: request.cpus,
+  });
   await backend.waitForPort(request.port, 20_000);
   return { process: backend, kind: nginx === undefined ? 'node' : 'nginx' };
 }

@@ -24,7 +24,9 @@ export const ISTIO_LOG_FORMAT =
   '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% ' +
   '%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
-const loopback = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+const loopback = (port: number): object => ({
+  socket_address: { address: '127.0.0.1', port_value: port },
+});
 
 const httpFilter = (name: string, message: string, fields: object = {}): object => ({
   name: `envoy.filters.http.${name}`,
@@ -35,7 +37,10 @@ function httpFilters(chain: ProxyChain): object[] {
   const router = httpFilter('router', 'Router');
   if (chain === 'router') return [router];
   return [
-    httpFilter('grpc_stats', 'FilterConfig', { emit_filter_state: true, stats_for_all_methods: false }),
+    httpFilter('grpc_stats', 'FilterConfig', {
+      emit_filter_state: true,
+      stats_for_all_methods: false,
+    }),
     httpFilter('fault', 'HTTPFault'),
     httpFilter('cors', 'Cors'),
     router,
@@ -61,7 +66,9 @@ function route(chain: ProxyChain): object {
         retry_host_predicate: [
           {
             name: 'envoy.retry_host_predicates.previous_hosts',
-            typed_config: { '@type': `${TYPE}extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate` },
+            typed_config: {
+              '@type': `${TYPE}extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate`,
+            },
           },
         ],
         host_selection_retry_max_attempts: 5,
@@ -111,7 +118,12 @@ const cluster = (name: string, backendPort: number): object => ({
   lb_policy: 'LEAST_REQUEST',
   circuit_breakers: {
     thresholds: [
-      { max_connections: MAX_UINT32, max_pending_requests: MAX_UINT32, max_requests: MAX_UINT32, max_retries: MAX_UINT32 },
+      {
+        max_connections: MAX_UINT32,
+        max_pending_requests: MAX_UINT32,
+        max_requests: MAX_UINT32,
+        max_retries: MAX_UINT32,
+      },
     ],
   },
   load_assignment: {
@@ -133,7 +145,10 @@ export function envoyBootstrap(input: BootstrapInput): string {
           filter_chains: [
             {
               filters: [
-                { name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager(input) },
+                {
+                  name: 'envoy.filters.network.http_connection_manager',
+                  typed_config: connectionManager(input),
+                },
               ],
             },
           ],

@@ -30,19 +30,29 @@ function foldersOf(dir: string): string[] {
 function nearbyVirtualEnvironments(root: string): string[] {
   const found: string[] = [];
   for (let dir = root; ; dir = dirname(dir)) {
-    found.push(...foldersOf(dir).filter((folder) => foldersOf(folder).includes(join(folder, 'pyvenv.cfg'))));
+    found.push(
+      ...foldersOf(dir).filter((folder) => foldersOf(folder).includes(join(folder, 'pyvenv.cfg'))),
+    );
     if (dir === dirname(dir)) return found;
   }
 }
 
 /** `given` (a flag) wins over ENVOY_BIN, $VIRTUAL_ENV, virtual environments in `root` and the folders above it, PATH. */
-export function findEnvoy(given: string | undefined, root: string, env: NodeJS.ProcessEnv): string | undefined {
+export function findEnvoy(
+  given: string | undefined,
+  root: string,
+  env: NodeJS.ProcessEnv,
+): string | undefined {
   const named = given ?? env['ENVOY_BIN'];
   if (named !== undefined && named !== '') {
     if (isExecutable(named)) return named;
-    throw new Error(`${given === undefined ? 'ENVOY_BIN' : '--envoy'}: ${named} cannot be executed`);
+    throw new Error(
+      `${given === undefined ? 'ENVOY_BIN' : '--envoy'}: ${named} cannot be executed`,
+    );
   }
   const environments = [env['VIRTUAL_ENV'], ...nearbyVirtualEnvironments(root)];
-  const candidates = environments.filter((dir) => dir !== undefined && dir !== '').map((dir) => join(dir!, 'bin/envoy'));
+  const candidates = environments
+    .filter((dir) => dir !== undefined && dir !== '')
+    .map((dir) => join(dir!, 'bin/envoy'));
   return candidates.find(isExecutable) ?? findProgram('envoy', env);
 }

@@ -85,13 +85,15 @@ class Load {
 
   #count(received: string, sentMs: number): void {
     if (!/^HTTP\/1\.1 [23]/.test(received)) this.#failures++;
-    if (this.#requests < MAX_SAMPLES) this.#latenciesUs[this.#requests] = (performance.now() - sentMs) * 1_000;
+    if (this.#requests < MAX_SAMPLES)
+      this.#latenciesUs[this.#requests] = (performance.now() - sentMs) * 1_000;
     this.#requests++;
   }
 
   #reply(elapsedMs: number): LoadReply {
     const sorted = this.#latenciesUs.subarray(0, Math.min(this.#requests, MAX_SAMPLES)).toSorted();
-    const at = (part: number): number => Math.round(sorted[Math.floor(sorted.length * part)] ?? Number.NaN);
+    const at = (part: number): number =>
+      Math.round(sorted[Math.floor(sorted.length * part)] ?? Number.NaN);
     return {
       requests: this.#requests,
       elapsedMs,
@@ -102,4 +104,5 @@ class Load {
   }
 }
 
-if (parentPort !== null) new Load(workerData as LoadRequest).run((reply) => parentPort?.postMessage(reply));
+if (parentPort !== null)
+  new Load(workerData as LoadRequest).run((reply) => parentPort?.postMessage(reply));

@@ -29,14 +29,17 @@ const UNITS_US: ReadonlyMap<string, number> = new Map([
 
 function readLatencyUs(text: string, percent: string): number {
   const found = new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s|m)$`, 'm').exec(text);
-  return found === null ? Number.NaN : Number(found[1]) * (UNITS_US.get(found[2] ?? '') ?? Number.NaN);
+  return found === null
+    ? Number.NaN
+    : Number(found[1]) * (UNITS_US.get(found[2] ?? '') ?? Number.NaN);
 }
 
 /** Of what wrk prints with `--latency`. */
 export function parseWrkOutput(text: string): LoadResult {
   const total = /^ +([0-9]+) requests in ([0-9.]+)(ms|s|m),/m.exec(text);
   if (total === null) throw new Error(`cannot read what wrk printed:\n${text.slice(0, 1_000)}`);
-  const broken = /Socket errors: connect ([0-9]+), read ([0-9]+), write ([0-9]+), timeout ([0-9]+)/.exec(text);
+  const broken =
+    /Socket errors: connect ([0-9]+), read ([0-9]+), write ([0-9]+), timeout ([0-9]+)/.exec(text);
   const refused = Number(/Non-2xx or 3xx responses: ([0-9]+)/.exec(text)?.[1] ?? '0');
   const failures = (broken ?? []).slice(1).reduce((sum, count) => sum + Number(count), refused);
   return {
@@ -55,7 +58,17 @@ function wrkGenerator(wrk: string, cpus: string | undefined): LoadGenerator {
     name: 'wrk',
     run: async ({ url, connections, durationMs }) => {
       const seconds = Math.max(1, Math.round(durationMs / 1_000));
-      const words = [wrk, '--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`, '--latency', url];
+      const words = [
+        wrk,
+        '--threads',
+        '1',
+        '--connections',
+        String(connections),
+        '--duration',
+        `${seconds}s`,
+        '--latency',
+        url,
+      ];
       if (cpus !== undefined) words.unshift('taskset', '--cpu-list', cpus);
       const { stdout } = await execute(words[0]!, words.slice(1), { timeout: durationMs + 60_000 });
       return parseWrkOutput(stdout);
@@ -67,7 +80,9 @@ const ownGenerator: LoadGenerator = {
   name: 'node',
   run: (request) =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./keep-alive-load.ts', import.meta.url), { workerData: request });
+      const worker = new Worker(new URL('./keep-alive-load.ts', import.meta.url), {
+        workerData: request,
+      });
       worker.once('message', (reply: LoadReply) => resolve(reply));
       worker.once('error', reject);
     }),

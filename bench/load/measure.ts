@@ -65,22 +65,47 @@ interface Contestant {
   readonly samples: Sample[];
 }
 
-async function startPeer(peer: Peer, load: LoadCase, backendPort: number, options: MeasureOptions): Promise<Contestant> {
+async function startPeer(
+  peer: Peer,
+  load: LoadCase,
+  backendPort: number,
+  options: MeasureOptions,
+): Promise<Contestant> {
   const dir = join(options.dir, `${load.name}-${peer.name}`);
   mkdirSync(dir, { recursive: true });
   const [listenPort = 0, adminPort = 0] = await freePorts(2);
   const args = peer.prepare({ case: load, dir, listenPort, adminPort, backendPort });
   const logFile = join(dir, 'output.log');
-  const process = new RunningProcess({ name: peer.name, command: peer.command, args, logFile, cpus: options.proxyCpus });
+  const process = new RunningProcess({
+    name: peer.name,
+    command: peer.command,
+    args,
+    logFile,
+    cpus: options.proxyCpus,
+  });
   options.running.add(process);
   await process.waitForPort(listenPort, START_LIMIT_MS);
   await sleep(SETTLE_MS);
   const idleMemory = memoryOf(processTree(process.pid));
-  return { peer, process, port: listenPort, accessLog: join(dir, 'access.log'), idleMemory, samples: [] };
+  return {
+    peer,
+    process,
+    port: listenPort,
+    accessLog: join(dir, 'access.log'),
+    idleMemory,
+    samples: [],
+  };
 }
 
-async function measureOnce(contestant: Contestant, load: LoadCase, options: MeasureOptions): Promise<Sample> {
-  const request = { url: `http://127.0.0.1:${contestant.port}${load.path}`, connections: load.connections };
+async function measureOnce(
+  contestant: Contestant,
+  load: LoadCase,
+  options: MeasureOptions,
+): Promise<Sample> {
+  const request = {
+    url: `http://127.0.0.1:${contestant.port}${load.path}`,
+    connections: load.connections,
+  };
   await options.load.run({ ...request, durationMs: options.warmUpMs });
   const pids = processTree(contestant.process.pid);
   const before = cpuTimeOf(pids);
@@ -90,7 +115,8 @@ async function measureOnce(contestant: Contestant, load: LoadCase, options: Meas
     sleep(options.durationMs * MEMORY_AT).then(() => memoryOf(processTree(contestant.process.pid))),
   ]);
   const after = cpuTimeOf(pids);
-  if (result.failures > 0) throw new Error(`${result.failures} of ${result.requests} requests failed`);
+  if (result.failures > 0)
+    throw new Error(`${result.failures} of ${result.requests} requests failed`);
   if (result.requests === 0) throw new Error('no request was answered');
   checkAccessLog(contestant.accessLog, load, result.requests);
   return {
@@ -120,12 +146,22 @@ function emptyAccessLog(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) truncateSync(path);
 }
 
-export async function measureCase(load: LoadCase, peers: readonly Peer[], options: MeasureOptions): Promise<CaseResult> {
+export async function measureCase(
+  load: LoadCase,
+  peers: readonly Peer[],
+  options: MeasureOptions,
+): Promise<CaseResult> {
   const failed: { peer: string; reason: string }[] = [];
   const contestants: Contestant[] = [];
   const [backendPort = 0] = await freePorts(1);
   const { dir, env, otherCpus: cpus } = options;
-  const backend = await startBackend({ dir, env, port: backendPort, responseBytes: load.responseBytes, cpus });
+  const backend = await startBackend({
+    dir,
+    env,
+    port: backendPort,
+    responseBytes: load.responseBytes,
+    cpus,
+  });
   options.running.add(backend.process);
   const fail = (peer: string, error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error);
@@ -145,7 +181,9 @@ export async function measureCase(load: LoadCase, peers: readonly Peer[], option
       try {
         const sample = await measureOnce(contestant, load, options);
         contestant.samples.push(sample);
-        options.progress(`${load.name}: round ${round} of ${options.rounds}: ${name} ${describeSample(sample)}`);
+        options.progress(
+          `${load.name}: round ${round} of ${options.rounds}: ${name} ${describeSample(sample)}`,
+        );
       } catch (error) {
         fail(name, contestant.process.problem ?? error);
       }
@@ -161,12 +199,21 @@ export async function measureCase(load: LoadCase, peers: readonly Peer[], option
     name: load.name,
     meaning: load.meaning,
     backend: backend.kind,
-    peers: results.map(({ peer, idleMemory, samples }) => ({ peer: peer.name, version: peer.version, idleMemory, samples })),
+    peers: results.map(({ peer, idleMemory, samples }) => ({
+      peer: peer.name,
+      version: peer.version,
+      idleMemory,
+      samples,
+    })),
     failed,
   };
 }
 
-function describeSample({ requestsPerSecond, userUsPerRequest, systemUsPerRequest }: Sample): string {
+function describeSample({
+  requestsPerSecond,
+  userUsPerRequest,
+  systemUsPerRequest,
+}: Sample): string {
   const cpu = userUsPerRequest + systemUsPerRequest;
   return `${Math.round(requestsPerSecond)} requests/s, ${cpu.toFixed(1)} µs of CPU each`;
 }

@@ -102,7 +102,8 @@ listen bench
 
 async function findOutrigger({ root }: PeerSearch): Promise<Peer | MissingPeer> {
   const command = join(root, 'proxy/bin/outrigger-proxy');
-  if (!existsSync(command)) return { name: 'outrigger', reason: 'there is no proxy/bin/outrigger-proxy yet' };
+  if (!existsSync(command))
+    return { name: 'outrigger', reason: 'there is no proxy/bin/outrigger-proxy yet' };
   const version = await versionOf(command, '--version');
   return { name: 'outrigger', version, command, canRun: () => true, prepare: prepareEnvoy };
 }
@@ -113,7 +114,12 @@ async function findEnvoyPeer({ root, env, envoy }: PeerSearch): Promise<Peer | M
     return { name: 'envoy', reason: 'not found; give its path with --envoy or ENVOY_BIN' };
   }
   const version = (await versionOf(command, '--version')).replace(/^.*\//, '');
-  const prepare = (setup: PeerSetup): string[] => [...prepareEnvoy(setup), '--disable-hot-restart', '-l', 'error'];
+  const prepare = (setup: PeerSetup): string[] => [
+    ...prepareEnvoy(setup),
+    '--disable-hot-restart',
+    '-l',
+    'error',
+  ];
   return { name: 'envoy', version, command, canRun: () => true, prepare };
 }
 
@@ -121,7 +127,10 @@ async function findNginx({ env }: PeerSearch): Promise<Peer | MissingPeer> {
   const command = findProgram('nginx', env);
   if (command === undefined) return { name: 'nginx', reason: 'not installed' };
   const version = await versionOf(command, '-v');
-  const prepare = (setup: PeerSetup): string[] => ['-c', writeConfig(setup.dir, 'nginx.conf', nginxConfig(setup))];
+  const prepare = (setup: PeerSetup): string[] => [
+    '-c',
+    writeConfig(setup.dir, 'nginx.conf', nginxConfig(setup)),
+  ];
   return { name: 'nginx', version, command, canRun: plainOnly, prepare };
 }
 
@@ -129,11 +138,19 @@ async function findHaproxy({ env }: PeerSearch): Promise<Peer | MissingPeer> {
   const command = findProgram('haproxy', env);
   if (command === undefined) return { name: 'haproxy', reason: 'not installed' };
   const version = await versionOf(command, '-v');
-  const prepare = (setup: PeerSetup): string[] => ['-f', writeConfig(setup.dir, 'haproxy.cfg', haproxyConfig(setup))];
+  const prepare = (setup: PeerSetup): string[] => [
+    '-f',
+    writeConfig(setup.dir, 'haproxy.cfg', haproxyConfig(setup)),
+  ];
   return { name: 'haproxy', version, command, canRun: plainOnly, prepare };
 }
 
-const FINDERS = { outrigger: findOutrigger, envoy: findEnvoyPeer, nginx: findNginx, haproxy: findHaproxy } as const;
+const FINDERS = {
+  outrigger: findOutrigger,
+  envoy: findEnvoyPeer,
+  nginx: findNginx,
+  haproxy: findHaproxy,
+} as const;
 export const PEER_NAMES: readonly string[] = Object.keys(FINDERS);
 
 /** What cannot be run is returned with its reason, so that no table is short of a row without a word. */

@@ -26,7 +26,11 @@ interface ProcessStat {
 /** Of a line of /proc/PID/stat; the command in it may hold spaces and parentheses. */
 export function parseStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { parent: Number(fields[1]), userTicks: Number(fields[11]), systemTicks: Number(fields[12]) };
+  return {
+    parent: Number(fields[1]),
+    userTicks: Number(fields[11]),
+    systemTicks: Number(fields[12]),
+  };
 }
 
 function readStat(pid: number): ProcessStat | undefined {

@@ -38,7 +38,10 @@ export class RunningProcess {
     });
     closeSync(log);
     this.#child.on('error', (error) => (this.#problem = error.message));
-    this.#child.on('exit', (code, signal) => (this.#problem ??= `ended with ${signal ?? `code ${code}`}`));
+    this.#child.on(
+      'exit',
+      (code, signal) => (this.#problem ??= `ended with ${signal ?? `code ${code}`}`),
+    );
   }
 
   get pid(): number {
@@ -51,7 +54,9 @@ export class RunningProcess {
     while (!(await accepts(port))) {
       if (this.problem !== undefined) throw new Error(this.problem);
       if (performance.now() > deadlineMs) {
-        throw new Error(`${this.#request.name} did not listen on port ${port} within ${limitMs} ms\n${this.#logTail()}`);
+        throw new Error(
+          `${this.#request.name} did not listen on port ${port} within ${limitMs} ms\n${this.#logTail()}`,
+        );
       }
       await sleep(50);
     }
@@ -59,14 +64,20 @@ export class RunningProcess {
 
   /** Why it is not running any more, with the end of its log; undefined: it runs. */
   get problem(): string | undefined {
-    return this.#problem === undefined ? undefined : `${this.#request.name} ${this.#problem}\n${this.#logTail()}`;
+    return this.#problem === undefined
+      ? undefined
+      : `${this.#request.name} ${this.#problem}\n${this.#logTail()}`;
   }
 
   async stop(): Promise<void> {
     if (this.#child.pid === undefined) return;
     this.#signal('SIGTERM');
     const deadlineMs = performance.now() + STOP_GRACE_MS;
-    while (this.#child.exitCode === null && this.#child.signalCode === null && performance.now() < deadlineMs) {
+    while (
+      this.#child.exitCode === null &&
+      this.#child.signalCode === null &&
+      performance.now() < deadlineMs
+    ) {
       await sleep(20);
     }
     this.#signal('SIGKILL');

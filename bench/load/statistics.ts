@@ -10,5 +10,9 @@ export function spreadOf(values: readonly number[]): Spread {
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;
   const lower = sorted.length % 2 === 1 ? upper : (sorted[middle - 1] ?? Number.NaN);
-  return { median: (lower + upper) / 2, least: sorted[0] ?? Number.NaN, most: sorted.at(-1) ?? Number.NaN };
+  return {
+    median: (lower + upper) / 2,
+    least: sorted[0] ?? Number.NaN,
+    most: sorted.at(-1) ?? Number.NaN,
+  };
 }

@@ -40,11 +40,16 @@ function toPart<T>(service: string, result: CallResult): Part<T> {
     try {
       return { ok: true, value: JSON.parse(result.body) as T, elapsedMs };
     } catch {
-      return { ok: false, problem: `${service} answered 200 with something that is no JSON`, elapsedMs };
+      return {
+        ok: false,
+        problem: `${service} answered 200 with something that is no JSON`,
+        elapsedMs,
+      };
     }
   }
   const words = result.body.trim().slice(0, 300);
-  const problem = status === 0 ? words : `${service} answered ${status}${words === '' ? '' : `: ${words}`}`;
+  const problem =
+    status === 0 ? words : `${service} answered ${status}${words === '' ? '' : `: ${words}`}`;
   return { ok: false, problem, elapsedMs };
 }
 
@@ -64,11 +69,18 @@ function passThrough(result: CallResult): Answer {
     status: result.status,
     body: result.body,
     ...(contentType === undefined ? {} : { contentType }),
-    headers: { ...reviewsHeaders(result), ...(typeof pod === 'string' ? { 'x-bookinfo-reviews-pod': pod } : {}) },
+    headers: {
+      ...reviewsHeaders(result),
+      ...(typeof pod === 'string' ? { 'x-bookinfo-reviews-pod': pod } : {}),
+    },
   };
 }
 
-async function productPage(options: ServiceOptions, caller: ServiceCaller, request: IncomingMessage): Promise<Answer> {
+async function productPage(
+  options: ServiceOptions,
+  caller: ServiceCaller,
+  request: IncomingMessage,
+): Promise<Answer> {
   const headers = outgoingHeaders(request);
   const [details, reviews] = await Promise.all([
     caller.call('details', '/details/0', headers),
@@ -103,14 +115,16 @@ const toPage = (cookie: string): Answer => ({
 
 function login(request: IncomingMessage): Answer {
   const name = new URL(request.url ?? '/', 'http://page').searchParams.get('user') ?? '';
-  if (!USER_NAME.test(name)) return { status: 400, body: 'A user name has 1 to 64 letters, digits, dots, dashes.\n' };
+  if (!USER_NAME.test(name))
+    return { status: 400, body: 'A user name has 1 to 64 letters, digits, dots, dashes.\n' };
   return toPage(`user=${name}`);
 }
 
 export function productPageRoutes(options: ServiceOptions, caller: ServiceCaller): Route[] {
   const forward = (service: string, path: string) => async (request: IncomingMessage) =>
     passThrough(await caller.call(service, path, outgoingHeaders(request)));
-  const toPortal = async (request: IncomingMessage): Promise<Answer> => passThrough(await portal(caller, request));
+  const toPortal = async (request: IncomingMessage): Promise<Answer> =>
+    passThrough(await portal(caller, request));
   return [
     { path: '/', handle: () => ({ status: 303, body: '', headers: { location: '/productpage' } }) },
     { path: '/productpage', handle: (request) => productPage(options, caller, request) },

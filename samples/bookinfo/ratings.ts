@@ -14,7 +14,9 @@ export interface Ratings {
 
 const RATINGS: Ratings = { id: 0, ratings: { Reviewer1: 5, Reviewer2: 4 } };
 
-export const ratingsRoutes = (): Route[] => [{ path: '/ratings/', handle: () => json(200, RATINGS) }];
+export const ratingsRoutes = (): Route[] => [
+  { path: '/ratings/', handle: () => json(200, RATINGS) },
+];
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   runService('ratings', serviceOptionsOrExit('ratings'), ratingsRoutes());

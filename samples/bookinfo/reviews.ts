@@ -46,11 +46,16 @@ const COLORS: ReadonlyMap<string, StarColor> = new Map([
   ['v3', 'red'],
 ]);
 
-async function readRatings(caller: ServiceCaller, request: IncomingMessage): Promise<Ratings | string> {
+async function readRatings(
+  caller: ServiceCaller,
+  request: IncomingMessage,
+): Promise<Ratings | string> {
   const result = await caller.call('ratings', '/ratings/0', headersToPassOn(request));
   if (result.status !== 200) {
     const reason = result.body.trim();
-    return result.status === 0 ? reason : `ratings answered ${result.status}${reason === '' ? '' : `: ${reason}`}`;
+    return result.status === 0
+      ? reason
+      : `ratings answered ${result.status}${reason === '' ? '' : `: ${reason}`}`;
   }
   try {
     return JSON.parse(result.body) as Ratings;

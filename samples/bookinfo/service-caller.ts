@@ -51,7 +51,11 @@ export class ServiceCaller {
     this.#lookup = (host, lookupOptions, done) => {
       const address = options.hosts.get(host);
       if (address === undefined) {
-        done(new Error(`no address is known for ${host}; give one with --resolve ${host}=ADDRESS`), '', 4);
+        done(
+          new Error(`no address is known for ${host}; give one with --resolve ${host}=ADDRESS`),
+          '',
+          4,
+        );
         return;
       }
       const family = isIPv6(address) ? 6 : 4;
@@ -61,13 +65,22 @@ export class ServiceCaller {
   }
 
   /** Never rejects: a failure is a result with status 0. */
-  call(service: string, path: string, headers: Readonly<Record<string, string>>): Promise<CallResult> {
+  call(
+    service: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<CallResult> {
     const base = this.#options.upstreams.get(service);
     if (base === undefined) throw new Error(`no upstream is called ${service}`);
     const startedMs = performance.now();
     return new Promise((resolve) => {
       const finish = (status: number, body: string, answered: IncomingHttpHeaders = {}): void =>
-        resolve({ status, body, headers: answered, elapsedMs: Math.round(performance.now() - startedMs) });
+        resolve({
+          status,
+          body,
+          headers: answered,
+          elapsedMs: Math.round(performance.now() - startedMs),
+        });
       const outgoing = startRequest({
         host: base.hostname,
         port: base.port === '' ? 80 : Number(base.port),
@@ -79,7 +92,9 @@ export class ServiceCaller {
         ...(this.#options.hosts.size > 0 ? { lookup: this.#lookup } : {}),
       });
       outgoing.on('response', (response) => collect(response, finish));
-      outgoing.on('error', (error) => finish(0, describe(error, service, this.#options.callTimeoutMs)));
+      outgoing.on('error', (error) =>
+        finish(0, describe(error, service, this.#options.callTimeoutMs)),
+      );
       outgoing.end();
     });
   }
@@ -96,16 +111,20 @@ function collect(response: IncomingMessage, finish: Finish): void {
   let bytes = 0;
   response.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) response.destroy(new Error(`the answer is longer than ${MAX_BODY_BYTES} bytes`));
+    if (bytes > MAX_BODY_BYTES)
+      response.destroy(new Error(`the answer is longer than ${MAX_BODY_BYTES} bytes`));
     else chunks.push(chunk);
   });
-  response.on('end', () => finish(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'), response.headers));
+  response.on('end', () =>
+    finish(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'), response.headers),
+  );
   response.on('error', (error) => finish(0, error.message));
 }
 
 function describe(error: Error, service: string, timeoutMs: number): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ABORT_ERR' || error.name === 'TimeoutError') return `${service} did not answer within ${timeoutMs} ms`;
+  if (code === 'ABORT_ERR' || error.name === 'TimeoutError')
+    return `${service} did not answer within ${timeoutMs} ms`;
   if (code === 'ECONNREFUSED') return `${service} refused the connection`;
   return error.message;
 }

@@ -56,7 +56,10 @@ function readPairs(texts: readonly string[], flag: string): Map<string, string> 
   return pairs;
 }
 
-function readUpstreams(given: ReadonlyMap<string, string>, env: NodeJS.ProcessEnv): Map<string, URL> {
+function readUpstreams(
+  given: ReadonlyMap<string, string>,
+  env: NodeJS.ProcessEnv,
+): Map<string, URL> {
   const upstreams = new Map<string, URL>();
   for (const name of UPSTREAM_NAMES) {
     const text = given.get(name) ?? env[`${name.toUpperCase()}_URL`] ?? `http://${name}:9080`;
@@ -74,7 +77,8 @@ function readUpstreams(given: ReadonlyMap<string, string>, env: NodeJS.ProcessEn
 function readHosts(texts: readonly string[]): Map<string, string> {
   const hosts = readPairs(texts, '--resolve');
   for (const [name, address] of hosts) {
-    if (isIP(address) === 0) throw new UsageError(`--resolve: ${name}="${address}" is no IP address`);
+    if (isIP(address) === 0)
+      throw new UsageError(`--resolve: ${name}="${address}" is no IP address`);
   }
   return hosts;
 }
@@ -104,8 +108,14 @@ export function readServiceOptions(
     version,
     pod: values.pod ?? env['POD_NAME'] ?? `${service}-${version}`,
     upstreams: readUpstreams(readPairs(values.upstream ?? [], '--upstream'), env),
-    hosts: readHosts(values.resolve ?? (env['RESOLVE'] ?? '').split(' ').filter((text) => text !== '')),
-    callTimeoutMs: readNumber(values['call-timeout'] ?? env['CALL_TIMEOUT_MS'] ?? '10000', '--call-timeout', 3_600_000),
+    hosts: readHosts(
+      values.resolve ?? (env['RESOLVE'] ?? '').split(' ').filter((text) => text !== ''),
+    ),
+    callTimeoutMs: readNumber(
+      values['call-timeout'] ?? env['CALL_TIMEOUT_MS'] ?? '10000',
+      '--call-timeout',
+      3_600_000,
+    ),
   };
 }
 
@@ -114,7 +124,9 @@ export function serviceOptionsOrExit(service: string): ServiceOptions {
   try {
     return readServiceOptions(service, process.argv.slice(2), process.env);
   } catch (error) {
-    process.stderr.write(`${USAGE}\n${service}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(
+      `${USAGE}\n${service}: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
     process.exit(2);
   }
 }

@@ -35,11 +35,16 @@ export const json = (status: number, value: unknown): Answer => ({
   contentType: 'application/json',
 });
 
-export const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0] ?? '/';
+export const pathOf = (request: IncomingMessage): string =>
+  (request.url ?? '/').split('?', 1)[0] ?? '/';
 
 const isPrefix = (path: string): boolean => path.length > 1 && path.endsWith('/');
 
-function findRoute(routes: readonly Route[], request: IncomingMessage, path: string): Route | undefined {
+function findRoute(
+  routes: readonly Route[],
+  request: IncomingMessage,
+  path: string,
+): Route | undefined {
   const lower = path.toLowerCase();
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   return routes.find(
@@ -75,7 +80,10 @@ function send(response: ServerResponse, reply: Answer, options: ServiceOptions):
 export function createService(options: ServiceOptions, routes: readonly Route[]): Server {
   const all: Route[] = [
     ...routes,
-    { path: '/health', handle: () => json(200, { status: 'up', pod: options.pod, version: options.version }) },
+    {
+      path: '/health',
+      handle: () => json(200, { status: 'up', pod: options.pod, version: options.version }),
+    },
   ];
   const server = createServer((request, response) => {
     request.resume();
@@ -100,12 +108,16 @@ function stopOnSignal(server: Server): void {
 export function runService(name: string, options: ServiceOptions, routes: readonly Route[]): void {
   const server = createService(options, routes);
   server.on('error', (error) => {
-    process.stderr.write(`${name}: cannot listen on ${options.listenAddress}:${options.listenPort}: ${error.message}\n`);
+    process.stderr.write(
+      `${name}: cannot listen on ${options.listenAddress}:${options.listenPort}: ${error.message}\n`,
+    );
     process.exit(1);
   });
   server.listen(options.listenPort, options.listenAddress, () => {
     const { address, port } = server.address() as AddressInfo;
-    process.stdout.write(`${name} ${options.version} (${options.pod}) listens on ${address}:${port}\n`);
+    process.stdout.write(
+      `${name} ${options.version} (${options.pod}) listens on ${address}:${port}\n`,
+    );
   });
   stopOnSignal(server);
 }

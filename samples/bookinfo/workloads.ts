@@ -10,7 +10,12 @@ export interface Workload {
 }
 
 export const BOOKINFO_WORKLOADS: readonly Workload[] = [
-  { name: 'productpage-v1', app: 'productpage', version: 'v1', calls: ['details', 'reviews', 'ratings'] },
+  {
+    name: 'productpage-v1',
+    app: 'productpage',
+    version: 'v1',
+    calls: ['details', 'reviews', 'ratings'],
+  },
   { name: 'details-v1', app: 'details', version: 'v1', calls: [] },
   { name: 'ratings-v1', app: 'ratings', version: 'v1', calls: [] },
   { name: 'reviews-v1', app: 'reviews', version: 'v1', calls: [] },

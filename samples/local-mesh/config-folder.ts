@@ -1,5 +1,13 @@
 // The folder that the control plane reads: links to the mesh's fixed part and to the rules a person edits, and the pods' addresses.
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, watch, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 
@@ -30,7 +38,8 @@ export class ConfigFolder {
     const fixed = join(input.dir, 'mesh');
     mkdirSync(fixed);
     writeFileSync(join(fixed, 'workloads.yaml'), input.workloadsYaml);
-    for (const name of yamlFiles(input.meshDir)) symlinkSync(join(input.meshDir, name), join(fixed, name));
+    for (const name of yamlFiles(input.meshDir))
+      symlinkSync(join(input.meshDir, name), join(fixed, name));
     this.#linkRules();
     // Whoever reads this folder sees no change of what a link leads to; a new link it does see.
     this.#watcher = watch(input.rulesDir, () => {

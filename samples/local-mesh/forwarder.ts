@@ -2,7 +2,9 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
-export type ForwardPlace = { readonly host: string; readonly port: number } | { readonly path: string };
+export type ForwardPlace =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string };
 
 const connectTo = (place: ForwardPlace): Socket =>
   'path' in place
@@ -42,7 +44,10 @@ export class Forwarder {
     const forwarder = new Forwarder(to);
     await new Promise<void>((resolve, reject) => {
       forwarder.#server.once('error', reject);
-      forwarder.#server.listen('path' in from ? { path: from.path } : { host: from.host, port: from.port }, resolve);
+      forwarder.#server.listen(
+        'path' in from ? { path: from.path } : { host: from.host, port: from.port },
+        resolve,
+      );
     });
     return forwarder;
   }

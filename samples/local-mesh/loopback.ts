@@ -11,7 +11,9 @@ type BindResult = 'free' | 'taken' | 'absent';
 function tryBind({ address, port }: SocketPlace): Promise<BindResult> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRNOTAVAIL' ? 'absent' : 'taken'));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'EADDRNOTAVAIL' ? 'absent' : 'taken'),
+    );
     server.listen(port, address, () => server.close(() => resolve('free')));
   });
 }
@@ -31,18 +33,29 @@ export async function chooseLoopbackByte(port: number): Promise<number> {
       );
     }
   }
-  throw new Error(`${MOST_MESHES} local meshes are running already, or port ${port} is taken on all of 127.${FIRST_BYTE}.0.1 and the next`);
+  throw new Error(
+    `${MOST_MESHES} local meshes are running already, or port ${port} is taken on all of 127.${FIRST_BYTE}.0.1 and the next`,
+  );
 }
 
 export async function startLoopbackMesh(options: StartOptions): Promise<RunningMesh> {
   const { plan } = options;
-  const run = new MeshRun({ ...options, entrance: { enter: () => [], appUid: undefined, sidecarUid: undefined } });
+  const run = new MeshRun({
+    ...options,
+    entrance: { enter: () => [], appUid: undefined, sidecarUid: undefined },
+  });
   try {
     await run.start();
   } catch (error) {
     await run.stop();
     throw error;
   }
-  const admins = plan.withSidecars ? plan.pods.map(({ name, address }) => [name, { host: address, port: ADMIN_PORT }] as const) : [];
-  return { front: { host: plan.front.address, port: plan.front.port }, admins: new Map(admins), stop: () => run.stop() };
+  const admins = plan.withSidecars
+    ? plan.pods.map(({ name, address }) => [name, { host: address, port: ADMIN_PORT }] as const)
+    : [];
+  return {
+    front: { host: plan.front.address, port: plan.front.port },
+    admins: new Map(admins),
+    stop: () => run.stop(),
+  };
 }

@@ -97,7 +97,9 @@ export class MeshRun {
     } catch (error) {
       this.#options.signal.throwIfAborted();
       if (this.#stopped.signal.aborted) throw this.#stopped.signal.reason;
-      throw new Error(`${what} was not ready within ${START_LIMIT_MS / 1_000} s: ${(error as Error).message}${this.#sidecarTail(what)}`);
+      throw new Error(
+        `${what} was not ready within ${START_LIMIT_MS / 1_000} s: ${(error as Error).message}${this.#sidecarTail(what)}`,
+      );
     }
   }
 
@@ -113,9 +115,17 @@ export class MeshRun {
   #startControlPlane(): void {
     const { plan, root, runDir } = this.#options;
     const { address, port } = plan.controlPlane;
-    const command = [join(root, 'agent/bin/outrigger-control-plane'), '--config', join(runDir, 'config')];
+    const command = [
+      join(root, 'agent/bin/outrigger-control-plane'),
+      '--config',
+      join(runDir, 'config'),
+    ];
     command.push('--listen', `${address}:${port}`);
-    this.#processes.start({ name: 'the control plane', logFile: this.#logFile('control-plane'), command });
+    this.#processes.start({
+      name: 'the control plane',
+      logFile: this.#logFile('control-plane'),
+      command,
+    });
   }
 
   #startPod(pod: PodPlan): void {
@@ -144,7 +154,10 @@ export class MeshRun {
   }
 
   #startIn(pod: PodPlan, uid: number, spec: ProcessSpec): void {
-    this.#processes.start({ ...spec, command: [...this.#options.entrance.enter(pod, uid), ...spec.command] });
+    this.#processes.start({
+      ...spec,
+      command: [...this.#options.entrance.enter(pod, uid), ...spec.command],
+    });
   }
 
   async stop(): Promise<void> {
@@ -154,7 +167,8 @@ export class MeshRun {
 }
 
 async function waitForPod(pod: PodPlan, plan: MeshPlan, signal: AbortSignal): Promise<void> {
-  const app: SocketPlace = plan.mode === 'netns' ? { address: pod.address, port: pod.appListen.port } : pod.appListen;
+  const app: SocketPlace =
+    plan.mode === 'netns' ? { address: pod.address, port: pod.appListen.port } : pod.appListen;
   if (!plan.withSidecars) return waitForHttp(app, '/health', signal);
   await waitForHttp({ address: pod.address, port: READY_PORT }, '/healthz/ready', signal);
   // Where pods are namespaces, the way to the application is through its sidecar, like everybody's.

@@ -26,7 +26,8 @@ let runDir: string | undefined;
 async function end(code: number): Promise<never> {
   await run?.stop();
   if (runDir !== undefined) {
-    for (const part of ['pods', 'sockets']) rmSync(join(runDir, part), { recursive: true, force: true });
+    for (const part of ['pods', 'sockets'])
+      rmSync(join(runDir, part), { recursive: true, force: true });
   }
   process.exit(code);
 }
@@ -34,10 +35,16 @@ async function end(code: number): Promise<never> {
 async function publish(message: StartMessage): Promise<void> {
   mkdirSync(join(message.runDir, 'sockets'));
   const { front, pods, withSidecars } = message.plan;
-  await Forwarder.listen({ path: pageSocket(message.runDir) }, { host: front.address, port: front.port });
+  await Forwarder.listen(
+    { path: pageSocket(message.runDir) },
+    { host: front.address, port: front.port },
+  );
   if (!withSidecars) return;
   for (const { name, address } of pods) {
-    await Forwarder.listen({ path: adminSocket(message.runDir, name) }, { host: address, port: ADMIN_PORT });
+    await Forwarder.listen(
+      { path: adminSocket(message.runDir, name) },
+      { host: address, port: ADMIN_PORT },
+    );
   }
 }
 
@@ -54,7 +61,11 @@ async function start(message: StartMessage): Promise<void> {
     runId,
     runDir,
     root,
-    entrance: { enter: (pod, uid) => networks.enter(pod, uid), appUid: APP_UID, sidecarUid: SIDECAR_UID },
+    entrance: {
+      enter: (pod, uid) => networks.enter(pod, uid),
+      appUid: APP_UID,
+      sidecarUid: SIDECAR_UID,
+    },
     signal: new AbortController().signal,
     progress: (text) => send({ kind: 'progress', text }),
     onEvent: (text) => send({ kind: 'event', text }),
@@ -76,4 +87,5 @@ process.on('message', (message: ToInside) => {
 });
 // Whoever started the mesh is gone.
 process.on('disconnect', () => void end(0));
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => void end(0));

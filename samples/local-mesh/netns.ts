@@ -13,7 +13,13 @@ import type { MeshPlan } from './plan.ts';
 
 /** To the process inside. */
 export type ToInside =
-  | { readonly kind: 'start'; readonly plan: MeshPlan; readonly runId: string; readonly runDir: string; readonly root: string }
+  | {
+      readonly kind: 'start';
+      readonly plan: MeshPlan;
+      readonly runId: string;
+      readonly runDir: string;
+      readonly root: string;
+    }
   | { readonly kind: 'stop' };
 
 /** From the process inside. */
@@ -43,11 +49,20 @@ nsenter --target $$ --net --setgid ${SIDECAR_UID} --setuid ${SIDECAR_UID} -- "$1
 `;
 
 function probe(flags: readonly string[], root: string): Promise<string | undefined> {
-  const args = [...flags, 'sh', '-c', PROBE, 'probe', process.execPath, join(root, 'samples/start.ts')];
+  const args = [
+    ...flags,
+    'sh',
+    '-c',
+    PROBE,
+    'probe',
+    process.execPath,
+    join(root, 'samples/start.ts'),
+  ];
   return new Promise((resolve) => {
     execFile('unshare', args, { timeout: 20_000 }, (error, _stdout, stderr) => {
       if (error === null) resolve(undefined);
-      else if ((error as NodeJS.ErrnoException).code === 'ENOENT') resolve('there is no `unshare` (package util-linux)');
+      else if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        resolve('there is no `unshare` (package util-linux)');
       else resolve(firstReason(stderr) ?? error.message.split('\n', 1)[0]);
     });
   });
@@ -55,11 +70,14 @@ function probe(flags: readonly string[], root: string): Promise<string | undefin
 
 function firstReason(stderr: string): string | undefined {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  return (lines.find((line) => /Error|denied|not permitted|not found/.test(line)) ?? lines[0])?.trim();
+  return (
+    lines.find((line) => /Error|denied|not permitted|not found/.test(line)) ?? lines[0]
+  )?.trim();
 }
 
 export async function findNamespaceSupport(root: string): Promise<NamespaceSupport> {
-  if (process.platform !== 'linux') return { ok: false, reason: 'network namespaces are Linux only' };
+  if (process.platform !== 'linux')
+    return { ok: false, reason: 'network namespaces are Linux only' };
   let reason = 'unknown';
   for (const unshareFlags of process.getuid?.() === 0 ? [AS_ROOT, AS_USER] : [AS_USER]) {
     const problem = await probe(unshareFlags, root);
@@ -86,11 +104,15 @@ class InsideProcess {
     this.#logFile = join(options.runDir, 'logs', 'namespaces.log');
     const log = openSync(this.#logFile, 'a');
     const inside = join(import.meta.dirname, 'namespaced.ts');
-    this.#child = spawn('unshare', [...unshareFlags, process.execPath, '--max-semi-space-size=1', inside], {
-      stdio: ['ignore', log, log, 'ipc'],
-      detached: true,
-      env: { ...process.env, [RUN_VARIABLE]: options.runId },
-    });
+    this.#child = spawn(
+      'unshare',
+      [...unshareFlags, process.execPath, '--max-semi-space-size=1', inside],
+      {
+        stdio: ['ignore', log, log, 'ipc'],
+        detached: true,
+        env: { ...process.env, [RUN_VARIABLE]: options.runId },
+      },
+    );
     closeSync(log);
   }
 
@@ -101,7 +123,11 @@ class InsideProcess {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       this.#child.on('error', reject);
       this.#child.on('exit', (code) => {
-        reject(new Error(`the process inside the namespaces ended with code ${code}\n${logTail(this.#logFile)}`));
+        reject(
+          new Error(
+            `the process inside the namespaces ended with code ${code}\n${logTail(this.#logFile)}`,
+          ),
+        );
         onEvent('the process inside the namespaces has ended, and all pods with it');
       });
       this.#child.on('message', (message: FromInside) => {
@@ -119,7 +145,12 @@ class InsideProcess {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (
+      this.#child.pid === undefined ||
+      this.#child.exitCode !== null ||
+      this.#child.signalCode !== null
+    )
+      return;
     this.#child.removeAllListeners('exit');
     const ended = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
     this.#send({ kind: 'stop' });
@@ -129,7 +160,10 @@ class InsideProcess {
   }
 }
 
-export async function startNamespaceMesh(unshareFlags: readonly string[], options: StartOptions): Promise<RunningMesh> {
+export async function startNamespaceMesh(
+  unshareFlags: readonly string[],
+  options: StartOptions,
+): Promise<RunningMesh> {
   const { plan, runDir } = options;
   const inside = new InsideProcess(unshareFlags, options);
   try {
@@ -139,6 +173,7 @@ export async function startNamespaceMesh(unshareFlags: readonly string[], option
     throw error;
   }
   const admins = new Map<string, ForwardPlace>();
-  if (plan.withSidecars) for (const { name } of plan.pods) admins.set(name, { path: adminSocket(runDir, name) });
+  if (plan.withSidecars)
+    for (const { name } of plan.pods) admins.set(name, { path: adminSocket(runDir, name) });
   return { front: { path: pageSocket(runDir) }, admins, stop: () => inside.stop() };
 }

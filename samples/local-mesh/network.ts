@@ -45,10 +45,20 @@ export const redirectFlags = (): string[] => [
 /** Standard output and error, for messages; rejects with them. */
 function runCommand(words: readonly string[], input = ''): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = execFile(words[0]!, words.slice(1), { timeout: 30_000 }, (error, stdout, stderr) => {
-      if (error === null) resolve();
-      else reject(new Error(`\`${words.join(' ')}\` failed: ${`${stderr}${stdout}`.trim() || error.message}`));
-    });
+    const child = execFile(
+      words[0]!,
+      words.slice(1),
+      { timeout: 30_000 },
+      (error, stdout, stderr) => {
+        if (error === null) resolve();
+        else
+          reject(
+            new Error(
+              `\`${words.join(' ')}\` failed: ${`${stderr}${stdout}`.trim() || error.message}`,
+            ),
+          );
+      },
+    );
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);
   });
@@ -86,7 +96,8 @@ export class PodNetworks {
 
   #pidOf(pod: PodPlan): number {
     const pid = this.#holders.get(pod.name)?.pid;
-    if (pid === undefined) throw new Error(`no namespace for ${pod.name}: \`unshare --net\` cannot be started`);
+    if (pid === undefined)
+      throw new Error(`no namespace for ${pod.name}: \`unshare --net\` cannot be started`);
     return pid;
   }
 
@@ -108,7 +119,14 @@ export class PodNetworks {
 
   /** Words before a command that is to run in the pod, as `uid`. */
   enter(pod: PodPlan, uid: number): string[] {
-    return [...enterNetwork(this.#pidOf(pod)), '--setgid', String(uid), '--setuid', String(uid), '--'];
+    return [
+      ...enterNetwork(this.#pidOf(pod)),
+      '--setgid',
+      String(uid),
+      '--setuid',
+      String(uid),
+      '--',
+    ];
   }
 
   close(): void {

@@ -12,6 +12,7 @@ export interface StartFlags {
   /** Folder of rules; undefined: the sample's own. */
   readonly rulesDir: string | undefined;
   readonly withSidecars: boolean;
+  readonly help: boolean;
 }
 
 export const START_USAGE = `usage: npm start -- [flags]
@@ -42,14 +43,17 @@ export function readStartFlags(argv: readonly string[]): StartFlags {
       address: { type: 'string', default: '127.0.0.1' },
       config: { type: 'string' },
       sidecars: { type: 'boolean', default: true },
+      help: { type: 'boolean', default: false },
     },
   });
-  if (!MODES.includes(values.mode)) throw new Error(`--mode: "${values.mode}" is none of ${MODES.join(', ')}`);
+  if (!MODES.includes(values.mode))
+    throw new Error(`--mode: "${values.mode}" is none of ${MODES.join(', ')}`);
   return {
     mode: values.mode as StartFlags['mode'],
     port: values.port === undefined ? undefined : readPort(values.port),
     address: values.address,
     rulesDir: values.config,
     withSidecars: values.sidecars,
+    help: values.help,
   };
 }

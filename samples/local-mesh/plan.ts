@@ -72,7 +72,10 @@ export const POD_PREFIX_BITS = 24;
 interface ServiceDocument {
   readonly kind?: unknown;
   readonly metadata?: { readonly name?: unknown; readonly namespace?: unknown };
-  readonly spec?: { readonly clusterIP?: unknown; readonly ports?: readonly { readonly port?: unknown }[] };
+  readonly spec?: {
+    readonly clusterIP?: unknown;
+    readonly ports?: readonly { readonly port?: unknown }[];
+  };
 }
 
 /** Of the Kubernetes Services in `text`. */
@@ -119,7 +122,8 @@ function loopbackAddresses(index: number, input: PlanInput): PodAddresses {
   const pod = `127.${input.loopbackByte}.${FIRST_POD + index}`;
   const address = `${pod}.1`;
   const app = `${pod}.2`;
-  const serviceAddress = (service: MeshService): string => `${pod}.${FIRST_SERVICE + input.services.indexOf(service)}`;
+  const serviceAddress = (service: MeshService): string =>
+    `${pod}.${FIRST_SERVICE + input.services.indexOf(service)}`;
   return {
     address,
     appListen: { address: input.withSidecars ? app : address, port: APP_PORT },
@@ -129,7 +133,9 @@ function loopbackAddresses(index: number, input: PlanInput): PodAddresses {
       OUTRIGGER_ADMIN_ADDRESS: address,
       ISTIO_META_OUTRIGGER_NO_REDIRECT: 'true',
       ISTIO_META_OUTRIGGER_SERVICE_ADDRESSES: JSON.stringify(
-        Object.fromEntries(input.services.map((service) => [service.host, serviceAddress(service)])),
+        Object.fromEntries(
+          input.services.map((service) => [service.host, serviceAddress(service)]),
+        ),
       ),
       ISTIO_META_OUTRIGGER_OUTBOUND_ADDRESS: address,
       ISTIO_META_OUTRIGGER_OUTBOUND_PORT: String(OUTBOUND_PORT),
@@ -141,15 +147,22 @@ function loopbackAddresses(index: number, input: PlanInput): PodAddresses {
 }
 
 function podAddresses(index: number, input: PlanInput): PodAddresses {
-  return input.mode === MESH_MODES.netns ? namespaceAddresses(index) : loopbackAddresses(index, input);
+  return input.mode === MESH_MODES.netns
+    ? namespaceAddresses(index)
+    : loopbackAddresses(index, input);
 }
 
 function controlPlanePlace(input: PlanInput): SocketPlace {
-  const address = input.mode === MESH_MODES.netns ? BRIDGE_ADDRESS : `127.${input.loopbackByte}.0.1`;
+  const address =
+    input.mode === MESH_MODES.netns ? BRIDGE_ADDRESS : `127.${input.loopbackByte}.0.1`;
   return { address, port: XDS_PORT };
 }
 
-function agentEnv(workload: Workload, addresses: PodAddresses, input: PlanInput): Record<string, string> {
+function agentEnv(
+  workload: Workload,
+  addresses: PodAddresses,
+  input: PlanInput,
+): Record<string, string> {
   const { address, port } = controlPlanePlace(input);
   return {
     POD_NAME: workload.name,
@@ -184,7 +197,8 @@ function planPod(workload: Workload, index: number, input: PlanInput): PodPlan {
   const { appListen } = addresses;
   const resolves = workload.calls.map((name) => {
     const service = input.services.find((candidate) => candidate.name === name);
-    if (service === undefined) throw new Error(`${workload.name} calls ${name}, but there is no such Service`);
+    if (service === undefined)
+      throw new Error(`${workload.name} calls ${name}, but there is no such Service`);
     return `--resolve=${name}=${dialedAddress(service, addresses, input)}`;
   });
   return {

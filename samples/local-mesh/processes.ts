@@ -45,7 +45,9 @@ export function processesOfRun(runId: string): number[] {
   } catch {
     return [];
   }
-  return names.filter((name) => name !== String(process.pid) && environmentHas(name, mark)).map(Number);
+  return names
+    .filter((name) => name !== String(process.pid) && environmentHas(name, mark))
+    .map(Number);
 }
 
 function environmentHas(pid: string, mark: string): boolean {
@@ -82,7 +84,9 @@ export class MeshProcesses {
     closeSync(log);
     this.#children.set(child, spec);
     child.once('error', (error) => this.#ended(child, `cannot be started: ${error.message}`));
-    child.once('exit', (code, signal) => this.#ended(child, signal === null ? `ended with code ${code}` : `was ended by ${signal}`));
+    child.once('exit', (code, signal) =>
+      this.#ended(child, signal === null ? `ended with code ${code}` : `was ended by ${signal}`),
+    );
   }
 
   #ended(child: ChildProcess, reason: string): void {
@@ -97,7 +101,10 @@ export class MeshProcesses {
     this.#stopping = true;
     for (const child of this.#children.keys()) signal(child.pid, 'SIGTERM');
     const deadlineMs = performance.now() + graceMs;
-    while ((this.#children.size > 0 || processesOfRun(this.#runId).length > 0) && performance.now() < deadlineMs) {
+    while (
+      (this.#children.size > 0 || processesOfRun(this.#runId).length > 0) &&
+      performance.now() < deadlineMs
+    ) {
       await sleep(25);
     }
     for (const child of this.#children.keys()) signal(child.pid, 'SIGKILL');

@@ -35,18 +35,26 @@ function tryPort({ address, port }: SocketPlace): Promise<string | undefined> {
 
 function tryHttp({ address, port }: SocketPlace, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const request = get({ host: address, port, path, timeout: TRY_LIMIT_MS, agent: false }, (response) => {
-      response.resume();
-      const { statusCode } = response;
-      resolve(statusCode === 200 ? undefined : `http://${address}:${port}${path} answers ${statusCode}`);
-    });
-    request.once('timeout', () => request.destroy(new Error(`http://${address}:${port}${path} does not answer`)));
+    const request = get(
+      { host: address, port, path, timeout: TRY_LIMIT_MS, agent: false },
+      (response) => {
+        response.resume();
+        const { statusCode } = response;
+        resolve(
+          statusCode === 200 ? undefined : `http://${address}:${port}${path} answers ${statusCode}`,
+        );
+      },
+    );
+    request.once('timeout', () =>
+      request.destroy(new Error(`http://${address}:${port}${path} does not answer`)),
+    );
     request.once('error', (error) => resolve(error.message));
   });
 }
 
 /** Rejects when `signal` is aborted, with the last reason for not being ready. */
-export const waitForPort = (place: SocketPlace, signal: AbortSignal): Promise<void> => repeat(() => tryPort(place), signal);
+export const waitForPort = (place: SocketPlace, signal: AbortSignal): Promise<void> =>
+  repeat(() => tryPort(place), signal);
 
 export const waitForHttp = (place: SocketPlace, path: string, signal: AbortSignal): Promise<void> =>
   repeat(() => tryHttp(place, path), signal);

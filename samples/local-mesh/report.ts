@@ -32,7 +32,12 @@ function nextSteps({ base, rulesFile, rulesExamples, admins }: ReportInput): str
     '    then sign in as jason: black stars for him alone',
     `cp ${rulesExamples}/timeout-1s.yaml ${rulesFile}`,
     '    then reload: the page says 504 in place of the reviews',
-    ...(admin === undefined ? [] : [`curl ${admin}/clusters`, '    what a sidecar knows; also /listeners, /config_dump, /stats']),
+    ...(admin === undefined
+      ? []
+      : [
+          `curl ${admin}/clusters`,
+          '    what a sidecar knows; also /listeners, /config_dump, /stats',
+        ]),
   ];
 }
 
@@ -41,7 +46,9 @@ export function reportText(input: ReportInput): string {
   const lines = ['', `Bookinfo runs:  ${base}/productpage`, ''];
   lines.push(`  mode   ${mode}: ${MODE_WORDS[mode]}`);
   if (!withSidecars) {
-    lines.push('  mesh   none: --no-sidecars, every service calls the next one directly, and rules have no effect');
+    lines.push(
+      '  mesh   none: --no-sidecars, every service calls the next one directly, and rules have no effect',
+    );
   } else {
     lines.push(`  rules  ${rulesFile}: edit and save, nothing needs a restart`);
   }

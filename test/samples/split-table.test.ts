@@ -17,7 +17,11 @@ t.test('splitText', async (t) => {
   });
 
   await t.test('tells statuses, and answers without a version', async (t) => {
-    const text = splitText([...answers(undefined, 3, 504), ...answers(undefined, 1, 0), ...answers('v2', 1)]);
+    const text = splitText([
+      ...answers(undefined, 3, 504),
+      ...answers(undefined, 1, 0),
+      ...answers('v2', 1),
+    ]);
     t.match(text, /none +4 +80\.0 %/);
     t.match(text, '1 × no answer, 1 × 200, 3 × 504');
   });

@@ -18,11 +18,21 @@ interface Started {
   readonly runDir: string;
 }
 
-function run(args: readonly string[]): { child: ChildProcess; output: () => string; ended: Promise<number | null> } {
-  const child = spawn(process.execPath, ['samples/start.ts', ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+function run(args: readonly string[]): {
+  child: ChildProcess;
+  output: () => string;
+  ended: Promise<number | null>;
+} {
+  const child = spawn(process.execPath, ['samples/start.ts', ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const ended = new Promise<number | null>((resolve) =>
+    child.once('exit', (code) => resolve(code)),
+  );
   return { child, output: () => text, ended };
 }
 
@@ -32,7 +42,8 @@ async function start(mode: string): Promise<Started & { ended: Promise<number | 
   for (;;) {
     const url = /Bookinfo runs: +(http:\S+)/.exec(output())?.[1];
     const logs = /logs +(\S+),/.exec(output())?.[1];
-    if (url !== undefined && logs !== undefined) return { child, url, runDir: dirname(logs), ended };
+    if (url !== undefined && logs !== undefined)
+      return { child, url, runDir: dirname(logs), ended };
     if (child.exitCode !== null || Date.now() > deadlineMs) {
       child.kill('SIGINT');
       throw new Error(output());
@@ -57,25 +68,33 @@ for (const [mode, options] of [
   ['loopback', loopback],
   ['netns', namespaces],
 ] as const) {
-  t.test(`npm start, mode ${mode}, serves the page and ends with SIGINT, leaving nothing`, options, async (t) => {
-    const { child, url, runDir, ended } = await start(mode);
-    const response = await fetch(url);
-    t.equal(response.status, 200);
-    t.equal(response.headers.get('x-bookinfo-reviews-version'), 'v1');
-    t.match(await response.text(), 'William Shakespeare');
-    child.kill('SIGINT');
-    t.equal(await ended, 0);
-    t.notOk(existsSync(runDir));
-    await t.rejects(fetch(url));
-  });
+  t.test(
+    `npm start, mode ${mode}, serves the page and ends with SIGINT, leaving nothing`,
+    options,
+    async (t) => {
+      const { child, url, runDir, ended } = await start(mode);
+      const response = await fetch(url);
+      t.equal(response.status, 200);
+      t.equal(response.headers.get('x-bookinfo-reviews-version'), 'v1');
+      t.match(await response.text(), 'William Shakespeare');
+      child.kill('SIGINT');
+      t.equal(await ended, 0);
+      t.notOk(existsSync(runDir));
+      await t.rejects(fetch(url));
+    },
+  );
 
-  t.test(`npm start, mode ${mode}, leaves nothing when it is killed outright`, options, async (t) => {
-    const { child, url, runDir, ended } = await start(mode);
-    child.kill('SIGKILL');
-    await ended;
-    t.ok(await isGone(runDir));
-    await t.rejects(fetch(url));
-  });
+  t.test(
+    `npm start, mode ${mode}, leaves nothing when it is killed outright`,
+    options,
+    async (t) => {
+      const { child, url, runDir, ended } = await start(mode);
+      child.kill('SIGKILL');
+      await ended;
+      t.ok(await isGone(runDir));
+      await t.rejects(fetch(url));
+    },
+  );
 }
 
 t.test('npm start says in words what is wrong with its flags', async (t) => {

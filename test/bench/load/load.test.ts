@@ -23,13 +23,18 @@ t.test('process tree', async (t) => {
   });
 
   await t.test('reads private memory and nothing else', async (t) => {
-    const text = '0-1 ---p 0 00:00 0 [rollup]\nRss:      900 kB\nPss_Dirty: 5 kB\nPrivate_Clean:   40 kB\nPrivate_Dirty:  300 kB\n';
+    const text =
+      '0-1 ---p 0 00:00 0 [rollup]\nRss:      900 kB\nPss_Dirty: 5 kB\nPrivate_Clean:   40 kB\nPrivate_Dirty:  300 kB\n';
     t.same(parseSmapsRollup(text), { privateDirtyKb: 300, privateCleanKb: 40, residentKb: 900 });
   });
 
-  await t.test('begins with the process itself', { skip: process.platform !== 'linux' }, async (t) => {
-    t.equal(processTree(process.pid)[0], process.pid);
-  });
+  await t.test(
+    'begins with the process itself',
+    { skip: process.platform !== 'linux' },
+    async (t) => {
+      t.equal(processTree(process.pid)[0], process.pid);
+    },
+  );
 });
 
 const WRK = `Running 3s test @ http://127.0.0.1:1/
@@ -84,10 +89,16 @@ t.test('envoyBootstrap', async (t) => {
   ] as const) {
     await t.test(`has the filters of the ${chain} chain`, async (t) => {
       const bootstrap = parse(envoyBootstrap({ chain, ...input })) as {
-        static_resources: { listeners: { filter_chains: { filters: { typed_config: Hcm }[] }[] }[] };
+        static_resources: {
+          listeners: { filter_chains: { filters: { typed_config: Hcm }[] }[] }[];
+        };
       };
-      const hcm = bootstrap.static_resources.listeners[0]?.filter_chains[0]?.filters[0]?.typed_config;
-      t.same(hcm?.http_filters.map(({ name }) => name.replace('envoy.filters.http.', '')), filters);
+      const hcm =
+        bootstrap.static_resources.listeners[0]?.filter_chains[0]?.filters[0]?.typed_config;
+      t.same(
+        hcm?.http_filters.map(({ name }) => name.replace('envoy.filters.http.', '')),
+        filters,
+      );
       t.equal(hcm?.access_log === undefined, chain === 'router');
     });
   }
@@ -100,7 +111,10 @@ interface Hcm {
 
 t.test('findEnvoy', async (t) => {
   await t.test('refuses a given path that cannot be executed', async (t) => {
-    t.throws(() => findEnvoy('nowhere/envoy', '.', {}), /--envoy: nowhere\/envoy cannot be executed/);
+    t.throws(
+      () => findEnvoy('nowhere/envoy', '.', {}),
+      /--envoy: nowhere\/envoy cannot be executed/,
+    );
     t.throws(() => findEnvoy(undefined, '.', { ENVOY_BIN: 'nowhere' }), /ENVOY_BIN: nowhere/);
   });
 
@@ -120,12 +134,23 @@ t.test('caseTable', async (t) => {
       latencyP99Us: 200,
       memory,
     });
-    const peers = [{ peer: 'a', version: '1', idleMemory: memory, samples: [sample(10, 1), sample(30, 3), sample(20, 2)] }];
+    const peers = [
+      {
+        peer: 'a',
+        version: '1',
+        idleMemory: memory,
+        samples: [sample(10, 1), sample(30, 3), sample(20, 2)],
+      },
+    ];
     const table = caseTable({ name: 'n', meaning: 'm', backend: 'b', peers, failed: [] });
     t.match(table, '20 (10–30)');
     t.match(table, '7.0 (6.0–8.0)');
     t.match(table, '2.0');
-    t.equal(new Set(table.split('\n').map((line) => line.length)).size, 1, 'all lines are equally long');
+    t.equal(
+      new Set(table.split('\n').map((line) => line.length)).size,
+      1,
+      'all lines are equally long',
+    );
   });
 });
 
@@ -149,7 +174,11 @@ t.test('own load generator', async (t) => {
     t.teardown(() => backend.process.stop());
     const load = findLoadGenerator(env, undefined);
     t.equal(load.name, 'node');
-    const result = await load.run({ url: `http://127.0.0.1:${port}/`, connections: 4, durationMs: 300 });
+    const result = await load.run({
+      url: `http://127.0.0.1:${port}/`,
+      connections: 4,
+      durationMs: 300,
+    });
     t.equal(result.failures, 0);
     t.ok(result.requests > 0);
     t.ok(result.latencyP99Us >= result.latencyP50Us);

@@ -44,7 +44,11 @@ async function startReviews(version: string, ratingsUrl: string): Promise<string
   return serve(service, reviewsRoutes(service, callerOf(service)));
 }
 
-async function startPage(detailsUrl: string, reviewsUrl: string, more: readonly string[] = []): Promise<string> {
+async function startPage(
+  detailsUrl: string,
+  reviewsUrl: string,
+  more: readonly string[] = [],
+): Promise<string> {
   const upstreams = ['--upstream', `details=${detailsUrl}`, '--upstream', `reviews=${reviewsUrl}`];
   const service = options('productpage', [...upstreams, ...more]);
   return serve(service, productPageRoutes(service, callerOf(service)));
@@ -53,7 +57,8 @@ async function startPage(detailsUrl: string, reviewsUrl: string, more: readonly 
 /** Answers with the headers it was sent. */
 const echo: Route[] = ['/reviews/', '/ratings/', '/portal', '/portal/'].map((path) => ({
   path,
-  handle: (request) => json(200, { path: request.url, headers: request.headers, ratings: {}, reviews: [] }),
+  handle: (request) =>
+    json(200, { path: request.url, headers: request.headers, ratings: {}, reviews: [] }),
 }));
 
 t.afterEach(async () => {
@@ -98,7 +103,9 @@ t.test('Bookinfo', async (t) => {
   });
 
   await t.test('says that a service is late or refuses', async (t) => {
-    const never = await serve(options('reviews', []), [{ path: '/reviews/', handle: () => new Promise(() => {}) }]);
+    const never = await serve(options('reviews', []), [
+      { path: '/reviews/', handle: () => new Promise(() => {}) },
+    ]);
     const page = await startPage('http://127.0.0.1:1', never, ['--call-timeout', '50']);
     const html = await (await fetch(`${page}/productpage`)).text();
     t.match(html, 'reviews did not answer within 50 ms');
@@ -110,9 +117,13 @@ t.test('Bookinfo', async (t) => {
       { path: '/ratings/', handle: () => ({ status: 400, body: 'fault filter abort' }) },
     ]);
     const reviews = await startReviews('v2', ratings);
-    const body = (await (await fetch(`${reviews}/reviews/0`)).json()) as { reviews: { rating: unknown }[] };
+    const body = (await (await fetch(`${reviews}/reviews/0`)).json()) as {
+      reviews: { rating: unknown }[];
+    };
     t.same(body.reviews[0]?.rating, { error: 'ratings answered 400: fault filter abort' });
-    const html = await (await fetch(`${await startPage('http://127.0.0.1:1', reviews)}/productpage`)).text();
+    const html = await (
+      await fetch(`${await startPage('http://127.0.0.1:1', reviews)}/productpage`)
+    ).text();
     t.match(html, 'No stars: ratings answered 400: fault filter abort');
   });
 
@@ -128,7 +139,9 @@ t.test('Bookinfo', async (t) => {
           }),
       },
     ]);
-    const html = await (await fetch(`${await startPage('http://127.0.0.1:1', hostile)}/productpage`)).text();
+    const html = await (
+      await fetch(`${await startPage('http://127.0.0.1:1', hostile)}/productpage`)
+    ).text();
     for (const tag of ['<b>', '<i>', '<u>', '<script>', '<s>']) t.notMatch(html, tag);
   });
 
@@ -161,7 +174,10 @@ t.test('Bookinfo', async (t) => {
     const response = await fetch(`${page}/api/v1/products/0/reviews`, { headers: { cookie } });
     const { headers } = (await response.json()) as { headers: Record<string, string> };
     t.equal(headers['end-user'], 'jason');
-    t.match(await (await fetch(`${page}/productpage`, { headers: { cookie } })).text(), 'signed in as');
+    t.match(
+      await (await fetch(`${page}/productpage`, { headers: { cookie } })).text(),
+      'signed in as',
+    );
     const logout = await fetch(`${page}/logout`, { redirect: 'manual' });
     t.match(logout.headers.get('set-cookie'), 'Max-Age=0');
   });
@@ -175,30 +191,50 @@ t.test('Bookinfo', async (t) => {
 
   await t.test('hands /portal on to reviews with its letter case and content type', async (t) => {
     const page = await startPage('http://127.0.0.1:1', await serve(options('reviews', []), echo));
-    const response = await fetch(`${page}/PorTal/x?y=1`, { headers: { 'content-type': 'application/json' } });
-    const { path, headers } = (await response.json()) as { path: string; headers: Record<string, string> };
+    const response = await fetch(`${page}/PorTal/x?y=1`, {
+      headers: { 'content-type': 'application/json' },
+    });
+    const { path, headers } = (await response.json()) as {
+      path: string;
+      headers: Record<string, string>;
+    };
     t.equal(path, '/PorTal/x?y=1');
     t.equal(headers['content-type'], 'application/json');
   });
 
   await t.test('tells its health, and 404 for what it does not serve', async (t) => {
     const ratings = await serve(options('ratings', ['--pod', 'ratings-a']), ratingsRoutes());
-    t.same(await (await fetch(`${ratings}/health`)).json(), { status: 'up', pod: 'ratings-a', version: 'v1' });
+    t.same(await (await fetch(`${ratings}/health`)).json(), {
+      status: 'up',
+      pod: 'ratings-a',
+      version: 'v1',
+    });
     t.equal((await fetch(`${ratings}/other`)).status, 404);
     t.equal((await fetch(`${ratings}/ratings/0`, { method: 'POST', body: 'x' })).status, 404);
   });
 
-  await t.test('dials the address of a name given with --resolve, and sends the name as Host', async (t) => {
-    const base = await serve(options('reviews', []), echo);
-    const { port } = new URL(base);
-    const service = options('productpage', ['--resolve', 'reviews=127.0.0.1', '--upstream', `reviews=http://reviews:${port}`]);
-    const caller = callerOf(service);
-    const result = await caller.call('reviews', '/reviews/0', {});
-    t.equal((JSON.parse(result.body) as { headers: { host: string } }).headers.host, `reviews:${port}`);
-    const unknown = await caller.call('ratings', '/ratings/0', {});
-    t.equal(unknown.status, 0);
-    t.match(unknown.body, 'no address is known for ratings');
-  });
+  await t.test(
+    'dials the address of a name given with --resolve, and sends the name as Host',
+    async (t) => {
+      const base = await serve(options('reviews', []), echo);
+      const { port } = new URL(base);
+      const service = options('productpage', [
+        '--resolve',
+        'reviews=127.0.0.1',
+        '--upstream',
+        `reviews=http://reviews:${port}`,
+      ]);
+      const caller = callerOf(service);
+      const result = await caller.call('reviews', '/reviews/0', {});
+      t.equal(
+        (JSON.parse(result.body) as { headers: { host: string } }).headers.host,
+        `reviews:${port}`,
+      );
+      const unknown = await caller.call('ratings', '/ratings/0', {});
+      t.equal(unknown.status, 0);
+      t.match(unknown.body, 'no address is known for ratings');
+    },
+  );
 });
 
 t.test('readServiceOptions', async (t) => {
@@ -212,7 +248,9 @@ t.test('readServiceOptions', async (t) => {
     [['--call-timeout', 'soon'], '--call-timeout: "soon"'],
   ] as const) {
     await t.test(`refuses ${flags.join(' ')}`, async (t) => {
-      t.throws(() => readServiceOptions('x', flags, {}), { message: new RegExp(message.replace(/[.*]/g, '\\$&')) });
+      t.throws(() => readServiceOptions('x', flags, {}), {
+        message: new RegExp(message.replace(/[.*]/g, '\\$&')),
+      });
     });
   }
 

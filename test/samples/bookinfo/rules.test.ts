@@ -1,6 +1,13 @@
 // Every rule file of the sample, as the embedded control plane judges it together with the mesh's fixed part.
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -11,7 +18,8 @@ import { planMesh, readServices } from '../../../samples/local-mesh/plan.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const BOOKINFO = join(ROOT, 'samples/bookinfo');
 const MESH = join(BOOKINFO, 'mesh');
-const yamlFiles = (dir: string): string[] => readdirSync(dir).filter((name) => name.endsWith('.yaml'));
+const yamlFiles = (dir: string): string[] =>
+  readdirSync(dir).filter((name) => name.endsWith('.yaml'));
 
 const { workloadsYaml } = planMesh({
   mode: 'netns',

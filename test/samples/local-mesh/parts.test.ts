@@ -1,5 +1,13 @@
 // The parts under `npm start`: processes that end with their children, the folder of rules, the forwarder, the waits.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -34,7 +42,11 @@ t.test('MeshProcesses', onLinux, async (t) => {
     const runId = `test-${process.pid}-a`;
     const processes = new MeshProcesses(runId, () => t.fail('nobody ended by itself'));
     const logFile = join(folder(t), 'log');
-    processes.start({ name: 'parent', logFile, command: ['sh', '-c', 'setsid sleep 600 & exec sleep 600'] });
+    processes.start({
+      name: 'parent',
+      logFile,
+      command: ['sh', '-c', 'setsid sleep 600 & exec sleep 600'],
+    });
     t.ok(await until(() => processesOfRun(runId).length >= 2));
     await processes.stop(1_000);
     t.same(processesOfRun(runId), []);
@@ -44,7 +56,11 @@ t.test('MeshProcesses', onLinux, async (t) => {
     const runId = `test-${process.pid}-b`;
     const processes = new MeshProcesses(runId, () => t.fail('nobody ended by itself'));
     const logFile = join(folder(t), 'log');
-    processes.start({ name: 'deaf', logFile, command: ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'] });
+    processes.start({
+      name: 'deaf',
+      logFile,
+      command: ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'],
+    });
     t.ok(await until(() => logTail(logFile) === 'up'));
     await processes.stop(100);
     t.same(processesOfRun(runId), []);
@@ -54,7 +70,11 @@ t.test('MeshProcesses', onLinux, async (t) => {
     const ends: ProcessEnd[] = [];
     const processes = new MeshProcesses(`test-${process.pid}-c`, (end) => ends.push(end));
     const dir = folder(t);
-    processes.start({ name: 'a', logFile: join(dir, 'a'), command: ['sh', '-c', 'echo words; exit 3'] });
+    processes.start({
+      name: 'a',
+      logFile: join(dir, 'a'),
+      command: ['sh', '-c', 'echo words; exit 3'],
+    });
     processes.start({ name: 'b', logFile: join(dir, 'b'), command: ['no-such-program-here'] });
     t.ok(await until(() => ends.length === 2));
     t.match(ends.find(({ name }) => name === 'a')?.reason, 'ended with code 3');
@@ -73,14 +93,25 @@ t.test('startGuardian', onLinux, async (t) => {
 });
 
 t.test('ConfigFolder', async (t) => {
-  const make = (dir: string): { config: ConfigFolder; rules: string; read: (name: string) => string } => {
-    const [mesh, rules, out] = ['mesh', 'rules', 'out'].map((name) => join(dir, name)) as [string, string, string];
+  const make = (
+    dir: string,
+  ): { config: ConfigFolder; rules: string; read: (name: string) => string } => {
+    const [mesh, rules, out] = ['mesh', 'rules', 'out'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
     for (const path of [mesh, rules, out]) mkdirSync(path);
     writeFileSync(join(mesh, 'services.yaml'), 'services');
     writeFileSync(join(rules, 'routing.yaml'), 'one');
     writeFileSync(join(rules, '.routing.yaml.swp'), 'editor');
     writeFileSync(join(rules, 'notes.txt'), 'notes');
-    const config = new ConfigFolder({ dir: out, meshDir: mesh, rulesDir: rules, workloadsYaml: 'workloads' });
+    const config = new ConfigFolder({
+      dir: out,
+      meshDir: mesh,
+      rulesDir: rules,
+      workloadsYaml: 'workloads',
+    });
     return { config, rules, read: (name) => readFileSync(join(out, name), 'utf8') };
   };
 
@@ -133,7 +164,10 @@ t.test('Forwarder', async (t) => {
   });
 
   await t.test('closes a connection that leads nowhere', async (t) => {
-    const forwarder = await Forwarder.listen({ host: '127.0.0.1', port: 0 }, { path: join(folder(t), 'none') });
+    const forwarder = await Forwarder.listen(
+      { host: '127.0.0.1', port: 0 },
+      { path: join(folder(t), 'none') },
+    );
     t.teardown(() => forwarder.close());
     const socket = connect({ host: '127.0.0.1', port: forwarder.port });
     socket.on('error', () => {});
@@ -144,7 +178,9 @@ t.test('Forwarder', async (t) => {
   await t.test('refuses a port that is taken', async (t) => {
     const first = await Forwarder.listen({ host: '127.0.0.1', port: 0 }, { path: 'none' });
     t.teardown(() => first.close());
-    await t.rejects(Forwarder.listen({ host: '127.0.0.1', port: first.port }, { path: 'none' }), { code: 'EADDRINUSE' });
+    await t.rejects(Forwarder.listen({ host: '127.0.0.1', port: first.port }, { path: 'none' }), {
+      code: 'EADDRINUSE',
+    });
   });
 });
 
@@ -162,15 +198,35 @@ t.test('readiness', async (t) => {
   });
 
   await t.test('gives the reason why a port does not accept', async (t) => {
-    await t.rejects(waitForPort({ address: '127.0.0.1', port: 1 }, AbortSignal.timeout(50)), /ECONNREFUSED/);
+    await t.rejects(
+      waitForPort({ address: '127.0.0.1', port: 1 }, AbortSignal.timeout(50)),
+      /ECONNREFUSED/,
+    );
   });
 });
 
 t.test('network commands', async (t) => {
   await t.test('give a pod its cable, its address and its way out', async (t) => {
-    const pod = { name: 'a', app: 'a', version: 'v1', address: '10.244.0.11', appListen: { address: '0.0.0.0', port: 1 }, appFlags: [], agentEnv: {} };
-    t.match(cableCommands(3, 42), ['link add pod3 type veth peer name eth0 netns 42', /master/, /up/]);
-    t.match(podCommands(pod), [/lo up/, 'address add 10.244.0.11/24 dev eth0', /eth0 up/, 'route add default via 10.244.0.1']);
+    const pod = {
+      name: 'a',
+      app: 'a',
+      version: 'v1',
+      address: '10.244.0.11',
+      appListen: { address: '0.0.0.0', port: 1 },
+      appFlags: [],
+      agentEnv: {},
+    };
+    t.match(cableCommands(3, 42), [
+      'link add pod3 type veth peer name eth0 netns 42',
+      /master/,
+      /up/,
+    ]);
+    t.match(podCommands(pod), [
+      /lo up/,
+      'address add 10.244.0.11/24 dev eth0',
+      /eth0 up/,
+      'route add default via 10.244.0.1',
+    ]);
   });
 
   await t.test('redirect as the injector does, but leave the admin port alone', async (t) => {
