@@ -36,6 +36,9 @@ interface FileState {
   readonly problems: readonly ConfigProblem[];
 }
 
+/** Editors' copies, and the folders behind the links of a mounted ConfigMap, which would show every file twice. */
+const HIDDEN = /(^|\/)\./;
+
 const stampOf = ({ mtimeMs, size, ino }: Stats): string => `${mtimeMs}/${size}/${ino}`;
 
 const NOTHING: FileContent = { items: [], mesh: undefined };
@@ -90,11 +93,9 @@ export class ConfigStore implements Closable {
     try {
       const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true });
       const names = entries
-        .filter(
-          (entry) =>
-            !entry.isDirectory() && /\.ya?ml$/.test(entry.name) && !entry.name.startsWith('.'),
-        )
+        .filter((entry) => !entry.isDirectory() && /\.ya?ml$/.test(entry.name))
         .map((entry) => relative(this.#folder, join(entry.parentPath, entry.name)))
+        .filter((name) => !HIDDEN.test(name))
         .sort(byText);
       if (names.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} YAML files`);
       for (const name of names) {

@@ -26,6 +26,9 @@ export interface ControlPlane {
   close(): void;
 }
 
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
+
 /** Told once: a problem that stands in the next load too is not repeated. */
 class ProblemReporter {
   readonly #logger: Logger;
@@ -68,7 +71,14 @@ export async function startControlPlane(
     return push;
   };
   const discovery = new DiscoveryServer(contextOf(store.current()), logger, time);
-  store.watch((set) => discovery.update(contextOf(set)));
+  store.watch((set) => {
+    try {
+      discovery.update(contextOf(set));
+    } catch (error) {
+      // Ours, not the operator's: what is in force stays, and the sidecars keep running.
+      logger.error(`the new configuration cannot be put in force: ${reasonOf(error)}`);
+    }
+  });
   const server = lifetime.own(new AdsServer());
   server.addHandlers(discovery);
   try {

@@ -19,11 +19,11 @@ interface Mesh {
   remove(file: string): void;
 }
 
-async function startMesh(t: Test): Promise<Mesh> {
+async function startMesh(t: Test, ratingsYaml = ratings): Promise<Mesh> {
   const folder = mkdtempSync(join(tmpdir(), 'control-plane-'));
   const write = (file: string, text: string): void => writeFileSync(join(folder, file), text);
   write('apps.yaml', [productpage, reviews, reviewsV2].join('---'));
-  write('ratings.yaml', ratings);
+  write('ratings.yaml', ratingsYaml);
   write('subsets.yaml', subsets);
   write('split.yaml', split(80, 20));
   const log: string[] = [];
@@ -134,6 +134,28 @@ t.test('ControlPlane', async (t) => {
       'its endpoints come again',
     );
     t.match(await client.next(), { type: 'route', names: ['9080'] });
+  });
+
+  t.test('removes the listener of a port that no service has any more', async (t) => {
+    const mesh = await startMesh(
+      t,
+      ratings.replace('port: 9080, name: http', 'port: 7000, name: tcp'),
+    );
+    const client = await loaded(t, mesh);
+    mesh.remove('ratings.yaml');
+    const pushed = [
+      await client.next(),
+      await client.next(),
+      ...(await client.until('route', '15')),
+    ];
+    const removed = pushed.filter((push) => push.removed.length > 0);
+    t.same(
+      removed.map((push) => [push.type, push.removed]),
+      [
+        ['listener', ['10.96.0.3_7000']],
+        ['cluster', ['outbound|7000||ratings.default.svc.cluster.local']],
+      ],
+    );
   });
 
   t.test('sends the endpoints of a changed cluster again', async (t) => {

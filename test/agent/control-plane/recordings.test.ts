@@ -2,6 +2,7 @@
 import t from 'tap';
 
 import { PushContext } from '../../../agent/control-plane/push-context.ts';
+import type { JsonValue } from '../../../xds-protos/well-known-types.ts';
 import { differences, normalisations } from './differences.ts';
 import { compareRecording, declared, differencesOf, scenarioConfig } from './recording.ts';
 
@@ -79,4 +80,26 @@ t.test('Recordings of istiod', async (t) => {
     differences.map(({ recording, path }) => `${recording} ${path}`).sort(),
     'every declared difference is still there',
   );
+});
+
+t.test('The comparison finds what differs', async (t) => {
+  const left = { a: [{ b: 1 }, { b: 2 }], c: ['x', 'y'], same: {} };
+  const right = { a: [{ b: 1 }, { b: 3 }, {}], c: ['y', 'x'], same: {}, more: 1 };
+  const found = differencesOf({
+    type: 'route',
+    recorded: new Map<string, JsonValue>([
+      ['9080', left],
+      ['gone', {}],
+    ]),
+    generated: new Map([['9080', right]]),
+    recordedOrder: [],
+    generatedOrder: [],
+  });
+  t.same(found.map(({ path }) => path).sort(), [
+    'route/9080/a/1/b',
+    'route/9080/a/2',
+    'route/9080/c',
+    'route/9080/more',
+    'route/gone',
+  ]);
 });
