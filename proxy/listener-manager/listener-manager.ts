@@ -16,7 +16,7 @@ import type { RouteConfig } from '../config/route-config.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { onlyFilterChainsDiffer, printAddress, routeNamesOf, sharedAddress } from './listener-comparison.ts';
 import { ListenerManagerStats } from './listener-manager-stats.ts';
-import { RouteTables } from './route-tables.ts';
+import { MOST_HOLD_MS, RouteTables } from './route-tables.ts';
 
 /** Where ready listeners and tables go. */
 export interface ListenerSink {
@@ -41,6 +41,8 @@ export interface ListenerManagerDeps {
   readonly time: TimeSource;
   readonly stats: StatsStore;
   readonly log: Logger;
+  /** A first version of that cluster is on its way: routes to it wait a little. */
+  readonly isClusterWarming: (name: string) => boolean;
   /** How long a listener waits for its first tables before it goes on with 404; 0: for ever. */
   readonly routesFetchTimeoutMs: number;
 }
@@ -72,6 +74,7 @@ export class ListenerManager {
   readonly #routes = new RouteTables();
   readonly #failures = new Map<string, ConfigErrorState>();
   #gateOpen = false;
+  #holdTimer: TimerHandle | undefined = undefined;
   #warmingCount = 0;
   #activeCount = 0;
   #stopped: 'none' | 'inbound' | 'all' = 'none';
@@ -91,6 +94,11 @@ export class ListenerManager {
     if (this.#gateOpen) return;
     this.#gateOpen = true;
     this.#settle();
+  }
+
+  /** A cluster became ready, or went: routes may have waited for it. */
+  onClustersChanged(): void {
+    if (this.#routes.holdsAny) this.#settle();
   }
 
   addStatic(resources: readonly ConfigResource<ListenerConfig>[]): void {
@@ -125,10 +133,9 @@ export class ListenerManager {
   }
 
   onRoutes(upserts: readonly ConfigResource<RouteConfig>[]): readonly ConfigResourceProblem[] {
-    const nowMs = this.#deps.time.wallMs();
-    for (const resource of upserts) {
-      if (this.#routes.set(resource, nowMs)) this.#deps.sink.publishRoute(resource.config);
-    }
+    const { time } = this.#deps;
+    const now = { wallMs: time.wallMs(), monotonicMs: time.monotonicMs() };
+    for (const resource of upserts) this.#routes.set(resource, now);
     this.#settle();
     return [];
   }
@@ -193,6 +200,7 @@ export class ListenerManager {
   }
 
   close(): void {
+    this.#holdTimer?.cancel();
     for (const { warming } of this.#listeners.values()) warming?.fetchTimer?.cancel();
   }
 
@@ -271,6 +279,7 @@ export class ListenerManager {
 
   /** After every change: what is ready goes out, what nobody needs goes, RDS is asked for what is missing. */
   #settle(): void {
+    this.#publishRoutes();
     if (this.#gateOpen) {
       for (const known of this.#listeners.values()) {
         if (known.warming !== undefined && this.#routes.ready(known.warming.routeNames)) this.#activate(known, known.warming);
@@ -280,6 +289,16 @@ export class ListenerManager {
     this.#stats.setCounts(this.#activeCount, this.#warmingCount);
     if (this.#routes.namesChanged()) this.#deps.events.onRouteNames(this.#routes.names());
     this.#deps.events.onChange();
+  }
+
+  #publishRoutes(): void {
+    const { sink, time, isClusterWarming } = this.#deps;
+    for (const config of this.#routes.takeDue(isClusterWarming, time.monotonicMs())) sink.publishRoute(config);
+    if (!this.#routes.holdsAny || this.#holdTimer !== undefined) return;
+    this.#holdTimer = time.setTimer(() => {
+      this.#holdTimer = undefined;
+      this.#settle();
+    }, MOST_HOLD_MS);
   }
 
   #activate(known: KnownListener, version: ListenerVersion): void {

@@ -3,10 +3,19 @@
 import type { ConfigDumpEntry, ConfigErrorState, ConfigResource } from '../config/config-resource.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
+/** A cluster that gets no endpoints must not hold back routes for ever. */
+export const MOST_HOLD_MS = 5000;
+
 interface RouteTableState {
   /** How many listener versions refer to it. */
   users: number;
   resource: ConfigResource<RouteConfig> | undefined;
+  /** The newest version still waits for clusters that it names. */
+  held: boolean;
+  /** When a held version goes out all the same. */
+  holdUntilMs: number;
+  /** Some version went to the workers. */
+  published: boolean;
   /** The wait is over although nothing came. */
   timedOut: boolean;
   lastUpdatedMs: number;
@@ -27,6 +36,9 @@ export class RouteTables {
       this.#byName.set(name, {
         users: 1,
         resource: undefined,
+        held: false,
+        holdUntilMs: 0,
+        published: false,
         timedOut: false,
         lastUpdatedMs: 0,
         errorState: undefined,
@@ -50,19 +62,38 @@ export class RouteTables {
       if (state.users > 0) continue;
       this.#byName.delete(name);
       this.#namesChanged = true;
-      if (state.resource !== undefined) gone.push(name);
+      if (state.published) gone.push(name);
     }
     return gone;
   }
 
-  /** False: nobody asked for it. */
-  set(resource: ConfigResource<RouteConfig>, nowMs: number): boolean {
+  /** A table that nobody asked for is left out. It goes to the workers with the next takeDue(). */
+  set(resource: ConfigResource<RouteConfig>, now: { readonly wallMs: number; readonly monotonicMs: number }): void {
     const state = this.#byName.get(resource.name);
-    if (state === undefined) return false;
+    if (state === undefined) return;
     state.resource = resource;
-    state.lastUpdatedMs = nowMs;
+    state.held = true;
+    state.holdUntilMs = now.monotonicMs + MOST_HOLD_MS;
+    state.lastUpdatedMs = now.wallMs;
     state.errorState = undefined;
-    return true;
+  }
+
+  /** Tables to publish now: those that name no cluster that `isWarming`, or have been held long enough. */
+  takeDue(isWarming: (cluster: string) => boolean, nowMs: number): readonly RouteConfig[] {
+    const due: RouteConfig[] = [];
+    for (const state of this.#byName.values()) {
+      if (!state.held || state.resource === undefined) continue;
+      const { config } = state.resource;
+      if (nowMs < state.holdUntilMs && namesCluster(config, isWarming)) continue;
+      state.held = false;
+      state.published = true;
+      due.push(config);
+    }
+    return due;
+  }
+
+  get holdsAny(): boolean {
+    return [...this.#byName.values()].some((state) => state.held);
   }
 
   setError(name: string, errorState: ConfigErrorState): void {
@@ -70,11 +101,11 @@ export class RouteTables {
     if (state !== undefined) state.errorState = errorState;
   }
 
-  /** Those that came, or will not be waited for. */
+  /** All of them went to the workers, or are not waited for. */
   ready(names: readonly string[]): boolean {
     return names.every((name) => {
       const state = this.#byName.get(name);
-      return state !== undefined && (state.resource !== undefined || state.timedOut);
+      return state !== undefined && (state.published || state.timedOut);
     });
   }
 
@@ -105,4 +136,14 @@ export class RouteTables {
     }
     return entries;
   }
+}
+
+function namesCluster(table: RouteConfig, test: (cluster: string) => boolean): boolean {
+  return table.virtualHosts.some(({ routes }) => routes.some(({ action }) => {
+    if (action.kind !== 'route') return false;
+    const { cluster, mirrors } = action;
+    if (mirrors.some((mirror) => test(mirror.cluster))) return true;
+    if (cluster.kind === 'cluster') return test(cluster.name);
+    return cluster.kind === 'weighted' && cluster.clusters.some(({ name }) => test(name));
+  }));
 }

@@ -162,7 +162,10 @@ export class Server {
       events: {
         onPublished: (config) => this.#notes.addCluster(config),
         onEndpointNames: (names) => this.#ads?.setNames('endpoints', names),
-        onChange: () => this.#startup.advance(),
+        onChange: () => {
+          this.#listeners.onClustersChanged();
+          this.#startup.advance();
+        },
       },
       resolver: new SystemDnsResolver(),
       time,
@@ -187,6 +190,7 @@ export class Server {
       time,
       stats: this.#stats,
       log: loggers.get('config'),
+      isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       routesFetchTimeoutMs: bootstrap.config.lds?.initialFetchTimeoutMs ?? 0,
     });
   }

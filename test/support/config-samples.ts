@@ -4,7 +4,12 @@ import type { ConfigResource } from '../../proxy/config/config-resource.ts';
 import type { ClusterEndpointsConfig, EndpointConfig, LocalityEndpointsConfig } from '../../proxy/config/endpoint-config.ts';
 import type { HttpConnectionManagerConfig } from '../../proxy/config/http-connection-manager-config.ts';
 import type { FilterChainConfig, ListenerConfig, NetworkFilterConfig } from '../../proxy/config/listener-config.ts';
-import type { RouteConfig } from '../../proxy/config/route-config.ts';
+import type {
+  RouteActionConfig,
+  RouteConfig,
+  RouteEntryConfig,
+  VirtualHostConfig,
+} from '../../proxy/config/route-config.ts';
 
 export function sampleEndpoint(address: string, port: number, changes: Partial<EndpointConfig> = {}): EndpointConfig {
   return {
@@ -175,12 +180,73 @@ export function sampleListener(name: string, port: number, changes: Partial<List
   };
 }
 
+const noHeaders = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
+
+export const sampleRouteAction: RouteActionConfig = {
+  kind: 'route',
+  cluster: { kind: 'cluster', name: 'c' },
+  clusterNotFoundStatus: 503,
+  timeoutMs: 15_000,
+  idleTimeoutMs: undefined,
+  maxStreamDuration: undefined,
+  retryPolicy: undefined,
+  prefixRewrite: undefined,
+  regexRewrite: undefined,
+  pathRewriteTemplate: undefined,
+  hostRewriteLiteral: undefined,
+  hostRewriteHeader: undefined,
+  hostRewritePathRegex: undefined,
+  autoHostRewrite: false,
+  appendXForwardedHost: false,
+  priority: 'DEFAULT',
+  hashPolicy: [],
+  mirrors: [],
+  upgrades: [],
+};
+
+/** Matches everything. */
+export function sampleRouteEntry(action: RouteEntryConfig['action']): RouteEntryConfig {
+  return {
+    name: '',
+    match: {
+      path: { kind: 'prefix', value: '/' },
+      caseSensitive: true,
+      headers: [],
+      query: [],
+      grpcOnly: false,
+      fraction: undefined,
+      tlsPresented: undefined,
+      tlsValidated: undefined,
+    },
+    action,
+    headers: noHeaders,
+    perFilter: [],
+    decoratorOperation: '',
+    decoratorPropagate: true,
+    metadata: new Map(),
+  };
+}
+
+export function sampleVirtualHost(routes: readonly RouteEntryConfig[]): VirtualHostConfig {
+  return {
+    name: 'v',
+    domains: ['*'],
+    routes,
+    headers: noHeaders,
+    perFilter: [],
+    retryPolicy: undefined,
+    includeRequestAttemptCount: false,
+    includeAttemptCountInResponse: false,
+    requireTls: 'NONE',
+  };
+}
+
 export function sampleRoute(name: string, version = 'v1'): RouteConfig {
   return {
     name,
     version,
     virtualHosts: [],
-    headers: { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] },
+    headers: noHeaders,
     perFilter: [],
     internalOnlyHeaders: [],
     mostSpecificHeaderMutationsWins: false,

@@ -4,12 +4,13 @@ import { LoggerRegistry } from '../../../proxy/base/logger.ts';
 import type { ListenerConfig } from '../../../proxy/config/listener-config.ts';
 import { ListenerManager } from '../../../proxy/listener-manager/listener-manager.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
-import { resource, sampleFilterChain, sampleHcm, sampleListener, sampleRoute } from '../../support/config-samples.ts';
+import { resource, sampleFilterChain, sampleHcm, sampleListener, sampleRoute, sampleRouteAction, sampleRouteEntry, sampleVirtualHost } from '../../support/config-samples.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs?: number } = {}) {
   const published: string[] = [];
   const asked: string[][] = [];
+  const warming = new Set<string>();
   const time = new SimulatedTime();
   const stats = new StatsStore();
   const manager = new ListenerManager({
@@ -23,12 +24,13 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
     time,
     stats,
     log: new LoggerRegistry('off', () => {}).get('config'),
+    isClusterWarming: (name) => warming.has(name),
     routesFetchTimeoutMs: options.routesFetchTimeoutMs ?? 0,
   });
   if (options.gate !== true) manager.openGate();
   const take = (): string[] => published.splice(0);
   const counter = (name: string): number => stats.value(stats.counter(`listener_manager.${name}`));
-  return { manager, take, asked, time, counter };
+  return { manager, take, asked, time, counter, warming };
 }
 
 function rds(name: string, port: number, routes: readonly string[], changes: Partial<ListenerConfig> = {}) {
@@ -37,6 +39,12 @@ function rds(name: string, port: number, routes: readonly string[], changes: Par
 }
 const plain = (name: string, port: number, changes: Partial<ListenerConfig> = {}) => rds(name, port, [], changes);
 const route = (name: string, version = 'v1') => resource(name, sampleRoute(name, version), version);
+
+const routeTo = (name: string, version: string, cluster: string) => {
+  const action = { ...sampleRouteAction, cluster: { kind: 'cluster', name: cluster } } as const;
+  const config = sampleRoute(name, version);
+  return resource(name, { ...config, virtualHosts: [sampleVirtualHost([sampleRouteEntry(action)])] }, version);
+};
 
 t.test('ListenerManager', (t) => {
   t.test('publishes a listener without RDS at once', (t) => {
@@ -192,6 +200,47 @@ t.test('ListenerManager', (t) => {
     manager.onListeners([plain('a', 1, { hash: 'h3', perConnectionBufferLimitBytes: 1 })], []);
     t.equal(counter('listener_in_place_updated'), 1);
     t.equal(counter('listener_modified'), 2);
+    t.end();
+  });
+
+  t.test('holds routes back until the clusters they name are warm', (t) => {
+    const { manager, take, warming } = setUp();
+    manager.onListeners([rds('a', 1, ['x'])], []);
+    warming.add('new').add('other');
+    manager.onRoutes([routeTo('x', 'v1', 'new')]);
+    t.same(take(), []);
+    t.equal(manager.warmingCount, 1, 'the listener waits with its first table');
+    warming.delete('other');
+    manager.onClustersChanged();
+    t.same(take(), []);
+    warming.delete('new');
+    manager.onClustersChanged();
+    t.same(take(), ['route x v1', 'listener a h1']);
+    t.end();
+  });
+
+  t.test('publishes a held table after five seconds all the same', (t) => {
+    const { manager, take, warming, time } = setUp();
+    manager.onListeners([rds('a', 1, ['x'])], []);
+    manager.onRoutes([route('x')]);
+    take();
+    warming.add('never');
+    manager.onRoutes([routeTo('x', 'v2', 'never')]);
+    time.advance(4999);
+    t.same(take(), []);
+    time.advance(1);
+    t.same(take(), ['route x v2']);
+    t.equal(time.pending, 0);
+    t.end();
+  });
+
+  t.test('publishes only the newest of held versions', (t) => {
+    const { manager, take, warming } = setUp();
+    manager.onListeners([rds('a', 1, ['x'])], []);
+    warming.add('never');
+    manager.onRoutes([routeTo('x', 'v1', 'never')]);
+    manager.onRoutes([route('x', 'v2')]);
+    t.same(take(), ['route x v2', 'listener a h1']);
     t.end();
   });
 
