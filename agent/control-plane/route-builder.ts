@@ -116,12 +116,16 @@ function domainsOf(service: Service, view: ProxyView): string[] {
   return domains;
 }
 
+interface VirtualHostTarget {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly domains: readonly string[];
+}
+
 function virtualHost(
-  service: Service,
-  port: ServicePort,
+  { service, port, domains }: VirtualHostTarget,
   push: PushContext,
   view: ProxyView,
-  domains: readonly string[],
 ): JsonObject | undefined {
   const virtualService = push.virtualServiceOf(service, view.node.namespace);
   const namespace = virtualService?.meta.namespace ?? service.meta.namespace;
@@ -184,7 +188,8 @@ function portConfiguration(
     if (port === undefined) continue;
     known = true;
     const domains = withOwnDomains(domainsOf(service, view), taken);
-    const host = domains.length === 0 ? undefined : virtualHost(service, port, push, view, domains);
+    const host =
+      domains.length === 0 ? undefined : virtualHost({ service, port, domains }, push, view);
     if (host !== undefined) virtualHosts.push(host);
   }
   if (!known) return undefined;
@@ -204,6 +209,6 @@ export function buildRouteConfiguration(
   const service = view.services.find(({ host }) => host === name.slice(0, colon));
   const port = service?.ports.find(({ number }) => String(number) === name.slice(colon + 1));
   if (service === undefined || port === undefined) return { name };
-  const host = virtualHost(service, port, push, view, ['*']);
+  const host = virtualHost({ service, port, domains: ['*'] }, push, view);
   return configuration(name, host === undefined ? [] : [host]);
 }
