@@ -17,15 +17,17 @@ const DEFAULT_BACKLOG = 128;
 
 type Reader = FieldReader<Listener>;
 
-/** Throws ConfigError with every problem. `version` is '' for a static listener. */
+/** A listener from LDS, which has to have a name. Throws ConfigError with every problem. */
 export function decodeListener(message: Listener, version: string): ListenerConfig {
   const problems = new ConfigProblems();
-  const config = readListener(new FieldReader(message, '', problems), version);
+  const reader = new FieldReader(message, '', problems);
+  reader.requiredString('name');
+  const config = readListener(reader, version);
   problems.throwIfAny();
   return config;
 }
 
-/** The same for a listener inside a larger message: problems go to the reader's collector. */
+/** A listener inside a larger message: problems go to the reader's collector. Nameless ones are called by address. */
 export function readListener(reader: Reader, version: string): ListenerConfig {
   refuseUnbuilt(reader);
   const address = decodeAddress(reader.required('address'), false);

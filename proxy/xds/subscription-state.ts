@@ -97,6 +97,8 @@ export class SubscriptionState<T> {
   readonly #log: Logger;
   #names: ReadonlySet<string> = new Set();
   readonly #held = new Map<string, HeldResource>();
+  /** Names whose newest bytes were refused, by the decoder or the watcher. */
+  readonly #refused = new Set<string>();
   #version = '';
   #responses = 0;
   #lastNack: NackRecord | undefined = undefined;
@@ -131,6 +133,7 @@ export class SubscriptionState<T> {
   setNames(names: ReadonlySet<string>): void {
     this.#names = new Set(names);
     for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#held.delete(name);
+    for (const name of this.#refused) if (!this.#names.has(name)) this.#refused.delete(name);
     this.#stats.onAttempt();
   }
 
@@ -209,8 +212,8 @@ export class SubscriptionState<T> {
     if (upserts.length > 0 || removed.length > 0 || nothingSaid || this.#responses === 1) {
       problems.push(...this.#notify(upserts, removed));
     }
-    this.#commit(upserts, removed, problems);
     for (const r of rejected) problems.push({ name: r.name, message: r.message });
+    this.#commit(upserts, removed, problems);
     if (rejected.length > 0) this.#watcher.onRejected?.(rejected);
     return problems.length === 0 ? undefined : this.#describe(problems);
   }
@@ -233,6 +236,10 @@ export class SubscriptionState<T> {
         return `${resource.name || this.type.noun}: not a ${this.type.typeUrl} message: ${(error as Error).message}`;
       }
       const name = parsed.name;
+      if (!this.type.wildcard && resource.name !== '' && resource.name !== name) {
+        problems.push({ name: resource.name, message: `unexpected ${this.type.noun} (expecting ${resource.name}): ${name}` });
+        continue;
+      }
       if (!this.type.wildcard && !this.#names.has(name)) continue;
       if (candidates.has(name)) {
         if (!response.complete) return `duplicate name ${name} found among added/updated resources`;
@@ -250,7 +257,8 @@ export class SubscriptionState<T> {
 
   #decode(name: string, candidate: Candidate<T>, upserts: XdsResource<T>[], rejected: RejectedResource[]): void {
     const held = this.#held.get(name);
-    if (held !== undefined && sameBytes(held.raw, candidate.raw)) {
+    // After a refusal the watcher is told even of bytes it holds: what it noted about the refused ones is over.
+    if (held !== undefined && !this.#refused.has(name) && sameBytes(held.raw, candidate.raw)) {
       held.version = candidate.version;
       return;
     }
@@ -274,9 +282,10 @@ export class SubscriptionState<T> {
       }
       return [];
     }
-    if (!response.complete) return response.removed.filter((name) => this.#held.has(name));
+    const known = new Set([...this.#held.keys(), ...this.#refused]);
+    if (!response.complete) return response.removed.filter((name) => known.has(name));
     const heartbeats = new Set(response.resources.filter((r) => r.bytes === undefined).map((r) => r.name));
-    return [...this.#held.keys()].filter((name) => !candidates.has(name) && !heartbeats.has(name));
+    return [...known].filter((name) => !candidates.has(name) && !heartbeats.has(name));
   }
 
   #notify(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[] {
@@ -295,12 +304,18 @@ export class SubscriptionState<T> {
     problems: readonly ResourceProblem[],
   ): void {
     const refused = new Set(problems.map((p) => p.name));
-    for (const name of removed) this.#held.delete(name);
-    for (const { name, version, raw } of upserts) {
-      // setNames may have run within the watcher: what is no longer asked for is not kept.
-      if (refused.has(name) || (!this.type.wildcard && !this.#names.has(name))) continue;
-      this.#held.set(name, { version, raw });
+    for (const name of removed) {
+      this.#held.delete(name);
+      this.#refused.delete(name);
     }
+    // setNames may have run within the watcher: what is no longer asked for is not kept.
+    const wanted = (name: string): boolean => this.type.wildcard || this.#names.has(name);
+    for (const { name, version, raw } of upserts) {
+      if (refused.has(name) || !wanted(name)) continue;
+      this.#held.set(name, { version, raw });
+      this.#refused.delete(name);
+    }
+    for (const name of refused) if (name !== '' && wanted(name)) this.#refused.add(name);
   }
 
   #describe(problems: readonly ResourceProblem[]): string {

@@ -168,6 +168,16 @@ t.test('DeltaMux', (t) => {
     t.end();
   });
 
+  t.test('refuses a resource that is called otherwise inside', (t) => {
+    const { transport, client, routes } = start();
+    client.setNames('routes', new Set(['80']));
+    transport.last.take();
+    transport.last.respond({ typeUrl: RDS, resources: [{ ...routesResource('81'), name: '80' }] });
+    t.match(transport.last.sent[0]?.request.nack, /80: unexpected route configuration \(expecting 80\): 81/);
+    t.strictSame(routes.takeCalls(), [''], 'only that an answer came');
+    t.end();
+  });
+
   t.test('takes heartbeats for what they are', (t) => {
     const { transport, clusters } = start();
     transport.last.respond({ typeUrl: CDS, resources: [clusterResource('a')] });

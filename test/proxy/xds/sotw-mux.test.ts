@@ -78,7 +78,11 @@ t.test('SotwMux', (t) => {
     t.strictSame(clusters.takeCalls(), ['+a', '+b'], 'a refused resource is not a removed one');
     respond(transport.last, { typeUrl: CDS, version: '3', nonce: 'c3', resources: [clusterResource('a'), clusterResource('b')] });
     t.strictSame(transport.last.take(), ['CDS [] version=3 nonce=c3'], 'error_detail is gone again');
-    t.strictSame(clusters.takeCalls(), []);
+    t.strictSame(clusters.takeCalls(), ['+a'], 'back to the good one: the refusal is over');
+    respond(transport.last, { typeUrl: CDS, version: '4', resources: [badCluster('never'), clusterResource('b')] });
+    t.strictSame(clusters.takeCalls(), ['-a']);
+    respond(transport.last, { typeUrl: CDS, version: '5', resources: [clusterResource('b')] });
+    t.strictSame(clusters.takeCalls(), ['-never'], 'the refused one is gone, too');
     t.end();
   });
 
