@@ -139,8 +139,9 @@ t.test('HeaderFormat', async (t) => {
     t.throws(bad('%REQ%'), { message: /REQ requires parameters/ });
   });
 
-  t.test('drops a value that would break its line', async (t) => {
-    t.equal(format('a%QUERY_PARAM(q)%', [[':path', '/?q=x\r\ny']]), '');
+  t.test('writes out what would break its line', async (t) => {
+    t.equal(format('a%QUERY_PARAM(q)%', [[':path', '/?q=x%0d%0Ay']]), 'ax\\r\\ny');
+    t.equal(format('a%REQ(x-a)%', [['x-a', 'x\r\ny']]), 'ax\\r\\ny');
   });
 });
 

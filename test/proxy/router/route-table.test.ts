@@ -253,7 +253,7 @@ t.test('CompiledRouteTable', async (t) => {
       const info = streamInfo(random.nextUint32());
       const route = table.route(headers, info)!;
       const name = route.clusterNameFor(headers, info);
-      t.equal(route.clusterNameFor(headers, info), name) || t.bailout();
+      if (route.clusterNameFor(headers, info) !== name) t.fail('another answer for the same stream');
       counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     const chiSquare = weights.reduce((sum, weight, i) => {
