@@ -2,6 +2,7 @@
 // workers too, so that /logging can name them.
 export const LOG_COMPONENTS: readonly string[] = [
   'admin',
+  'assert',
   'config',
   'connection',
   'dns',

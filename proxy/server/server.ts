@@ -8,6 +8,7 @@ import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { SystemDnsResolver } from '../network/dns-resolver.ts';
+import { compileStatsMatcher } from '../stats/stats-matcher.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
@@ -170,7 +171,7 @@ export class Server {
       resolver: new SystemDnsResolver(),
       time,
       stats: this.#stats,
-      statWanted: () => true,
+      statWanted: compileStatsMatcher(bootstrap.config.stats.matcher),
       log: loggers.get('upstream'),
       // A cluster's own eds_config is not kept: what CDS itself waits stands for it (Istio: both 0).
       endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
