@@ -37,6 +37,7 @@ export interface ClusterConfig {
   readonly statName: string;
   /** `version_info` of the resource; '' when static. */
   readonly version: string;
+  /** Hash of the decoded content without `version`: a cluster of equal hash keeps its pools. */
   readonly hash: string;
   /** Came by CDS (not from the bootstrap). */
   readonly addedViaApi: boolean;

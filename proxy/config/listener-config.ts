@@ -18,7 +18,7 @@ export interface ListenerConfig {
   readonly name: string;
   /** `version_info` of the resource; '' when static. */
   readonly version: string;
-  /** Hash of the resource's bytes; equal hash means nothing changed. */
+  /** Hash of the decoded content without `version`; equal hash means nothing changed, whatever order maps came in. */
   readonly hash: string;
   readonly address: AddressConfig;
   readonly additionalAddresses: readonly AddressConfig[];
@@ -74,7 +74,7 @@ export interface FilterChainMatchConfig {
 export interface FilterChainConfig {
   /** Not unique within a listener (istiod repeats names). */
   readonly name: string;
-  /** Hash of the chain's bytes: an unchanged chain keeps its connections through an update. */
+  /** Hash of the chain's decoded content: an unchanged chain keeps its connections through an update. */
   readonly hash: string;
   readonly match: FilterChainMatchConfig;
   readonly transportSocket: TransportSocketConfig;
