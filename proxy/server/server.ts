@@ -2,15 +2,18 @@
 //
 // Start: stats → managers → workers → static clusters → ADS → static listeners → admin. LIVE when the first clusters,
 // endpoints, listeners and routes came and every worker runs on them.
+import { writeFileSync } from 'node:fs';
 import { Lifetime } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { SystemDnsResolver } from '../network/dns-resolver.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
+import { addressText } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
@@ -33,8 +36,8 @@ import type { FromWorker, ToWorker } from './worker-protocol.ts';
 
 /** The admin endpoint, as far as the server starts and stops it. */
 export interface AdminEndpoint {
-  /** Resolves when it accepts. Rejects when the address cannot be bound. */
-  listen(): Promise<void>;
+  /** Resolves when it accepts, with the address it has. Rejects when that cannot be bound. */
+  listen(address: AddressConfig): Promise<AddressConfig>;
   close(): void;
 }
 
@@ -71,8 +74,9 @@ export class Server {
   /** What a worker that starts later must be told of /logging. */
   #logLevelMessages: readonly ToWorker[] = [];
   readonly #lifetime = new Lifetime();
-  /** Version that all workers must run on before the server is live. */
+  /** Version that all workers must run on before the server is live, and the one they do run on. */
   #liveVersion = Infinity;
+  #appliedVersion = -1;
   #onQuit: (exitCode: number) => void = () => {};
   readonly #quit: Promise<number>;
 
@@ -246,6 +250,7 @@ export class Server {
         onConfigured: () => {
           this.#publisher.flush();
           this.#liveVersion = this.#publisher.version;
+          this.#checkLive();
         },
         onLive: () => {
           const tookMs = Math.round(this.#deps.time.monotonicMs() - this.#startedMs);
@@ -277,7 +282,8 @@ export class Server {
 
   async #startAdmin(): Promise<void> {
     const { createAdmin, bootstrap, options } = this.#deps;
-    if (createAdmin === undefined || bootstrap.config.admin.address === undefined) return;
+    const { address } = bootstrap.config.admin;
+    if (createAdmin === undefined || address === undefined) return;
     const context = createAdminContext({
       options,
       bootstrap,
@@ -295,7 +301,9 @@ export class Server {
       uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
       refreshStats: () => this.#refreshStats(),
     });
-    await this.#lifetime.own(createAdmin(context)).listen();
+    const bound = addressText(await this.#lifetime.own(createAdmin(context)).listen(address));
+    this.#log.info(`admin address: ${bound}`);
+    if (options.adminAddressPath !== '') writeFileSync(options.adminAddressPath, bound);
   }
 
   #refreshStats(): void {
@@ -306,7 +314,12 @@ export class Server {
 
   #onAllApplied(version: number): void {
     this.#publisher.onAllApplied(version);
-    if (version >= this.#liveVersion) this.#startup.onWorkersReady();
+    this.#appliedVersion = version;
+    this.#checkLive();
+  }
+
+  #checkLive(): void {
+    if (this.#appliedVersion >= this.#liveVersion) this.#startup.onWorkersReady();
   }
 
   #onBound({ name, address, error }: Extract<FromWorker, { kind: 'listener_bound' }>): void {

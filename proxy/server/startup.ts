@@ -13,7 +13,7 @@ export interface StartupFacts {
 export interface StartupEvents {
   /** Clusters are ready for the first time: listeners may go out. */
   onClustersReady(): void;
-  /** Everything came once; call onWorkersReady() when all workers run on it. */
+  /** Everything came once; call onWorkersReady() when all workers run on it, at once where they do already. */
   onConfigured(): void;
   onLive(): void;
 }

@@ -62,7 +62,7 @@ export async function startStandInServer(
       Promise.resolve(grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' })),
     createAdmin: (context) => {
       admin = context;
-      return { listen: () => Promise.resolve(), close: () => {} };
+      return { listen: (address) => Promise.resolve(address), close: () => {} };
     },
   });
   t.teardown(() => server.stop());

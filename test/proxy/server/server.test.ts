@@ -114,6 +114,17 @@ t.test('Server', (t) => {
     await eventually('live', () => server.state === 'LIVE');
   });
 
+  t.test('becomes live when istiod has nothing for it', async (t) => {
+    const types = ['envoy.config.cluster.v3.Cluster', 'envoy.config.listener.v3.Listener'];
+    const empty = types.map((type) => {
+      const typeUrl = `type.googleapis.com/${type}`;
+      return [typeUrl, { type_url: typeUrl, nonce: 'n', system_version_info: 'v' }] as const;
+    });
+    const { target } = await startRecordedControlPlane(t, { delta: new Map(empty) });
+    const { server } = await startStandInServer(t, pilotAgentBootstrap(target), { adsTarget: target });
+    await eventually('live', () => server.state === 'LIVE');
+  });
+
   t.test('keeps what it has while istiod is away', async (t) => {
     const { target, streams, close } = await startRecordedControlPlane(t, {
       delta: recordedDelta('01-bookinfo/productpage'),
