@@ -1,0 +1,27 @@
+// [m] Regular expressions from admin queries: RE2 only, bounded, with RE2's words for what is wrong.
+import { RE2JS } from 're2js';
+
+const MAX_PATTERN_CHARS = 1024;
+const MAX_PROGRAM_SIZE = 32_768;
+
+export type RegexResult =
+  | { readonly ok: true; readonly regex: RE2JS }
+  /** For example `missing ): (`. */
+  | { readonly ok: false; readonly error: string };
+
+export function compileAdminRegex(pattern: string): RegexResult {
+  if (pattern.length > MAX_PATTERN_CHARS) return { ok: false, error: `pattern longer than ${MAX_PATTERN_CHARS} characters` };
+  try {
+    const regex = RE2JS.compile(pattern);
+    if (regex.programSize() > MAX_PROGRAM_SIZE) return { ok: false, error: `pattern too large: ${pattern}` };
+    return { ok: true, regex };
+  } catch (error) {
+    return { ok: false, error: re2Words(error instanceof Error ? error.message : String(error), pattern) };
+  }
+}
+
+/** `error parsing regexp: missing closing ): `(`` → `missing ): (`. */
+function re2Words(message: string, pattern: string): string {
+  const reason = message.replace(/^error parsing regexp: /, '').replace(/: `[^]*`$/, '');
+  return `${reason.replace('missing closing', 'missing')}: ${pattern}`;
+}

@@ -1,0 +1,144 @@
+// [m] The parts of /config_dump (envoy.admin.v3 *ConfigDump) from what the managers hold (envoy-behaviour §12.4).
+import { packAny, typeUrlOf } from '../../../xds-protos/any.ts';
+import type { MessageName } from '../../../xds-protos/any.ts';
+import type * as admin from '../../../xds-protos/gen/envoy.admin.v3.ts';
+import type { Any, Timestamp } from '../../../xds-protos/well-known-types.ts';
+import type { ConfigDumpEntry, ConfigDumpSection, ConfigErrorState } from '../../config/config-resource.ts';
+import type { AdminContext } from '../admin-context.ts';
+import { bootstrapMessage } from './bootstrap-message.ts';
+
+export type NameFilter = (name: string) => boolean;
+
+function timestamp(wallMs: number): Timestamp {
+  const seconds = Math.floor(wallMs / 1000);
+  return { seconds, nanos: Math.floor((wallMs - seconds * 1000) * 1e6) };
+}
+
+const resource = (type: MessageName, raw: Uint8Array): Any => ({ type_url: typeUrlOf(type), value: raw });
+
+function failure(type: MessageName, error: ConfigErrorState): admin.UpdateFailureState {
+  return {
+    ...(error.raw.length > 0 ? { failed_configuration: resource(type, error.raw) } : {}),
+    last_update_attempt: timestamp(error.lastUpdateAttemptMs),
+    details: error.details,
+    version_info: error.version,
+  };
+}
+
+const errorState = (type: MessageName, entry: ConfigDumpEntry): { error_state?: admin.UpdateFailureState } =>
+  entry.errorState === undefined ? {} : { error_state: failure(type, entry.errorState) };
+
+const statesOf = (
+  section: ConfigDumpSection,
+  filter: NameFilter,
+  state: ConfigDumpEntry['state'],
+): readonly ConfigDumpEntry[] => section.entries.filter((entry) => entry.state === state && filter(entry.name));
+
+function bootstrapDump(context: AdminContext): Any {
+  const bootstrap = bootstrapMessage(context);
+  const dump = { bootstrap, last_updated: timestamp(context.bootstrapLoadedMs) };
+  return packAny('envoy.admin.v3.BootstrapConfigDump', dump);
+}
+
+const CLUSTER = 'envoy.config.cluster.v3.Cluster';
+
+function clustersDump(section: ConfigDumpSection, filter: NameFilter): Any {
+  const dynamic = (entry: ConfigDumpEntry): admin.ClustersConfigDump_DynamicCluster => ({
+    version_info: entry.version,
+    cluster: resource(CLUSTER, entry.raw),
+    last_updated: timestamp(entry.lastUpdatedMs),
+    ...errorState(CLUSTER, entry),
+  });
+  return packAny('envoy.admin.v3.ClustersConfigDump', {
+    version_info: section.versionInfo,
+    static_clusters: statesOf(section, filter, 'static').map((entry) => ({
+      cluster: resource(CLUSTER, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+    })),
+    dynamic_active_clusters: statesOf(section, filter, 'active').map(dynamic),
+    dynamic_warming_clusters: statesOf(section, filter, 'warming').map(dynamic),
+  });
+}
+
+const ENDPOINTS = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
+
+function endpointsDump(section: ConfigDumpSection, filter: NameFilter): Any {
+  return packAny('envoy.admin.v3.EndpointsConfigDump', {
+    static_endpoint_configs: statesOf(section, filter, 'static').map((entry) => ({
+      endpoint_config: resource(ENDPOINTS, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+    })),
+    dynamic_endpoint_configs: statesOf(section, filter, 'active').map((entry) => ({
+      version_info: entry.version,
+      endpoint_config: resource(ENDPOINTS, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+      ...errorState(ENDPOINTS, entry),
+    })),
+  });
+}
+
+const LISTENER = 'envoy.config.listener.v3.Listener';
+
+/** A listener has one entry: its active and warming states, and the last refusal. */
+function dynamicListeners(section: ConfigDumpSection, filter: NameFilter): admin.ListenersConfigDump_DynamicListener[] {
+  const byName = new Map<string, admin.ListenersConfigDump_DynamicListener>();
+  for (const entry of section.entries) {
+    if (entry.state === 'static' || !filter(entry.name)) continue;
+    const state = {
+      version_info: entry.version,
+      listener: resource(LISTENER, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+    };
+    byName.set(entry.name, {
+      ...byName.get(entry.name),
+      name: entry.name,
+      ...(entry.state === 'active' ? { active_state: state } : { warming_state: state }),
+      ...errorState(LISTENER, entry),
+    });
+  }
+  for (const { name, errorState: error } of section.failures) {
+    if (filter(name)) byName.set(name, { ...byName.get(name), name, error_state: failure(LISTENER, error) });
+  }
+  return [...byName.values()];
+}
+
+function listenersDump(section: ConfigDumpSection, filter: NameFilter): Any {
+  return packAny('envoy.admin.v3.ListenersConfigDump', {
+    version_info: section.versionInfo,
+    static_listeners: statesOf(section, filter, 'static').map((entry) => ({
+      listener: resource(LISTENER, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+    })),
+    dynamic_listeners: dynamicListeners(section, filter),
+  });
+}
+
+const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
+
+function routesDump(section: ConfigDumpSection, filter: NameFilter): Any {
+  return packAny('envoy.admin.v3.RoutesConfigDump', {
+    static_route_configs: statesOf(section, filter, 'static').map((entry) => ({
+      route_config: resource(ROUTES, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+    })),
+    dynamic_route_configs: statesOf(section, filter, 'active').map((entry) => ({
+      version_info: entry.version,
+      route_config: resource(ROUTES, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+      ...errorState(ROUTES, entry),
+    })),
+  });
+}
+
+/** In Envoy's order; `filter` is asked for names of resources, the bootstrap is always there. */
+export function configDumpSections(context: AdminContext, filter: NameFilter, includeEds: boolean): readonly Any[] {
+  return [
+    bootstrapDump(context),
+    clustersDump(context.dumpClusters(), filter),
+    ...(includeEds ? [endpointsDump(context.dumpEndpoints(), filter)] : []),
+    listenersDump(context.dumpListeners(), filter),
+    packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),
+    routesDump(context.dumpRoutes(), filter),
+    packAny('envoy.admin.v3.SecretsConfigDump', {}),
+  ];
+}
