@@ -1,19 +1,25 @@
-// [w] HTTP filters by the kind of their settings. A filter that never does anything has no factory at all: it costs
-// nothing per request.
+// [w] HTTP filters by the kind of their settings.
 import type { HttpFilterConfig } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
 import { CorsFilterFactory } from './http/cors.ts';
+import { DefaultOffFactory } from './http/default-off.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
+import { InertFilterFactory } from './http/inert.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
 
-/** Null: nothing to do for any stream. Throws ConfigError for settings that do not compile (a bad regex). */
+/** Throws ConfigError for settings that do not compile (a bad regex). */
 export function createHttpFilterFactory(
   config: HttpFilterConfig,
   context: FilterFactoryContext,
-): HttpFilterFactory | null {
+): HttpFilterFactory {
+  const factory = createFactory(config, context);
+  return config.disabled ? new DefaultOffFactory(factory) : factory;
+}
+
+function createFactory(config: HttpFilterConfig, context: FilterFactoryContext): HttpFilterFactory {
   const settings = config.settings;
   switch (settings.kind) {
     case 'router':
@@ -27,6 +33,6 @@ export function createHttpFilterFactory(
     case 'refuse':
       return new RefusingFilterFactory(config.name, settings, context);
     case 'inert':
-      return null;
+      return new InertFilterFactory(config.name, context);
   }
 }

@@ -123,7 +123,7 @@ export class FilterManager {
     for (let i = 0; i < factories.length; i++) {
       const factory = factories[i]!;
       const route = this.stream.route;
-      if (route !== null && route.filterDisabled(factory.name)) continue;
+      if (route !== null && route.filterState(factory.name) === 'disabled') continue;
       const filter = factory.createFilter(new FilterHandle(this, this.#filters.length));
       if (filter !== null) this.#filters.push(filter);
     }

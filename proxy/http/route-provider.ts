@@ -4,6 +4,8 @@ import type { HttpFilterPerRouteSettings } from '../config/http-filter-config.ts
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
 
+export type RouteFilterState = 'default' | 'enabled' | 'disabled';
+
 /** The route one request took. Immutable, compiled once per update. */
 export interface Route {
   readonly name: string;
@@ -19,8 +21,8 @@ export interface Route {
    * name of its entry; undefined when no level has any.
    */
   filterSettings(filterName: string, headers: RequestHeaders, info: StreamInfo): HttpFilterPerRouteSettings | undefined;
-  /** The filter is switched off for this route. */
-  filterDisabled(filterName: string): boolean;
+  /** Whether the route says that a filter is on or off here; `default` where it says nothing. */
+  filterState(filterName: string): RouteFilterState;
   /** Adds and removes response headers of all levels; also done to local replies. */
   finalizeResponseHeaders(headers: ResponseHeaders, requestHeaders: RequestHeaders, info: StreamInfo): void;
 }

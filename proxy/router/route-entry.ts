@@ -1,8 +1,12 @@
 // [w] RouteEntry: one route of a virtual host, compiled; what the connection manager and filters see as `Route`.
 import type { HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
-import type { MaxStreamDurationConfig, RouteEntryConfig, UpgradeConfig } from '../config/route-config.ts';
+import type {
+  MaxStreamDurationConfig,
+  RouteEntryConfig,
+  UpgradeConfig,
+} from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import type { Route } from '../http/route-provider.ts';
+import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { FixedResponse, Redirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
@@ -66,15 +70,25 @@ export class RouteEntry implements Route {
     const matcher = new RouteMatcher(config.match, `${place}.match`);
     this.#matcher = matcher;
     this.action =
-      action.kind === 'route' ? new RouteAction(action, matcher, scope.retryPolicy, `${place}.route`) : null;
+      action.kind === 'route'
+        ? new RouteAction(action, matcher, scope.retryPolicy, `${place}.route`)
+        : null;
     this.direct = directResponse(config, matcher, place);
     this.idleTimeoutMs = action.kind === 'route' ? action.idleTimeoutMs : undefined;
     this.maxStreamDuration = action.kind === 'route' ? action.maxStreamDuration : undefined;
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
     this.upgrades = action.kind === 'route' ? action.upgrades : NO_UPGRADES;
     this.#perFilter = compilePerFilter(config.perFilter, scope.perFilter);
-    this.#requestMutators = mutators(scope, HeaderMutator.forRequests(config.headers, place), scope.requestMutators);
-    this.#responseMutators = mutators(scope, HeaderMutator.forResponses(config.headers, place), scope.responseMutators);
+    this.#requestMutators = mutators(
+      scope,
+      HeaderMutator.forRequests(config.headers, place),
+      scope.requestMutators,
+    );
+    this.#responseMutators = mutators(
+      scope,
+      HeaderMutator.forResponses(config.headers, place),
+      scope.responseMutators,
+    );
   }
 
   get virtualHostName(): string {
@@ -112,8 +126,10 @@ export class RouteEntry implements Route {
     return this.#perFilter === null ? undefined : this.#perFilter.get(filterName)?.settings;
   }
 
-  filterDisabled(filterName: string): boolean {
-    return this.#perFilter !== null && this.#perFilter.get(filterName)?.disabled === true;
+  filterState(filterName: string): RouteFilterState {
+    const entry = this.#perFilter === null ? undefined : this.#perFilter.get(filterName);
+    if (entry === undefined) return 'default';
+    return entry.disabled ? 'disabled' : 'enabled';
   }
 
   /** Headers of all levels, then host, then path (envoy-behaviour §3.4). Once per request, for forwarding routes. */
@@ -127,19 +143,31 @@ export class RouteEntry implements Route {
     action.rewrite(headers, info, keepOriginals);
   }
 
-  finalizeResponseHeaders(headers: ResponseHeaders, requestHeaders: RequestHeaders, info: StreamInfo): void {
+  finalizeResponseHeaders(
+    headers: ResponseHeaders,
+    requestHeaders: RequestHeaders,
+    info: StreamInfo,
+  ): void {
     const weighted = this.action === null ? null : this.action.weighted;
     if (weighted !== null && weighted.entriesDiffer) {
-      weighted.pick(requestHeaders, info).responseMutator?.mutateResponse(headers, requestHeaders, info);
+      weighted
+        .pick(requestHeaders, info)
+        .responseMutator?.mutateResponse(headers, requestHeaders, info);
     }
     const levels = this.#responseMutators;
-    for (let i = 0; i < levels.length; i++) levels[i]!.mutateResponse(headers, requestHeaders, info);
+    for (let i = 0; i < levels.length; i++)
+      levels[i]!.mutateResponse(headers, requestHeaders, info);
   }
 }
 
-function directResponse(config: RouteEntryConfig, matcher: RouteMatcher, place: string): DirectResponse | null {
+function directResponse(
+  config: RouteEntryConfig,
+  matcher: RouteMatcher,
+  place: string,
+): DirectResponse | null {
   if (config.action.kind === 'direct_response') return new FixedResponse(config.action);
-  if (config.action.kind === 'redirect') return new Redirect(config.action, matcher, `${place}.redirect`);
+  if (config.action.kind === 'redirect')
+    return new Redirect(config.action, matcher, `${place}.redirect`);
   return null;
 }
 

@@ -1,7 +1,7 @@
 // [w] TlsRedirectRoute: stands in for every route of a virtual host that requires TLS (envoy-behaviour §3.1).
 import type { UpgradeConfig } from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import type { Route } from '../http/route-provider.ts';
+import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { TlsRedirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
@@ -37,11 +37,18 @@ export class TlsRedirectRoute implements Route {
     return undefined;
   }
 
-  filterDisabled(filterName: string): boolean {
-    return this.scope.perFilter?.get(filterName)?.disabled === true;
+  filterState(filterName: string): RouteFilterState {
+    const entry = this.scope.perFilter?.get(filterName);
+    if (entry === undefined) return 'default';
+    return entry.disabled ? 'disabled' : 'enabled';
   }
 
-  finalizeResponseHeaders(headers: ResponseHeaders, requestHeaders: RequestHeaders, info: StreamInfo): void {
-    for (const level of this.scope.responseMutators) level.mutateResponse(headers, requestHeaders, info);
+  finalizeResponseHeaders(
+    headers: ResponseHeaders,
+    requestHeaders: RequestHeaders,
+    info: StreamInfo,
+  ): void {
+    for (const level of this.scope.responseMutators)
+      level.mutateResponse(headers, requestHeaders, info);
   }
 }

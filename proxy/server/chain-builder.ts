@@ -12,7 +12,6 @@ import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnManagerStats } from '../http/conn-manager-stats.ts';
 import { RequestMutator } from '../http/conn-manager-utility.ts';
 import { DateHeader } from '../http/date-header.ts';
-import type { HttpFilterFactory } from '../http/http-filter.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
 import type { ChainDrainState } from '../listener-manager/drain-state.ts';
@@ -55,7 +54,6 @@ export class WorkerChainBuilder implements ChainBuilder {
 
   #connManager(config: HttpConnectionManagerConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory {
     const { io, store, random, clusters, node, log } = this.#parts;
-    const factories: HttpFilterFactory[] = [];
     const filterContext = {
       clusters,
       stats: store,
@@ -66,11 +64,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       log,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
-    for (const filter of config.httpFilters) {
-      if (filter.disabled) continue;
-      const factory = createHttpFilterFactory(filter, filterContext);
-      if (factory !== null) factories.push(factory);
-    }
+    const factories = config.httpFilters.map((filter) => createHttpFilterFactory(filter, filterContext));
     return new HttpConnectionManagerFactory({
       config,
       stats: new ConnManagerStats(store, config.statPrefix),

@@ -27,7 +27,9 @@ class CorsPolicy {
 
   constructor(config: CorsPolicyConfig) {
     this.config = config;
-    this.#origins = config.allowOrigins.map((origin, i) => new StringMatcher(origin, `allow_origin_string_match[${i}]`));
+    this.#origins = config.allowOrigins.map(
+      (origin, i) => new StringMatcher(origin, `allow_origin_string_match[${i}]`),
+    );
   }
 
   /** A matcher that takes `*` takes every origin. */
@@ -65,7 +67,8 @@ class CorsFilter extends PassThroughFilter {
     stats.store.inc(allowed ? stats.originValid : stats.originInvalid);
     if (!this.#enabled) return FilterStatus.Continue;
     this.#allowed = allowed;
-    const method = headers.method === 'OPTIONS' ? (headers.get(H.accessControlRequestMethod) ?? '') : '';
+    const method =
+      headers.method === 'OPTIONS' ? (headers.get(H.accessControlRequestMethod) ?? '') : '';
     if (method === '') return FilterStatus.Continue;
     if (!allowed && this.#policy.config.forwardNotMatchingPreflights) return FilterStatus.Continue;
     this.#callbacks.sendLocalReply({
@@ -84,7 +87,8 @@ class CorsFilter extends PassThroughFilter {
     const { allowCredentials, exposeHeaders } = this.#policy.config;
     headers.set(ALLOW_ORIGIN, this.#origin);
     if (allowCredentials) headers.set(ALLOW_CREDENTIALS, 'true');
-    if (exposeHeaders !== undefined && exposeHeaders !== '') headers.set(EXPOSE_HEADERS, exposeHeaders);
+    if (exposeHeaders !== undefined && exposeHeaders !== '')
+      headers.set(EXPOSE_HEADERS, exposeHeaders);
     return FilterStatus.Continue;
   }
 
@@ -95,16 +99,27 @@ class CorsFilter extends PassThroughFilter {
     if (config.allowCredentials) to.set(ALLOW_CREDENTIALS, 'true');
     setUnlessEmpty(to, ALLOW_METHODS, config.allowMethods === '*' ? method : config.allowMethods);
     const asked = request.get(REQUEST_HEADERS) ?? '';
-    setUnlessEmpty(to, ALLOW_HEADERS, config.allowHeaders === '*' && asked !== '' ? asked : config.allowHeaders);
+    setUnlessEmpty(
+      to,
+      ALLOW_HEADERS,
+      config.allowHeaders === '*' && asked !== '' ? asked : config.allowHeaders,
+    );
     setUnlessEmpty(to, MAX_AGE, config.maxAge);
     setUnlessEmpty(to, EXPOSE_HEADERS, config.exposeHeaders);
-    if (config.allowPrivateNetworkAccess === true && request.get(REQUEST_PRIVATE_NETWORK) === 'true') {
+    if (
+      config.allowPrivateNetworkAccess === true &&
+      request.get(REQUEST_PRIVATE_NETWORK) === 'true'
+    ) {
       to.set(ALLOW_PRIVATE_NETWORK, 'true');
     }
   }
 }
 
-function setUnlessEmpty(to: ResponseHeaders, name: typeof ALLOW_METHODS, value: string | undefined): void {
+function setUnlessEmpty(
+  to: ResponseHeaders,
+  name: typeof ALLOW_METHODS,
+  value: string | undefined,
+): void {
   if (value !== undefined && value !== '') to.set(name, value);
 }
 
@@ -132,8 +147,10 @@ export class CorsFilterFactory implements HttpFilterFactory {
     const info = callbacks.streamInfo;
     const config = route.filterSettings(this.name, headers, info);
     if (config === undefined || config.kind !== 'cors_policy') return null;
-    const enabled = config.enabled === undefined || fractionHolds(config.enabled, info.streamRandom);
-    const shadow = config.shadowEnabled !== undefined && fractionHolds(config.shadowEnabled, info.streamRandom);
+    const enabled =
+      config.enabled === undefined || fractionHolds(config.enabled, info.streamRandom);
+    const shadow =
+      config.shadowEnabled !== undefined && fractionHolds(config.shadowEnabled, info.streamRandom);
     if (!enabled && !shadow) return null;
     let policy = this.#policies.get(config);
     if (policy === undefined) {

@@ -2,7 +2,11 @@
 // the route's or the filter's own, have either. Response rate limits and runtime keys are not built.
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
-import type { FaultAbortConfig, FaultConfig, FaultDelayConfig } from '../../config/http-filter-config.ts';
+import type {
+  FaultAbortConfig,
+  FaultConfig,
+  FaultDelayConfig,
+} from '../../config/http-filter-config.ts';
 import type { FractionConfig } from '../../config/matcher-config.ts';
 import { H, headerName } from '../../http/headers.ts';
 import type { HeaderName } from '../../http/headers.ts';
@@ -10,7 +14,11 @@ import type { RequestHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import { fractionHolds } from '../../router/fraction.ts';
-import { allHeadersMatch, compileHeaderMatchers, decimalInteger } from '../../router/header-matcher.ts';
+import {
+  allHeadersMatch,
+  compileHeaderMatchers,
+  decimalInteger,
+} from '../../router/header-matcher.ts';
 import type { HeaderMatcher } from '../../router/header-matcher.ts';
 import { MAX_TIMER_MS } from '../../router/timeouts.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
@@ -106,7 +114,10 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     const delay = this.#settings.config.delay;
     if (delay === undefined) return false;
     const delayMs = delayMsFor(delay, headers);
-    if (!(delayMs > 0) || !this.#drawn(delay.percentage, headers, DELAY_REQUEST_PERCENTAGE, delay.fixedDelayMs)) {
+    if (
+      !(delayMs > 0) ||
+      !this.#drawn(delay.percentage, headers, DELAY_REQUEST_PERCENTAGE, delay.fixedDelayMs)
+    ) {
       return false;
     }
     if (!this.#activate()) return false;
@@ -138,7 +149,12 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   }
 
   /** A draw of its own for each check; a header may lower the percentage where the fault comes by header. */
-  #drawn(percentage: FractionConfig, headers: RequestHeaders, header: HeaderName, fixed: number | undefined): boolean {
+  #drawn(
+    percentage: FractionConfig,
+    headers: RequestHeaders,
+    header: HeaderName,
+    fixed: number | undefined,
+  ): boolean {
     const random = this.#context.random.nextUint32();
     if (fixed !== undefined) return fractionHolds(percentage, random);
     const asked = decimalInteger(headers.get(header) ?? '');
@@ -176,7 +192,8 @@ function abortFor(config: FaultAbortConfig, headers: RequestHeaders): Abort | un
   return grpc >= 0 ? { httpStatus: 200, grpcStatus: grpc } : undefined;
 }
 
-const hasFault = (config: FaultConfig): boolean => config.delay !== undefined || config.abort !== undefined;
+const hasFault = (config: FaultConfig): boolean =>
+  config.delay !== undefined || config.abort !== undefined;
 
 export class FaultFilterFactory implements HttpFilterFactory {
   readonly name: string;
@@ -203,7 +220,9 @@ export class FaultFilterFactory implements HttpFilterFactory {
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {
     const settings = this.#settingsFor(callbacks);
-    return settings === null ? null : new FaultFilter(this.#context, callbacks, settings, this.#stats);
+    return settings === null
+      ? null
+      : new FaultFilter(this.#context, callbacks, settings, this.#stats);
   }
 
   /** The route's replace the filter's whole. */

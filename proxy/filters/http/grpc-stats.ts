@@ -135,7 +135,8 @@ class GrpcStatsFilter extends PassThroughFilter {
   #noteStatus(headers: HeaderMap): void {
     const text = headers.get(H.grpcStatus);
     if (text === undefined) return;
-    for (let code = 0; code <= MAX_GRPC_STATUS; code++) if (text === String(code)) this.#status = code;
+    for (let code = 0; code <= MAX_GRPC_STATUS; code++)
+      if (text === String(code)) this.#status = code;
   }
 }
 

@@ -4,7 +4,12 @@
 // unable to decide. The body names the filter, so that it is not mistaken for a failing upstream.
 import type { RefusingFilterConfig } from '../../config/http-filter-config.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
-import type { FilterCallbacks, HttpFilter, HttpFilterFactory, LocalReply } from '../../http/http-filter.ts';
+import type {
+  FilterCallbacks,
+  HttpFilter,
+  HttpFilterFactory,
+  LocalReply,
+} from '../../http/http-filter.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 

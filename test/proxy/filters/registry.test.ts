@@ -1,20 +1,37 @@
 // [w] Filters by their settings; the small ones (refuse, grpc_stats) are tested here, too.
 import t from 'tap';
-import type { HttpFilterSettings } from '../../../proxy/config/http-filter-config.ts';
+import type { HttpFilterPerRouteConfig, HttpFilterSettings } from '../../../proxy/config/http-filter-config.ts';
 import { createHttpFilterFactory } from '../../../proxy/filters/registry.ts';
 import { GrpcFrameCounter } from '../../../proxy/filters/http/grpc-stats.ts';
 import { HeaderMap } from '../../../proxy/http/header-map.ts';
 import { FilterStatus } from '../../../proxy/http/http-filter.ts';
 import { H } from '../../../proxy/http/headers.ts';
+import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
 import { RouterHarness, ScriptedClient } from '../../support/router-harness.ts';
-import { request, response, streamInfo } from '../../support/route-samples.ts';
+import {
+  request,
+  response,
+  routeConfig,
+  routeEntry,
+  streamInfo,
+  virtualHost,
+} from '../../support/route-samples.ts';
 
 function factoryFor(settings: HttpFilterSettings) {
   const harness = new RouterHarness();
-  return { harness, factory: createHttpFilterFactory({ name: 'the-filter', disabled: false, settings }, harness.context) };
+  return {
+    harness,
+    factory: createHttpFilterFactory(
+      { name: 'the-filter', disabled: false, settings },
+      harness.context,
+    ),
+  };
 }
 
-function clientFor(harness: RouterHarness, lines: readonly (readonly [string, string])[]): ScriptedClient {
+function clientFor(
+  harness: RouterHarness,
+  lines: readonly (readonly [string, string])[],
+): ScriptedClient {
   const headers = request(lines);
   return new ScriptedClient(headers, harness.table.route(headers, streamInfo()), streamInfo());
 }
@@ -22,32 +39,94 @@ function clientFor(harness: RouterHarness, lines: readonly (readonly [string, st
 t.test('createHttpFilterFactory', async (t) => {
   t.test('knows every kind', async (t) => {
     const settings: HttpFilterSettings[] = [
-      { kind: 'router', suppressEnvoyHeaders: false, respectExpectedRqTimeout: false, strictCheckHeaders: [] },
-      { kind: 'fault', delay: undefined, abort: undefined, upstreamCluster: '', headers: [], downstreamNodes: [], maxActiveFaults: undefined },
+      {
+        kind: 'router',
+        suppressEnvoyHeaders: false,
+        respectExpectedRqTimeout: false,
+        strictCheckHeaders: [],
+      },
+      {
+        kind: 'fault',
+        delay: undefined,
+        abort: undefined,
+        upstreamCluster: '',
+        headers: [],
+        downstreamNodes: [],
+        maxActiveFaults: undefined,
+      },
       { kind: 'cors' },
       { kind: 'grpc_stats', emitFilterState: true, enableUpstreamStats: false },
       { kind: 'refuse', typeUrl: 'x', reason: 'not built' },
     ];
-    for (const one of settings) t.equal(factoryFor(one).factory?.name, 'the-filter', one.kind);
-    t.equal(factoryFor({ kind: 'inert', typeUrl: 'x' }).factory, null);
+    settings.push({ kind: 'inert', typeUrl: 'x' });
+    for (const one of settings) t.equal(factoryFor(one).factory.name, 'the-filter', one.kind);
   });
 });
 
 t.test('RefusingFilter', async (t) => {
   t.test('refuses everything and says which filter it stands for', async (t) => {
-    const { harness, factory } = factoryFor({ kind: 'refuse', typeUrl: 'x', reason: 'RBAC is not built yet' });
+    const { harness, factory } = factoryFor({
+      kind: 'refuse',
+      typeUrl: 'x',
+      reason: 'RBAC is not built yet',
+    });
     const client = clientFor(harness, []);
-    t.equal(factory!.createFilter(client)!.decodeHeaders(client.requestHeaders, true), FilterStatus.StopIteration);
+    t.equal(
+      factory.createFilter(client)!.decodeHeaders(client.requestHeaders, true),
+      FilterStatus.StopIteration,
+    );
     t.same(
       [client.reply?.status, client.reply?.body, client.reply?.details],
-      [503, 'filter the-filter is not enforced by this proxy: RBAC is not built yet', 'filter_not_enforced{the-filter}'],
+      [
+        503,
+        'filter the-filter is not enforced by this proxy: RBAC is not built yet',
+        'filter_not_enforced{the-filter}',
+      ],
     );
     t.equal(harness.stat('http.test.filter_not_enforced'), 1);
   });
 });
 
+/** A client on a route that says `perFilter` of the filter. */
+function clientOnRoute(perFilter: HttpFilterPerRouteConfig[]): ScriptedClient {
+  const table = new CompiledRouteTable(
+    routeConfig([virtualHost({ routes: [routeEntry({ perFilter })] })]),
+  );
+  const headers = request();
+  return new ScriptedClient(headers, table.route(headers, streamInfo()), streamInfo());
+}
+
+t.test('InertFilter', async (t) => {
+  t.test('does nothing, but a route that is guarded by settings of its name refuses', async (t) => {
+    const { factory } = factoryFor({ kind: 'inert', typeUrl: 'x' });
+    t.equal(factory.createFilter(clientOnRoute([])), null);
+    const settings = { kind: 'refuse', typeUrl: 'x', reason: 'not built' } as const;
+    const guarded = clientOnRoute([{ name: 'the-filter', disabled: false, settings }]);
+    factory.createFilter(guarded)!.decodeHeaders(guarded.requestHeaders, true);
+    t.equal(guarded.reply?.status, 503);
+  });
+});
+
+t.test('DefaultOffFilter', async (t) => {
+  t.test('runs only where the route switches it on', async (t) => {
+    const settings = { kind: 'refuse', typeUrl: 'x', reason: 'not built' } as const;
+    const factory = createHttpFilterFactory(
+      { name: 'the-filter', disabled: true, settings },
+      new RouterHarness().context,
+    );
+    const on = { name: 'the-filter', disabled: false, settings: undefined };
+    t.equal(factory.createFilter(clientOnRoute([])), null);
+    t.equal(factory.createFilter(clientOnRoute([{ ...on, disabled: true }])), null);
+    t.ok(factory.createFilter(clientOnRoute([on])), 'an entry without settings switches it on, too');
+  });
+});
+
 t.test('GrpcStatsFilter', async (t) => {
-  const settings = { kind: 'grpc_stats', emitFilterState: false, enableUpstreamStats: false } as const;
+  const settings = {
+    kind: 'grpc_stats',
+    emitFilterState: false,
+    enableUpstreamStats: false,
+  } as const;
   const message = (length: number): Buffer => {
     const buffer = Buffer.alloc(5 + length, 1);
     buffer.writeUInt32BE(length, 1);
@@ -56,13 +135,13 @@ t.test('GrpcStatsFilter', async (t) => {
 
   t.test('exists for gRPC only', async (t) => {
     const { harness, factory } = factoryFor(settings);
-    t.equal(factory!.createFilter(clientFor(harness, [['content-type', 'text/plain']])), null);
+    t.equal(factory.createFilter(clientFor(harness, [['content-type', 'text/plain']])), null);
   });
 
   t.test('counts results and messages of the cluster', async (t) => {
     const { harness, factory } = factoryFor(settings);
     const client = clientFor(harness, [['content-type', 'application/grpc']]);
-    const filter = factory!.createFilter(client)!;
+    const filter = factory.createFilter(client)!;
     client.streamInfo.upstreamCluster = 'backend';
     filter.decodeData(message(3), true);
     filter.encodeHeaders(response(200), false);
@@ -71,7 +150,14 @@ t.test('GrpcStatsFilter', async (t) => {
     trailers.push(H.grpcStatus, '14');
     filter.encodeTrailers(trailers);
     filter.onDestroy();
-    for (const [name, value] of [['total', 1], ['failure', 1], ['success', 0], ['14', 1], ['request_message_count', 1], ['response_message_count', 2]] as const) {
+    for (const [name, value] of [
+      ['total', 1],
+      ['failure', 1],
+      ['success', 0],
+      ['14', 1],
+      ['request_message_count', 1],
+      ['response_message_count', 2],
+    ] as const) {
       t.equal(harness.clusterStat(`grpc.${name}`), value, name);
     }
   });
@@ -79,7 +165,7 @@ t.test('GrpcStatsFilter', async (t) => {
   t.test('makes no stat of a status it does not know', async (t) => {
     const { harness, factory } = factoryFor(settings);
     const client = clientFor(harness, [['content-type', 'application/grpc']]);
-    const filter = factory!.createFilter(client)!;
+    const filter = factory.createFilter(client)!;
     client.streamInfo.upstreamCluster = 'backend';
     filter.encodeHeaders(response(200, [['grpc-status', 'evil.name']]), true);
     filter.onDestroy();
@@ -91,7 +177,8 @@ t.test('GrpcStatsFilter', async (t) => {
     for (let size = 1; size < 20; size++) {
       const counter = new GrpcFrameCounter();
       let messages = 0;
-      for (let at = 0; at < bytes.length; at += size) messages += counter.count(bytes.subarray(at, at + size));
+      for (let at = 0; at < bytes.length; at += size)
+        messages += counter.count(bytes.subarray(at, at + size));
       t.equal(messages, 3, `${size} bytes at a time`);
     }
   });

@@ -1,7 +1,15 @@
 // [b] Redirects and direct responses (envoy-behaviour §3.4).
 import t from 'tap';
-import type { DirectResponseConfig, RedirectActionConfig } from '../../../proxy/config/route-config.ts';
-import { FixedResponse, Redirect, TlsRedirect, portStart } from '../../../proxy/router/direct-response.ts';
+import type {
+  DirectResponseConfig,
+  RedirectActionConfig,
+} from '../../../proxy/config/route-config.ts';
+import {
+  FixedResponse,
+  Redirect,
+  TlsRedirect,
+  portStart,
+} from '../../../proxy/router/direct-response.ts';
 import { RouteMatcher } from '../../../proxy/router/route-matcher.ts';
 import { request, routeMatch } from '../../support/route-samples.ts';
 
@@ -19,11 +27,20 @@ function redirect(changes: Partial<RedirectActionConfig>, prefix = '/'): Redirec
     status: 301,
     ...changes,
   };
-  return new Redirect(config, new RouteMatcher(routeMatch({ path: { kind: 'prefix', value: prefix } }), 'match'), 'redirect');
+  return new Redirect(
+    config,
+    new RouteMatcher(routeMatch({ path: { kind: 'prefix', value: prefix } }), 'match'),
+    'redirect',
+  );
 }
 
 const ask = (authority: string, path: string, proto = 'http') =>
-  request([[':authority', authority], [':path', path], [':scheme', proto], ['x-forwarded-proto', proto]]);
+  request([
+    [':authority', authority],
+    [':path', path],
+    [':scheme', proto],
+    ['x-forwarded-proto', proto],
+  ]);
 
 t.test('Redirect', async (t) => {
   t.test('builds the location', async (t) => {
@@ -41,12 +58,20 @@ t.test('Redirect', async (t) => {
       [{ path: 'np' }, 'h', '/old', 'http://h/np'],
       [{ path: '/np', stripQuery: true }, 'h', '/old?q=1', 'http://h/np'],
       [{ stripQuery: true }, 'h:80', '/old?q=1', 'http://h:80/old'],
-      [{ regexRewrite: { pattern: '/a/(.*)', substitution: '/b/\\1' } }, 'h', '/a/c?q', 'http://h/b/c?q'],
+      [
+        { regexRewrite: { pattern: '/a/(.*)', substitution: '/b/\\1' } },
+        'h',
+        '/a/c?q',
+        'http://h/b/c?q',
+      ],
     ];
     for (const [changes, authority, path, expected] of cases) {
       t.equal(redirect(changes).location(ask(authority, path)), expected, JSON.stringify(changes));
     }
-    t.equal(redirect({ prefixRewrite: '/new' }, '/old').location(ask('h', '/old/x?q')), 'http://h/new/x?q');
+    t.equal(
+      redirect({ prefixRewrite: '/new' }, '/old').location(ask('h', '/old/x?q')),
+      'http://h/new/x?q',
+    );
     t.equal(redirect({ scheme: 'http' }).location(ask('h:443', '/', 'https')), 'http://h/');
   });
 
@@ -77,7 +102,17 @@ t.test('FixedResponse', async (t) => {
 
 t.test('portStart', async (t) => {
   t.test('finds ports and nothing else', async (t) => {
-    const cases: [string, number][] = [['h', -1], ['h:80', 1], ['h:', -1], ['h:8x', -1], ['[::1]', -1], ['[::1]:80', 5], ['::1', -1], ['80', -1], ['', -1]];
+    const cases: [string, number][] = [
+      ['h', -1],
+      ['h:80', 1],
+      ['h:', -1],
+      ['h:8x', -1],
+      ['[::1]', -1],
+      ['[::1]:80', 5],
+      ['::1', -1],
+      ['80', -1],
+      ['', -1],
+    ];
     for (const [host, expected] of cases) t.equal(portStart(host), expected, host);
   });
 });

@@ -11,16 +11,25 @@ import { linesOf, request, response, retryPolicy } from '../../support/route-sam
 
 type Lines = readonly (readonly [string, string])[];
 
-function create(policy: RetryPolicyConfig | null, lines: Lines = [], seed = 1): { state: RetryState | null; left: string[]; cluster: ScriptedCluster } {
+function create(
+  policy: RetryPolicyConfig | null,
+  lines: Lines = [],
+  seed = 1,
+): { state: RetryState | null; left: string[]; cluster: ScriptedCluster } {
   const cluster = new ScriptedCluster('c', new StatsStore(), ['10.0.0.1']);
   const headers = request(lines);
-  const source = { retryPolicy: policy === null ? null : new RetryPolicy(policy, 'retry_policy'), priority: 'DEFAULT' } as const;
+  const source = {
+    retryPolicy: policy === null ? null : new RetryPolicy(policy, 'retry_policy'),
+    priority: 'DEFAULT',
+  } as const;
   const state = RetryState.create(source, headers, cluster, new SeededRandom(seed));
   return { state, left: linesOf(headers), cluster };
 }
 
-const stateFor = (retryOn: readonly string[], changes: Partial<RetryPolicyConfig> = {}): RetryState =>
-  create(retryPolicy(retryOn, changes)).state!;
+const stateFor = (
+  retryOn: readonly string[],
+  changes: Partial<RetryPolicyConfig> = {},
+): RetryState => create(retryPolicy(retryOn, changes)).state!;
 
 t.test('RetryState', async (t) => {
   t.test('judges answers by condition', async (t) => {
@@ -38,7 +47,9 @@ t.test('RetryState', async (t) => {
     for (const [condition, expected] of cases) {
       const retried = statuses.filter(
         (status) =>
-          stateFor([condition], { retriableStatusCodes: [404, 503] }).onResponseHeaders(response(status)) === RetryDecision.Yes,
+          stateFor([condition], { retriableStatusCodes: [404, 503] }).onResponseHeaders(
+            response(status),
+          ) === RetryDecision.Yes,
       );
       t.same(retried, expected, condition);
     }
@@ -65,17 +76,27 @@ t.test('RetryState', async (t) => {
       ['unavailable', true, []],
     ];
     for (const [condition, sent, expected] of cases) {
-      const retried = reasons.filter((reason) => stateFor([condition]).onReset(reason, sent) === RetryDecision.Yes);
+      const retried = reasons.filter(
+        (reason) => stateFor([condition]).onReset(reason, sent) === RetryDecision.Yes,
+      );
       t.same(retried, expected, `${condition}, ${sent ? 'sent' : 'not sent'}`);
     }
   });
 
   t.test('judges gRPC status among the headers', async (t) => {
-    const names = ['cancelled', 'deadline-exceeded', 'resource-exhausted', 'internal', 'unavailable'];
+    const names = [
+      'cancelled',
+      'deadline-exceeded',
+      'resource-exhausted',
+      'internal',
+      'unavailable',
+    ];
     const codes = ['1', '4', '8', '13', '14'];
     names.forEach((name, i) => {
       const retried = ['0', '1', '2', '4', '8', '13', '14', 'x'].filter(
-        (code) => stateFor([name]).onResponseHeaders(response(200, [['grpc-status', code]])) === RetryDecision.Yes,
+        (code) =>
+          stateFor([name]).onResponseHeaders(response(200, [['grpc-status', code]])) ===
+          RetryDecision.Yes,
       );
       t.same(retried, [codes[i]], name);
     });
@@ -119,13 +140,17 @@ t.test('RetryState', async (t) => {
     t.same(left, ['x-keep: 1']);
     t.equal(state!.onResponseHeaders(response(405)), RetryDecision.Yes);
     t.equal(state!.onResponseHeaders(response(200, [['x-again', '']])), RetryDecision.Yes);
-    t.equal(state!.onReset(StreamResetReason.ConnectionTimeout, false), RetryDecision.LimitExceeded);
+    t.equal(
+      state!.onReset(StreamResetReason.ConnectionTimeout, false),
+      RetryDecision.LimitExceeded,
+    );
   });
 
   t.test('stops at the number of retries', async (t) => {
     for (const numRetries of [0, 1, 3]) {
       const state = stateFor(['5xx'], { numRetries });
-      for (let i = 0; i < numRetries; i++) t.equal(state.onResponseHeaders(response(500)), RetryDecision.Yes);
+      for (let i = 0; i < numRetries; i++)
+        t.equal(state.onResponseHeaders(response(500)), RetryDecision.Yes);
       t.equal(state.onResponseHeaders(response(500)), RetryDecision.LimitExceeded);
     }
   });

@@ -1,12 +1,19 @@
 // [w] Header mutations, rewrites and hash keys of routes (envoy-behaviour §3.4–§3.6).
 import t from 'tap';
-import type { HeaderAddConfig, HeaderMutationConfig } from '../../../proxy/config/header-mutation-config.ts';
-import type { HashPolicyConfig, RouteActionConfig, RouteMatchConfig } from '../../../proxy/config/route-config.ts';
+import type {
+  HeaderAddConfig,
+  HeaderMutationConfig,
+} from '../../../proxy/config/header-mutation-config.ts';
+import type {
+  HashPolicyConfig,
+  RouteActionConfig,
+  RouteMatchConfig,
+} from '../../../proxy/config/route-config.ts';
 import { HashPolicy } from '../../../proxy/router/hash-policy.ts';
 import { HeaderFormat } from '../../../proxy/router/header-format.ts';
 import { HeaderMutator } from '../../../proxy/router/header-mutator.ts';
 import { RegexRewriter } from '../../../proxy/router/regex.ts';
-import { RouteEntry } from '../../../proxy/router/route-entry.ts';
+import type { RouteEntry } from '../../../proxy/router/route-entry.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
 import { xxHash64 } from '../../../proxy/router/xx-hash64.ts';
 import {
@@ -30,7 +37,10 @@ function mutation(changes: Partial<HeaderMutationConfig>): HeaderMutationConfig 
 const set = (name: string, value: string): HeaderAddConfig =>
   headerAdd(name, value, { action: 'OVERWRITE_IF_EXISTS_OR_ADD' });
 
-function mutated(config: Partial<HeaderMutationConfig>, lines: readonly (readonly [string, string])[]): string[] {
+function mutated(
+  config: Partial<HeaderMutationConfig>,
+  lines: readonly (readonly [string, string])[],
+): string[] {
   const headers = request(lines);
   HeaderMutator.forRequests(mutation(config), '')?.mutateRequest(headers, streamInfo());
   return linesOf(headers);
@@ -39,21 +49,28 @@ function mutated(config: Partial<HeaderMutationConfig>, lines: readonly (readonl
 t.test('HeaderMutator', async (t) => {
   t.test('removes, then overwrites, then appends', async (t) => {
     const requestAdd = [headerAdd('x-a', 'appended'), set('x-a', 'set'), headerAdd('x-b', 'b')];
-    t.same(mutated({ requestAdd, requestRemove: ['x-a', 'x-gone'] }, [['x-a', 'old'], ['x-gone', '1']]), [
-      'x-a: set',
-      'x-a: appended',
-      'x-b: b',
-    ]);
+    t.same(
+      mutated({ requestAdd, requestRemove: ['x-a', 'x-gone'] }, [
+        ['x-a', 'old'],
+        ['x-gone', '1'],
+      ]),
+      ['x-a: set', 'x-a: appended', 'x-b: b'],
+    );
   });
 
   t.test('appends a line, or joins where a header has one value', async (t) => {
     t.same(mutated({ requestAdd: [headerAdd('x-a', '2')] }, [['x-a', '1']]), ['x-a: 1', 'x-a: 2']);
-    t.same(mutated({ requestAdd: [headerAdd('user-agent', '2')] }, [['user-agent', '1']]), ['user-agent: 1,2']);
+    t.same(mutated({ requestAdd: [headerAdd('user-agent', '2')] }, [['user-agent', '1']]), [
+      'user-agent: 1,2',
+    ]);
   });
 
   t.test('knows the four actions', async (t) => {
     const action = (name: HeaderAddConfig['action'], present: boolean): string[] =>
-      mutated({ requestAdd: [headerAdd('x-a', 'new', { action: name })] }, present ? [['x-a', 'old']] : []);
+      mutated(
+        { requestAdd: [headerAdd('x-a', 'new', { action: name })] },
+        present ? [['x-a', 'old']] : [],
+      );
     t.same(action('ADD_IF_ABSENT', true), ['x-a: old']);
     t.same(action('ADD_IF_ABSENT', false), ['x-a: new']);
     t.same(action('OVERWRITE_IF_EXISTS', true), ['x-a: new']);
@@ -67,17 +84,29 @@ t.test('HeaderMutator', async (t) => {
   });
 
   t.test('leaves empty values out unless told to keep them', async (t) => {
-    const requestAdd = [headerAdd('x-a', '%REQ(x-none)%'), headerAdd('x-b', '', { keepEmptyValue: true })];
+    const requestAdd = [
+      headerAdd('x-a', '%REQ(x-none)%'),
+      headerAdd('x-b', '', { keepEmptyValue: true }),
+    ];
     t.same(mutated({ requestAdd }, []), ['x-b: ']);
   });
 
   t.test('applies levels from the most specific to the least, or the other way', async (t) => {
-    const level = (value: string): HeaderMutationConfig => mutation({ requestAdd: [set('x-level', value)] });
+    const level = (value: string): HeaderMutationConfig =>
+      mutation({ requestAdd: [set('x-level', value)] });
     const result = (mostSpecificHeaderMutationsWins: boolean): string[] => {
-      const config = routeConfig([virtualHost({ headers: level('vhost'), routes: [routeEntry({ headers: level('route') })] })], {
-        headers: level('config'),
-        mostSpecificHeaderMutationsWins,
-      });
+      const config = routeConfig(
+        [
+          virtualHost({
+            headers: level('vhost'),
+            routes: [routeEntry({ headers: level('route') })],
+          }),
+        ],
+        {
+          headers: level('config'),
+          mostSpecificHeaderMutationsWins,
+        },
+      );
       const headers = request();
       const route = new CompiledRouteTable(config).route(headers, streamInfo()) as RouteEntry;
       route.finalizeRequestHeaders(headers, streamInfo(), true);
@@ -91,19 +120,29 @@ t.test('HeaderMutator', async (t) => {
     const cluster = (name: string) => ({
       name,
       weight: 50,
-      headers: mutation({ responseAdd: [headerAdd('x-by', name)], requestAdd: [headerAdd('x-to', name)] }),
+      headers: mutation({
+        responseAdd: [headerAdd('x-by', name)],
+        requestAdd: [headerAdd('x-to', name)],
+      }),
       perFilter: [],
       hostRewriteLiteral: `${name}.local`,
     });
-    const action = routeAction({ cluster: { kind: 'weighted', clusters: [cluster('a'), cluster('b')], headerName: undefined } });
-    const table = new CompiledRouteTable(routeConfig([virtualHost({ routes: [routeEntry({ action })] })]));
+    const action = routeAction({
+      cluster: { kind: 'weighted', clusters: [cluster('a'), cluster('b')], headerName: undefined },
+    });
+    const table = new CompiledRouteTable(
+      routeConfig([virtualHost({ routes: [routeEntry({ action })] })]),
+    );
     const headers = request();
     const info = streamInfo(50);
     const route = table.route(headers, info) as RouteEntry;
     route.finalizeRequestHeaders(headers, info, true);
     const answer = response(200);
     route.finalizeResponseHeaders(answer, headers, info);
-    t.same([linesOf(headers), headers.authority], [['x-to: b', 'x-envoy-original-host: host'], 'b.local']);
+    t.same(
+      [linesOf(headers), headers.authority],
+      [['x-to: b', 'x-envoy-original-host: host'], 'b.local'],
+    );
     t.same(linesOf(answer), ['x-by: b']);
   });
 });
@@ -132,8 +171,14 @@ t.test('HeaderFormat', async (t) => {
   });
 
   t.test('refuses what is no command', async (t) => {
-    const bad = (text: string): (() => string) => () => format(text);
-    t.throws(bad('%REQ(x-a'), { message: /place: Incorrect configuration: %REQ\(x-a\. Couldn't find valid command at position 0/ });
+    const bad =
+      (text: string): (() => string) =>
+      () =>
+        format(text);
+    t.throws(bad('%REQ(x-a'), {
+      message:
+        /place: Incorrect configuration: %REQ\(x-a\. Couldn't find valid command at position 0/,
+    });
     t.throws(bad('a %'), { message: /position 2/ });
     t.throws(bad('%NOT_THERE%'), { message: /Not supported field in StreamInfo: NOT_THERE/ });
     t.throws(bad('%REQ%'), { message: /REQ requires parameters/ });
@@ -155,22 +200,42 @@ t.test('RouteAction', async (t) => {
     const entry = routeEntry({ match: routeMatch(match), action: routeAction(action) });
     const headers = request([[':path', path], ...lines]);
     const info = streamInfo();
-    const route = new CompiledRouteTable(routeConfig([virtualHost({ routes: [entry] })])).route(headers, info);
+    const route = new CompiledRouteTable(routeConfig([virtualHost({ routes: [entry] })])).route(
+      headers,
+      info,
+    );
     (route as RouteEntry).finalizeRequestHeaders(headers, info, true);
     return { path: headers.path, authority: headers.authority, lines: linesOf(headers) };
   };
 
   t.test('rewrites paths', async (t) => {
-    const prefix = (value: string): Partial<RouteMatchConfig> => ({ path: { kind: 'prefix', value } });
+    const prefix = (value: string): Partial<RouteMatchConfig> => ({
+      path: { kind: 'prefix', value },
+    });
     const cases: [Partial<RouteActionConfig>, Partial<RouteMatchConfig>, string, string][] = [
       [{ prefixRewrite: '/b' }, prefix('/a'), '/a/x?q=1', '/b/x?q=1'],
       [{ prefixRewrite: '/' }, prefix('/a/'), '/a/x', '/x'],
       [{ prefixRewrite: '/b' }, { path: { kind: 'path', value: '/a' } }, '/a?q', '/b?q'],
-      [{ prefixRewrite: '/b' }, { path: { kind: 'separated_prefix', value: '/a' } }, '/a/x', '/b/x'],
+      [
+        { prefixRewrite: '/b' },
+        { path: { kind: 'separated_prefix', value: '/a' } },
+        '/a/x',
+        '/b/x',
+      ],
       [{ prefixRewrite: '/b' }, { path: { kind: 'regex', pattern: '/a.*' } }, '/abc?q', '/b?q'],
       [{ prefixRewrite: '/b' }, { ...prefix('/A'), caseSensitive: false }, '/a/x', '/b/x'],
-      [{ regexRewrite: { pattern: '^/service/([^/]+)(/.*)$', substitution: '\\2/instance/\\1' } }, {}, '/service/foo/v1?a=/service', '/v1/instance/foo?a=/service'],
-      [{ regexRewrite: { pattern: 'one', substitution: 'two' } }, {}, '/xxx/one/yyy/one/zzz', '/xxx/two/yyy/two/zzz'],
+      [
+        { regexRewrite: { pattern: '^/service/([^/]+)(/.*)$', substitution: '\\2/instance/\\1' } },
+        {},
+        '/service/foo/v1?a=/service',
+        '/v1/instance/foo?a=/service',
+      ],
+      [
+        { regexRewrite: { pattern: 'one', substitution: 'two' } },
+        {},
+        '/xxx/one/yyy/one/zzz',
+        '/xxx/two/yyy/two/zzz',
+      ],
     ];
     for (const [action, match, path, expected] of cases) {
       const result = rewritten(action, path, match);
@@ -182,19 +247,28 @@ t.test('RouteAction', async (t) => {
   t.test('rewrites hosts', async (t) => {
     t.equal(rewritten({ hostRewriteLiteral: 'new' }, '/').authority, 'new');
     t.same(rewritten({ hostRewriteLiteral: 'new' }, '/').lines, ['x-envoy-original-host: host']);
-    t.equal(rewritten({ hostRewriteHeader: 'x-h' }, '/', {}, [['x-h', 'from-header']]).authority, 'from-header');
+    t.equal(
+      rewritten({ hostRewriteHeader: 'x-h' }, '/', {}, [['x-h', 'from-header']]).authority,
+      'from-header',
+    );
     t.equal(rewritten({ hostRewriteHeader: 'x-h' }, '/').authority, 'host');
     const byPath = { hostRewritePathRegex: { pattern: '^/(.+)/.+$', substitution: '\\1' } };
     t.equal(rewritten(byPath, '/tenant/x?q').authority, 'tenant');
     t.equal(rewritten(byPath, '/tenant').authority, '/tenant', 'no match: the whole path');
-    const appended = rewritten({ hostRewriteLiteral: 'new', appendXForwardedHost: true }, '/', {}, [['x-forwarded-host', 'a']]);
+    const appended = rewritten({ hostRewriteLiteral: 'new', appendXForwardedHost: true }, '/', {}, [
+      ['x-forwarded-host', 'a'],
+    ]);
     t.same(appended.lines, ['x-forwarded-host: a,host', 'x-envoy-original-host: host']);
-    const last = rewritten({ hostRewriteLiteral: 'new', appendXForwardedHost: true }, '/', {}, [['x-forwarded-host', 'a,host']]);
+    const last = rewritten({ hostRewriteLiteral: 'new', appendXForwardedHost: true }, '/', {}, [
+      ['x-forwarded-host', 'a,host'],
+    ]);
     t.same(last.lines, ['x-forwarded-host: a,host', 'x-envoy-original-host: host']);
   });
 
   t.test('takes the cluster from a header', async (t) => {
-    const entry = routeEntry({ action: routeAction({ cluster: { kind: 'cluster_header', header: 'x-cluster' } }) });
+    const entry = routeEntry({
+      action: routeAction({ cluster: { kind: 'cluster_header', header: 'x-cluster' } }),
+    });
     const table = new CompiledRouteTable(routeConfig([virtualHost({ routes: [entry] })]));
     const name = (lines: readonly (readonly [string, string])[]): string => {
       const headers = request(lines);
@@ -205,7 +279,9 @@ t.test('RouteAction', async (t) => {
   });
 
   t.test('does not take what it cannot do', async (t) => {
-    t.throws(() => rewritten({ pathRewriteTemplate: '/{a}' }, '/'), { message: /not supported yet/ });
+    t.throws(() => rewritten({ pathRewriteTemplate: '/{a}' }, '/'), {
+      message: /not supported yet/,
+    });
   });
 });
 
@@ -220,13 +296,20 @@ t.test('RegexRewriter', async (t) => {
     for (const [pattern, substitution, text, expected] of cases) {
       t.equal(new RegexRewriter({ pattern, substitution }, 'p').rewrite(text), expected, pattern);
     }
-    t.throws(() => new RegexRewriter({ pattern: 'a', substitution: '\\1' }, 'p'), { message: /group \\1/ });
-    t.throws(() => new RegexRewriter({ pattern: 'a', substitution: '\\n' }, 'p'), { message: /backslash/ });
+    t.throws(() => new RegexRewriter({ pattern: 'a', substitution: '\\1' }, 'p'), {
+      message: /group \\1/,
+    });
+    t.throws(() => new RegexRewriter({ pattern: 'a', substitution: '\\n' }, 'p'), {
+      message: /backslash/,
+    });
   });
 });
 
 t.test('HashPolicy', async (t) => {
-  const key = (configs: readonly HashPolicyConfig[], lines: readonly (readonly [string, string])[]) => {
+  const key = (
+    configs: readonly HashPolicyConfig[],
+    lines: readonly (readonly [string, string])[],
+  ) => {
     const cookies: string[] = [];
     const sink = { addSetCookie: (value: string): number => cookies.push(value) };
     return { key: new HashPolicy(configs, '').key(request(lines), streamInfo(), sink), cookies };
@@ -239,7 +322,16 @@ t.test('HashPolicy', async (t) => {
     const ip = { kind: 'source_ip', terminal: false } as const;
     const query = { kind: 'query', name: 'u', terminal: false } as const;
     t.equal(key([header], [['x-a', 'v']]).key, hash('v'));
-    t.equal(key([header], [['x-a', 'b'], ['x-a', 'a']]).key, hash('ab'));
+    t.equal(
+      key(
+        [header],
+        [
+          ['x-a', 'b'],
+          ['x-a', 'a'],
+        ],
+      ).key,
+      hash('ab'),
+    );
     t.equal(key([header], []).key, undefined);
     t.equal(key([ip], []).key, hash('10.0.0.1'));
     t.equal(key([query], [[':path', '/?u=7']]).key, hash('7'));
@@ -249,7 +341,13 @@ t.test('HashPolicy', async (t) => {
   });
 
   t.test('reads cookies and makes missing ones', async (t) => {
-    const cookie = { kind: 'cookie', name: 'ck', ttlMs: 60_000, path: '/p', terminal: false } as const;
+    const cookie = {
+      kind: 'cookie',
+      name: 'ck',
+      ttlMs: 60_000,
+      path: '/p',
+      terminal: false,
+    } as const;
     t.same(key([cookie], [['cookie', 'a=1; ck="v"; ck=w']]), { key: hash('v'), cookies: [] });
     const made = key([cookie], []);
     const value = hash('10.0.0.1:471110.0.0.2:8080').toString(16);

@@ -4,7 +4,15 @@ import type { CorsPolicyConfig } from '../../../../proxy/config/http-filter-conf
 import { CorsFilterFactory } from '../../../../proxy/filters/http/cors.ts';
 import { CompiledRouteTable } from '../../../../proxy/router/route-table.ts';
 import { RouterHarness, ScriptedClient } from '../../../support/router-harness.ts';
-import { linesOf, request, response, routeConfig, routeEntry, streamInfo, virtualHost } from '../../../support/route-samples.ts';
+import {
+  linesOf,
+  request,
+  response,
+  routeConfig,
+  routeEntry,
+  streamInfo,
+  virtualHost,
+} from '../../../support/route-samples.ts';
 
 const NAME = 'envoy.filters.http.cors';
 const exact = (value: string) => ({ kind: 'exact', value, ignoreCase: false }) as const;
@@ -31,7 +39,9 @@ type Lines = readonly (readonly [string, string])[];
 function send(config: CorsPolicyConfig | undefined, lines: Lines) {
   const harness = new RouterHarness();
   const perFilter = config === undefined ? [] : [{ name: NAME, disabled: false, settings: config }];
-  const table = new CompiledRouteTable(routeConfig([virtualHost({ perFilter, routes: [routeEntry()] })]));
+  const table = new CompiledRouteTable(
+    routeConfig([virtualHost({ perFilter, routes: [routeEntry()] })]),
+  );
   const headers = request(lines);
   const client = new ScriptedClient(headers, table.route(headers, streamInfo()), streamInfo());
   const filter = new CorsFilterFactory(NAME, harness.context).createFilter(client);
@@ -54,7 +64,11 @@ t.test('CorsFilter', async (t) => {
   t.test('is not there without an origin or a policy', async (t) => {
     t.equal(send(policy(), []).filter, null);
     t.equal(send(undefined, [['origin', 'http://good']]).filter, null);
-    t.equal(send(policy({ enabled: { numerator: 0, denominator: 100 } }), [['origin', 'http://good']]).filter, null);
+    t.equal(
+      send(policy({ enabled: { numerator: 0, denominator: 100 } }), [['origin', 'http://good']])
+        .filter,
+      null,
+    );
   });
 
   t.test('answers preflights', async (t) => {
@@ -72,8 +86,17 @@ t.test('CorsFilter', async (t) => {
   });
 
   t.test('echoes what was asked for `*`', async (t) => {
-    const star = policy({ allowMethods: '*', allowHeaders: '*', exposeHeaders: undefined, maxAge: undefined, allowCredentials: false });
-    const { answered } = send(star, preflight('http://good', ['access-control-request-headers', 'x-q']));
+    const star = policy({
+      allowMethods: '*',
+      allowHeaders: '*',
+      exposeHeaders: undefined,
+      maxAge: undefined,
+      allowCredentials: false,
+    });
+    const { answered } = send(
+      star,
+      preflight('http://good', ['access-control-request-headers', 'x-q']),
+    );
     t.same(answered, [
       'access-control-allow-origin: http://good',
       'access-control-allow-methods: PATCH',
@@ -83,19 +106,28 @@ t.test('CorsFilter', async (t) => {
 
   t.test('allows private networks where configured', async (t) => {
     const asked: [string, string] = ['access-control-request-private-network', 'true'];
-    const allowed = send(policy({ allowPrivateNetworkAccess: true }), preflight('http://good', asked)).answered;
+    const allowed = send(
+      policy({ allowPrivateNetworkAccess: true }),
+      preflight('http://good', asked),
+    ).answered;
     t.equal(allowed.at(-1), 'access-control-allow-private-network: true');
     t.notMatch(send(policy(), preflight('http://good', asked)).answered.join(), /private/);
   });
 
-  t.test('forwards the preflight of another origin, or answers it without the origin', async (t) => {
-    const forwarded = send(policy(), preflight('http://bad'));
-    t.equal(forwarded.client.reply, null);
-    t.equal(forwarded.stat('origin_invalid'), 1);
-    const answered = send(policy({ forwardNotMatchingPreflights: false }), preflight('http://bad'));
-    t.equal(answered.client.reply?.status, 200);
-    t.equal(answered.answered[0], 'access-control-allow-credentials: true');
-  });
+  t.test(
+    'forwards the preflight of another origin, or answers it without the origin',
+    async (t) => {
+      const forwarded = send(policy(), preflight('http://bad'));
+      t.equal(forwarded.client.reply, null);
+      t.equal(forwarded.stat('origin_invalid'), 1);
+      const answered = send(
+        policy({ forwardNotMatchingPreflights: false }),
+        preflight('http://bad'),
+      );
+      t.equal(answered.client.reply?.status, 200);
+      t.equal(answered.answered[0], 'access-control-allow-credentials: true');
+    },
+  );
 
   t.test('marks answers for its origins, and blocks nobody', async (t) => {
     t.same(send(policy(), [['origin', 'http://good']]).answered, [
@@ -104,7 +136,10 @@ t.test('CorsFilter', async (t) => {
       'access-control-expose-headers: x-b',
     ]);
     t.same(send(policy(), [['origin', 'http://bad']]).answered, []);
-    t.equal(send(policy({ allowOrigins: [exact('*')] }), [['origin', 'http://any']]).answered.length, 3);
+    t.equal(
+      send(policy({ allowOrigins: [exact('*')] }), [['origin', 'http://any']]).answered.length,
+      3,
+    );
     const regex = policy({ allowOrigins: [{ kind: 'regex', pattern: 'http://.*\\.good' }] });
     t.equal(send(regex, [['origin', 'http://a.good']]).answered.length, 3);
     t.equal(send(regex, [['origin', 'http://a.good.evil']]).answered.length, 0);

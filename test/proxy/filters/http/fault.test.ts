@@ -5,7 +5,13 @@ import { FaultFilterFactory } from '../../../../proxy/filters/http/fault.ts';
 import { FilterStatus } from '../../../../proxy/http/http-filter.ts';
 import { CompiledRouteTable } from '../../../../proxy/router/route-table.ts';
 import { RouterHarness, ScriptedClient } from '../../../support/router-harness.ts';
-import { request, routeConfig, routeEntry, streamInfo, virtualHost } from '../../../support/route-samples.ts';
+import {
+  request,
+  routeConfig,
+  routeEntry,
+  streamInfo,
+  virtualHost,
+} from '../../../support/route-samples.ts';
 
 const ALL = { numerator: 100, denominator: 100 } as const;
 const NAME = 'envoy.filters.http.fault';
@@ -23,16 +29,25 @@ function fault(changes: Partial<FaultConfig>): FaultConfig {
   };
 }
 
-const delay = (fixedDelayMs: number | undefined, percentage: NonNullable<FaultConfig['delay']>['percentage'] = ALL): Partial<FaultConfig> => ({ delay: { fixedDelayMs, percentage } });
-const abort = (status: number, percentage: NonNullable<FaultConfig['abort']>['percentage'] = ALL): Partial<FaultConfig> => ({ abort: { source: { kind: 'http_status', status }, percentage } });
+const delay = (
+  fixedDelayMs: number | undefined,
+  percentage: NonNullable<FaultConfig['delay']>['percentage'] = ALL,
+): Partial<FaultConfig> => ({ delay: { fixedDelayMs, percentage } });
+const abort = (
+  status: number,
+  percentage: NonNullable<FaultConfig['abort']>['percentage'] = ALL,
+): Partial<FaultConfig> => ({ abort: { source: { kind: 'http_status', status }, percentage } });
 
 type Lines = readonly (readonly [string, string])[];
 
 /** A filter entry with its own settings, and optionally a route's. */
 function setUp(own: FaultConfig, perRoute?: FaultConfig) {
   const harness = new RouterHarness();
-  const perFilter = perRoute === undefined ? [] : [{ name: NAME, disabled: false, settings: perRoute }];
-  const table = new CompiledRouteTable(routeConfig([virtualHost({ routes: [routeEntry({ perFilter })] })]));
+  const perFilter =
+    perRoute === undefined ? [] : [{ name: NAME, disabled: false, settings: perRoute }];
+  const table = new CompiledRouteTable(
+    routeConfig([virtualHost({ routes: [routeEntry({ perFilter })] })]),
+  );
   const factory = new FaultFilterFactory(NAME, own, harness.context);
   const send = (lines: Lines = []) => {
     const headers = request(lines);
@@ -54,7 +69,10 @@ t.test('FaultFilter', async (t) => {
     const { send, stat } = setUp(fault({}), fault(abort(400)));
     const { client, status, filter } = send();
     t.equal(status, FilterStatus.StopIteration);
-    t.same([client.reply?.status, client.reply?.body, client.reply?.details], [400, 'fault filter abort', 'fault_filter_abort']);
+    t.same(
+      [client.reply?.status, client.reply?.body, client.reply?.details],
+      [400, 'fault filter abort', 'fault_filter_abort'],
+    );
     t.equal(client.streamInfo.flags, 'FI');
     t.same([stat('aborts_injected'), stat('delays_injected')], [1, 0]);
     filter!.onDestroy();
@@ -106,7 +124,10 @@ t.test('FaultFilter', async (t) => {
   });
 
   t.test('applies to its headers, cluster and nodes only', async (t) => {
-    const match = { kind: 'string', match: { kind: 'exact', value: 'jason', ignoreCase: false } } as const;
+    const match = {
+      kind: 'string',
+      match: { kind: 'exact', value: 'jason', ignoreCase: false },
+    } as const;
     const headers = [{ name: 'end-user', test: match, invert: false, treatMissingAsEmpty: false }];
     const cases: [Partial<FaultConfig>, Lines, boolean][] = [
       [{ headers }, [['end-user', 'jason']], true],
@@ -124,17 +145,32 @@ t.test('FaultFilter', async (t) => {
   });
 
   t.test('takes faults from headers where configured', async (t) => {
-    const byHeader = fault({ ...delay(undefined), abort: { source: { kind: 'header' }, percentage: ALL } });
+    const byHeader = fault({
+      ...delay(undefined),
+      abort: { source: { kind: 'header' }, percentage: ALL },
+    });
     const { harness, send } = setUp(byHeader);
     t.equal(send().status, FilterStatus.Continue);
     t.equal(send([['x-envoy-fault-abort-request', '418']]).client.reply?.status, 418);
     t.equal(send([['x-envoy-fault-abort-request', '700']]).status, FilterStatus.Continue);
     t.equal(send([['x-envoy-fault-abort-grpc-request', '5']]).client.reply?.grpcStatus, 5);
-    t.equal(send([['x-envoy-fault-abort-request', '418'], ['x-envoy-fault-abort-request-percentage', '0']]).status, FilterStatus.Continue);
+    t.equal(
+      send([
+        ['x-envoy-fault-abort-request', '418'],
+        ['x-envoy-fault-abort-request-percentage', '0'],
+      ]).status,
+      FilterStatus.Continue,
+    );
     const delayed = send([['x-envoy-fault-delay-request', '50']]).client;
     harness.time.advance(56);
     t.equal(delayed.continued, 1);
-    t.equal(send([['x-envoy-fault-delay-request', '50'], ['x-envoy-fault-delay-request-percentage', '0']]).status, FilterStatus.Continue);
+    t.equal(
+      send([
+        ['x-envoy-fault-delay-request', '50'],
+        ['x-envoy-fault-delay-request-percentage', '0'],
+      ]).status,
+      FilterStatus.Continue,
+    );
     t.equal(send([['x-envoy-fault-delay-request', '-5']]).status, FilterStatus.Continue);
   });
 

@@ -1,0 +1,27 @@
+// [w] InertFilterFactory: a filter that is accepted by name and does nothing here. A route may still guard itself with
+// settings of that name that are not enforced yet; those refuse, as everywhere.
+import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
+import type { FilterFactoryContext } from '../factory-context.ts';
+import { RefusingFilterFactory } from './refuse.ts';
+
+export class InertFilterFactory implements HttpFilterFactory {
+  readonly name: string;
+  readonly #context: FilterFactoryContext;
+  #refusing: RefusingFilterFactory | null = null;
+
+  constructor(name: string, context: FilterFactoryContext) {
+    this.name = name;
+    this.#context = context;
+  }
+
+  createFilter(callbacks: FilterCallbacks): HttpFilter | null {
+    const settings = callbacks.route?.filterSettings(
+      this.name,
+      callbacks.requestHeaders,
+      callbacks.streamInfo,
+    );
+    if (settings === undefined || settings.kind !== 'refuse') return null;
+    this.#refusing ??= new RefusingFilterFactory(this.name, settings, this.#context);
+    return this.#refusing.createFilter(callbacks);
+  }
+}
