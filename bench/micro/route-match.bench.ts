@@ -1,6 +1,6 @@
 // Nanoseconds per route() on a table of ten routes, and per whole pass through the router filter with an idle
 // connection at hand. Run: node bench/micro/route-match.bench.ts
-import { Host } from '../../proxy/upstream/host.ts';
+import type { Host } from '../../proxy/upstream/host.ts';
 import type { ResponseDecoder, RequestEncoder } from '../../proxy/http/codec.ts';
 import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';

@@ -56,9 +56,11 @@ export class Redirect implements DirectResponse {
   constructor(config: RedirectActionConfig, matcher: RouteMatcher, place: string) {
     this.status = config.status;
     this.#scheme = config.scheme ?? (config.httpsRedirect ? 'https' : undefined);
-    this.#host = config.host === undefined || config.host === '' ? undefined : wireText(config.host);
+    this.#host =
+      config.host === undefined || config.host === '' ? undefined : wireText(config.host);
     this.#portSuffix = config.port === undefined || config.port === 0 ? '' : `:${config.port}`;
-    this.#path = config.path === undefined || config.path === '' ? undefined : wireText(config.path);
+    this.#path =
+      config.path === undefined || config.path === '' ? undefined : wireText(config.path);
     this.#pathHasQuery = this.#path !== undefined && this.#path.includes('?');
     this.#rewriter = PathRewriter.from(config.prefixRewrite, config.regexRewrite, place);
     this.#matcher = matcher;
@@ -80,7 +82,10 @@ export class Redirect implements DirectResponse {
       return question < 0 ? this.#path : this.#path + requestPath.slice(question);
     }
     if (this.#rewriter === null) return requestPath;
-    return this.#rewriter.rewrite(requestPath, this.#matcher.matchedLength(pathWithoutQuery(requestPath)));
+    return this.#rewriter.rewrite(
+      requestPath,
+      this.#matcher.matchedLength(pathWithoutQuery(requestPath)),
+    );
   }
 
   /** Without its port where a new one is set, or where it was the default of the scheme that is left. */
@@ -92,7 +97,8 @@ export class Redirect implements DirectResponse {
     const protocol = headers.get(H.xForwardedProto) ?? '';
     if (newScheme !== protocol) {
       const port = host.slice(colon);
-      removePort ||= (protocol === 'https' && port === ':443') || (protocol === 'http' && port === ':80');
+      removePort ||=
+        (protocol === 'https' && port === ':443') || (protocol === 'http' && port === ':80');
     }
     return removePort ? host.slice(0, colon) : host;
   }

@@ -7,7 +7,9 @@ export type Handshake = (typeof Handshake)[keyof typeof Handshake];
 
 export function handshakeOf(headers: RequestHeaders): Handshake {
   if (headers.method === 'CONNECT') return Handshake.Connect;
-  return headers.get(H.upgrade)?.toLowerCase() === 'websocket' ? Handshake.WebSocket : Handshake.OtherUpgrade;
+  return headers.get(H.upgrade)?.toLowerCase() === 'websocket'
+    ? Handshake.WebSocket
+    : Handshake.OtherUpgrade;
 }
 
 /** The answer opens the tunnel. */

@@ -52,7 +52,12 @@ export class HashPolicy {
     return key;
   }
 
-  #subject(method: Method, headers: RequestHeaders, info: StreamInfo, cookies: CookieSink): string | undefined {
+  #subject(
+    method: Method,
+    headers: RequestHeaders,
+    info: StreamInfo,
+    cookies: CookieSink,
+  ): string | undefined {
     const config = method.config;
     switch (config.kind) {
       case 'header':
@@ -96,7 +101,11 @@ export function cookieValue(headers: RequestHeaders, name: string): string | und
   for (const line of headers.getAll(H.cookie)) {
     for (const pair of line.split(';')) {
       let start = 0;
-      while (start < pair.length && (pair.charCodeAt(start) === 0x20 || pair.charCodeAt(start) === 0x09)) start++;
+      while (
+        start < pair.length &&
+        (pair.charCodeAt(start) === 0x20 || pair.charCodeAt(start) === 0x09)
+      )
+        start++;
       const equals = pair.indexOf('=', start);
       if (equals < 0 || pair.slice(start, equals) !== name) continue;
       const value = pair.slice(equals + 1);

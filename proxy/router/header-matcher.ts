@@ -46,8 +46,10 @@ export class HeaderMatcher {
 
   explain(): string {
     const not = this.#invert ? 'not ' : '';
-    if (this.#kind === 'present') return `header ${this.#name.text} ${not}${this.#present ? 'present' : 'absent'}`;
-    if (this.#kind === 'range') return `header ${this.#name.text} ${not}in [${this.#start}, ${this.#end})`;
+    if (this.#kind === 'present')
+      return `header ${this.#name.text} ${not}${this.#present ? 'present' : 'absent'}`;
+    if (this.#kind === 'range')
+      return `header ${this.#name.text} ${not}in [${this.#start}, ${this.#end})`;
     return `header ${this.#name.text} ${not}${this.#string!.explain()}`;
   }
 
@@ -84,7 +86,10 @@ export function anyHeaderMatches(
   return false;
 }
 
-export function compileHeaderMatchers(configs: readonly HeaderMatchConfig[], place: string): HeaderMatcher[] {
+export function compileHeaderMatchers(
+  configs: readonly HeaderMatchConfig[],
+  place: string,
+): HeaderMatcher[] {
   return configs.map((config, i) => new HeaderMatcher(config, `${place}[${i}]`));
 }
 

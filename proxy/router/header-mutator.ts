@@ -35,12 +35,20 @@ export class HeaderMutator {
   /** Null when there is nothing to do. */
   static forRequests(config: HeaderMutationConfig, place: string): HeaderMutator | null {
     if (config.requestAdd.length === 0 && config.requestRemove.length === 0) return null;
-    return new HeaderMutator(config.requestAdd, config.requestRemove, `${place}.request_headers_to_add`);
+    return new HeaderMutator(
+      config.requestAdd,
+      config.requestRemove,
+      `${place}.request_headers_to_add`,
+    );
   }
 
   static forResponses(config: HeaderMutationConfig, place: string): HeaderMutator | null {
     if (config.responseAdd.length === 0 && config.responseRemove.length === 0) return null;
-    return new HeaderMutator(config.responseAdd, config.responseRemove, `${place}.response_headers_to_add`);
+    return new HeaderMutator(
+      config.responseAdd,
+      config.responseRemove,
+      `${place}.response_headers_to_add`,
+    );
   }
 
   mutateRequest(headers: RequestHeaders, info: StreamInfo): void {
@@ -83,7 +91,8 @@ export class HeaderMutator {
       if (values[i] !== undefined && overwrites(adds[i]!)) headers.set(adds[i]!.name, values[i]!);
     }
     for (let i = 0; i < adds.length; i++) {
-      if (values[i] !== undefined && !overwrites(adds[i]!)) headers.append(adds[i]!.name, values[i]!);
+      if (values[i] !== undefined && !overwrites(adds[i]!))
+        headers.append(adds[i]!.name, values[i]!);
     }
   }
 }
@@ -92,7 +101,11 @@ const overwrites = (add: HeaderAdd): boolean =>
   add.action === 'OVERWRITE_IF_EXISTS_OR_ADD' || add.action === 'OVERWRITE_IF_EXISTS';
 
 /** Presence is judged before anything of the level is written. */
-function applies(headers: RequestHeaders | ResponseHeaders, add: HeaderAdd, value: string): boolean {
+function applies(
+  headers: RequestHeaders | ResponseHeaders,
+  add: HeaderAdd,
+  value: string,
+): boolean {
   if (value === '' && !add.keepEmpty) return false;
   if (add.action === 'ADD_IF_ABSENT') return !headers.has(add.name);
   if (add.action === 'OVERWRITE_IF_EXISTS') return headers.has(add.name);

@@ -1,6 +1,9 @@
 // [b] Per-filter settings of one level laid over those of the less specific ones (envoy-behaviour §3.3). A level
 // that says nothing shares the map of the level above it.
-import type { HttpFilterPerRouteConfig, HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
+import type {
+  HttpFilterPerRouteConfig,
+  HttpFilterPerRouteSettings,
+} from '../config/http-filter-config.ts';
 
 export interface PerFilterEntry {
   /** As the most specific level that has the filter says. */

@@ -13,7 +13,8 @@ export class QueryMatcher {
   constructor(config: QueryMatchConfig, place: string) {
     this.#name = wireText(config.name);
     this.#present = config.test.kind === 'present' && config.test.present;
-    this.#string = config.test.kind === 'string' ? new StringMatcher(config.test.match, place) : null;
+    this.#string =
+      config.test.kind === 'string' ? new StringMatcher(config.test.match, place) : null;
   }
 
   /** `path` with its query. */
@@ -24,7 +25,8 @@ export class QueryMatcher {
   }
 
   explain(): string {
-    const test = this.#string === null ? (this.#present ? 'present' : 'absent') : this.#string.explain();
+    const test =
+      this.#string === null ? (this.#present ? 'present' : 'absent') : this.#string.explain();
     return `query parameter ${this.#name} ${test}`;
   }
 }

@@ -11,14 +11,18 @@ const MAX_PATTERN_LENGTH = 8192;
 
 function compile(pattern: string, place: string): RE2JS {
   if (pattern.length > MAX_PATTERN_LENGTH) {
-    throw new ConfigError([{ path: place, message: `regex is longer than ${MAX_PATTERN_LENGTH} characters` }]);
+    throw new ConfigError([
+      { path: place, message: `regex is longer than ${MAX_PATTERN_LENGTH} characters` },
+    ]);
   }
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(wireText(pattern));
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error;
-    throw new ConfigError([{ path: place, message: `Invalid regex '${pattern}': ${error.message}` }]);
+    throw new ConfigError([
+      { path: place, message: `Invalid regex '${pattern}': ${error.message}` },
+    ]);
   }
   if (compiled.programSize() > MAX_PROGRAM_SIZE) {
     const message = `regex '${pattern}' has a program of ${compiled.programSize()} instructions; maximum is ${MAX_PROGRAM_SIZE}`;
@@ -50,7 +54,11 @@ export class RegexRewriter {
   /** Throws ConfigError with `place` for a bad pattern or a group that does not exist. */
   constructor(config: RegexRewriteConfig, place: string) {
     this.#regex = compile(config.pattern, `${place}.pattern`);
-    this.#parts = parseSubstitution(wireText(config.substitution), this.#regex.groupCount(), `${place}.substitution`);
+    this.#parts = parseSubstitution(
+      wireText(config.substitution),
+      this.#regex.groupCount(),
+      `${place}.substitution`,
+    );
   }
 
   rewrite(text: string): string {

@@ -24,7 +24,11 @@ export const RetryOn = {
 
 /** Conditions that look at `grpc-status`. */
 export const ANY_GRPC_CONDITION =
-  RetryOn.Cancelled | RetryOn.DeadlineExceeded | RetryOn.Internal | RetryOn.ResourceExhausted | RetryOn.Unavailable;
+  RetryOn.Cancelled |
+  RetryOn.DeadlineExceeded |
+  RetryOn.Internal |
+  RetryOn.ResourceExhausted |
+  RetryOn.Unavailable;
 
 const HTTP_NAMES = new Map<string, number>([
   ['5xx', RetryOn.FiveXx],
@@ -58,8 +62,10 @@ export function parseRetryGrpcOn(text: string): number {
 }
 
 /** True when every name of the list is known: for the strict header check. */
-export const allRetryOnKnown = (text: string): boolean => splitList(text).every((name) => HTTP_NAMES.has(name));
-export const allRetryGrpcOnKnown = (text: string): boolean => splitList(text).every((name) => GRPC_NAMES.has(name));
+export const allRetryOnKnown = (text: string): boolean =>
+  splitList(text).every((name) => HTTP_NAMES.has(name));
+export const allRetryGrpcOnKnown = (text: string): boolean =>
+  splitList(text).every((name) => GRPC_NAMES.has(name));
 
 function parseList(text: string, names: ReadonlyMap<string, number>): number {
   let bits = 0;
@@ -80,7 +86,8 @@ export function splitList(text: string): string[] {
   return items;
 }
 
-const isBlank = (text: string, at: number): boolean => text.charCodeAt(at) === 0x20 || text.charCodeAt(at) === 0x09;
+const isBlank = (text: string, at: number): boolean =>
+  text.charCodeAt(at) === 0x20 || text.charCodeAt(at) === 0x09;
 
 export class RetryPolicy {
   readonly conditions: number;
@@ -99,7 +106,8 @@ export class RetryPolicy {
   /** Throws ConfigError with `place` for a bad regex. */
   constructor(config: RetryPolicyConfig, place: string) {
     let conditions = 0;
-    for (const name of config.retryOn) conditions |= HTTP_NAMES.get(name) ?? GRPC_NAMES.get(name) ?? 0;
+    for (const name of config.retryOn)
+      conditions |= HTTP_NAMES.get(name) ?? GRPC_NAMES.get(name) ?? 0;
     this.conditions = conditions;
     this.numRetries = config.numRetries;
     this.perTryTimeoutMs = config.perTryTimeoutMs ?? 0;
@@ -107,7 +115,10 @@ export class RetryPolicy {
     this.baseIntervalMs = Math.max(1, config.baseIntervalMs);
     this.maxIntervalMs = config.maxIntervalMs;
     this.retriableStatusCodes = config.retriableStatusCodes;
-    this.retriableHeaders = compileHeaderMatchers(config.retriableHeaders, `${place}.retriable_headers`);
+    this.retriableHeaders = compileHeaderMatchers(
+      config.retriableHeaders,
+      `${place}.retriable_headers`,
+    );
     this.retriableRequestHeaders = compileHeaderMatchers(
       config.retriableRequestHeaders,
       `${place}.retriable_request_headers`,

@@ -54,7 +54,12 @@ export class RetryState {
   #outstanding = false;
   #backoff: JitteredBackoff | null = null;
 
-  private constructor(policy: RetryPolicy, source: RetrySource, cluster: RetryCluster, random: RandomSource) {
+  private constructor(
+    policy: RetryPolicy,
+    source: RetrySource,
+    cluster: RetryCluster,
+    random: RandomSource,
+  ) {
     this.policy = policy;
     this.#stats = cluster.stats;
     this.#resources = cluster.resources(source.priority);
@@ -75,7 +80,10 @@ export class RetryState {
     const asked = hasRetryHeaders(headers) ? readRetryHeaders(headers, policy) : null;
     removeRetryHeaders(headers);
     if (policy.conditions === 0 && (asked === null || asked.conditions === 0)) return null;
-    if (policy.retriableRequestHeaders.length > 0 && !anyHeaderMatches(policy.retriableRequestHeaders, headers)) {
+    if (
+      policy.retriableRequestHeaders.length > 0 &&
+      !anyHeaderMatches(policy.retriableRequestHeaders, headers)
+    ) {
       return null;
     }
     const state = new RetryState(policy, source, cluster, random);
@@ -99,7 +107,11 @@ export class RetryState {
 
   /** How long to wait before the retry that was just granted. */
   nextBackoffMs(): number {
-    this.#backoff ??= new JitteredBackoff(this.policy.baseIntervalMs, this.policy.maxIntervalMs, this.#random);
+    this.#backoff ??= new JitteredBackoff(
+      this.policy.baseIntervalMs,
+      this.policy.maxIntervalMs,
+      this.#random,
+    );
     this.#stats.store.inc(this.#stats.upstreamRqRetryBackoffExponential);
     return this.#backoff.nextMs();
   }
@@ -148,8 +160,10 @@ export class RetryState {
     if (status >= 500 && status <= 599 && (conditions & RetryOn.FiveXx) !== 0) return true;
     if (status >= 502 && status <= 504 && (conditions & RetryOn.GatewayError) !== 0) return true;
     if (status === 409 && (conditions & RetryOn.Retriable4xx) !== 0) return true;
-    if ((conditions & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status)) return true;
-    if ((conditions & RetryOn.RetriableHeaders) !== 0 && this.#anyRetriableHeader(headers)) return true;
+    if ((conditions & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status))
+      return true;
+    if ((conditions & RetryOn.RetriableHeaders) !== 0 && this.#anyRetriableHeader(headers))
+      return true;
     return (conditions & ANY_GRPC_CONDITION) !== 0 && grpcStatusWanted(headers, conditions);
   }
 
@@ -164,7 +178,10 @@ export class RetryState {
     const conditions = this.#conditions;
     if ((conditions & (RetryOn.FiveXx | RetryOn.GatewayError | RetryOn.Reset)) !== 0) return true;
     if ((conditions & RetryOn.ResetBeforeRequest) !== 0 && !requestSent) return true;
-    if ((conditions & RetryOn.RefusedStream) !== 0 && reason === StreamResetReason.RemoteRefusedStreamReset) {
+    if (
+      (conditions & RetryOn.RefusedStream) !== 0 &&
+      reason === StreamResetReason.RemoteRefusedStreamReset
+    ) {
       return true;
     }
     return (
@@ -209,7 +226,10 @@ function readRetryHeaders(headers: RequestHeaders, policy: RetryPolicy): RetryHe
   conditions |= parseRetryGrpcOn(headers.get(H.xEnvoyRetryGrpcOn) ?? '');
   const maxRetries = decimalInteger(headers.get(H.xEnvoyMaxRetries) ?? '');
   const statusCodes = [...policy.retriableStatusCodes];
-  for (const item of splitList(headers.get(H.xEnvoyRetriableStatusCodes) ?? '').slice(0, MAX_LIST_ITEMS)) {
+  for (const item of splitList(headers.get(H.xEnvoyRetriableStatusCodes) ?? '').slice(
+    0,
+    MAX_LIST_ITEMS,
+  )) {
     const code = decimalInteger(item);
     if (code >= 0) statusCodes.push(code);
   }
@@ -218,7 +238,8 @@ function readRetryHeaders(headers: RequestHeaders, policy: RetryPolicy): RetryHe
     conditions,
     maxRetries: maxRetries >= 0 ? maxRetries : policy.numRetries,
     statusCodes,
-    headerNames: names.length === 0 ? null : names.map((name) => wireHeaderName(name.toLowerCase())),
+    headerNames:
+      names.length === 0 ? null : names.map((name) => wireHeaderName(name.toLowerCase())),
   };
 }
 

@@ -7,21 +7,17 @@ import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HashPolicy } from './hash-policy.ts';
+import { HostRewriter } from './host-rewriter.ts';
 import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
-import { RegexRewriter } from './regex.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
-import { wireText } from './wire-text.ts';
 
 export interface MirrorPolicy {
   readonly cluster: string;
   readonly fraction: FractionConfig | undefined;
   readonly appendHostSuffix: boolean;
 }
-
-const nonEmpty = (text: string | undefined): string | undefined =>
-  text === undefined || text === '' ? undefined : wireText(text);
 
 export class RouteAction {
   /** '' where a header or weights decide. */
@@ -42,50 +38,56 @@ export class RouteAction {
   readonly appendXForwardedHost: boolean;
   readonly #matcher: RouteMatcher;
   readonly #pathRewriter: PathRewriter | null;
-  readonly #hostLiteral: string | undefined;
-  readonly #hostHeader: HeaderName | null;
-  readonly #hostPathRegex: RegexRewriter | null;
+  readonly #hostRewriter: HostRewriter;
   /** Nothing of host or path is rewritten, whichever weighted entry is taken. */
   readonly #plain: boolean;
 
   /** `vhostRetryPolicy`: used where the route has none. Throws ConfigError with `place`. */
-  constructor(config: RouteActionConfig, matcher: RouteMatcher, vhostRetryPolicy: RetryPolicy | null, place: string) {
+  constructor(
+    config: RouteActionConfig,
+    matcher: RouteMatcher,
+    vhostRetryPolicy: RetryPolicy | null,
+    place: string,
+  ) {
     const cluster = config.cluster;
     this.clusterName = cluster.kind === 'cluster' ? cluster.name : '';
     this.clusterHeader = cluster.kind === 'cluster_header' ? headerName(cluster.header) : null;
-    this.weighted = cluster.kind === 'weighted' ? new WeightedClusters(cluster, `${place}.weighted_clusters`) : null;
+    this.weighted =
+      cluster.kind === 'weighted'
+        ? new WeightedClusters(cluster, `${place}.weighted_clusters`)
+        : null;
     this.clusterNotFoundStatus = config.clusterNotFoundStatus;
     // With max_stream_duration the connection manager keeps the clock and the route's time-out is not used.
     this.timeoutMs = config.maxStreamDuration === undefined ? config.timeoutMs : 0;
-    this.maxGrpcTimeoutMs = config.maxStreamDuration === undefined ? config.maxGrpcTimeoutMs : undefined;
+    this.maxGrpcTimeoutMs =
+      config.maxStreamDuration === undefined ? config.maxGrpcTimeoutMs : undefined;
     this.grpcTimeoutOffsetMs = config.grpcTimeoutOffsetMs ?? 0;
     this.retryPolicy =
       config.retryPolicy === undefined
         ? vhostRetryPolicy
         : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
     this.priority = config.priority;
-    this.hashPolicy = config.hashPolicy.length === 0 ? null : new HashPolicy(config.hashPolicy, `${place}.hash_policy`);
+    this.hashPolicy =
+      config.hashPolicy.length === 0
+        ? null
+        : new HashPolicy(config.hashPolicy, `${place}.hash_policy`);
     this.mirrors = config.mirrors.map(mirrorPolicy);
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
     this.#matcher = matcher;
     if (config.pathRewriteTemplate !== undefined) {
       throw new ConfigError([
-        { path: `${place}.path_rewrite_policy`, message: 'URI template rewrites are not supported yet' },
+        {
+          path: `${place}.path_rewrite_policy`,
+          message: 'URI template rewrites are not supported yet',
+        },
       ]);
     }
     this.#pathRewriter = PathRewriter.from(config.prefixRewrite, config.regexRewrite, place);
-    this.#hostLiteral = nonEmpty(config.hostRewriteLiteral);
-    this.#hostHeader = nonEmpty(config.hostRewriteHeader) === undefined ? null : headerName(config.hostRewriteHeader!);
-    this.#hostPathRegex =
-      config.hostRewritePathRegex === undefined
-        ? null
-        : new RegexRewriter(config.hostRewritePathRegex, `${place}.host_rewrite_path_regex`);
+    this.#hostRewriter = new HostRewriter(config, place);
     this.#plain =
       this.#pathRewriter === null &&
-      this.#hostLiteral === undefined &&
-      this.#hostHeader === null &&
-      this.#hostPathRegex === null &&
+      this.#hostRewriter.empty &&
       this.weighted?.entriesDiffer !== true;
   }
 
@@ -112,7 +114,8 @@ export class RouteAction {
     if (keepOriginals) headers.set(H.xEnvoyOriginalHost, old);
     if (this.appendXForwardedHost && old !== '') {
       const forwarded = headers.get(H.xForwardedHost);
-      if (forwarded === undefined || lastElement(forwarded) !== old) headers.append(H.xForwardedHost, old);
+      if (forwarded === undefined || lastElement(forwarded) !== old)
+        headers.append(H.xForwardedHost, old);
     }
     headers.authority = host;
   }
@@ -122,10 +125,7 @@ export class RouteAction {
       const literal = this.weighted.pick(headers, info).hostRewriteLiteral;
       if (literal !== undefined) return literal;
     }
-    if (this.#hostLiteral !== undefined) return this.#hostLiteral;
-    if (this.#hostHeader !== null) return headers.getAny(this.#hostHeader);
-    // A pattern that does not match leaves the whole path, as with Envoy (§16).
-    return this.#hostPathRegex?.rewrite(pathWithoutQuery(headers.path));
+    return this.#hostRewriter.newHost(headers);
   }
 }
 

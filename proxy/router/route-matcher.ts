@@ -7,7 +7,8 @@ import type { RequestHeaders } from '../http/header-map.ts';
 import { isGrpcRequest } from '../http/local-reply.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { fractionHolds } from './fraction.ts';
-import { HeaderMatcher, compileHeaderMatchers } from './header-matcher.ts';
+import { compileHeaderMatchers } from './header-matcher.ts';
+import type { HeaderMatcher } from './header-matcher.ts';
 import { QueryMatcher } from './query-matcher.ts';
 import { FullMatchRegex } from './regex.ts';
 import { asciiLowerCase } from './string-matcher.ts';
@@ -54,13 +55,19 @@ export class RouteMatcher {
     const path = config.path;
     this.#pathKind = path.kind;
     this.#caseSensitive = config.caseSensitive;
-    this.#pathRegex = path.kind === 'regex' ? new FullMatchRegex(path.pattern, `${place}.safe_regex`) : null;
+    this.#pathRegex =
+      path.kind === 'regex' ? new FullMatchRegex(path.pattern, `${place}.safe_regex`) : null;
     this.#pathText = pathText(path, config.caseSensitive, place);
-    this.#headers = config.headers.length === 0 ? null : compileHeaderMatchers(config.headers, `${place}.headers`);
+    this.#headers =
+      config.headers.length === 0
+        ? null
+        : compileHeaderMatchers(config.headers, `${place}.headers`);
     this.#query =
       config.query.length === 0
         ? null
-        : config.query.map((query, i) => new QueryMatcher(query, `${place}.query_parameters[${i}]`));
+        : config.query.map(
+            (query, i) => new QueryMatcher(query, `${place}.query_parameters[${i}]`),
+          );
     this.#grpcOnly = config.grpcOnly;
     this.#fraction = config.fraction;
     this.#tlsPresented = config.tlsPresented;
@@ -70,19 +77,24 @@ export class RouteMatcher {
   matches(path: MatchPath, headers: RequestHeaders, info: StreamInfo): boolean {
     if (!this.#matchesPath(path, headers)) return false;
     if (this.#headers !== null) {
-      for (let i = 0; i < this.#headers.length; i++) if (!this.#headers[i]!.matches(headers)) return false;
+      for (let i = 0; i < this.#headers.length; i++)
+        if (!this.#headers[i]!.matches(headers)) return false;
     }
     if (this.#query !== null) {
-      for (let i = 0; i < this.#query.length; i++) if (!this.#query[i]!.matches(headers.path)) return false;
+      for (let i = 0; i < this.#query.length; i++)
+        if (!this.#query[i]!.matches(headers.path)) return false;
     }
     if (this.#grpcOnly && !isGrpcRequest(headers)) return false;
-    if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom)) return false;
+    if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom))
+      return false;
     return this.#matchesTls();
   }
 
   /** How much of a matching path the match took: what `prefix_rewrite` replaces. `path` without query. */
   matchedLength(path: string): number {
-    return this.#pathKind === 'prefix' || this.#pathKind === 'separated_prefix' ? this.#pathText.length : path.length;
+    return this.#pathKind === 'prefix' || this.#pathKind === 'separated_prefix'
+      ? this.#pathText.length
+      : path.length;
   }
 
   /** The first condition that does not hold, in words; undefined when all do. For explanations, not for traffic. */
@@ -140,6 +152,8 @@ function pathText(path: PathMatchConfig, caseSensitive: boolean, place: string):
       return '';
     case 'uri_template':
       // A route that silently never matched would be worse than a refusal.
-      throw new ConfigError([{ path: `${place}.path_match_policy`, message: 'URI templates are not supported yet' }]);
+      throw new ConfigError([
+        { path: `${place}.path_match_policy`, message: 'URI templates are not supported yet' },
+      ]);
   }
 }

@@ -49,13 +49,17 @@ export class CompiledRouteTable implements RouteTable {
       requestMutator: HeaderMutator.forRequests(config.headers, ''),
       responseMutator: HeaderMutator.forResponses(config.headers, ''),
     };
-    this.virtualHosts = config.virtualHosts.map((virtualHost, i) => new VirtualHost(virtualHost, i, scope));
+    this.virtualHosts = config.virtualHosts.map(
+      (virtualHost, i) => new VirtualHost(virtualHost, i, scope),
+    );
     for (let i = 0; i < this.virtualHosts.length; i++) {
-      for (const domain of config.virtualHosts[i]!.domains) this.#addDomain(domain, this.virtualHosts[i]!);
+      for (const domain of config.virtualHosts[i]!.domains)
+        this.#addDomain(domain, this.virtualHosts[i]!);
     }
     this.#suffixes.sort((a, b) => b.length - a.length);
     this.#prefixes.sort((a, b) => b.length - a.length);
-    this.#onlyDefault = this.#exact.size === 0 && this.#suffixes.length === 0 && this.#prefixes.length === 0;
+    this.#onlyDefault =
+      this.#exact.size === 0 && this.#suffixes.length === 0 && this.#prefixes.length === 0;
   }
 
   route(headers: RequestHeaders, info: StreamInfo): Route | null {

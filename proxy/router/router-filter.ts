@@ -3,6 +3,7 @@
 //
 // Longer than most files because one request's state belongs in one object: what could be cut out of it (retry
 // decisions, time-outs, replies, kept body, attempts, mirrors) has been.
+/* oxlint-disable max-lines */
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
@@ -13,12 +14,11 @@ import type { DownstreamWatermarkCallbacks, FilterCallbacks } from '../http/http
 import { isGrpcRequest } from '../http/local-reply.ts';
 import type { Route } from '../http/route-provider.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
-import type { DownstreamConnectionInfo, StreamInfo } from '../stream-info/stream-info.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { Host } from '../upstream/host.ts';
-import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
-import type { CookieSink } from './hash-policy.ts';
+import { HostSelection } from './host-selection.ts';
 import { KeptBody } from './kept-body.ts';
 import { detailsOfReset, flagOfReset } from './reset-reply.ts';
 import { RetryDecision, RetryState } from './retry-state.ts';
@@ -40,8 +40,14 @@ import {
 import type { RouterReply } from './router-reply.ts';
 import { ShadowRequest } from './shadow-request.ts';
 import { firstInvalidHeader } from './strict-headers.ts';
-import { MAX_TIMER_MS, expectedTimeoutMs, takeGlobalTimeoutMs, takePerTryTimeoutMs } from './timeouts.ts';
+import {
+  MAX_TIMER_MS,
+  expectedTimeoutMs,
+  takeGlobalTimeoutMs,
+  takePerTryTimeoutMs,
+} from './timeouts.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
+import { chargeLocalReply, chargeResponse, chargeRetried } from './upstream-charges.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -50,7 +56,7 @@ const TIMER_BACKOFF = 1;
 
 export class RouterFilter
   extends PassThroughFilter
-  implements UpstreamRequestOwner, LoadBalancerContext, CookieSink, TimerOwner, DownstreamWatermarkCallbacks
+  implements UpstreamRequestOwner, TimerOwner, DownstreamWatermarkCallbacks
 {
   readonly timers: TimerWheel;
   perTryTimeoutMs = 0;
@@ -67,8 +73,7 @@ export class RouterFilter
   #body: KeptBody | null = null;
   #trailers: HeaderMap | null = null;
   #shadows: ShadowRequest[] | null = null;
-  #attemptedHosts: Host[] | null = null;
-  #setCookies: string[] | null = null;
+  #selection: HostSelection | null = null;
   #globalTimer: WheelTimer | null = null;
   #backoffTimer: WheelTimer | null = null;
   #globalTimeoutMs = 0;
@@ -123,7 +128,8 @@ export class RouterFilter
   override decodeData(chunk: Buffer, endStream: boolean): FilterStatus {
     if (this.#over) return FilterStatus.Continue;
     this.#requestEnded = endStream;
-    if (this.#shadows !== null) for (const shadow of this.#shadows) shadow.sendData(chunk, endStream);
+    if (this.#shadows !== null)
+      for (const shadow of this.#shadows) shadow.sendData(chunk, endStream);
     const attempt = this.#attempt;
     if (attempt !== null && attempt.writable && this.#handshake === Handshake.None) {
       if (this.#retry !== null) this.#keep(chunk);
@@ -139,14 +145,16 @@ export class RouterFilter
     this.#trailers = trailers;
     if (this.#shadows !== null) for (const shadow of this.#shadows) shadow.sendTrailers();
     const attempt = this.#attempt;
-    if (attempt !== null && attempt.writable && this.#handshake === Handshake.None) attempt.sendTrailers(trailers);
+    if (attempt !== null && attempt.writable && this.#handshake === Handshake.None)
+      attempt.sendTrailers(trailers);
     if (!this.#over) this.#onRequestComplete();
     return FilterStatus.Continue;
   }
 
   override onDestroy(): void {
     this.#destroyed = true;
-    if (this.#shadows !== null && !this.#requestEnded) for (const shadow of this.#shadows) shadow.cancel();
+    if (this.#shadows !== null && !this.#requestEnded)
+      for (const shadow of this.#shadows) shadow.cancel();
     this.#end();
   }
 
@@ -167,7 +175,8 @@ export class RouterFilter
     info.upstreamCluster = name;
     this.#cluster = cluster;
     headers.remove(H.xEnvoyUpstreamAltStatName);
-    const invalid = strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
+    const invalid =
+      strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
     if (invalid !== undefined) {
       this.#reply(invalidHeaderReply(invalid, headers));
       return null;
@@ -177,7 +186,8 @@ export class RouterFilter
       return null;
     }
     info.attemptCount = 1;
-    const host = cluster.chooseHost(this);
+    this.#selection = new HostSelection(headers, info, action.hashPolicy);
+    const host = cluster.chooseHost(this.#selection);
     if (host === null) this.#replyNoHost();
     return host;
   }
@@ -187,7 +197,12 @@ export class RouterFilter
     const { suppressEnvoyHeaders, respectExpectedRqTimeout, random } = this.#context;
     const headers = this.#headers;
     this.#grpcTimeout = action.maxGrpcTimeoutMs !== undefined && isGrpcRequest(headers);
-    this.#globalTimeoutMs = takeGlobalTimeoutMs(action, headers, this.#grpcTimeout, respectExpectedRqTimeout);
+    this.#globalTimeoutMs = takeGlobalTimeoutMs(
+      action,
+      headers,
+      this.#grpcTimeout,
+      respectExpectedRqTimeout,
+    );
     this.perTryTimeoutMs = takePerTryTimeoutMs(action, headers, this.#globalTimeoutMs);
     if (headers.remove(H.xEnvoyUpstreamRqTimeoutAltResponse)) this.#alternateTimeoutReply = true;
     headers.remove(H.xEnvoyUpstreamStreamDurationMs);
@@ -195,7 +210,11 @@ export class RouterFilter
     if (route.scope.includeRequestAttemptCount) headers.set(H.xEnvoyAttemptCount, '1');
     route.finalizeRequestHeaders(headers, this.#info, !suppressEnvoyHeaders);
     this.#retry = RetryState.create(action, headers, this.#cluster!, random);
-    if (this.#retry !== null) this.perTryIdleTimeoutMs = this.#retry.policy.perTryIdleTimeoutMs;
+    if (this.#retry !== null) {
+      const { perTryIdleTimeoutMs, hostSelectionRetryMaxAttempts } = this.#retry.policy;
+      this.perTryIdleTimeoutMs = perTryIdleTimeoutMs;
+      this.#selection!.hostSelectionRetryCount = hostSelectionRetryMaxAttempts;
+    }
     if (this.#callbacks.upgradeRequested) this.#handshake = handshakeOf(headers);
   }
 
@@ -204,7 +223,9 @@ export class RouterFilter
     const timeoutMs = expectedTimeoutMs(this.#globalTimeoutMs, this.perTryTimeoutMs, elapsedMs);
     const { suppressEnvoyHeaders, respectExpectedRqTimeout } = this.#context;
     const headers = this.#headers;
-    const keep = suppressEnvoyHeaders || (respectExpectedRqTimeout && headers.has(H.xEnvoyExpectedRqTimeoutMs));
+    const keep =
+      suppressEnvoyHeaders ||
+      (respectExpectedRqTimeout && headers.has(H.xEnvoyExpectedRqTimeoutMs));
     if (!keep) headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
     if (this.#grpcTimeout) headers.set(H.grpcTimeout, `${Math.min(timeoutMs, 99_999_999)}m`);
   }
@@ -221,7 +242,8 @@ export class RouterFilter
 
   #answerWithoutUpstream(route: Route | null): void {
     const { stats } = this.#context;
-    const direct = route instanceof RouteEntry || route instanceof TlsRedirectRoute ? route.direct : null;
+    const direct =
+      route instanceof RouteEntry || route instanceof TlsRedirectRoute ? route.direct : null;
     if (direct === null) {
       stats.store.inc(stats.noRoute);
       this.#reply(noRouteReply());
@@ -238,7 +260,7 @@ export class RouterFilter
     const action = this.#action!;
     info.upstreamHost = host.addressText;
     info.upstreamHostName = host.hostname;
-    if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) (this.#attemptedHosts ??= []).push(host);
+    if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) this.#selection!.avoid(host);
     const attempt = new UpstreamRequest(this, host);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority));
@@ -254,7 +276,10 @@ export class RouterFilter
     const nowMs = this.#context.time.monotonicMs();
     info.upstreamFirstByteSentMs = nowMs;
     this.#requestSent = true;
-    attempt.sendHeaders(this.#headers, this.#requestEnded && this.#body === null && this.#trailers === null);
+    attempt.sendHeaders(
+      this.#headers,
+      this.#requestEnded && this.#body === null && this.#trailers === null,
+    );
     if (!attempt.writable) return;
     if (this.#handshake !== Handshake.None) attempt.armTimers();
     else this.#sendKept(attempt);
@@ -266,7 +291,8 @@ export class RouterFilter
 
   /** Everything that came before the attempt could take it. */
   #sendKept(attempt: UpstreamRequest): void {
-    if (this.#body !== null) this.#body.sendTo(attempt, this.#requestEnded && this.#trailers === null);
+    if (this.#body !== null)
+      this.#body.sendTo(attempt, this.#requestEnded && this.#trailers === null);
     if (this.#trailers !== null && attempt.writable) attempt.sendTrailers(this.#trailers);
     if (this.#retry === null) this.#body = null;
     this.#pauseReading(false);
@@ -305,7 +331,8 @@ export class RouterFilter
   #giveUpRetries(): void {
     this.#retry?.dispose();
     this.#retry = null;
-    if (this.#attempt !== null && this.#attempt.writable && this.#handshake === Handshake.None) this.#body = null;
+    if (this.#attempt !== null && this.#attempt.writable && this.#handshake === Handshake.None)
+      this.#body = null;
   }
 
   #pauseReading(pause: boolean): void {
@@ -316,7 +343,9 @@ export class RouterFilter
 
   #onRequestComplete(): void {
     const info = this.#info;
-    const nowMs = Number.isNaN(info.requestCompleteMs) ? this.#context.time.monotonicMs() : info.requestCompleteMs;
+    const nowMs = Number.isNaN(info.requestCompleteMs)
+      ? this.#context.time.monotonicMs()
+      : info.requestCompleteMs;
     this.#requestCompleteMs = nowMs;
     if (this.#globalTimeoutMs > 0 && this.#globalTimer === null) {
       this.#globalTimer = new WheelTimer(this, TIMER_GLOBAL);
@@ -337,7 +366,8 @@ export class RouterFilter
       this.timers.arm(this.#backoffTimer, retry.nextBackoffMs());
       return true;
     }
-    if (decision === RetryDecision.LimitExceeded) this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    if (decision === RetryDecision.LimitExceeded)
+      this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
     else if (decision === RetryDecision.Overflow) this.#info.setFlag(ResponseFlag.UpstreamOverflow);
     return false;
   }
@@ -348,10 +378,12 @@ export class RouterFilter
     if (this.#route!.scope.includeRequestAttemptCount) {
       this.#headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
     }
-    const elapsedMs = this.#requestEnded ? this.#context.time.monotonicMs() - this.#requestCompleteMs : 0;
+    const elapsedMs = this.#requestEnded
+      ? this.#context.time.monotonicMs() - this.#requestCompleteMs
+      : 0;
     this.#tellTimeout(elapsedMs);
     const cluster = this.#context.clusters.get(info.upstreamCluster);
-    const host = cluster === undefined ? null : cluster.chooseHost(this);
+    const host = cluster === undefined ? null : cluster.chooseHost(this.#selection);
     if (cluster === undefined || host === null) {
       this.#replyNoHost();
       return;
@@ -376,22 +408,24 @@ export class RouterFilter
     info.upstreamFirstByteReceivedMs = nowMs;
     if (this.#retry !== null) {
       if (this.#retries(this.#retry.onResponseHeaders(headers))) {
-        this.#chargeRetried(attempt, headers.status);
+        chargeRetried(this.#cluster!.stats, attempt.host, headers.status);
         attempt.abandon();
         return;
       }
       this.#giveUpRetries();
     }
-    this.#charge(attempt, headers);
+    chargeResponse(this.#cluster!.stats, attempt.host, headers);
     if (this.#handshake !== Handshake.None && !this.#onHandshake(attempt, headers)) return;
     info.responseCodeDetails = 'via_upstream';
     if (this.#requestEnded && !this.#context.suppressEnvoyHeaders) {
       headers.set(H.xEnvoyUpstreamServiceTime, String(Math.floor(nowMs - this.#requestCompleteMs)));
     }
-    if (this.#setCookies !== null) for (const cookie of this.#setCookies) headers.push(H.setCookie, cookie);
+    const cookies = this.#selection!.setCookies;
+    if (cookies !== null) for (const cookie of cookies) headers.push(H.setCookie, cookie);
     const route = this.#route!;
     route.finalizeResponseHeaders(headers, this.#headers, info);
-    if (route.scope.includeAttemptCountInResponse) headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
+    if (route.scope.includeAttemptCountInResponse)
+      headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
     this.#responseStarted = true;
     if (endStream) this.#complete(nowMs);
     else this.#callbacks.setDownstreamWatermarkCallbacks(this);
@@ -415,25 +449,34 @@ export class RouterFilter
     this.#callbacks.encodeTrailers(trailers);
   }
 
-  onUpstreamReset(attempt: UpstreamRequest, reason: StreamResetReason, transportFailureReason: string): void {
+  onUpstreamReset(
+    attempt: UpstreamRequest,
+    reason: StreamResetReason,
+    transportFailureReason: string,
+  ): void {
     const info = this.#info;
-    if (transportFailureReason !== '') info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');
+    if (transportFailureReason !== '')
+      info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');
     if (this.#responseStarted) {
       info.setFlag(flagOfReset(reason));
       this.#cutResponse(detailsOfReset(reason, transportFailureReason, true));
       return;
     }
-    if (this.#retry !== null && this.#retries(this.#retry.onReset(reason, this.#requestSent))) return;
+    if (this.#retry !== null && this.#retries(this.#retry.onReset(reason, this.#requestSent)))
+      return;
     const overflow = reason === StreamResetReason.Overflow;
     const reply = resetReply(reason, transportFailureReason, info.attemptCount > 1);
-    this.#chargeLocal(reply.status, overflow ? null : attempt.host);
-    if (overflow && !this.#context.suppressEnvoyHeaders) reply.alsoModify((to) => to.set(H.xEnvoyOverloaded, 'true'));
+    chargeLocalReply(this.#cluster!.stats, overflow ? null : attempt.host, reply.status);
+    if (overflow && !this.#context.suppressEnvoyHeaders)
+      reply.alsoModify((to) => to.set(H.xEnvoyOverloaded, 'true'));
     this.#reply(reply);
   }
 
   onPerTryTimeout(attempt: UpstreamRequest, idle: boolean): void {
     const stats = this.#cluster!.stats;
-    const counter = idle ? stats.store.counter(`${stats.prefix}upstream_rq_per_try_idle_timeout`) : stats.upstreamRqPerTryTimeout;
+    const counter = idle
+      ? stats.store.counter(`${stats.prefix}upstream_rq_per_try_idle_timeout`)
+      : stats.upstreamRqPerTryTimeout;
     stats.store.inc(counter);
     attempt.host.counts.rqTimeout++;
     attempt.abandon();
@@ -444,7 +487,10 @@ export class RouterFilter
     ) {
       return;
     }
-    this.#replyTimeout(attempt, idle ? 'upstream_per_try_idle_timeout' : 'upstream_per_try_timeout');
+    this.#replyTimeout(
+      attempt,
+      idle ? 'upstream_per_try_idle_timeout' : 'upstream_per_try_timeout',
+    );
   }
 
   // === TimerOwner
@@ -467,7 +513,9 @@ export class RouterFilter
 
   onUpstreamBackedUp(backedUp: boolean): void {
     const stats = this.#cluster!.stats;
-    stats.store.inc(backedUp ? stats.upstreamFlowControlBackedUp : stats.upstreamFlowControlDrained);
+    stats.store.inc(
+      backedUp ? stats.upstreamFlowControlBackedUp : stats.upstreamFlowControlDrained,
+    );
     if (!this.#destroyed) this.#callbacks.requestReadDisable(backedUp);
   }
 
@@ -483,32 +531,6 @@ export class RouterFilter
     const stats = this.#cluster!.stats;
     stats.store.inc(stats.upstreamFlowControlResumed);
     this.#attempt.readDisable(false);
-  }
-
-  // === LoadBalancerContext
-
-  get downstreamConnection(): DownstreamConnectionInfo {
-    return this.#info.connection;
-  }
-
-  get requestHeaders(): RequestHeaders {
-    return this.#headers;
-  }
-
-  get hostSelectionRetryCount(): number {
-    return this.#retry === null ? 1 : this.#retry.policy.hostSelectionRetryMaxAttempts;
-  }
-
-  hashKey(): bigint | undefined {
-    return this.#action!.hashPolicy?.key(this.#headers, this.#info, this);
-  }
-
-  shouldSelectAnotherHost(host: Host): boolean {
-    return this.#attemptedHosts !== null && this.#attemptedHosts.includes(host);
-  }
-
-  addSetCookie(value: string): void {
-    (this.#setCookies ??= []).push(value);
   }
 
   // === Ends
@@ -534,30 +556,11 @@ export class RouterFilter
     return false;
   }
 
-  #charge(attempt: UpstreamRequest, headers: ResponseHeaders): void {
-    const stats = this.#cluster!.stats;
-    stats.chargeCode(headers.status);
-    if (headers.has(H.xEnvoyUpstreamCanary) && headers.get(H.xEnvoyUpstreamCanary) === 'true') {
-      stats.chargeCode(headers.status, 'canary.');
-    }
-    if (headers.status >= 500) attempt.host.counts.rqError++;
-    else attempt.host.counts.rqSuccess++;
-  }
-
-  #chargeRetried(attempt: UpstreamRequest, status: number): void {
-    this.#cluster!.stats.chargeCode(status, 'retry.');
-    if (status >= 500) attempt.host.counts.rqError++;
-  }
-
-  #chargeLocal(status: number, host: Host | null): void {
-    this.#cluster!.stats.chargeCode(status);
-    if (host !== null) host.counts.rqError++;
-  }
-
   #complete(nowMs: number): void {
     const stats = this.#cluster!.stats;
     this.#info.upstreamLastByteReceivedMs = nowMs;
-    if (this.#requestEnded) stats.store.record(stats.upstreamRqTime, Math.floor(nowMs - this.#requestCompleteMs));
+    if (this.#requestEnded)
+      stats.store.record(stats.upstreamRqTime, Math.floor(nowMs - this.#requestCompleteMs));
     this.#end();
   }
 
@@ -591,18 +594,18 @@ export class RouterFilter
       return;
     }
     const reply = timeoutReply(this.#alternateTimeoutReply, details);
-    this.#chargeLocal(reply.status, attempt === null ? null : attempt.host);
+    chargeLocalReply(this.#cluster!.stats, attempt === null ? null : attempt.host, reply.status);
     this.#reply(reply);
   }
 
   #replyNoHost(): void {
-    this.#chargeLocal(503, null);
+    chargeLocalReply(this.#cluster!.stats, null, 503);
     this.#reply(noHostReply());
   }
 
   #replyDropped(cluster: ThreadLocalCluster): void {
     const all = cluster.config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
-    this.#chargeLocal(503, null);
+    chargeLocalReply(this.#cluster!.stats, null, 503);
     this.#reply(droppedReply(all, !this.#context.suppressEnvoyHeaders));
   }
 

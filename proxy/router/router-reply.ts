@@ -47,7 +47,12 @@ export const noClusterReply = (status: number): RouterReply =>
   new RouterReply(status, '', 'cluster_not_found', ResponseFlag.NoClusterFound);
 
 export const noHostReply = (): RouterReply =>
-  new RouterReply(503, 'no healthy upstream', 'no_healthy_upstream', ResponseFlag.NoHealthyUpstream);
+  new RouterReply(
+    503,
+    'no healthy upstream',
+    'no_healthy_upstream',
+    ResponseFlag.NoHealthyUpstream,
+  );
 
 export const bufferFullReply = (): RouterReply =>
   new RouterReply(
@@ -72,13 +77,22 @@ export function directReply(direct: DirectResponse, headers: RequestHeaders): Ro
 /** EDS told us to drop some, or all, requests. */
 export function droppedReply(all: boolean, tellByHeader: boolean): RouterReply {
   const reply = all
-    ? new RouterReply(503, 'unconditional drop overload', 'unconditional_drop_overload', ResponseFlag.UnconditionalDropOverload)
+    ? new RouterReply(
+        503,
+        'unconditional drop overload',
+        'unconditional_drop_overload',
+        ResponseFlag.UnconditionalDropOverload,
+      )
     : new RouterReply(503, 'drop overload', 'drop_overload', ResponseFlag.DropOverload);
   const name = all ? UNCONDITIONAL_DROP_OVERLOAD : DROP_OVERLOAD;
   return tellByHeader ? reply.alsoModify((to) => to.set(name, 'true')) : reply;
 }
 
-export const resetReply = (reason: StreamResetReason, transportFailureReason: string, retried: boolean): RouterReply =>
+export const resetReply = (
+  reason: StreamResetReason,
+  transportFailureReason: string,
+  retried: boolean,
+): RouterReply =>
   new RouterReply(
     statusOfReset(reason),
     bodyOfReset(reason, retried),
@@ -97,11 +111,13 @@ export const timeoutReply = (alternate: boolean, details: string): RouterReply =
 
 /** Status and headers of the upstream, without its body. */
 export const handshakeFailedReply = (upstream: ResponseHeaders): RouterReply =>
-  new RouterReply(upstream.status, '', 'websocket_handshake_unsuccessful', undefined).alsoModify((to) => {
-    for (let i = 0; i < upstream.size; i++) {
-      const name = upstream.nameAt(i);
-      // The reply has no body: the upstream's framing is not ours.
-      if (name === H.contentLength || name === H.transferEncoding) continue;
-      to.push(name, upstream.valueAt(i));
-    }
-  });
+  new RouterReply(upstream.status, '', 'websocket_handshake_unsuccessful', undefined).alsoModify(
+    (to) => {
+      for (let i = 0; i < upstream.size; i++) {
+        const name = upstream.nameAt(i);
+        // The reply has no body: the upstream's framing is not ours.
+        if (name === H.contentLength || name === H.transferEncoding) continue;
+        to.push(name, upstream.valueAt(i));
+      }
+    },
+  );

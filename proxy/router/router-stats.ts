@@ -21,6 +21,8 @@ export class RouterStats {
     this.rqRedirect = counter('rq_redirect');
     this.rqTotal = counter('rq_total');
     this.rqOverloadLocalReply = counter('rq_overload_local_reply');
-    this.rqResetAfterDownstreamResponseStarted = counter('rq_reset_after_downstream_response_started');
+    this.rqResetAfterDownstreamResponseStarted = counter(
+      'rq_reset_after_downstream_response_started',
+    );
   }
 }

@@ -20,7 +20,9 @@ export interface ShadowContext {
   readonly timers: TimerWheel;
 }
 
-export class ShadowRequest implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner {
+export class ShadowRequest
+  implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner
+{
   readonly #timers: TimerWheel;
   readonly #headers: RequestHeaders;
   readonly #timeout: WheelTimer;
@@ -44,9 +46,14 @@ export class ShadowRequest implements ResponseDecoder, HttpPoolCallbacks, Stream
     policy: MirrorPolicy,
     action: RouteAction,
     context: ShadowContext,
-    request: { readonly headers: RequestHeaders; readonly info: StreamInfo; readonly endStream: boolean },
+    request: {
+      readonly headers: RequestHeaders;
+      readonly info: StreamInfo;
+      readonly endStream: boolean;
+    },
   ): ShadowRequest | null {
-    if (policy.fraction !== undefined && !fractionHolds(policy.fraction, request.info.streamRandom)) return null;
+    if (policy.fraction !== undefined && !fractionHolds(policy.fraction, request.info.streamRandom))
+      return null;
     const cluster = context.clusters.get(policy.cluster);
     const host = cluster?.chooseHost(null) ?? null;
     if (cluster === undefined || host === null) return null;

@@ -30,7 +30,10 @@ export function strictChecks(names: readonly string[]): readonly StrictCheck[] {
 }
 
 /** Name of the first header whose value cannot be used; undefined when all can. */
-export function firstInvalidHeader(checks: readonly StrictCheck[], headers: RequestHeaders): HeaderName | undefined {
+export function firstInvalidHeader(
+  checks: readonly StrictCheck[],
+  headers: RequestHeaders,
+): HeaderName | undefined {
   for (const check of checks) {
     const value = headers.get(check.name);
     if (value !== undefined && !check.valid(value)) return check.name;

@@ -11,7 +11,10 @@ export function takeGlobalTimeoutMs(
   grpc: boolean,
   respectExpected: boolean,
 ): number {
-  let timeoutMs = grpc && action.maxGrpcTimeoutMs !== undefined ? grpcTimeoutMs(action, headers) : action.timeoutMs;
+  let timeoutMs =
+    grpc && action.maxGrpcTimeoutMs !== undefined
+      ? grpcTimeoutMs(action, headers)
+      : action.timeoutMs;
   const expected = respectExpected ? headers.get(H.xEnvoyExpectedRqTimeoutMs) : undefined;
   if (expected !== undefined) return overridden(expected, timeoutMs);
   const asked = headers.get(H.xEnvoyUpstreamRqTimeoutMs);
@@ -23,7 +26,11 @@ export function takeGlobalTimeoutMs(
 }
 
 /** One attempt; takes the header out. A limit that the whole request has anyway is none. */
-export function takePerTryTimeoutMs(action: RouteAction, headers: RequestHeaders, globalTimeoutMs: number): number {
+export function takePerTryTimeoutMs(
+  action: RouteAction,
+  headers: RequestHeaders,
+  globalTimeoutMs: number,
+): number {
   let timeoutMs = action.retryPolicy === null ? 0 : action.retryPolicy.perTryTimeoutMs;
   const asked = headers.get(H.xEnvoyUpstreamRqPerTryTimeoutMs);
   if (asked !== undefined) {
@@ -34,7 +41,11 @@ export function takePerTryTimeoutMs(action: RouteAction, headers: RequestHeaders
 }
 
 /** What the upstream is told; 0: nothing. `elapsedMs` counts from the end of the downstream request. */
-export function expectedTimeoutMs(globalTimeoutMs: number, perTryTimeoutMs: number, elapsedMs: number): number {
+export function expectedTimeoutMs(
+  globalTimeoutMs: number,
+  perTryTimeoutMs: number,
+  elapsedMs: number,
+): number {
   if (globalTimeoutMs === 0) return perTryTimeoutMs;
   const leftMs = Math.max(1, Math.floor(globalTimeoutMs - elapsedMs));
   return perTryTimeoutMs === 0 || leftMs < perTryTimeoutMs ? leftMs : perTryTimeoutMs;

@@ -8,7 +8,12 @@ import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import type { HttpConnPool, HttpPoolCallbacks, PoolFailureReason, PoolTicket } from '../upstream/conn-pool/conn-pool.ts';
+import type {
+  HttpConnPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  PoolTicket,
+} from '../upstream/conn-pool/conn-pool.ts';
 import type { Host } from '../upstream/host.ts';
 
 /** The router filter, as its attempts see it. No call comes from an attempt that is over. */
@@ -23,7 +28,11 @@ export interface UpstreamRequestOwner {
   onUpstreamHeaders(attempt: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void;
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderMap): void;
-  onUpstreamReset(attempt: UpstreamRequest, reason: StreamResetReason, transportFailureReason: string): void;
+  onUpstreamReset(
+    attempt: UpstreamRequest,
+    reason: StreamResetReason,
+    transportFailureReason: string,
+  ): void;
   /** `idle`: nothing moved for the per-try idle time-out. */
   onPerTryTimeout(attempt: UpstreamRequest, idle: boolean): void;
   /** The upstream takes the request's body too slowly, or again fast enough. */
@@ -33,7 +42,9 @@ export interface UpstreamRequestOwner {
 const TIMER_PER_TRY = 0;
 const TIMER_PER_TRY_IDLE = 1;
 
-export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner {
+export class UpstreamRequest
+  implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner
+{
   /** As chosen by the balancer. */
   readonly host: Host;
   readonly #owner: UpstreamRequestOwner;

@@ -42,20 +42,34 @@ export class VirtualHost implements RouteScope {
     this.place = place;
     this.mostSpecificMutationsWin = table.config.mostSpecificHeaderMutationsWins;
     this.retryPolicy =
-      config.retryPolicy === undefined ? null : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
+      config.retryPolicy === undefined
+        ? null
+        : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
     this.perFilter = compilePerFilter(config.perFilter, table.perFilter);
-    this.requestMutators = this.#levels(HeaderMutator.forRequests(config.headers, place), table.requestMutator);
-    this.responseMutators = this.#levels(HeaderMutator.forResponses(config.headers, place), table.responseMutator);
+    this.requestMutators = this.#levels(
+      HeaderMutator.forRequests(config.headers, place),
+      table.requestMutator,
+    );
+    this.responseMutators = this.#levels(
+      HeaderMutator.forResponses(config.headers, place),
+      table.responseMutator,
+    );
     this.includeRequestAttemptCount = config.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
-    this.routes = config.routes.map((route, i) => new RouteEntry({ config: route, index: i }, this));
+    this.routes = config.routes.map(
+      (route, i) => new RouteEntry({ config: route, index: i }, this),
+    );
   }
 
   /** First route that matches, or null. */
-  route(path: MatchPath, headers: RequestHeaders, info: StreamInfo): RouteEntry | TlsRedirectRoute | null {
+  route(
+    path: MatchPath,
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): RouteEntry | TlsRedirectRoute | null {
     if (this.#tlsRedirect !== null && this.#needsTls(headers)) return this.#tlsRedirect;
     const routes = this.routes;
     for (let i = 0; i < routes.length; i++) {

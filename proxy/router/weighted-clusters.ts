@@ -8,7 +8,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
-import { wireText } from './wire-text.ts';
+import { nonEmptyWireText } from './wire-text.ts';
 
 export class WeightedCluster {
   readonly name: string;
@@ -24,10 +24,7 @@ export class WeightedCluster {
     this.requestMutator = HeaderMutator.forRequests(config.headers, place);
     this.responseMutator = HeaderMutator.forResponses(config.headers, place);
     this.perFilter = compilePerFilter(config.perFilter, null);
-    this.hostRewriteLiteral =
-      config.hostRewriteLiteral === undefined || config.hostRewriteLiteral === ''
-        ? undefined
-        : wireText(config.hostRewriteLiteral);
+    this.hostRewriteLiteral = nonEmptyWireText(config.hostRewriteLiteral);
   }
 }
 
@@ -42,13 +39,18 @@ export class WeightedClusters {
 
   /** Throws ConfigError with `place` when there is no weight, or a bad %COMMAND%. */
   constructor(config: ClusterSpecifierConfig & { kind: 'weighted' }, place: string) {
-    this.#entries = config.clusters.map((cluster, i) => new WeightedCluster(cluster, `${place}.clusters[${i}]`));
+    this.#entries = config.clusters.map(
+      (cluster, i) => new WeightedCluster(cluster, `${place}.clusters[${i}]`),
+    );
     this.#total = config.clusters.reduce((sum, cluster) => sum + cluster.weight, 0);
     if (this.#total <= 0 || this.#total > 0xffffffff) {
       const message = 'sum of weights has to be between 1 and 4294967295';
       throw new ConfigError([{ path: place, message }]);
     }
-    this.#header = config.headerName === undefined || config.headerName === '' ? null : headerName(config.headerName);
+    this.#header =
+      config.headerName === undefined || config.headerName === ''
+        ? null
+        : headerName(config.headerName);
     this.entriesDiffer = this.#entries.some(
       (entry) =>
         entry.requestMutator !== null ||

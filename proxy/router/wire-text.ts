@@ -8,3 +8,7 @@ export function wireText(text: string): string {
   }
   return text;
 }
+
+/** Protobuf strings that are not set are empty: both mean undefined. */
+export const nonEmptyWireText = (text: string | undefined): string | undefined =>
+  text === undefined || text === '' ? undefined : wireText(text);

@@ -8,12 +8,14 @@ const P3 = 1609587929392839161n;
 const P4 = 9650029242287828579n;
 const P5 = 2870177450012600261n;
 
-const rotl = (value: bigint, bits: bigint): bigint => ((value << bits) | (value >> (64n - bits))) & MASK;
+const rotl = (value: bigint, bits: bigint): bigint =>
+  ((value << bits) | (value >> (64n - bits))) & MASK;
 
 const round = (accumulator: bigint, input: bigint): bigint =>
   (rotl((accumulator + input * P2) & MASK, 31n) * P1) & MASK;
 
-const mergeRound = (hash: bigint, lane: bigint): bigint => ((hash ^ round(0n, lane)) * P1 + P4) & MASK;
+const mergeRound = (hash: bigint, lane: bigint): bigint =>
+  ((hash ^ round(0n, lane)) * P1 + P4) & MASK;
 
 export function xxHash64(bytes: Buffer): bigint {
   const length = bytes.length;

@@ -1,5 +1,8 @@
 // Route configurations and requests with every field at its default; a test changes the field it is about.
-import type { HeaderAddConfig, HeaderMutationConfig } from '../../proxy/config/header-mutation-config.ts';
+import type {
+  HeaderAddConfig,
+  HeaderMutationConfig,
+} from '../../proxy/config/header-mutation-config.ts';
 import type {
   RetryPolicyConfig,
   RouteActionConfig,
@@ -12,9 +15,18 @@ import { RequestHeaders, ResponseHeaders } from '../../proxy/http/header-map.ts'
 import { wireHeaderName } from '../../proxy/http/headers.ts';
 import { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
 
-export const noHeaders: HeaderMutationConfig = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
+export const noHeaders: HeaderMutationConfig = {
+  requestAdd: [],
+  requestRemove: [],
+  responseAdd: [],
+  responseRemove: [],
+};
 
-export function headerAdd(name: string, value: string, changes: Partial<HeaderAddConfig> = {}): HeaderAddConfig {
+export function headerAdd(
+  name: string,
+  value: string,
+  changes: Partial<HeaderAddConfig> = {},
+): HeaderAddConfig {
   return { name, value, action: 'APPEND_IF_EXISTS_OR_ADD', keepEmptyValue: false, ...changes };
 }
 
@@ -86,7 +98,10 @@ export function virtualHost(changes: Partial<VirtualHostConfig> = {}): VirtualHo
   };
 }
 
-export function routeConfig(virtualHosts: readonly VirtualHostConfig[], changes: Partial<RouteConfig> = {}): RouteConfig {
+export function routeConfig(
+  virtualHosts: readonly VirtualHostConfig[],
+  changes: Partial<RouteConfig> = {},
+): RouteConfig {
   return {
     name: 'routes',
     version: '1',
@@ -102,7 +117,10 @@ export function routeConfig(virtualHosts: readonly VirtualHostConfig[], changes:
   };
 }
 
-export function retryPolicy(retryOn: readonly string[], changes: Partial<RetryPolicyConfig> = {}): RetryPolicyConfig {
+export function retryPolicy(
+  retryOn: readonly string[],
+  changes: Partial<RetryPolicyConfig> = {},
+): RetryPolicyConfig {
   return {
     retryOn,
     numRetries: 1,
@@ -137,7 +155,10 @@ export function request(lines: readonly (readonly [string, string])[] = []): Req
   return headers;
 }
 
-export function response(status: number, lines: readonly (readonly [string, string])[] = []): ResponseHeaders {
+export function response(
+  status: number,
+  lines: readonly (readonly [string, string])[] = [],
+): ResponseHeaders {
   const headers = new ResponseHeaders();
   headers.status = status;
   for (const [name, value] of lines) headers.append(wireHeaderName(name), value);
@@ -147,7 +168,8 @@ export function response(status: number, lines: readonly (readonly [string, stri
 /** Lines as `name: value`. */
 export function linesOf(headers: RequestHeaders | ResponseHeaders): string[] {
   const lines: string[] = [];
-  for (let i = 0; i < headers.size; i++) lines.push(`${headers.nameAt(i).text}: ${headers.valueAt(i)}`);
+  for (let i = 0; i < headers.size; i++)
+    lines.push(`${headers.nameAt(i).text}: ${headers.valueAt(i)}`);
   return lines;
 }
 

@@ -5,8 +5,17 @@ import { TimerWheel } from '../../proxy/base/timer-wheel.ts';
 import { LoggerRegistry } from '../../proxy/base/logger.ts';
 import type { ClusterConfig } from '../../proxy/config/cluster-config.ts';
 import type { RouterFilterConfig } from '../../proxy/config/http-filter-config.ts';
-import type { RouteActionConfig, RouteConfig, VirtualHostConfig } from '../../proxy/config/route-config.ts';
-import type { RequestEncoder, ResponseDecoder, StreamCallbacks, StreamResetReason } from '../../proxy/http/codec.ts';
+import type {
+  RouteActionConfig,
+  RouteConfig,
+  VirtualHostConfig,
+} from '../../proxy/config/route-config.ts';
+import type {
+  RequestEncoder,
+  ResponseDecoder,
+  StreamCallbacks,
+  StreamResetReason,
+} from '../../proxy/http/codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../../proxy/http/header-map.ts';
 import type {
   DownstreamWatermarkCallbacks,
@@ -22,14 +31,28 @@ import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
 import type { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
 import { ClusterStats } from '../../proxy/upstream/cluster-stats.ts';
-import type { HttpConnPool, HttpPoolCallbacks, PoolFailureReason, PoolTicket, TcpConnPool } from '../../proxy/upstream/conn-pool/conn-pool.ts';
+import type {
+  HttpConnPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  PoolTicket,
+  TcpConnPool,
+} from '../../proxy/upstream/conn-pool/conn-pool.ts';
 import { Host } from '../../proxy/upstream/host.ts';
 import type { LoadBalancerContext } from '../../proxy/upstream/load-balancer.ts';
 import { INTS_PER_SLOT, ResourceManager } from '../../proxy/upstream/resource-manager.ts';
 import type { ThreadLocalCluster } from '../../proxy/upstream/thread-local-cluster.ts';
 import { sampleCluster, sampleEndpoint } from './config-samples.ts';
 import { SimulatedTime } from './simulated-time.ts';
-import { linesOf, request, routeAction, routeConfig, routeEntry, streamInfo, virtualHost } from './route-samples.ts';
+import {
+  linesOf,
+  request,
+  routeAction,
+  routeConfig,
+  routeEntry,
+  streamInfo,
+  virtualHost,
+} from './route-samples.ts';
 
 /** One attempt as the upstream sees it; `sent` is what went out, as text. */
 export class ScriptedStream implements RequestEncoder, PoolTicket {
@@ -85,7 +108,9 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
   }
   encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.headers = headers;
-    this.sent.push(`${headers.method} ${headers.authority ?? ''} ${headers.path}${endStream ? ' end' : ''}`);
+    this.sent.push(
+      `${headers.method} ${headers.authority ?? ''} ${headers.path}${endStream ? ' end' : ''}`,
+    );
   }
   encodeData(chunk: Buffer, endStream: boolean): void {
     this.sent.push(chunk.toString() + (endStream ? ' end' : ''));
@@ -121,9 +146,16 @@ export class ScriptedCluster implements ThreadLocalCluster {
   constructor(name: string, store: StatsStore, addresses: readonly string[]) {
     this.config = sampleCluster(name);
     this.stats = new ClusterStats(store, name);
-    this.hosts = addresses.map((address) => new Host(sampleEndpoint(address, 80, { hostname: `${address}.name` }), 0));
+    this.hosts = addresses.map(
+      (address) => new Host(sampleEndpoint(address, 80, { hostname: `${address}.name` }), 0),
+    );
     const counts = new Int32Array(new SharedArrayBuffer(INTS_PER_SLOT * 4));
-    this.#resources = new ResourceManager(counts, 0, 'DEFAULT', this.config.circuitBreakers.default);
+    this.#resources = new ResourceManager(
+      counts,
+      0,
+      'DEFAULT',
+      this.config.circuitBreakers.default,
+    );
   }
 
   /** The last attempt. */
@@ -185,6 +217,12 @@ export class ScriptedClient implements FilterCallbacks {
     this.requestHeaders = headers;
     this.route = route;
     this.streamInfo = info;
+  }
+
+  /** Status, body, flags and details of a local reply, as the client and the access log see them. */
+  get outcome(): [number, string, string, string] {
+    const info = this.streamInfo;
+    return [this.reply?.status ?? 0, this.reply?.body ?? '', info.flags, info.responseCodeDetails];
   }
 
   continueDecoding(): void {
@@ -254,7 +292,9 @@ export class RouterHarness {
       time: this.time,
       random: new SeededRandom(1),
       log: new LoggerRegistry('off', () => {}).get('filter'),
-      ...(options.bufferLimitBytes === undefined ? {} : { bufferLimitBytes: options.bufferLimitBytes }),
+      ...(options.bufferLimitBytes === undefined
+        ? {}
+        : { bufferLimitBytes: options.bufferLimitBytes }),
     };
     const routes = [routeEntry({ action: routeAction(options.action) })];
     const config: RouteConfig = routeConfig([virtualHost({ routes, ...options.virtualHost })]);
@@ -270,7 +310,10 @@ export class RouterHarness {
   }
 
   /** A request without body, unless `endStream` is false. */
-  send(lines: readonly (readonly [string, string])[] = [], endStream = true): { client: ScriptedClient; filter: HttpFilter } {
+  send(
+    lines: readonly (readonly [string, string])[] = [],
+    endStream = true,
+  ): { client: ScriptedClient; filter: HttpFilter } {
     const headers = request(lines);
     const info = streamInfo();
     const client = new ScriptedClient(headers, this.table.route(headers, info), info);

@@ -1,6 +1,9 @@
 // [w] Filters by their settings; the small ones (refuse, grpc_stats) are tested here, too.
 import t from 'tap';
-import type { HttpFilterPerRouteConfig, HttpFilterSettings } from '../../../proxy/config/http-filter-config.ts';
+import type {
+  HttpFilterPerRouteConfig,
+  HttpFilterSettings,
+} from '../../../proxy/config/http-filter-config.ts';
 import { createHttpFilterFactory } from '../../../proxy/filters/registry.ts';
 import { GrpcFrameCounter } from '../../../proxy/filters/http/grpc-stats.ts';
 import { HeaderMap } from '../../../proxy/http/header-map.ts';
@@ -117,7 +120,10 @@ t.test('DefaultOffFilter', async (t) => {
     const on = { name: 'the-filter', disabled: false, settings: undefined };
     t.equal(factory.createFilter(clientOnRoute([])), null);
     t.equal(factory.createFilter(clientOnRoute([{ ...on, disabled: true }])), null);
-    t.ok(factory.createFilter(clientOnRoute([on])), 'an entry without settings switches it on, too');
+    t.ok(
+      factory.createFilter(clientOnRoute([on])),
+      'an entry without settings switches it on, too',
+    );
   });
 });
 
