@@ -1,58 +1,13 @@
 // `npm start` as a person uses it, without sidecars so that it is quick: it serves the page, and leaves nothing behind.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 
 import { findNamespaceSupport } from '../../samples/local-mesh/netns.ts';
 import { processesOfRun } from '../../samples/local-mesh/processes.ts';
+import { ROOT, runStart, startMesh } from '../support/local-mesh.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const START_LIMIT_MS = 60_000;
-
-interface Started {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly runDir: string;
-}
-
-function run(args: readonly string[]): {
-  child: ChildProcess;
-  output: () => string;
-  ended: Promise<number | null>;
-} {
-  const child = spawn(process.execPath, ['samples/start.ts', ...args], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const ended = new Promise<number | null>((resolve) =>
-    child.once('exit', (code) => resolve(code)),
-  );
-  return { child, output: () => text, ended };
-}
-
-async function start(mode: string): Promise<Started & { ended: Promise<number | null> }> {
-  const { child, output, ended } = run(['--no-sidecars', '--mode', mode]);
-  const deadlineMs = Date.now() + START_LIMIT_MS;
-  for (;;) {
-    const url = /Bookinfo runs: +(http:\S+)/.exec(output())?.[1];
-    const logs = /logs +(\S+),/.exec(output())?.[1];
-    if (url !== undefined && logs !== undefined)
-      return { child, url, runDir: dirname(logs), ended };
-    if (child.exitCode !== null || Date.now() > deadlineMs) {
-      child.kill('SIGINT');
-      throw new Error(output());
-    }
-    await sleep(50);
-  }
-}
-
-/** Commands of processes that still speak of this run's folder or serve its pods. */
+/** The guardian needs a few seconds. */
 async function isGone(runDir: string): Promise<boolean> {
   for (let i = 0; i < 200 && existsSync(runDir); i++) await sleep(50);
   return !existsSync(runDir);
@@ -72,7 +27,7 @@ for (const [mode, options] of [
     `npm start, mode ${mode}, serves the page and ends with SIGINT, leaving nothing`,
     options,
     async (t) => {
-      const { child, url, runDir, ended } = await start(mode);
+      const { child, url, runDir, ended } = await startMesh(['--no-sidecars', '--mode', mode]);
       const response = await fetch(url);
       t.equal(response.status, 200);
       t.equal(response.headers.get('x-bookinfo-reviews-version'), 'v1');
@@ -88,7 +43,7 @@ for (const [mode, options] of [
     `npm start, mode ${mode}, leaves nothing when it is killed outright`,
     options,
     async (t) => {
-      const { child, url, runDir, ended } = await start(mode);
+      const { child, url, runDir, ended } = await startMesh(['--no-sidecars', '--mode', mode]);
       child.kill('SIGKILL');
       await ended;
       t.ok(await isGone(runDir));
@@ -102,7 +57,7 @@ t.test('npm start says in words what is wrong with its flags', async (t) => {
     [['--mode', 'x'], 2, '--mode: "x" is none of'],
     [['--config', 'no/such/folder'], 1, '--config: '],
   ] as const) {
-    const { output, ended } = run(args);
+    const { output, ended } = runStart(args);
     t.equal(await ended, code);
     t.match(output(), message);
   }
