@@ -1,0 +1,118 @@
+// `npm test [-- words]`: checks, then every test file as a process of its own. Words choose files whose path holds one of them.
+//
+// Flags: --no-check leaves the checks out; --long runs the files marked `@long` instead of the others;
+//        --jobs=N files at a time (default 2, or 1 on one CPU); --timeout=SECONDS for a file without a mark of its own (60).
+// Counts assertions (plus one for each check and each file that failed as a whole). The last line is `N passed, N failed`.
+import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { printCheck, runChecks } from './runner/checks.ts';
+import { readMarks, runTestFile } from './runner/test-file.ts';
+import type { FileResult, TestFile } from './runner/test-file.ts';
+
+process.chdir(join(import.meta.dirname, '..'));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'no-check': { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+    timeout: { type: 'string', default: '60' },
+  },
+});
+
+const files = findFiles();
+if (files.length === 0) {
+  console.log(`no test file matches ${positionals.join(' ') || '(no words)'}`);
+  console.log('0 passed, 1 failed');
+  process.exit(1);
+}
+
+let checksPassed = 0;
+let checksFailed = 0;
+if (!values['no-check'] && positionals.length === 0 && !values.long) {
+  for (const result of await runChecks(printCheck)) {
+    if (result.ok) checksPassed++;
+    else checksFailed++;
+  }
+}
+const results = await runAll(files);
+summarise(results);
+
+function findFiles(): TestFile[] {
+  const timeoutMs = Number(values.timeout) * 1000;
+  const words = positionals.map((word) => word.replace(/^\.\//, ''));
+  return globSync('test/**/*.test.ts')
+    .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+    .toSorted()
+    .map((path) => readMarks(path, timeoutMs))
+    .filter((file) => file.long === values.long);
+}
+
+/** Serial files come last, one at a time, with nothing beside them. */
+async function runAll(all: readonly TestFile[]): Promise<FileResult[]> {
+  const done: FileResult[] = [];
+  const runQueue = async (queue: TestFile[]): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const result = await runTestFile(file);
+      done.push(result);
+      printFile(result, `${done.length}/${all.length}`);
+    }
+  };
+  const shared = all.filter((file) => !file.serial);
+  await Promise.all(Array.from({ length: Number(values.jobs) }, async () => runQueue(shared)));
+  await runQueue(all.filter((file) => file.serial));
+  return done;
+}
+
+function hasFailed(result: FileResult): boolean {
+  return result.failed.length + result.faults.length > 0;
+}
+
+function printFile(result: FileResult, progress: string): void {
+  const failed = hasFailed(result);
+  const seconds = `${(result.durationMs / 1000).toFixed(1)} s`.padStart(7);
+  const count = `${result.passed}`.padStart(6);
+  const skipped = result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : '';
+  const word = failed ? 'FAILED' : 'ok    ';
+  console.log(`${word} ${seconds} ${count}  ${result.file.path}${skipped}  (${progress})`);
+  if (result.leftRunning) console.log('       left processes running; they were ended');
+  if (!failed) return;
+  for (const { path, diagnostic } of result.failed) {
+    console.log(`\n  ✗ ${path.join(' › ')}`);
+    for (const line of diagnostic) console.log(`      ${line}`);
+  }
+  for (const fault of result.faults) console.log(`\n  ✗ ${result.file.path}: ${fault}`);
+  if (result.errorTail.length > 0) {
+    console.log('\n    standard error, last lines:');
+    for (const line of result.errorTail) console.log(`      ${line}`);
+  }
+  console.log('');
+}
+
+function summarise(all: readonly FileResult[]): void {
+  const skipped = all.flatMap(({ file, skipped: tests }) =>
+    tests.map(
+      ({ path, reason }) => `  ${file.path}: ${path.join(' › ')}\n      because: ${reason}`,
+    ),
+  );
+  if (skipped.length > 0) console.log(`\n${skipped.length} SKIPPED, not tested here:`);
+  for (const line of skipped) console.log(line);
+
+  const failedFiles = all.filter(hasFailed);
+  if (failedFiles.length > 0) console.log(`\n${failedFiles.length} files failed:`);
+  for (const { file } of failedFiles) console.log(`  ${file.path}`);
+  if (checksFailed > 0)
+    console.log(`\n${checksFailed} checks failed; \`npm run check\` shows them`);
+
+  let passed = checksPassed;
+  let failed = checksFailed;
+  for (const result of all) {
+    passed += result.passed;
+    failed += result.failed.length + result.faults.length;
+  }
+  console.log(`\n${all.length} files; assertions and checks:`);
+  console.log(`${passed} passed, ${failed} failed`);
+  if (failed > 0) process.exitCode = 1;
+}
