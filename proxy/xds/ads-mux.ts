@@ -5,8 +5,8 @@ import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 
 export type AdsMode = 'delta' | 'sotw';
 
-/** gRPC code in `error_detail` of a NACK: INVALID_ARGUMENT. istiod counts and prints a NACK whatever its code is. */
-export const NACK_CODE = 3;
+/** gRPC code in `error_detail` of a NACK: INTERNAL, as Envoy sends it (envoy-behaviour §13.2). */
+export const NACK_CODE = 13;
 
 /** Order of requests (istio-contract §1.4). */
 export const KIND_ORDER: readonly XdsResourceKind[] = ['clusters', 'endpoints', 'listeners', 'routes'];
