@@ -1,6 +1,6 @@
 // [w] The bytes of socket addresses, and the kernel's real answers behind real REDIRECT rules (root only).
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -61,13 +61,16 @@ t.test('originalDestination', async (t) => {
   });
 
   await t.test('reports once and answers undefined where koffi cannot be loaded', async (t) => {
-    // A folder outside the work tree has no node_modules above it, like an image made without koffi.
+    // The nearest koffi is a broken one, like that of an image without its native part.
     const folder = mkdtempSync(join(tmpdir(), 'outrigger-no-koffi-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
     const source = fileURLToPath(
       new URL('../../../proxy/network/original-dst.ts', import.meta.url),
     );
     copyFileSync(source, join(folder, 'original-dst.mts'));
+    const koffi = join(folder, 'node_modules', 'koffi');
+    mkdirSync(koffi, { recursive: true });
+    writeFileSync(join(koffi, 'index.js'), `throw new Error('no native part');`);
     const program = `
       import { originalDestination } from ${JSON.stringify(join(folder, 'original-dst.mts'))};
       const reasons = [];
@@ -80,7 +83,7 @@ t.test('originalDestination', async (t) => {
     const { reasons, known } = JSON.parse(run.stdout) as { reasons: string[]; known: unknown[] };
     t.strictSame(known, []);
     t.equal(reasons.length, 1);
-    t.match(reasons[0], /koffi cannot be loaded/);
+    t.match(reasons[0], /koffi cannot be loaded.*no native part/);
   });
 
   const skip = netnsUnavailableReason();
