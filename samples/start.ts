@@ -10,13 +10,13 @@ import { ConfigFolder } from './local-mesh/config-folder.ts';
 import { Forwarder } from './local-mesh/forwarder.ts';
 import type { ForwardPlace } from './local-mesh/forwarder.ts';
 import { startGuardian } from './local-mesh/guardian.ts';
-import { chooseLoopbackByte, startLoopbackMesh } from './local-mesh/loopback.ts';
+import { claimLoopbackByte, startLoopbackMesh } from './local-mesh/loopback.ts';
 import type { RunningMesh, StartOptions } from './local-mesh/mesh-run.ts';
 import { findNamespaceSupport, pageSocket, startNamespaceMesh } from './local-mesh/netns.ts';
 import type { NamespaceSupport } from './local-mesh/netns.ts';
 import { readStartFlags, START_USAGE } from './local-mesh/options.ts';
 import type { StartFlags } from './local-mesh/options.ts';
-import { planMesh, readServices, XDS_PORT } from './local-mesh/plan.ts';
+import { listenPlaces, planMesh, readServices } from './local-mesh/plan.ts';
 import type { MeshMode, MeshPlan } from './local-mesh/plan.ts';
 import { waitForHttp } from './local-mesh/readiness.ts';
 import { reportText } from './local-mesh/report.ts';
@@ -64,15 +64,25 @@ async function chooseMode(flags: StartFlags): Promise<ChosenMode> {
   return { mode: 'loopback', unshareFlags: [] };
 }
 
-async function makePlan(mode: MeshMode, flags: StartFlags): Promise<MeshPlan> {
-  return planMesh({
-    mode,
-    withSidecars: flags.withSidecars,
-    workloads: BOOKINFO_WORKLOADS,
-    services: readServices(readFileSync(join(BOOKINFO, 'mesh/services.yaml'), 'utf8')),
-    frontPod: FRONT_POD,
-    loopbackByte: mode === 'loopback' ? await chooseLoopbackByte(XDS_PORT) : 0,
-  });
+async function makePlan(
+  mode: MeshMode,
+  flags: StartFlags,
+  leftovers: Leftovers,
+): Promise<MeshPlan> {
+  const services = readServices(readFileSync(join(BOOKINFO, 'mesh/services.yaml'), 'utf8'));
+  const planWith = (loopbackByte: number): MeshPlan =>
+    planMesh({
+      mode,
+      withSidecars: flags.withSidecars,
+      workloads: BOOKINFO_WORKLOADS,
+      services,
+      frontPod: FRONT_POD,
+      loopbackByte,
+    });
+  if (mode === 'netns') return planWith(0);
+  const claim = await claimLoopbackByte((byte) => listenPlaces(planWith(byte)));
+  leftovers.add(claim.release);
+  return planWith(claim.byte);
 }
 
 async function publishPage(flags: StartFlags, to: ForwardPlace): Promise<Forwarder> {
@@ -128,7 +138,7 @@ async function start(flags: StartFlags, signal: AbortSignal, leftovers: Leftover
     throw new Error(`--config: ${rulesDir} is no folder`);
   }
   const { mode, unshareFlags } = await chooseMode(flags);
-  const plan = await makePlan(mode, flags);
+  const plan = await makePlan(mode, flags, leftovers);
   signal.throwIfAborted();
   const runId = randomBytes(8).toString('hex');
   const runDir = makeRunDir(leftovers);

@@ -58,7 +58,7 @@ export interface PlanInput {
 
 export const ADMIN_PORT = 15_000;
 export const READY_PORT = 15_021;
-export const XDS_PORT = 15_010;
+const XDS_PORT = 15_010;
 const APP_PORT = 9_080;
 const OUTBOUND_PORT = 15_001;
 const INBOUND_PORT = 15_006;
@@ -240,3 +240,9 @@ export function planMesh(input: PlanInput): MeshPlan {
     workloadsYaml: pods.map((pod) => stringify(workloadEntry(pod))).join('---\n'),
   };
 }
+
+/** Where the processes of a mesh on loopback addresses listen first of all. */
+export const listenPlaces = ({ controlPlane, pods }: MeshPlan): SocketPlace[] => [
+  controlPlane,
+  ...pods.flatMap(({ address, appListen }) => [{ address, port: APP_PORT }, appListen]),
+];
