@@ -116,6 +116,7 @@ function readMessage(fullName: string): MessageDescriptor | undefined {
   return { fullName, fields, byNumber, wellKnown: undefined, wrapped: '' };
 }
 
+// oxlint-disable-next-line eslint/complexity -- one choice for each mark of the table's notation
 function readField(text: string, home: string): FieldDescriptor {
   const [number = '', name = '', ...typeParts] = text.split(':');
   const type = typeParts.join(':');

@@ -142,7 +142,8 @@ export class WireReader {
   /** Reads a length and returns where the content ends. */
   contentEnd(): number {
     this.#varint();
-    if (++this.#contents > maxContents) throw new WireFault(`holds more than ${maxContents} values`);
+    if (++this.#contents > maxContents)
+      throw new WireFault(`holds more than ${maxContents} values`);
     if (this.#high !== 0 || this.#low > this.end - this.position) {
       throw new WireFault('is longer than the message it stands in');
     }

@@ -1,6 +1,14 @@
 // [b] Logger: a level per component that can change at run time; a switched-off level costs one comparison.
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const;
+export const LOG_LEVELS = [
+  'trace',
+  'debug',
+  'info',
+  'warning',
+  'error',
+  'critical',
+  'off',
+] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LogRecord {
@@ -37,23 +45,28 @@ export class Logger {
   }
 
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (this.#threshold <= 1) this.#sink({ level: 'debug', component: this.component, message, fields });
+    if (this.#threshold <= 1)
+      this.#sink({ level: 'debug', component: this.component, message, fields });
   }
 
   info(message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (this.#threshold <= 2) this.#sink({ level: 'info', component: this.component, message, fields });
+    if (this.#threshold <= 2)
+      this.#sink({ level: 'info', component: this.component, message, fields });
   }
 
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (this.#threshold <= 3) this.#sink({ level: 'warning', component: this.component, message, fields });
+    if (this.#threshold <= 3)
+      this.#sink({ level: 'warning', component: this.component, message, fields });
   }
 
   error(message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (this.#threshold <= 4) this.#sink({ level: 'error', component: this.component, message, fields });
+    if (this.#threshold <= 4)
+      this.#sink({ level: 'error', component: this.component, message, fields });
   }
 
   critical(message: string, fields?: Readonly<Record<string, unknown>>): void {
-    if (this.#threshold <= 5) this.#sink({ level: 'critical', component: this.component, message, fields });
+    if (this.#threshold <= 5)
+      this.#sink({ level: 'critical', component: this.component, message, fields });
   }
 }
 

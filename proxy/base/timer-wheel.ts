@@ -120,7 +120,8 @@ export class TimerWheel {
     // After a long stall every slot is looked at once, not once per missed turn.
     const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
     this.#doneTick = Math.max(this.#doneTick, nowTick);
-    for (let tick = from; tick <= nowTick; tick++) this.#fireSlot(this.#slots[tick % SLOTS]!, nowTick);
+    for (let tick = from; tick <= nowTick; tick++)
+      this.#fireSlot(this.#slots[tick % SLOTS]!, nowTick);
     if (this.#count > 0) this.#armNext();
   }
 

@@ -20,7 +20,9 @@ export interface CircuitBreakerConfig {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
-  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
+  readonly retryBudget:
+    | { readonly budgetPercent: number; readonly minRetryConcurrency: number }
+    | undefined;
   readonly trackRemaining: boolean;
 }
 
@@ -49,7 +51,10 @@ export interface ClusterConfig {
   readonly lbPolicy: LoadBalancingPolicyConfig;
   /** Default 5000. */
   readonly connectTimeoutMs: number;
-  readonly circuitBreakers: { readonly default: CircuitBreakerConfig; readonly high: CircuitBreakerConfig };
+  readonly circuitBreakers: {
+    readonly default: CircuitBreakerConfig;
+    readonly high: CircuitBreakerConfig;
+  };
   readonly perConnectionBufferLimitBytes: number;
   readonly transportSocket: TransportSocketConfig;
   readonly transportSocketMatches: readonly TransportSocketMatchConfig[];

@@ -18,7 +18,9 @@ export interface HttpConnectionManagerConfig {
   readonly skipXffAppend: boolean;
   readonly appendXForwardedPort: boolean;
   /** Undefined: no address is internal (Envoy 1.36 and later). */
-  readonly internalAddresses: { readonly cidrs: readonly CidrConfig[]; readonly unixSockets: boolean } | undefined;
+  readonly internalAddresses:
+    | { readonly cidrs: readonly CidrConfig[]; readonly unixSockets: boolean }
+    | undefined;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;

@@ -24,7 +24,11 @@ export type HttpFilterSettings =
   | InertFilterConfig
   | RefusingFilterConfig;
 
-export type HttpFilterPerRouteSettings = FaultConfig | CorsPolicyConfig | InertFilterConfig | RefusingFilterConfig;
+export type HttpFilterPerRouteSettings =
+  | FaultConfig
+  | CorsPolicyConfig
+  | InertFilterConfig
+  | RefusingFilterConfig;
 
 /** Istio's own filter that is known but not built yet: accepted by name, does nothing, said so in dumps. */
 export interface InertFilterConfig {

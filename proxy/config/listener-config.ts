@@ -84,19 +84,31 @@ export interface FilterChainConfig {
 }
 
 export type NetworkFilterConfig =
-  | { readonly kind: 'http_connection_manager'; readonly name: string; readonly settings: HttpConnectionManagerConfig }
+  | {
+      readonly kind: 'http_connection_manager';
+      readonly name: string;
+      readonly settings: HttpConnectionManagerConfig;
+    }
   | { readonly kind: 'tcp_proxy'; readonly name: string; readonly settings: TcpProxyConfig }
   /** Istio's own, known but not built yet: passes everything. */
   | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string }
   /** A security filter that is not enforced yet: closes the connection. */
-  | { readonly kind: 'refuse'; readonly name: string; readonly typeUrl: string; readonly reason: string };
+  | {
+      readonly kind: 'refuse';
+      readonly name: string;
+      readonly typeUrl: string;
+      readonly reason: string;
+    };
 
 /** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
 export interface TcpProxyConfig {
   readonly statPrefix: string;
   readonly cluster:
     | { readonly kind: 'cluster'; readonly name: string }
-    | { readonly kind: 'weighted'; readonly clusters: readonly { readonly name: string; readonly weight: number }[] };
+    | {
+        readonly kind: 'weighted';
+        readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+      };
   /** Default 3 600 000; 0: none. */
   readonly idleTimeoutMs: number;
   readonly maxDownstreamConnectionDurationMs: number | undefined;

@@ -67,7 +67,11 @@ export interface RouteMatchConfig {
 export interface RouteEntryConfig {
   readonly name: string;
   readonly match: RouteMatchConfig;
-  readonly action: RouteActionConfig | RedirectActionConfig | DirectResponseConfig | NonForwardingConfig;
+  readonly action:
+    | RouteActionConfig
+    | RedirectActionConfig
+    | DirectResponseConfig
+    | NonForwardingConfig;
   readonly headers: HeaderMutationConfig;
   readonly perFilter: PerFilterConfigs;
   /** `decorator.operation`; '' when absent. */
@@ -124,7 +128,11 @@ export type ClusterSpecifierConfig =
     };
 
 export type HashPolicyConfig = { readonly terminal: boolean } & (
-  | { readonly kind: 'header'; readonly name: string; readonly rewrite: RegexRewriteConfig | undefined }
+  | {
+      readonly kind: 'header';
+      readonly name: string;
+      readonly rewrite: RegexRewriteConfig | undefined;
+    }
   | {
       readonly kind: 'cookie';
       readonly name: string;

@@ -1,15 +1,26 @@
 // [w] ActiveStream: one request and its timers, first header to access log. The order of its steps is Envoy's
 // (envoy-behaviour §1.2); the numbers in comments are that list's.
 // Longer than most files: one stream's state machine, kept in one place so that its order can be read off.
+// oxlint-disable eslint/max-lines -- see the line above
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
-import { StreamInfo } from '../stream-info/stream-info.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { CodecError } from './codec-error.ts';
-import type { RequestDecoder, ResponseEncoder, StreamCallbacks, StreamResetReason } from './codec.ts';
+import type {
+  RequestDecoder,
+  ResponseEncoder,
+  StreamCallbacks,
+  StreamResetReason,
+} from './codec.ts';
 import { StreamResetReason as ResetReason } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
-import { mutateResponse, stripInternalOnly, stripPort, stripTrailingDot } from './conn-manager-utility.ts';
+import {
+  mutateResponse,
+  stripInternalOnly,
+  stripPort,
+  stripTrailingDot,
+} from './conn-manager-utility.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-manager.ts';
 import { hasToken } from './http1/framing.ts';
@@ -41,7 +52,9 @@ const Timer = { Idle: 0, Request: 1, MaxDuration: 2 } as const;
 
 const NO_HEADERS = new RequestHeaders();
 
-export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterManagerStream, TimerOwner {
+export class ActiveStream
+  implements RequestDecoder, StreamCallbacks, FilterManagerStream, TimerOwner
+{
   readonly streamInfo: StreamInfo;
   route: Route | null = null;
   requestHeaders: RequestHeaders = NO_HEADERS;
@@ -78,8 +91,10 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
     stats.store.inc(stats.rqActive);
     this.#idleTimeoutMs = config.streamIdleTimeoutMs;
     if (this.#idleTimeoutMs > 0) this.#touch();
-    if (config.requestTimeoutMs > 0) this.#requestTimer = this.#arm(Timer.Request, config.requestTimeoutMs);
-    if (config.maxStreamDurationMs > 0) this.#durationTimer = this.#arm(Timer.MaxDuration, config.maxStreamDurationMs);
+    if (config.requestTimeoutMs > 0)
+      this.#requestTimer = this.#arm(Timer.Request, config.requestTimeoutMs);
+    if (config.maxStreamDurationMs > 0)
+      this.#durationTimer = this.#arm(Timer.MaxDuration, config.maxStreamDurationMs);
   }
 
   get bufferLimitBytes(): number {
@@ -204,7 +219,8 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
     if (this.#localReplySent) return;
     this.#localReplySent = true;
     info.responseCodeDetails = reply.details;
-    if (reply.status === 400 && !this.#context.config.streamErrorOnInvalidHttpMessage) this.#owner.closing = true;
+    if (reply.status === 400 && !this.#context.config.streamErrorOnInvalidHttpMessage)
+      this.#owner.closing = true;
     const grpc = isGrpcRequest(this.requestHeaders);
     const headers = localReplyHeaders(reply, grpc);
     this.route?.finalizeResponseHeaders(headers, this.requestHeaders, info);
@@ -235,7 +251,13 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
     if (this.#done) return;
     const { config, stats, date, time } = this.#context;
     const upgraded = this.upgradeRequested && (headers.status === 101 || headers.status < 300);
-    mutateResponse(headers, this.requestHeaders, config, date.value(), upgraded && headers.status === 101);
+    mutateResponse(
+      headers,
+      this.requestHeaders,
+      config,
+      date.value(),
+      upgraded && headers.status === 101,
+    );
     this.#decideClose(headers, upgraded);
     const info = this.streamInfo;
     info.responseCode = headers.status;
@@ -287,7 +309,8 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
   #checkHeaders(headers: RequestHeaders): boolean {
     const connect = headers.method === 'CONNECT';
     if (headers.authority === undefined) return this.#refuse(400, 'missing_host_header');
-    if (headers.method === 'QUERY' && !headers.has(H.contentType)) return this.#refuse(400, 'query_missing_content_type');
+    if (headers.method === 'QUERY' && !headers.has(H.contentType))
+      return this.#refuse(400, 'query_missing_content_type');
     if (connect) return true;
     if (headers.path === '') return this.#refuse(404, 'missing_path_rejected');
     const { stats, config } = this.#context;
@@ -318,7 +341,14 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
   }
 
   #refuse(status: number, details: string): false {
-    this.sendLocalReply({ status, body: '', details, flag: undefined, grpcStatus: undefined, modifyHeaders: undefined });
+    this.sendLocalReply({
+      status,
+      body: '',
+      details,
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
     return false;
   }
 
@@ -328,7 +358,8 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
     if (headers.authority === undefined) return;
     if (config.stripTrailingHostDot) headers.authority = stripTrailingDot(headers.authority);
     if (config.stripAnyHostPort) headers.authority = stripPort(headers.authority, null);
-    else if (config.stripMatchingHostPort) headers.authority = stripPort(headers.authority, this.#owner.localPort);
+    else if (config.stripMatchingHostPort)
+      headers.authority = stripPort(headers.authority, this.#owner.localPort);
   }
 
   /** (5): envoy-behaviour §1.12 */
@@ -363,9 +394,11 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
 
   /** False: answered with 403 (envoy-behaviour §1.11). */
   #allowUpgrade(headers: RequestHeaders): boolean {
-    const wanted = headers.method === 'CONNECT' ? 'connect' : (headers.get(H.upgrade) ?? '').toLowerCase();
+    const wanted =
+      headers.method === 'CONNECT' ? 'connect' : (headers.get(H.upgrade) ?? '').toLowerCase();
     const byRoute = this.route?.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
-    const allowed = byRoute ?? this.#context.config.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
+    const allowed =
+      byRoute ?? this.#context.config.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
     if (allowed?.enabled === true) {
       this.upgradeRequested = true;
       return true;
@@ -468,4 +501,3 @@ export class ActiveStream implements RequestDecoder, StreamCallbacks, FilterMana
     if (timer !== null) this.#owner.timers.cancel(timer);
   }
 }
-

@@ -10,7 +10,11 @@ export interface CodecError {
   readonly details: string;
 }
 
-const error = (status: number, body: string, details: string): CodecError => ({ status, body, details });
+const error = (status: number, body: string, details: string): CodecError => ({
+  status,
+  body,
+  details,
+});
 
 export const CodecErrors = {
   /** Grammar: start line, field name, framing fields, chunks. */

@@ -45,7 +45,10 @@ export class RequestMutator {
   readonly #serviceNode: string;
   readonly #internalRanges: readonly Cidr[] | null;
 
-  constructor(config: HttpConnectionManagerConfig, node: { readonly ip: string; readonly cluster: string; readonly id: string }) {
+  constructor(
+    config: HttpConnectionManagerConfig,
+    node: { readonly ip: string; readonly cluster: string; readonly id: string },
+  ) {
     this.#config = config;
     this.#localNodeIp = node.ip;
     this.#serviceCluster = node.cluster;
@@ -53,7 +56,9 @@ export class RequestMutator {
     this.#internalRanges =
       config.internalAddresses === undefined
         ? null
-        : config.internalAddresses.cidrs.map((range) => new Cidr(range.address, range.prefixLength));
+        : config.internalAddresses.cidrs.map(
+            (range) => new Cidr(range.address, range.prefixLength),
+          );
   }
 
   /** In Envoy's order. `upgrade`: the request asks for one and keeps its Connection and Upgrade fields. */
@@ -149,7 +154,12 @@ export class RequestMutator {
 
   #requestId(headers: RequestHeaders, edge: boolean): void {
     const present = headers.get(H.xRequestId);
-    if (present !== undefined && present !== '' && (!edge || this.#config.preserveExternalRequestId)) return;
+    if (
+      present !== undefined &&
+      present !== '' &&
+      (!edge || this.#config.preserveExternalRequestId)
+    )
+      return;
     headers.set(H.xRequestId, randomUUID());
   }
 }
@@ -185,8 +195,14 @@ function sanitizeReferer(headers: RequestHeaders): void {
   if (referer.startsWith('/') && !referer.includes(',')) return;
   const schemeEnd = referer.indexOf('://');
   const hostEnd = schemeEnd < 0 ? -1 : referer.indexOf('/', schemeEnd + 3);
-  const authority = schemeEnd < 0 ? '' : referer.slice(schemeEnd + 3, hostEnd < 0 ? undefined : hostEnd);
-  const valid = schemeEnd > 0 && authority !== '' && !authority.includes('@') && !authority.includes(',') && !referer.includes('#');
+  const authority =
+    schemeEnd < 0 ? '' : referer.slice(schemeEnd + 3, hostEnd < 0 ? undefined : hostEnd);
+  const valid =
+    schemeEnd > 0 &&
+    authority !== '' &&
+    !authority.includes('@') &&
+    !authority.includes(',') &&
+    !referer.includes('#');
   if (!valid) headers.remove(H.referer);
 }
 
@@ -209,10 +225,13 @@ export function stripPort(authority: string, onlyPort: number | null): string {
 export function stripTrailingDot(authority: string): string {
   if (authority.endsWith('.')) return authority.slice(0, -1);
   const colon = authority.lastIndexOf(':');
-  return colon > 0 && authority[colon - 1] === '.' ? authority.slice(0, colon - 1) + authority.slice(colon) : authority;
+  return colon > 0 && authority[colon - 1] === '.'
+    ? authority.slice(0, colon - 1) + authority.slice(colon)
+    : authority;
 }
 
 /** envoy-behaviour §1.8, steps 1 to 4, of a response on its way to the client. */
+// oxlint-disable-next-line eslint/max-params -- once a response; an object to hold them would be garbage
 export function mutateResponse(
   headers: ResponseHeaders,
   request: RequestHeaders,
@@ -222,7 +241,8 @@ export function mutateResponse(
 ): void {
   headers.setIfAbsent(H.date, date);
   if (config.serverHeaderTransformation === 'OVERWRITE') headers.set(H.server, config.serverName);
-  else if (config.serverHeaderTransformation === 'APPEND_IF_ABSENT') headers.setIfAbsent(H.server, config.serverName);
+  else if (config.serverHeaderTransformation === 'APPEND_IF_ABSENT')
+    headers.setIfAbsent(H.server, config.serverName);
   if (!upgrade) {
     headers.remove(H.connection);
     headers.remove(H.upgrade);

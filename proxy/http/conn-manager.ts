@@ -21,7 +21,9 @@ export interface ConnManagerListener {
   onConnectionDone(): void;
 }
 
-export class ConnManager implements ConnectionCallbacks, ServerConnectionCallbacks, StreamOwner, TimerOwner {
+export class ConnManager
+  implements ConnectionCallbacks, ServerConnectionCallbacks, StreamOwner, TimerOwner
+{
   readonly context: ConnManagerContext;
   closing = false;
   readonly #connection: Connection;
@@ -138,7 +140,10 @@ export class ConnManager implements ConnectionCallbacks, ServerConnectionCallbac
     this.#headersTimer = null;
     this.#requestCount++;
     const stream = this.#createStream(encoder);
-    if (config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection) {
+    if (
+      config.maxRequestsPerConnection > 0 &&
+      this.#requestCount >= config.maxRequestsPerConnection
+    ) {
       stats.store.inc(stats.cxMaxRequestsReached);
       this.closing = true;
     }
@@ -160,10 +165,13 @@ export class ConnManager implements ConnectionCallbacks, ServerConnectionCallbac
     if (this.closing || this.#codec.responseEndsWithConnection) {
       this.#codec.stop();
       // No need to wait for a client that has said all it wanted to say.
-      this.#connection.close(stream.requestComplete ? CloseType.FlushWrite : CloseType.FlushWriteAndDelay);
+      this.#connection.close(
+        stream.requestComplete ? CloseType.FlushWrite : CloseType.FlushWriteAndDelay,
+      );
       return;
     }
-    if (this.context.config.idleTimeoutMs > 0) this.timers.arm(this.#idleTimer, this.context.config.idleTimeoutMs);
+    if (this.context.config.idleTimeoutMs > 0)
+      this.timers.arm(this.#idleTimer, this.context.config.idleTimeoutMs);
     this.#codec.readyForNext();
   }
 
@@ -209,7 +217,11 @@ export class ConnManager implements ConnectionCallbacks, ServerConnectionCallbac
     this.#stream = null;
     const { stats } = this.context;
     stats.store.inc(stats.cxDestroyActiveRq);
-    stats.store.inc(details === 'downstream_remote_disconnect' ? stats.cxDestroyRemoteActiveRq : stats.cxDestroyLocalActiveRq);
+    stats.store.inc(
+      details === 'downstream_remote_disconnect'
+        ? stats.cxDestroyRemoteActiveRq
+        : stats.cxDestroyLocalActiveRq,
+    );
     stream.onDownstreamGone(details);
   }
 

@@ -8,7 +8,13 @@
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import { FilterStatus } from './http-filter.ts';
-import type { DownstreamWatermarkCallbacks, FilterCallbacks, HttpFilter, HttpFilterFactory, LocalReply } from './http-filter.ts';
+import type {
+  DownstreamWatermarkCallbacks,
+  FilterCallbacks,
+  HttpFilter,
+  HttpFilterFactory,
+  LocalReply,
+} from './http-filter.ts';
 import type { Route } from './route-provider.ts';
 
 /** The stream as its filters' manager sees it. */
@@ -134,7 +140,8 @@ export class FilterManager {
   }
 
   decodeData(chunk: Buffer, endStream: boolean): void {
-    if (this.#decodeHeld !== null && this.#decodeHeld.at >= 0) this.#hold(this.#decodeHeld, chunk, endStream, true);
+    if (this.#decodeHeld !== null && this.#decodeHeld.at >= 0)
+      this.#hold(this.#decodeHeld, chunk, endStream, true);
     else this.#runDecodeData(0, chunk, endStream);
   }
 
@@ -149,7 +156,8 @@ export class FilterManager {
   }
 
   encodeData(chunk: Buffer, endStream: boolean): void {
-    if (this.#encodeHeld !== null && this.#encodeHeld.at >= 0) this.#hold(this.#encodeHeld, chunk, endStream, false);
+    if (this.#encodeHeld !== null && this.#encodeHeld.at >= 0)
+      this.#hold(this.#encodeHeld, chunk, endStream, false);
     else this.#runEncodeData(this.#filters.length - 1, chunk, endStream);
   }
 
@@ -165,7 +173,8 @@ export class FilterManager {
     held.at = -1;
     if (this.#heldHeaders) {
       this.#heldHeaders = false;
-      const bodyFollows = held.chunks.length > 0 || held.trailers !== null || !this.#heldHeadersEndStream;
+      const bodyFollows =
+        held.chunks.length > 0 || held.trailers !== null || !this.#heldHeadersEndStream;
       this.#runDecodeHeaders(index + 1, this.stream.requestHeaders, !bodyFollows);
     }
     this.#releaseDecode(held, index);
@@ -231,7 +240,10 @@ export class FilterManager {
   #runDecodeTrailers(from: number, trailers: HeaderMap): void {
     const filters = this.#filters;
     for (let i = from; i < filters.length; i++) {
-      if (filters[i]!.decodeTrailers(trailers) === FilterStatus.StopIteration && i < filters.length - 1) {
+      if (
+        filters[i]!.decodeTrailers(trailers) === FilterStatus.StopIteration &&
+        i < filters.length - 1
+      ) {
         this.#decodeHeld ??= new Held();
         this.#decodeHeld.at = i;
         this.#decodeHeld.trailers = trailers;

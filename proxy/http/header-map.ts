@@ -91,7 +91,8 @@ export class HeaderMap {
   getAll(name: HeaderName): readonly string[] {
     const found: string[] = [];
     for (let i = this.#find(name); i >= 0 && i < this.#names.length; i++) {
-      if (this.#names[i] === name || this.#names[i]!.text === name.text) found.push(this.#values[i]!);
+      if (this.#names[i] === name || this.#names[i]!.text === name.text)
+        found.push(this.#values[i]!);
     }
     return found;
   }
@@ -99,7 +100,8 @@ export class HeaderMap {
   /** Sum of name and value lengths and four bytes a line, as on an HTTP/1 wire. */
   byteSize(): number {
     let size = 0;
-    for (let i = 0; i < this.#names.length; i++) size += this.#names[i]!.text.length + this.#values[i]!.length + 4;
+    for (let i = 0; i < this.#names.length; i++)
+      size += this.#names[i]!.text.length + this.#values[i]!.length + 4;
     return size;
   }
 

@@ -116,7 +116,13 @@ for (const text of [
   registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline: true });
 }
 
-const unknownName = (text: string): HeaderName => ({ text, prefix: `${text}: `, word: 0, bit: 0, inline: false });
+const unknownName = (text: string): HeaderName => ({
+  text,
+  prefix: `${text}: `,
+  word: 0,
+  bit: 0,
+  inline: false,
+});
 
 /** For names from configuration (lower-case): the same object every time. Never call it with wire data. */
 export function headerName(text: string): HeaderName {

@@ -29,7 +29,9 @@ export function grpcMessage(text: string): string {
   let encoded = '';
   for (const byte of Buffer.from(text, 'utf8')) {
     const plain = byte >= 0x20 && byte < 0x7e && byte !== 0x25;
-    encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    encoded += plain
+      ? String.fromCharCode(byte)
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return encoded;
 }

@@ -71,7 +71,11 @@ const hasEscapedSlash = (path: string): boolean =>
   path.includes('%2f') || path.includes('%2F') || path.includes('%5c') || path.includes('%5C');
 
 const unescapeSlashes = (path: string): string =>
-  path.replaceAll('%2f', '/').replaceAll('%2F', '/').replaceAll('%5c', '\\').replaceAll('%5C', '\\');
+  path
+    .replaceAll('%2f', '/')
+    .replaceAll('%2F', '/')
+    .replaceAll('%5c', '\\')
+    .replaceAll('%5C', '\\');
 
 export function mergeSlashes(path: string): string {
   if (!path.includes('//')) return path;

@@ -20,11 +20,19 @@ export interface Route {
    * Most specific settings of a filter (weighted cluster › route › virtual host › route configuration), by the
    * name of its entry; undefined when no level has any.
    */
-  filterSettings(filterName: string, headers: RequestHeaders, info: StreamInfo): HttpFilterPerRouteSettings | undefined;
+  filterSettings(
+    filterName: string,
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): HttpFilterPerRouteSettings | undefined;
   /** Whether the route says that a filter is on or off here; `default` where it says nothing. */
   filterState(filterName: string): RouteFilterState;
   /** Adds and removes response headers of all levels; also done to local replies. */
-  finalizeResponseHeaders(headers: ResponseHeaders, requestHeaders: RequestHeaders, info: StreamInfo): void;
+  finalizeResponseHeaders(
+    headers: ResponseHeaders,
+    requestHeaders: RequestHeaders,
+    info: StreamInfo,
+  ): void;
 }
 
 /** One version of a route configuration; stays fixed for the requests that began with it. */

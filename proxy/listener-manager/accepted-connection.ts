@@ -20,9 +20,15 @@ import type { TcpListener } from './tcp-listener.ts';
 const MAX_INSPECTED_BYTES = 65536;
 const EMPTY = Buffer.alloc(0);
 
-export class AcceptedConnection implements ConnectionCallbacks, ConnectionOwner, LiveConnection, TimerOwner {
+export class AcceptedConnection
+  implements ConnectionCallbacks, ConnectionOwner, LiveConnection, TimerOwner
+{
   readonly #connection: Connection;
-  readonly #found: InspectedConnection = { serverName: '', transportProtocol: '', applicationProtocols: [] };
+  readonly #found: InspectedConnection = {
+    serverName: '',
+    transportProtocol: '',
+    applicationProtocols: [],
+  };
   readonly #startMs: number;
   #listener: TcpListener;
   #chain: ActiveChain | null = null;
@@ -63,7 +69,9 @@ export class AcceptedConnection implements ConnectionCallbacks, ConnectionOwner,
   // === ConnectionCallbacks, while inspecting
 
   onData(chunk: Buffer, endStream: boolean): void {
-    if (chunk.length > 0) this.#bytes = this.#bytes.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#bytes, chunk]);
+    if (chunk.length > 0)
+      this.#bytes =
+        this.#bytes.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#bytes, chunk]);
     if (endStream) this.#ended = true;
     this.#inspect();
   }
@@ -172,7 +180,9 @@ export class AcceptedConnection implements ConnectionCallbacks, ConnectionOwner,
       if (!chain.refusalLogged) {
         chain.refusalLogged = true;
         const { config, environment } = this.#listener;
-        environment.log.warn(`listener '${config.name}', filter chain '${chain.config.name}': connections are closed: ${factory}`);
+        environment.log.warn(
+          `listener '${config.name}', filter chain '${chain.config.name}': connections are closed: ${factory}`,
+        );
       }
       this.#refuse('filter_chain_refused', started);
       return;
@@ -198,7 +208,12 @@ export class AcceptedConnection implements ConnectionCallbacks, ConnectionOwner,
       info.setFlag(ResponseFlag.NoRouteFound);
       info.responseCodeDetails = details;
       info.endMs = time.monotonicMs();
-      const entry = { info, requestHeaders: undefined, responseHeaders: undefined, responseTrailers: undefined };
+      const entry = {
+        info,
+        requestHeaders: undefined,
+        responseHeaders: undefined,
+        responseTrailers: undefined,
+      };
       for (const log of accessLogs) log.log(entry);
     }
     if (!started) this.#connection.start(this);

@@ -4,12 +4,16 @@ import type { FilterChainConfig, ListenerConfig } from '../config/listener-confi
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
-import { ChainDrainState } from './drain-state.ts';
+import type { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder } from './drain-state.ts';
 
 /** Makes the terminal filter of a chain; server/ fulfils it. A string says why connections on it must be closed. */
 export interface ChainBuilder {
-  build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string;
+  build(
+    chain: FilterChainConfig,
+    listener: ListenerConfig,
+    drain: ChainDrainState,
+  ): TerminalFilterFactory | string;
 }
 
 export interface LiveConnection {
@@ -27,7 +31,12 @@ export class ActiveChain implements TimerOwner {
   #endTimer: WheelTimer | null = null;
   refusalLogged = false;
 
-  constructor(config: FilterChainConfig, listener: ListenerConfig, builder: ChainBuilder, drain: ChainDrainState) {
+  constructor(
+    config: FilterChainConfig,
+    listener: ListenerConfig,
+    builder: ChainBuilder,
+    drain: ChainDrainState,
+  ) {
     this.config = config;
     this.#listener = listener;
     this.#builder = builder;

@@ -75,7 +75,8 @@ export class ConnectionHandler {
   stopListeners(inboundOnly: boolean): void {
     this.#stoppedInbound = true;
     if (!inboundOnly) this.#stoppedAll = true;
-    for (const listener of this.#listeners.values()) if (this.#stopped(listener.config)) listener.stopAccepting();
+    for (const listener of this.#listeners.values())
+      if (this.#stopped(listener.config)) listener.stopAccepting();
   }
 
   closeAll(): void {
@@ -99,7 +100,8 @@ export class ConnectionHandler {
   }
 
   #index(listener: TcpListener): void {
-    for (const key of addressKeys(listener.config)) if (!this.#byAddress.has(key)) this.#byAddress.set(key, listener);
+    for (const key of addressKeys(listener.config))
+      if (!this.#byAddress.has(key)) this.#byAddress.set(key, listener);
   }
 
   #unindex(listener: TcpListener): void {
@@ -123,7 +125,9 @@ function addressKeys(config: ListenerConfig): readonly string[] {
 }
 
 const sameAddress = (a: AddressConfig, b: AddressConfig): boolean =>
-  a.kind === 'ip' && b.kind === 'ip' ? a.address === b.address && a.port === b.port : a.kind === b.kind;
+  a.kind === 'ip' && b.kind === 'ip'
+    ? a.address === b.address && a.port === b.port
+    : a.kind === b.kind;
 
 function sameSockets(a: ListenerConfig, b: ListenerConfig): boolean {
   return (

@@ -24,7 +24,11 @@ export interface MatchableChain {
 }
 
 /** Chains grouped by the keys one level gives them; a chain without any key goes under `none`. */
-function groupBy<T, K>(chains: readonly T[], keysOf: (chain: T) => readonly K[], none: K): Map<K, T[]> {
+function groupBy<T, K>(
+  chains: readonly T[],
+  keysOf: (chain: T) => readonly K[],
+  none: K,
+): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const chain of chains) {
     const keys = keysOf(chain);
@@ -87,7 +91,8 @@ function byRange<T extends MatchableChain>(
     let length = ranges.length === 0 ? 0 : -1;
     for (const range of ranges) {
       if (bytes === null || range.prefixLength + 1 <= length) continue;
-      if (new Cidr(range.address, range.prefixLength).contains(bytes)) length = range.prefixLength + 1;
+      if (new Cidr(range.address, range.prefixLength).contains(bytes))
+        length = range.prefixLength + 1;
     }
     if (length < 0 || length < longest) continue;
     if (length > longest) {
@@ -99,7 +104,10 @@ function byRange<T extends MatchableChain>(
   return best;
 }
 
-function byServerName<T extends MatchableChain>(chains: readonly T[], serverName: string): readonly T[] {
+function byServerName<T extends MatchableChain>(
+  chains: readonly T[],
+  serverName: string,
+): readonly T[] {
   if (chains.every((chain) => chain.match.serverNames.length === 0)) return chains;
   const groups = groupBy(chains, (chain) => chain.match.serverNames, '');
   if (serverName !== '') {
@@ -113,12 +121,18 @@ function byServerName<T extends MatchableChain>(chains: readonly T[], serverName
   return groups.get('') ?? [];
 }
 
-function byExact<T extends MatchableChain>(chains: readonly T[], transportProtocol: string): readonly T[] {
+function byExact<T extends MatchableChain>(
+  chains: readonly T[],
+  transportProtocol: string,
+): readonly T[] {
   const exact = chains.filter((chain) => chain.match.transportProtocol === transportProtocol);
   return exact.length > 0 ? exact : chains.filter((chain) => chain.match.transportProtocol === '');
 }
 
-function byAlpn<T extends MatchableChain>(chains: readonly T[], protocols: readonly string[]): readonly T[] {
+function byAlpn<T extends MatchableChain>(
+  chains: readonly T[],
+  protocols: readonly string[],
+): readonly T[] {
   for (const protocol of protocols) {
     const wanted = chains.filter((chain) => chain.match.applicationProtocols.includes(protocol));
     if (wanted.length > 0) return wanted;
@@ -126,7 +140,10 @@ function byAlpn<T extends MatchableChain>(chains: readonly T[], protocols: reado
   return chains.filter((chain) => chain.match.applicationProtocols.length === 0);
 }
 
-function bySourceType<T extends MatchableChain>(chains: readonly T[], facts: ConnectionFacts): readonly T[] {
+function bySourceType<T extends MatchableChain>(
+  chains: readonly T[],
+  facts: ConnectionFacts,
+): readonly T[] {
   const local = isLoopbackIp(facts.remoteIp) || facts.remoteIp === facts.localIp;
   const wanted = local ? 'SAME_IP_OR_LOOPBACK' : 'EXTERNAL';
   const special = chains.filter((chain) => chain.match.sourceType === wanted);

@@ -1,7 +1,11 @@
 // [m] Questions about listener configurations: which tables they need, whether two want the same address, whether only
 // filter chains differ (envoy-behaviour §8.5).
 import { isDeepStrictEqual } from 'node:util';
-import type { AddressConfig, FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type {
+  AddressConfig,
+  FilterChainConfig,
+  ListenerConfig,
+} from '../config/listener-config.ts';
 
 function chainsOf(listener: ListenerConfig): readonly FilterChainConfig[] {
   const { filterChains, defaultFilterChain } = listener;
@@ -26,7 +30,9 @@ export function addressesOf(listener: ListenerConfig): readonly AddressConfig[] 
 
 export function printAddress(address: AddressConfig): string {
   if (address.kind === 'pipe') return address.path;
-  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return address.address.includes(':')
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
 }
 
 /** The first address both want, or undefined. Port 0 is a new port each time; who does not bind conflicts with nobody who does. */

@@ -1,6 +1,10 @@
 // [m] Route configurations by RDS name: who waits for which, and what RDS is to be asked for. A table goes to workers as
 // soon as it came and stays until no listener refers to it (envoy-behaviour §13.4: RDS never removes).
-import type { ConfigDumpEntry, ConfigErrorState, ConfigResource } from '../config/config-resource.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigErrorState,
+  ConfigResource,
+} from '../config/config-resource.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
 /** A cluster that gets no endpoints must not hold back routes for ever. */
@@ -68,7 +72,10 @@ export class RouteTables {
   }
 
   /** A table that nobody asked for is left out. It goes to the workers with the next takeDue(). */
-  set(resource: ConfigResource<RouteConfig>, now: { readonly wallMs: number; readonly monotonicMs: number }): void {
+  set(
+    resource: ConfigResource<RouteConfig>,
+    now: { readonly wallMs: number; readonly monotonicMs: number },
+  ): void {
     const state = this.#byName.get(resource.name);
     if (state === undefined) return;
     state.resource = resource;
@@ -139,11 +146,13 @@ export class RouteTables {
 }
 
 function namesCluster(table: RouteConfig, test: (cluster: string) => boolean): boolean {
-  return table.virtualHosts.some(({ routes }) => routes.some(({ action }) => {
-    if (action.kind !== 'route') return false;
-    const { cluster, mirrors } = action;
-    if (mirrors.some((mirror) => test(mirror.cluster))) return true;
-    if (cluster.kind === 'cluster') return test(cluster.name);
-    return cluster.kind === 'weighted' && cluster.clusters.some(({ name }) => test(name));
-  }));
+  return table.virtualHosts.some(({ routes }) =>
+    routes.some(({ action }) => {
+      if (action.kind !== 'route') return false;
+      const { cluster, mirrors } = action;
+      if (mirrors.some((mirror) => test(mirror.cluster))) return true;
+      if (cluster.kind === 'cluster') return test(cluster.name);
+      return cluster.kind === 'weighted' && cluster.clusters.some(({ name }) => test(name));
+    }),
+  );
 }

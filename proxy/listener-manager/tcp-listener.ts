@@ -1,5 +1,10 @@
 // [w] TcpListener: SO_REUSEPORT accept, listener filters, hand-over by original destination, choice of filter chain.
-import type { AddressConfig, ListenerConfig, ListenerFilterConfig, ListenerFilterPredicate } from '../config/listener-config.ts';
+import type {
+  AddressConfig,
+  ListenerConfig,
+  ListenerFilterConfig,
+  ListenerFilterPredicate,
+} from '../config/listener-config.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import { HttpInspector } from '../filters/listener/http-inspector.ts';
@@ -73,7 +78,10 @@ export class TcpListener {
 
   /** The listener learns the original destination of its connections. */
   get restoresDestination(): boolean {
-    return this.#config.useOriginalDst || this.#config.listenerFilters.some((filter) => filter.kind === 'original_dst');
+    return (
+      this.#config.useOriginalDst ||
+      this.#config.listenerFilters.some((filter) => filter.kind === 'original_dst')
+    );
   }
 
   bind(report: BindReport): void {
@@ -81,7 +89,12 @@ export class TcpListener {
     if (!config.bindToPort) return;
     for (const address of [config.address, ...config.additionalAddresses]) {
       try {
-        const socket = new ListenSocket(this.environment.io, address, config.tcpBacklogSize, this.#onAccept);
+        const socket = new ListenSocket(
+          this.environment.io,
+          address,
+          config.tcpBacklogSize,
+          this.#onAccept,
+        );
         this.#sockets.push(socket);
         const real = address.kind === 'ip' ? { ...address, port: socket.port } : address;
         report.onBound(config.name, real, undefined);
@@ -121,7 +134,8 @@ export class TcpListener {
     for (const filter of this.#config.listenerFilters) {
       const inspector = inspectorOf(filter);
       if (inspector === null) continue;
-      if (filter.disabled === undefined || !holds(filter.disabled, port)) inspectors.push(inspector);
+      if (filter.disabled === undefined || !holds(filter.disabled, port))
+        inspectors.push(inspector);
     }
     return inspectors;
   }
@@ -137,15 +151,24 @@ export class TcpListener {
   #setChains(config: ListenerConfig, order: DrainOrder | null): void {
     const old = [...this.#allChains()];
     const take = (chain: ListenerConfig['filterChains'][number]): ActiveChain => {
-      const index = old.findIndex((present) => present.config.hash === chain.hash && chain.hash !== '');
+      const index = old.findIndex(
+        (present) => present.config.hash === chain.hash && chain.hash !== '',
+      );
       if (index >= 0) return old.splice(index, 1)[0]!;
       const { builder, drain, io, random } = this.environment;
-      return new ActiveChain(chain, config, builder, new ChainDrainState(drain, config, { time: io.time, random }));
+      return new ActiveChain(
+        chain,
+        config,
+        builder,
+        new ChainDrainState(drain, config, { time: io.time, random }),
+      );
     };
     this.#chains = config.filterChains.map(take);
-    this.#defaultChain = config.defaultFilterChain === undefined ? null : take(config.defaultFilterChain);
+    this.#defaultChain =
+      config.defaultFilterChain === undefined ? null : take(config.defaultFilterChain);
     this.#matcher = new FilterChainMatcher(this.#chains, this.#defaultChain);
-    if (order !== null) for (const chain of old) chain.startDrain(order, this.environment.io.timers);
+    if (order !== null)
+      for (const chain of old) chain.startDrain(order, this.environment.io.timers);
   }
 }
 

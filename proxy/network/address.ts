@@ -86,4 +86,5 @@ export class Cidr {
 export const isLoopbackIp = (text: string): boolean => text.startsWith('127.') || text === '::1';
 
 /** `a.b.c.d:port` or `[v6]:port`. */
-export const printAddress = (ip: string, port: number): string => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
+export const printAddress = (ip: string, port: number): string =>
+  ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;

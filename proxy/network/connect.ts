@@ -32,13 +32,21 @@ export class ConnectAttempt {
   #handle: SocketHandle | null;
   #listener: ConnectListener | null;
 
-  constructor(io: IoThread, address: AddressConfig, options: ConnectOptions, listener: ConnectListener) {
+  constructor(
+    io: IoThread,
+    address: AddressConfig,
+    options: ConnectOptions,
+    listener: ConnectListener,
+  ) {
     this.#io = io;
     this.#options = options;
     this.#listener = listener;
     const handle = address.kind === 'pipe' ? newPipeSocket() : newTcpSocket();
     this.#handle = handle;
-    const status = address.kind === 'pipe' ? this.#dialPipe(handle, address.path) : this.#dial(handle, address.address, address.port);
+    const status =
+      address.kind === 'pipe'
+        ? this.#dialPipe(handle, address.path)
+        : this.#dial(handle, address.address, address.port);
     if (status !== 0) this.#failSoon(status);
   }
 

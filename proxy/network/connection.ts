@@ -160,7 +160,11 @@ export class Connection implements Flushable, TimerOwner {
   /** The close event is raised at once for NoFlush and Abort, else when the bytes are out. */
   close(type: CloseType): void {
     const handle = this.#handle;
-    if (handle === null || (this.#closing !== '' && type !== CloseType.NoFlush && type !== CloseType.Abort)) return;
+    if (
+      handle === null ||
+      (this.#closing !== '' && type !== CloseType.NoFlush && type !== CloseType.Abort)
+    )
+      return;
     if (type === CloseType.Abort) {
       this.#destroy(CloseEvent.Local, '', true);
       return;
@@ -207,7 +211,8 @@ export class Connection implements Flushable, TimerOwner {
     if (this.#handle === null) return;
     if (this.#closing !== '') {
       // Waiting for the peer's FIN: what it still says is not for anybody.
-      if (bytes < 0) this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
+      if (bytes < 0)
+        this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
       return;
     }
     if (bytes > 0) {
@@ -253,7 +258,8 @@ export class Connection implements Flushable, TimerOwner {
     if (parts === null) return;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i]!;
-      if (typeof part !== 'string' && part.buffer === this.io.readBuffer.buffer) parts[i] = Buffer.from(part);
+      if (typeof part !== 'string' && part.buffer === this.io.readBuffer.buffer)
+        parts[i] = Buffer.from(part);
     }
   }
 

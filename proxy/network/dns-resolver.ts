@@ -10,7 +10,11 @@ export type DnsLookupFamily = 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 
 
 export type DnsAnswer =
   /** `addresses` may be empty: the name is known to have none. `ttlMs` undefined: not told. */
-  | { readonly kind: 'resolved'; readonly addresses: readonly string[]; readonly ttlMs: number | undefined }
+  | {
+      readonly kind: 'resolved';
+      readonly addresses: readonly string[];
+      readonly ttlMs: number | undefined;
+    }
   | { readonly kind: 'failed'; readonly reason: string };
 
 export interface DnsQuery {
@@ -92,11 +96,15 @@ export class SystemDnsResolver implements DnsResolver {
   #askTtl(pending: Pending, addresses: readonly string[]): void {
     const answer = (error: Error | null, records: readonly { readonly ttl: number }[]): void => {
       if (pending.cancelled) return;
-      const ttlMs = error !== null || records.length === 0 ? undefined : Math.min(...records.map((r) => r.ttl)) * 1000;
+      const ttlMs =
+        error !== null || records.length === 0
+          ? undefined
+          : Math.min(...records.map((r) => r.ttl)) * 1000;
       pending.callback({ kind: 'resolved', addresses, ttlMs });
     };
     // A failure gives `records` undefined, which the first test in `answer` keeps away.
-    if (addresses[0]!.includes(':')) this.#ttlResolver.resolve6(pending.name, { ttl: true }, answer);
+    if (addresses[0]!.includes(':'))
+      this.#ttlResolver.resolve6(pending.name, { ttl: true }, answer);
     else this.#ttlResolver.resolve4(pending.name, { ttl: true }, answer);
   }
 }
@@ -108,7 +116,10 @@ function failureOf(error: NodeJS.ErrnoException): DnsAnswer {
 }
 
 /** AUTO: v6 where there is any, else v4; V4_PREFERRED the other way round. */
-export function chooseFamily(found: readonly LookupAddress[], family: DnsLookupFamily): readonly string[] {
+export function chooseFamily(
+  found: readonly LookupAddress[],
+  family: DnsLookupFamily,
+): readonly string[] {
   const v4 = found.filter((a) => a.family === 4).map((a) => a.address);
   const v6 = found.filter((a) => a.family === 6).map((a) => a.address);
   switch (family) {

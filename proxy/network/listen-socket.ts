@@ -23,7 +23,8 @@ export class ListenSocket implements Closable {
   #closed = false;
 
   constructor(io: IoThread, address: AddressConfig, backlog: number, onAccept: AcceptHandler) {
-    if (address.kind === 'pipe') throw new Error(`listening on a pipe (${address.path}) is not supported`);
+    if (address.kind === 'pipe')
+      throw new Error(`listening on a pipe (${address.path}) is not supported`);
     this.#io = io;
     this.#onAccept = onAccept;
     const handle = newTcpServer();

@@ -12,6 +12,7 @@ export interface OriginalDestination {
 /** Told once per thread, where koffi or getsockopt cannot be had; from then on every answer is undefined. */
 export type OnUnavailable = (reason: string) => void;
 
+// oxlint-disable-next-line eslint/max-params -- the kernel's signature
 type GetSockOpt = (
   fd: number,
   level: number,

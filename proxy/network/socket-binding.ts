@@ -57,7 +57,12 @@ export interface ConnectRequest {
 interface TcpBinding {
   readonly TCP: new (kind: number) => SocketHandle;
   readonly TCPConnectWrap: new () => ConnectRequest;
-  readonly constants: { readonly SOCKET: number; readonly SERVER: number; readonly UV_TCP_IPV6ONLY: number; readonly UV_TCP_REUSEPORT: number };
+  readonly constants: {
+    readonly SOCKET: number;
+    readonly SERVER: number;
+    readonly UV_TCP_IPV6ONLY: number;
+    readonly UV_TCP_REUSEPORT: number;
+  };
 }
 
 interface PipeHandle {
@@ -82,7 +87,9 @@ interface StreamBinding {
 function binding(name: string): unknown {
   const load = (process as unknown as { binding?: (name: string) => unknown }).binding;
   if (typeof load !== 'function') {
-    throw new Error(`this Node (${process.version}) gives no access to ${name}: run Outrigger on Node 26`);
+    throw new Error(
+      `this Node (${process.version}) gives no access to ${name}: run Outrigger on Node 26`,
+    );
   }
   return load.call(process, name);
 }
@@ -98,7 +105,10 @@ export function assertBinding(): void {
     typeof stream.WriteWrap === 'function' &&
     typeof stream.kLastWriteWasAsync === 'number' &&
     typeof (tcp.TCP.prototype as SocketHandle).useUserBuffer === 'function';
-  if (!complete) throw new Error(`this Node (${process.version}) has other socket internals: run Outrigger on Node 26`);
+  if (!complete)
+    throw new Error(
+      `this Node (${process.version}) has other socket internals: run Outrigger on Node 26`,
+    );
 }
 
 export const REUSE_PORT = tcp.constants.UV_TCP_REUSEPORT;
@@ -127,4 +137,5 @@ export const connectPipe = (handle: SocketHandle, request: ConnectRequest, path:
   (handle as unknown as PipeHandle).connect(request, path);
 
 /** `ECONNRESET` for -104; '' for 0. */
-export const errnoName = (status: number): string => (status === 0 ? '' : getSystemErrorName(status));
+export const errnoName = (status: number): string =>
+  status === 0 ? '' : getSystemErrorName(status);

@@ -35,7 +35,9 @@ export const ResponseFlag = {
 
 export type ResponseFlag = (typeof ResponseFlag)[keyof typeof ResponseFlag];
 
-const LONG_NAMES = new Map<string, string>(Object.entries(ResponseFlag).map(([long, short]) => [short, long]));
+const LONG_NAMES = new Map<string, string>(
+  Object.entries(ResponseFlag).map(([long, short]) => [short, long]),
+);
 
 /** `NR` → `NoRouteFound`. */
 export const longFlagName = (flag: string): string => LONG_NAMES.get(flag) ?? flag;

@@ -63,7 +63,12 @@ export class StreamInfo {
   healthCheck = false;
   #flags = '';
 
-  constructor(connection: DownstreamConnectionInfo, startWallMs: number, startMs: number, streamRandom: number) {
+  constructor(
+    connection: DownstreamConnectionInfo,
+    startWallMs: number,
+    startMs: number,
+    streamRandom: number,
+  ) {
     this.connection = connection;
     this.startWallMs = startWallMs;
     this.startMs = startMs;

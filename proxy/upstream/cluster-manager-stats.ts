@@ -61,7 +61,10 @@ export class ClusterManagerStats {
     this.#bump(config, 'membership_change');
   }
 
-  onEndpointsUpdate(config: ClusterConfig, outcome: 'update_success' | 'update_failure' | 'update_empty'): void {
+  onEndpointsUpdate(
+    config: ClusterConfig,
+    outcome: 'update_success' | 'update_failure' | 'update_empty',
+  ): void {
     this.#bump(config, 'update_attempt');
     this.#bump(config, outcome);
   }

@@ -1,5 +1,6 @@
 // [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
+// oxlint-disable eslint/max-lines -- warming is one story of order; a part of it alone says nothing
 import { assert } from '../base/assert.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -91,8 +92,16 @@ export class ClusterManager {
 
   addStatic(resources: readonly ConfigResource<ClusterConfig>[]): void {
     for (const resource of resources) {
-      assert(!this.#clusters.has(resource.name), 'the bootstrap decoder refuses duplicate clusters');
-      this.#clusters.set(resource.name, { isStatic: true, active: undefined, warming: undefined, errorState: undefined });
+      assert(
+        !this.#clusters.has(resource.name),
+        'the bootstrap decoder refuses duplicate clusters',
+      );
+      this.#clusters.set(resource.name, {
+        isStatic: true,
+        active: undefined,
+        warming: undefined,
+        errorState: undefined,
+      });
       this.#stats.onAdded();
       this.#warm(resource);
     }
@@ -120,10 +129,13 @@ export class ClusterManager {
   }
 
   /** One EDS response. Names are EDS service names. Nothing is ever removed by EDS. */
-  onEndpoints(upserts: readonly ConfigResource<ClusterEndpointsConfig>[]): readonly ConfigResourceProblem[] {
+  onEndpoints(
+    upserts: readonly ConfigResource<ClusterEndpointsConfig>[],
+  ): readonly ConfigResourceProblem[] {
     const nowMs = this.#deps.time.wallMs();
     for (const resource of upserts) {
-      for (const clusterName of this.#assignments.set(resource, nowMs)) this.#deliver(clusterName, resource.config);
+      for (const clusterName of this.#assignments.set(resource, nowMs))
+        this.#deliver(clusterName, resource.config);
     }
     this.#changed();
     return [];
@@ -146,7 +158,10 @@ export class ClusterManager {
     const active: ActiveCluster[] = [];
     for (const { active: version } of this.#clusters.values()) {
       if (version === undefined) continue;
-      active.push({ config: version.resource.config, localities: version.endpoints?.localities ?? [] });
+      active.push({
+        config: version.resource.config,
+        localities: version.endpoints?.localities ?? [],
+      });
     }
     return active;
   }
@@ -163,7 +178,8 @@ export class ClusterManager {
       const { active, warming, errorState } = known;
       const activeState = known.isStatic ? 'static' : 'active';
       if (active !== undefined) entries.push(entryOf(active, activeState, errorState));
-      if (warming !== undefined) entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
+      if (warming !== undefined)
+        entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
     }
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
@@ -186,14 +202,20 @@ export class ClusterManager {
     // A CDS cluster with the name of a static one is skipped silently, as in Envoy.
     if (known?.isStatic === true) return undefined;
     const newest = known?.warming ?? known?.active;
-    if (newest !== undefined && newest.resource.config.hash === resource.config.hash) return undefined;
+    if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
+      return undefined;
     if (known === undefined && this.#clusters.size >= this.#deps.maxClusters) {
       const message = `more than ${this.#deps.maxClusters} clusters; narrow what this proxy is sent (Istio: a Sidecar resource)`;
       this.#setError(resource, message);
       return message;
     }
     if (known === undefined) {
-      this.#clusters.set(resource.name, { isStatic: false, active: undefined, warming: undefined, errorState: undefined });
+      this.#clusters.set(resource.name, {
+        isStatic: false,
+        active: undefined,
+        warming: undefined,
+        errorState: undefined,
+      });
       this.#stats.onAdded();
     } else {
       known.errorState = undefined;
@@ -264,7 +286,8 @@ export class ClusterManager {
           this.#changed();
         },
         onAnswer: (name, answer) => {
-          if (answer.kind === 'failed') log.debug('DNS query failed', { cluster: config.name, name, reason: answer.reason });
+          if (answer.kind === 'failed')
+            log.debug('DNS query failed', { cluster: config.name, name, reason: answer.reason });
           const outcome = answer.kind === 'failed' ? 'update_failure' : 'update_success';
           this.#stats.onEndpointsUpdate(config, outcome);
         },
@@ -283,7 +306,9 @@ export class ClusterManager {
     const timeoutMs = this.#deps.endpointsFetchTimeoutMs;
     if (timeoutMs === 0) return;
     version.fetchTimer = this.#deps.time.setTimer(() => {
-      this.#deps.log.warn('no endpoints within the initial fetch time-out; going on without', { cluster: config.name });
+      this.#deps.log.warn('no endpoints within the initial fetch time-out; going on without', {
+        cluster: config.name,
+      });
       this.#take(config.name, version, endpointsOf(config, []));
       this.#changed();
     }, timeoutMs);
@@ -295,13 +320,20 @@ export class ClusterManager {
     for (const version of [known?.active, known?.warming]) {
       if (version === undefined || version.resource.config.type !== 'EDS') continue;
       const isEmpty = mapped.localities.every((locality) => locality.endpoints.length === 0);
-      this.#stats.onEndpointsUpdate(version.resource.config, isEmpty ? 'update_empty' : 'update_success');
+      this.#stats.onEndpointsUpdate(
+        version.resource.config,
+        isEmpty ? 'update_empty' : 'update_success',
+      );
       this.#take(clusterName, version, mapped);
     }
   }
 
   /** Endpoints of a version have come; undefined for a cluster that needs none. */
-  #take(name: string, version: ClusterVersion, endpoints: ClusterEndpointsConfig | undefined): void {
+  #take(
+    name: string,
+    version: ClusterVersion,
+    endpoints: ClusterEndpointsConfig | undefined,
+  ): void {
     const known = this.#clusters.get(name);
     if (known === undefined) return;
     version.fetchTimer?.cancel();
@@ -331,7 +363,10 @@ export class ClusterManager {
     this.#warmingCount--;
   }
 
-  #setError(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): void {
+  #setError(
+    resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>,
+    details: string,
+  ): void {
     const errorState: ConfigErrorState = {
       details,
       lastUpdateAttemptMs: this.#deps.time.wallMs(),
@@ -345,7 +380,8 @@ export class ClusterManager {
 
   #settle(): void {
     this.#assignments.sweep();
-    if (this.#assignments.namesChanged()) this.#deps.events.onEndpointNames(this.#assignments.names());
+    if (this.#assignments.namesChanged())
+      this.#deps.events.onEndpointNames(this.#assignments.names());
     this.#changed();
   }
 
@@ -355,7 +391,10 @@ export class ClusterManager {
   }
 }
 
-function endpointsOf(config: ClusterConfig, localities: readonly LocalityEndpointsConfig[]): ClusterEndpointsConfig {
+function endpointsOf(
+  config: ClusterConfig,
+  localities: readonly LocalityEndpointsConfig[],
+): ClusterEndpointsConfig {
   return {
     clusterName: config.name,
     version: config.version,
@@ -370,7 +409,14 @@ function entryOf(
   errorState: ConfigErrorState | undefined,
 ): ConfigDumpEntry {
   const { name, version: versionText, raw } = version.resource;
-  return { name, state, version: versionText, raw, lastUpdatedMs: version.lastUpdatedMs, errorState };
+  return {
+    name,
+    state,
+    version: versionText,
+    raw,
+    lastUpdatedMs: version.lastUpdatedMs,
+    errorState,
+  };
 }
 
 function closeVersion(version: ClusterVersion): void {

@@ -57,5 +57,7 @@ export class Host {
 
 export function addressText(address: AddressConfig): string {
   if (address.kind === 'pipe') return address.path;
-  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return address.address.includes(':')
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
 }

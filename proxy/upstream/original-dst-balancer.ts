@@ -42,7 +42,14 @@ export class OriginalDstBalancer implements LoadBalancer {
     if (host === undefined) {
       if (this.#hosts.size >= MAX_HOSTS) return null;
       host = new Host(
-        { address, hostname: '', weight: 1, health: 'HEALTHY', transportSocketMatch: NO_LABELS, metadata: NO_LABELS },
+        {
+          address,
+          hostname: '',
+          weight: 1,
+          health: 'HEALTHY',
+          transportSocketMatch: NO_LABELS,
+          metadata: NO_LABELS,
+        },
         0,
       );
       this.#hosts.set(key, host);

@@ -76,7 +76,10 @@ export class ResourceManager {
     const budget = this.#config.retryBudget;
     if (budget === undefined) return this.retries.canCreate();
     const active = this.requests.count + this.pendingRequests.count;
-    const allowed = Math.max(Math.floor((budget.budgetPercent * active) / 100), budget.minRetryConcurrency);
+    const allowed = Math.max(
+      Math.floor((budget.budgetPercent * active) / 100),
+      budget.minRetryConcurrency,
+    );
     return this.retries.count < allowed;
   }
 }

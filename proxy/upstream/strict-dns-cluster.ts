@@ -43,7 +43,11 @@ export class StrictDnsCluster {
 
   constructor(
     config: ClusterConfig,
-    deps: { readonly resolver: DnsResolver; readonly time: TimeSource; readonly events: DnsClusterEvents },
+    deps: {
+      readonly resolver: DnsResolver;
+      readonly time: TimeSource;
+      readonly events: DnsClusterEvents;
+    },
   ) {
     this.#config = config;
     this.#resolver = deps.resolver;
@@ -88,10 +92,14 @@ export class StrictDnsCluster {
   #ask(target: Target): void {
     const { lookupFamily, respectTtl } = this.#config.dns;
     target.timer = undefined;
-    target.query = this.#resolver.resolve(target.name, { family: lookupFamily, wantTtl: respectTtl }, (answer) => {
-      target.query = undefined;
-      if (!this.#closed) this.#onAnswer(target, answer);
-    });
+    target.query = this.#resolver.resolve(
+      target.name,
+      { family: lookupFamily, wantTtl: respectTtl },
+      (answer) => {
+        target.query = undefined;
+        if (!this.#closed) this.#onAnswer(target, answer);
+      },
+    );
   }
 
   #onAnswer(target: Target, answer: DnsAnswer): void {
@@ -134,7 +142,10 @@ export class StrictDnsCluster {
   /** The same address listed twice: the first one wins. */
   #hostsOf(endpoint: EndpointConfig, seen: Set<string>): readonly EndpointConfig[] {
     const target = this.#targets.get(endpoint);
-    const hosts = target === undefined ? [endpoint] : (target.addresses ?? []).map((address) => hostOf(target, address));
+    const hosts =
+      target === undefined
+        ? [endpoint]
+        : (target.addresses ?? []).map((address) => hostOf(target, address));
     return hosts.filter((host) => {
       const text = addressText(host.address);
       if (seen.has(text)) return false;

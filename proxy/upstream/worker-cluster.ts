@@ -243,7 +243,10 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
       config,
       stats: this.stats,
       resources: pools.resources,
-      connectOptions: { bindAddress: config.bindAddress, keepAliveSeconds: config.tcpKeepalive?.timeSeconds },
+      connectOptions: {
+        bindAddress: config.bindAddress,
+        keepAliveSeconds: config.tcpKeepalive?.timeSeconds,
+      },
       unsupported: (host) => unsupported(config, host),
       onPoolIdle: (host) => pools.http.delete(host),
     };
@@ -273,7 +276,9 @@ export function transportSocketFor(config: ClusterConfig, host: Host): Transport
 }
 
 function unsupported(config: ClusterConfig, host: Host): string {
-  if (transportSocketFor(config, host).kind === 'tls') return 'TLS to upstreams is not supported by this version';
-  if (config.http.protocol === 'http2') return 'HTTP/2 to upstreams is not supported by this version';
+  if (transportSocketFor(config, host).kind === 'tls')
+    return 'TLS to upstreams is not supported by this version';
+  if (config.http.protocol === 'http2')
+    return 'HTTP/2 to upstreams is not supported by this version';
   return '';
 }

@@ -5,7 +5,8 @@ const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const MAX_BYTES = 65536;
 const LF = 0x0a;
 
-const isMethodByte = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d || byte === 0x5f;
+const isMethodByte = (byte: number): boolean =>
+  (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d || byte === 0x5f;
 
 export class HttpInspector implements Inspector {
   inspect(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
@@ -32,7 +33,8 @@ export class HttpInspector implements Inspector {
     const end = bytes[lineFeed - 1] === 0x0d ? lineFeed - 1 : lineFeed;
     const version = bytes.latin1Slice(Math.max(space, end - 9), end);
     if (version === ' HTTP/1.1') found.applicationProtocols = ['http/1.1'];
-    else if (version.startsWith(' HTTP/') && version[7] === '.') found.applicationProtocols = ['http/1.0'];
+    else if (version.startsWith(' HTTP/') && version[7] === '.')
+      found.applicationProtocols = ['http/1.0'];
     return 'done';
   }
 }

@@ -58,7 +58,9 @@ class Reader {
 }
 
 /** The handshake bytes of all records so far, or null when this is no TLS. */
-function handshakeBytes(bytes: Buffer): { readonly hello: Buffer; readonly complete: boolean } | null {
+function handshakeBytes(
+  bytes: Buffer,
+): { readonly hello: Buffer; readonly complete: boolean } | null {
   const parts: Buffer[] = [];
   let position = 0;
   let total = 0;
@@ -75,7 +77,12 @@ function handshakeBytes(bytes: Buffer): { readonly hello: Buffer; readonly compl
     if (hello.length >= 4) wanted = 4 + hello.readUIntBE(1, 3);
     if (wanted > MAX_HELLO_BYTES) return null;
   }
-  if (parts.length === 0 && bytes.length > 0 && (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3))) return null;
+  if (
+    parts.length === 0 &&
+    bytes.length > 0 &&
+    (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3))
+  )
+    return null;
   const hello = Buffer.concat(parts);
   return { hello, complete: hello.length >= 4 && hello.length >= wanted };
 }
@@ -122,6 +129,7 @@ function readServerName(body: Reader, found: InspectedConnection): void {
 function readAlpn(body: Reader, found: InspectedConnection): void {
   const list = body.sub(body.number(2));
   const protocols: string[] = [];
-  while (list.left >= 2 && !list.short && protocols.length < MAX_PROTOCOLS) protocols.push(list.text(list.number(1)));
+  while (list.left >= 2 && !list.short && protocols.length < MAX_PROTOCOLS)
+    protocols.push(list.text(list.number(1)));
   if (!list.short) found.applicationProtocols = protocols;
 }

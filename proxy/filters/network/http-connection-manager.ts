@@ -13,7 +13,11 @@ export class HttpConnectionManagerFactory implements TerminalFilterFactory {
     this.#context = context;
   }
 
-  createFilter(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner): ConnectionCallbacks {
+  createFilter(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner,
+  ): ConnectionCallbacks {
     return new ConnManager(this.#context, connection, info, owner);
   }
 }

@@ -11,5 +11,9 @@ export interface ConnectionOwner {
 
 export interface TerminalFilterFactory {
   /** The connection's bytes go to what is returned; null: refused, the connection has been closed. */
-  createFilter(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner): ConnectionCallbacks | null;
+  createFilter(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner,
+  ): ConnectionCallbacks | null;
 }

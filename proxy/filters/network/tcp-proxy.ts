@@ -17,10 +17,18 @@ import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
-import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from '../../upstream/conn-pool/conn-pool.ts';
+import type {
+  PoolFailureReason,
+  PoolTicket,
+  TcpConnPool,
+  TcpPoolCallbacks,
+} from '../../upstream/conn-pool/conn-pool.ts';
 import type { Host } from '../../upstream/host.ts';
 import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
-import type { ThreadLocalCluster, ThreadLocalClusterManager } from '../../upstream/thread-local-cluster.ts';
+import type {
+  ThreadLocalCluster,
+  ThreadLocalClusterManager,
+} from '../../upstream/thread-local-cluster.ts';
 import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
 
 export class TcpProxyStats {
@@ -42,7 +50,9 @@ export class TcpProxyStats {
     this.cxRxBytesTotal = store.counter(`${prefix}downstream_cx_rx_bytes_total`);
     this.cxTxBytesTotal = store.counter(`${prefix}downstream_cx_tx_bytes_total`);
     this.flowControlPaused = store.counter(`${prefix}downstream_flow_control_paused_reading_total`);
-    this.flowControlResumed = store.counter(`${prefix}downstream_flow_control_resumed_reading_total`);
+    this.flowControlResumed = store.counter(
+      `${prefix}downstream_flow_control_resumed_reading_total`,
+    );
     this.idleTimeout = store.counter(`${prefix}idle_timeout`);
     this.maxDuration = store.counter(`${prefix}max_downstream_connection_duration`);
   }
@@ -81,7 +91,9 @@ class UpstreamSide implements ConnectionCallbacks {
   }
 }
 
-class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBalancerContext, TimerOwner {
+class TcpProxySession
+  implements ConnectionCallbacks, TcpPoolCallbacks, LoadBalancerContext, TimerOwner
+{
   readonly downstreamConnection: DownstreamConnectionInfo;
   readonly requestHeaders: RequestHeaders | undefined = undefined;
   readonly hostSelectionRetryCount = 0;
@@ -97,7 +109,12 @@ class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBala
   #durationTimer: WheelTimer | null = null;
   #done = false;
 
-  constructor(context: TcpProxyContext, downstream: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner) {
+  constructor(
+    context: TcpProxyContext,
+    downstream: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner,
+  ) {
     this.#context = context;
     this.#downstream = downstream;
     this.#owner = owner;
@@ -140,7 +157,8 @@ class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBala
   onClose(event: CloseEvent, _detail: string): void {
     this.#ticket?.cancel();
     this.#ticket = null;
-    if (event === CloseEvent.Remote && !this.#done) this.#info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    if (event === CloseEvent.Remote && !this.#done)
+      this.#info.setFlag(ResponseFlag.DownstreamConnectionTermination);
     this.#finish();
     // What the client had sent is still delivered.
     this.#upstream?.close(CloseType.FlushWrite);
@@ -190,7 +208,8 @@ class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBala
     this.#upstream = connection;
     this.#info.upstreamHost = host.addressText;
     const local = connection.localName();
-    this.#info.upstreamLocalAddress = local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
+    this.#info.upstreamLocalAddress =
+      local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
     connection.start(new UpstreamSide(this));
     this.#downstream.readDisable(false);
   }
@@ -282,7 +301,12 @@ class TcpProxySession implements ConnectionCallbacks, TcpPoolCallbacks, LoadBala
     stats.store.add(stats.cxRxBytesTotal, this.#downstream.bytesRead);
     stats.store.add(stats.cxTxBytesTotal, this.#downstream.bytesWritten);
     this.#info.endMs = time.monotonicMs();
-    const entry = { info: this.#info, requestHeaders: undefined, responseHeaders: undefined, responseTrailers: undefined };
+    const entry = {
+      info: this.#info,
+      requestHeaders: undefined,
+      responseHeaders: undefined,
+      responseTrailers: undefined,
+    };
     for (const log of accessLogs) log.log(entry);
   }
 
@@ -301,7 +325,11 @@ export class TcpProxyFactory implements TerminalFilterFactory {
     this.#context = context;
   }
 
-  createFilter(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner): ConnectionCallbacks {
+  createFilter(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner,
+  ): ConnectionCallbacks {
     const session = new TcpProxySession(this.#context, connection, info, owner);
     connection.setCallbacks(session);
     session.begin();

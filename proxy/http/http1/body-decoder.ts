@@ -86,7 +86,9 @@ export class BodyDecoder {
           position = this.#data(bytes, position, end, sink);
           break;
         case State.UntilClose:
-          sink.onBody(position === 0 && end === bytes.length ? bytes : bytes.subarray(position, end));
+          sink.onBody(
+            position === 0 && end === bytes.length ? bytes : bytes.subarray(position, end),
+          );
           return end;
         case State.Trailers:
           position = this.#trailerSection(bytes, position, end);
@@ -115,7 +117,8 @@ export class BodyDecoder {
     const stop = Math.min(end, start + this.#remaining);
     this.#remaining -= stop - start;
     // The state moves first: the sink may end the stream.
-    if (this.#remaining === 0) this.#state = this.#state === State.Length ? State.Done : State.ChunkDataCr;
+    if (this.#remaining === 0)
+      this.#state = this.#state === State.Length ? State.Done : State.ChunkDataCr;
     sink.onBody(bytes.subarray(start, stop));
     return stop;
   }
@@ -130,7 +133,8 @@ export class BodyDecoder {
         return;
       case State.ChunkSize:
         if (byte === CR) this.#state = State.ChunkSizeLf;
-        else if (byte === 0x3b || byte === 0x20 || byte === 0x09) this.#state = State.ChunkExtension;
+        else if (byte === 0x3b || byte === 0x20 || byte === 0x09)
+          this.#state = State.ChunkExtension;
         else this.#sizeDigit(byte);
         return;
       case State.ChunkSizeLf:
@@ -168,7 +172,11 @@ export class BodyDecoder {
         this.#state = State.ChunkSizeLf;
         return i + 1;
       }
-      if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f || ++this.#extensionBytes > MAX_EXTENSION_BYTES) {
+      if (
+        (byte < 0x20 && byte !== 0x09) ||
+        byte === 0x7f ||
+        ++this.#extensionBytes > MAX_EXTENSION_BYTES
+      ) {
         this.error = CodecErrors.malformed;
         return i;
       }

@@ -10,7 +10,15 @@ import type { BodySink } from './body-decoder.ts';
 import { CHUNKED, UNTIL_CLOSE, hasToken, responseFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
-import { BodyFraming, CHUNK_END, LAST_CHUNK, chunkHead, lastChunkWith, requestFramingOut, requestHead } from './message-writer.ts';
+import {
+  BodyFraming,
+  CHUNK_END,
+  LAST_CHUNK,
+  chunkHead,
+  lastChunkWith,
+  requestFramingOut,
+  requestHead,
+} from './message-writer.ts';
 
 export interface ClientConnectionCallbacks {
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
@@ -47,7 +55,11 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #informational = 0;
   #readDisables = 0;
 
-  constructor(connection: Connection, callbacks: ClientConnectionCallbacks, settings: ClientConnectionSettings) {
+  constructor(
+    connection: Connection,
+    callbacks: ClientConnectionCallbacks,
+    settings: ClientConnectionSettings,
+  ) {
     this.#connection = connection;
     this.#callbacks = callbacks;
     this.#settings = settings;
@@ -85,7 +97,9 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
         return;
       }
       const before = this.#decoder;
-      position = this.#headersReceived ? this.#parseBody(chunk, position) : this.#parseHead(chunk, position);
+      position = this.#headersReceived
+        ? this.#parseBody(chunk, position)
+        : this.#parseHead(chunk, position);
       if (position < 0) return;
       if (this.#decoder !== before && position < chunk.length) {
         this.#callbacks.onProtocolError();
@@ -131,7 +145,9 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#requestFraming === BodyFraming.Chunked) {
-      this.#connection.writeText(this.#settings.enableTrailers ? lastChunkWith(trailers) : LAST_CHUNK);
+      this.#connection.writeText(
+        this.#settings.enableTrailers ? lastChunkWith(trailers) : LAST_CHUNK,
+      );
     }
     this.#onRequestComplete();
   }
@@ -151,7 +167,6 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   setCallbacks(callbacks: StreamCallbacks): void {
     this.#streamCallbacks = callbacks;
   }
-
 
   /** Whatever framing the request had: after a 101 or 2xx to CONNECT its bytes go out raw. */
   enableTunnel(): void {
@@ -177,6 +192,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   }
 
   /** False: the protocol was broken. */
+  // oxlint-disable-next-line eslint/complexity -- RFC 9112 §6.3 is one list of decisions, read in order
   #onHead(headers: ResponseHeaders): boolean {
     const version = this.#head.version;
     const status = headers.status;
@@ -190,7 +206,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     }
     this.#headersReceived = true;
     this.#noteKeepAlive(headers, version);
-    const tunnel = status === 101 || (this.#upgrade && status < 300 && framing.length === UNTIL_CLOSE);
+    const tunnel =
+      status === 101 || (this.#upgrade && status < 300 && framing.length === UNTIL_CLOSE);
     const length = framing.length;
     const endStream = length === 0 && !tunnel;
     if (tunnel || length === UNTIL_CLOSE) {
@@ -206,10 +223,12 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   #noteKeepAlive(headers: ResponseHeaders, version: number): void {
     const connection = headers.get(H.connection);
-    if (version === 10) this.#keepAlive = connection !== undefined && hasToken(connection, 'keep-alive');
+    if (version === 10)
+      this.#keepAlive = connection !== undefined && hasToken(connection, 'keep-alive');
     else if (connection !== undefined && hasToken(connection, 'close')) this.#keepAlive = false;
     const proxyConnection = headers.get(H.proxyConnection);
-    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close')) this.#keepAlive = false;
+    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close'))
+      this.#keepAlive = false;
   }
 
   #parseBody(chunk: Buffer, start: number): number {
@@ -247,7 +266,9 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
       return;
     }
     // An announced length that was cut is the server's mistake, an answer that never began is a lost connection.
-    const reason = this.#headersReceived ? StreamResetReason.ProtocolError : StreamResetReason.ConnectionTermination;
+    const reason = this.#headersReceived
+      ? StreamResetReason.ProtocolError
+      : StreamResetReason.ConnectionTermination;
     this.#abort(reason);
   }
 

@@ -32,14 +32,20 @@ export const isChunked = (value: string): boolean =>
   value === 'chunked' || (value.length === 7 && value.toLowerCase() === 'chunked');
 
 /** Fills `out`; the request's body length, 0 when neither field is there. */
-export function requestFraming(headers: RequestHeaders, allowChunkedLength: boolean, out: Framing): void {
+export function requestFraming(
+  headers: RequestHeaders,
+  allowChunkedLength: boolean,
+  out: Framing,
+): void {
   out.length = 0;
   out.error = null;
   const transferEncoding = headers.get(H.transferEncoding);
   const contentLength = headers.get(H.contentLength);
   if (transferEncoding !== undefined) {
-    if (!isChunked(transferEncoding) || headers.method === 'CONNECT') out.error = CodecErrors.invalidTransferEncoding;
-    else if (contentLength !== undefined && !allowChunkedLength) out.error = CodecErrors.lengthAndChunked;
+    if (!isChunked(transferEncoding) || headers.method === 'CONNECT')
+      out.error = CodecErrors.invalidTransferEncoding;
+    else if (contentLength !== undefined && !allowChunkedLength)
+      out.error = CodecErrors.lengthAndChunked;
     else {
       headers.remove(H.contentLength);
       out.length = CHUNKED;
@@ -65,7 +71,10 @@ export function responseFraming(headers: ResponseHeaders, toHead: boolean, out: 
   const contentLength = headers.get(H.contentLength);
   const status = headers.status;
   const bodiless = status < 200 || status === 204 || status === 304;
-  if (transferEncoding !== undefined && (contentLength !== undefined || !isChunked(transferEncoding))) {
+  if (
+    transferEncoding !== undefined &&
+    (contentLength !== undefined || !isChunked(transferEncoding))
+  ) {
     // Never guess which one the next hop would believe (attack 30).
     out.error = CodecErrors.malformed;
     return;
@@ -76,14 +85,20 @@ export function responseFraming(headers: ResponseHeaders, toHead: boolean, out: 
     return;
   }
   if (bodiless || toHead) {
-    if ((status < 200 || status === 204) && (transferEncoding !== undefined || length > 0)) out.error = CodecErrors.malformed;
+    if ((status < 200 || status === 204) && (transferEncoding !== undefined || length > 0))
+      out.error = CodecErrors.malformed;
     return;
   }
   out.length = transferEncoding === undefined ? length : CHUNKED;
 }
 
 const MAX_CONNECTION_TOKENS = 10;
-const NEVER_NOMINATED = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'host']);
+const NEVER_NOMINATED = new Set([
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'host',
+]);
 
 /** Names that a Connection header may carry without naming a field. */
 const CONNECTION_OPTIONS = new Set(['close', 'keep-alive', 'upgrade', 'http2-settings', '']);

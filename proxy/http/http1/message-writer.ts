@@ -17,25 +17,39 @@ function fields(headers: HeaderMap): string {
 const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
 
 /** Whether a request's body needs a framing field that the map has not (envoy-behaviour §2.1). */
-export function requestFramingOut(headers: RequestHeaders, endStream: boolean, upgrade: boolean): BodyFraming {
+export function requestFramingOut(
+  headers: RequestHeaders,
+  endStream: boolean,
+  upgrade: boolean,
+): BodyFraming {
   if (headers.has(H.contentLength)) return BodyFraming.Length;
   if (endStream || upgrade) return BodyFraming.None;
   return BodyFraming.Chunked;
 }
 
-export function requestHead(headers: RequestHeaders, framing: BodyFraming, endStream: boolean): string {
+export function requestHead(
+  headers: RequestHeaders,
+  framing: BodyFraming,
+  endStream: boolean,
+): string {
   const authority = headers.authority;
   const target = headers.method === 'CONNECT' ? (authority ?? '') : headers.path;
   let text = `${headers.method} ${target} HTTP/1.1\r\n`;
   if (authority !== undefined) text += `host: ${authority}\r\n`;
   text += fields(headers);
   if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
-  else if (framing === BodyFraming.None && endStream && !METHODS_WITHOUT_BODY.has(headers.method)) text += 'content-length: 0\r\n';
+  else if (framing === BodyFraming.None && endStream && !METHODS_WITHOUT_BODY.has(headers.method))
+    text += 'content-length: 0\r\n';
   return `${text}\r\n`;
 }
 
 /** `http10`: the client cannot read chunks. */
-export function responseFramingOut(headers: ResponseHeaders, endStream: boolean, toHead: boolean, http10: boolean): BodyFraming {
+export function responseFramingOut(
+  headers: ResponseHeaders,
+  endStream: boolean,
+  toHead: boolean,
+  http10: boolean,
+): BodyFraming {
   if (headers.has(H.contentLength)) return BodyFraming.Length;
   const status = headers.status;
   if (status < 200 || status === 204 || status === 304) return BodyFraming.None;
@@ -44,11 +58,22 @@ export function responseFramingOut(headers: ResponseHeaders, endStream: boolean,
   return BodyFraming.Chunked;
 }
 
-export function responseHead(headers: ResponseHeaders, framing: BodyFraming, endStream: boolean, http10: boolean): string {
+export function responseHead(
+  headers: ResponseHeaders,
+  framing: BodyFraming,
+  endStream: boolean,
+  http10: boolean,
+): string {
   let text = http10 ? statusLine(headers.status).replace('1.1', '1.0') : statusLine(headers.status);
   text += fields(headers);
   if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
-  else if (framing === BodyFraming.None && endStream && headers.status >= 200 && headers.status !== 204 && headers.status !== 304) {
+  else if (
+    framing === BodyFraming.None &&
+    endStream &&
+    headers.status >= 200 &&
+    headers.status !== 204 &&
+    headers.status !== 304
+  ) {
     text += 'content-length: 0\r\n';
   }
   return `${text}\r\n`;

@@ -18,7 +18,8 @@ export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean):
     const error = applyAbsolute(headers, target, allowAbsoluteUrl);
     if (error !== null) return error;
   }
-  if (headers.authority !== undefined && !isAuthority(headers.authority)) return CodecErrors.invalidAuthority;
+  if (headers.authority !== undefined && !isAuthority(headers.authority))
+    return CodecErrors.invalidAuthority;
   return null;
 }
 
@@ -46,7 +47,9 @@ function isScheme(text: string, end: number): boolean {
   for (let i = 0; i < end; i++) {
     const code = text.charCodeAt(i) | 0x20;
     const letter = code >= 0x61 && code <= 0x7a;
-    const other = i > 0 && ((code >= 0x30 && code <= 0x39) || text[i] === '+' || text[i] === '-' || text[i] === '.');
+    const other =
+      i > 0 &&
+      ((code >= 0x30 && code <= 0x39) || text[i] === '+' || text[i] === '-' || text[i] === '.');
     if (!letter && !other) return false;
   }
   return true;

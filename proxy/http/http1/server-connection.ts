@@ -12,7 +12,12 @@ import type { HttpConnectionManagerConfig } from '../../config/http-connection-m
 import type { Connection } from '../../network/connection.ts';
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
-import type { RequestDecoder, ResponseEncoder, StreamCallbacks, StreamResetReason } from '../codec.ts';
+import type {
+  RequestDecoder,
+  ResponseEncoder,
+  StreamCallbacks,
+  StreamResetReason,
+} from '../codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H } from '../headers.ts';
 import { CloseType } from '../../network/transport.ts';
@@ -21,7 +26,15 @@ import type { BodySink } from './body-decoder.ts';
 import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
-import { BodyFraming, CHUNK_END, LAST_CHUNK, chunkHead, lastChunkWith, responseFramingOut, responseHead } from './message-writer.ts';
+import {
+  BodyFraming,
+  CHUNK_END,
+  LAST_CHUNK,
+  chunkHead,
+  lastChunkWith,
+  responseFramingOut,
+  responseHead,
+} from './message-writer.ts';
 import { applyTarget } from './request-target.ts';
 
 export interface ServerConnectionCallbacks {
@@ -58,7 +71,11 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #responseFraming: BodyFraming = BodyFraming.None;
   #tunnel = false;
 
-  constructor(connection: Connection, callbacks: ServerConnectionCallbacks, settings: HttpConnectionManagerConfig) {
+  constructor(
+    connection: Connection,
+    callbacks: ServerConnectionCallbacks,
+    settings: HttpConnectionManagerConfig,
+  ) {
     this.#connection = connection;
     this.#callbacks = callbacks;
     this.#settings = settings;
@@ -150,14 +167,19 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    if (headers.status === 101 || (this.#upgrade && this.#decoder !== null && isConnectOk(headers, this.#head.request))) {
+    if (
+      headers.status === 101 ||
+      (this.#upgrade && this.#decoder !== null && isConnectOk(headers, this.#head.request))
+    ) {
       this.#tunnel = true;
       this.#responseFraming = BodyFraming.None;
       this.#connection.writeText(responseHead(headers, BodyFraming.Length, false, false));
       return;
     }
     this.#responseFraming = responseFramingOut(headers, endStream, this.#toHead, this.#http10);
-    this.#connection.writeText(responseHead(headers, this.#responseFraming, endStream, this.#http10));
+    this.#connection.writeText(
+      responseHead(headers, this.#responseFraming, endStream, this.#http10),
+    );
   }
 
   encodeData(chunk: Buffer, endStream: boolean): void {
@@ -255,7 +277,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     this.#requestWantsClose = this.#http10;
     const connection = headers.get(H.connection);
     const proxyConnection = headers.get(H.proxyConnection);
-    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close')) this.#requestWantsClose = true;
+    if (proxyConnection !== undefined && hasToken(proxyConnection, 'close'))
+      this.#requestWantsClose = true;
     if (connection === undefined) return null;
     if (hasToken(connection, 'close')) this.#requestWantsClose = true;
     else if (this.#http10 && hasToken(connection, 'keep-alive')) this.#requestWantsClose = false;
@@ -267,7 +290,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
         headers.remove(H.http2Settings);
       } else this.#upgrade = true;
     }
-    if (connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive') return null;
+    if (connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive')
+      return null;
     return removeNominated(headers, connection);
   }
 

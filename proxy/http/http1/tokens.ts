@@ -20,7 +20,8 @@ export const TOKEN_LOWER: Uint8Array = (() => {
 /** Bytes allowed in field values: HTAB, visible ASCII, SP and obs-text. */
 export const FIELD_VALUE: Uint8Array = (() => {
   const allowed = new Uint8Array(256);
-  for (let code = 0; code < 256; code++) allowed[code] = code === 9 || (code >= 0x20 && code !== 0x7f) ? 1 : 0;
+  for (let code = 0; code < 256; code++)
+    allowed[code] = code === 9 || (code >= 0x20 && code !== 0x7f) ? 1 : 0;
   return allowed;
 })();
 

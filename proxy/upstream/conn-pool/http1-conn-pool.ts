@@ -12,7 +12,12 @@ import type { ConnectListener } from '../../network/connect.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { Host } from '../host.ts';
-import type { HttpConnPool, HttpPoolCallbacks, PoolFailureReason, PoolTicket } from './conn-pool.ts';
+import type {
+  HttpConnPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  PoolTicket,
+} from './conn-pool.ts';
 import type { PoolContext } from './pool-context.ts';
 
 const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
@@ -34,7 +39,9 @@ class PendingStream implements PoolTicket {
 }
 
 /** One connection, connecting or connected. */
-class ActiveClient implements ConnectListener, ConnectionCallbacks, ClientConnectionCallbacks, TimerOwner {
+class ActiveClient
+  implements ConnectListener, ConnectionCallbacks, ClientConnectionCallbacks, TimerOwner
+{
   readonly #pool: Http1ConnPool;
   readonly #context: PoolContext;
   readonly #startMs: number;
@@ -96,7 +103,8 @@ class ActiveClient implements ConnectListener, ConnectionCallbacks, ClientConnec
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
     this.#connection = connection;
     const local = connection.localName();
-    this.#localAddress = local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
+    this.#localAddress =
+      local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
     this.#codec = new Http1ClientConnection(connection, this, config.http);
     if (config.http.maxConnectionDurationMs > 0) {
       this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
@@ -124,7 +132,9 @@ class ActiveClient implements ConnectListener, ConnectionCallbacks, ClientConnec
     const store = stats.store;
     const connection = this.#connection!;
     store.inc(stats.upstreamCxDestroy);
-    store.inc(event === CloseEvent.Remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal);
+    store.inc(
+      event === CloseEvent.Remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal,
+    );
     if (this.busy) store.inc(stats.upstreamCxDestroyWithActiveRq);
     store.add(stats.upstreamCxRxBytesTotal, connection.bytesRead);
     store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);

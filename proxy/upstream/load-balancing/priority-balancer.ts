@@ -21,7 +21,11 @@ interface Tier {
   readonly picker: HostPicker;
 }
 
-function createPicker(policy: LoadBalancingPolicyConfig, hosts: readonly Host[], random: RandomSource): HostPicker {
+function createPicker(
+  policy: LoadBalancingPolicyConfig,
+  hosts: readonly Host[],
+  random: RandomSource,
+): HostPicker {
   switch (policy.kind) {
     case 'round_robin':
       return new RoundRobinPicker(hosts, random);
@@ -70,7 +74,8 @@ export class PriorityBalancer implements LoadBalancer {
   chooseHost(context: LoadBalancerContext | null): Host | null {
     let host = this.#pick();
     const retries = context === null ? 0 : context.hostSelectionRetryCount;
-    for (let i = 0; i < retries && host !== null && context!.shouldSelectAnotherHost(host); i++) host = this.#pick();
+    for (let i = 0; i < retries && host !== null && context!.shouldSelectAnotherHost(host); i++)
+      host = this.#pick();
     return host;
   }
 

@@ -20,9 +20,14 @@ export function priorityLoads(
   panicThresholdPercent: number,
 ): readonly PriorityLoad[] {
   const shares = priorities.map((p) =>
-    p.total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningPercent * (p.healthy + p.degraded)) / p.total)),
+    p.total === 0
+      ? 0
+      : Math.min(100, Math.floor((overprovisioningPercent * (p.healthy + p.degraded)) / p.total)),
   );
-  const totalShare = Math.min(100, shares.reduce((sum, share) => sum + share, 0));
+  const totalShare = Math.min(
+    100,
+    shares.reduce((sum, share) => sum + share, 0),
+  );
   let left = 100;
   const loads = shares.map((share) => {
     const load = totalShare === 0 ? 0 : Math.min(left, Math.round((share * 100) / totalShare));
@@ -44,6 +49,9 @@ export function priorityLoads(
   return priorities.map((p, i) => ({
     loadPercent: loads[i]!,
     // With full health across priorities nobody panics.
-    panic: totalShare < 100 && p.total > 0 && ((p.healthy + p.degraded) * 100) / p.total < panicThresholdPercent,
+    panic:
+      totalShare < 100 &&
+      p.total > 0 &&
+      ((p.healthy + p.degraded) * 100) / p.total < panicThresholdPercent,
   }));
 }

@@ -10,7 +10,8 @@ export interface HostPicker {
 
 const weightOf = (host: Host): number => host.weight;
 
-export const sameWeights = (hosts: readonly Host[]): boolean => hosts.every((host) => host.weight === hosts[0]!.weight);
+export const sameWeights = (hosts: readonly Host[]): boolean =>
+  hosts.every((host) => host.weight === hosts[0]!.weight);
 
 export class RoundRobinPicker implements HostPicker {
   readonly #hosts: readonly Host[];

@@ -49,7 +49,11 @@ t.test('HeaderMap', (t) => {
       seen.add(`${name.word}/${name.bit}`);
       const map = new HeaderMap();
       map.push(name, 'v');
-      t.equal(Object.values(H).filter((other) => map.has(other)).length, 1, `${name.text} alone is there`);
+      t.equal(
+        Object.values(H).filter((other) => map.has(other)).length,
+        1,
+        `${name.text} alone is there`,
+      );
     }
     t.end();
   });

@@ -2,7 +2,11 @@
 import t from 'tap';
 import { normalizePath } from '../../../proxy/http/path-normalizer.ts';
 
-const base = { normalizePath: true, mergeSlashes: false, pathWithEscapedSlashesAction: 'KEEP_UNCHANGED' as const };
+const base = {
+  normalizePath: true,
+  mergeSlashes: false,
+  pathWithEscapedSlashesAction: 'KEEP_UNCHANGED' as const,
+};
 
 t.test('normalizePath', (t) => {
   const rows: readonly [path: string, expected: string][] = [
@@ -27,7 +31,11 @@ t.test('normalizePath', (t) => {
       const got = normalizePath(path, base);
       t.strictSame(got ?? { kind: 'ok', path }, { kind: 'ok', path: expected });
       const again = normalizePath(expected, base);
-      t.strictSame(again ?? { kind: 'ok', path: expected }, { kind: 'ok', path: expected }, 'and stays that');
+      t.strictSame(
+        again ?? { kind: 'ok', path: expected },
+        { kind: 'ok', path: expected },
+        'and stays that',
+      );
       t.end();
     });
   }
@@ -44,14 +52,25 @@ t.test('normalizePath', (t) => {
     t.end();
   });
   t.test('merges slashes in the path only', (t) => {
-    t.strictSame(normalizePath('//a///b//?c=//', { ...base, mergeSlashes: true }), { kind: 'ok', path: '/a/b/?c=//' });
+    t.strictSame(normalizePath('//a///b//?c=//', { ...base, mergeSlashes: true }), {
+      kind: 'ok',
+      path: '/a/b/?c=//',
+    });
     t.end();
   });
   t.test('treats escaped slashes as told', (t) => {
     const path = '/a%2fb%5cc?x=%2f';
-    t.strictSame(normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'REJECT_REQUEST' }), { kind: 'reject' });
-    t.strictSame(normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' }), { kind: 'ok', path: '/a/b/c?x=%2f' });
-    t.strictSame(normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'UNESCAPE_AND_REDIRECT' }), { kind: 'redirect', path: '/a/b/c?x=%2f' });
+    t.strictSame(normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'REJECT_REQUEST' }), {
+      kind: 'reject',
+    });
+    t.strictSame(
+      normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' }),
+      { kind: 'ok', path: '/a/b/c?x=%2f' },
+    );
+    t.strictSame(
+      normalizePath(path, { ...base, pathWithEscapedSlashesAction: 'UNESCAPE_AND_REDIRECT' }),
+      { kind: 'redirect', path: '/a/b/c?x=%2f' },
+    );
     t.end();
   });
   t.end();

@@ -31,7 +31,9 @@ t.test('SystemDnsResolver', (t) => {
         });
       }),
     );
-    t.ok(answers.every((answer) => answer.kind === 'resolved' && answer.addresses[0] === '127.0.0.1'));
+    t.ok(
+      answers.every((answer) => answer.kind === 'resolved' && answer.addresses[0] === '127.0.0.1'),
+    );
   });
 
   const both = [

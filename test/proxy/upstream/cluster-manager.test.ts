@@ -4,7 +4,13 @@ import { LoggerRegistry } from '../../../proxy/base/logger.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
 import type { ClusterManagerDeps } from '../../../proxy/upstream/cluster-manager.ts';
-import { resource, sampleCluster, sampleEndpoint, sampleEndpoints, sampleLocality } from '../../support/config-samples.ts';
+import {
+  resource,
+  sampleCluster,
+  sampleEndpoint,
+  sampleEndpoints,
+  sampleLocality,
+} from '../../support/config-samples.ts';
 import { FakeDnsResolver } from '../../support/fake-dns-resolver.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
@@ -18,12 +24,18 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
     sink: {
       publishCluster: (config) => published.push(`cluster ${config.name} ${config.hash}`),
       publishEndpoints: ({ clusterName, localities }) => {
-        const hosts = localities.flatMap((l) => l.endpoints.map((e) => (e.address.kind === 'ip' ? e.address.address : '')));
+        const hosts = localities.flatMap((l) =>
+          l.endpoints.map((e) => (e.address.kind === 'ip' ? e.address.address : '')),
+        );
         published.push(`endpoints ${clusterName} [${hosts.join(' ')}]`);
       },
       removeCluster: (name) => published.push(`remove ${name}`),
     },
-    events: { onEndpointNames: (names) => asked.push([...names].sort()), onChange: () => {}, onPublished: () => {} },
+    events: {
+      onEndpointNames: (names) => asked.push([...names].sort()),
+      onChange: () => {},
+      onPublished: () => {},
+    },
     resolver,
     time,
     stats,
@@ -34,13 +46,18 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
     ...changes,
   });
   const take = (): string[] => published.splice(0);
-  const stat = (name: string, kind: 'counter' | 'gauge' = 'gauge'): number => stats.value(stats[kind](name));
+  const stat = (name: string, kind: 'counter' | 'gauge' = 'gauge'): number =>
+    stats.value(stats[kind](name));
   return { manager, take, asked, time, resolver, stat };
 }
 
 const eds = (name: string, hash = 'h1', service = name) =>
-  resource(name, sampleCluster(name, { type: 'EDS', hash, edsServiceName: service, localities: [] }));
-const endpoints = (service: string, ...addresses: string[]) => resource(service, sampleEndpoints(service, addresses));
+  resource(
+    name,
+    sampleCluster(name, { type: 'EDS', hash, edsServiceName: service, localities: [] }),
+  );
+const endpoints = (service: string, ...addresses: string[]) =>
+  resource(service, sampleEndpoints(service, addresses));
 
 t.test('ClusterManager', (t) => {
   t.test('publishes a static cluster at once', (t) => {
@@ -112,18 +129,21 @@ t.test('ClusterManager', (t) => {
     t.end();
   });
 
-  t.test('keeps endpoints when another cluster takes over the service in the same response', (t) => {
-    const { manager, take, asked } = setUp();
-    manager.onClusters([eds('a', 'h1', 's')], []);
-    manager.onEndpoints([endpoints('s', '1.1.1.1')]);
-    take();
-    manager.onClusters([eds('a', 'h2', 'other'), eds('b', 'h1', 's')], []);
-    t.same(take(), ['cluster b h1', 'endpoints b [1.1.1.1]']);
-    t.same(asked.at(-1), ['other', 's']);
-    manager.onClusters([eds('c', 'h1', 's')], ['b']);
-    t.same(take(), ['cluster c h1', 'endpoints c [1.1.1.1]', 'remove b']);
-    t.end();
-  });
+  t.test(
+    'keeps endpoints when another cluster takes over the service in the same response',
+    (t) => {
+      const { manager, take, asked } = setUp();
+      manager.onClusters([eds('a', 'h1', 's')], []);
+      manager.onEndpoints([endpoints('s', '1.1.1.1')]);
+      take();
+      manager.onClusters([eds('a', 'h2', 'other'), eds('b', 'h1', 's')], []);
+      t.same(take(), ['cluster b h1', 'endpoints b [1.1.1.1]']);
+      t.same(asked.at(-1), ['other', 's']);
+      manager.onClusters([eds('c', 'h1', 's')], ['b']);
+      t.same(take(), ['cluster c h1', 'endpoints c [1.1.1.1]', 'remove b']);
+      t.end();
+    },
+  );
 
   t.test('removes clusters, warming or active, and their subscription', (t) => {
     const { manager, take, asked } = setUp();
@@ -172,11 +192,21 @@ t.test('ClusterManager', (t) => {
 
   t.test('resolves a DNS cluster before it is published', (t) => {
     const { manager, take, resolver, stat } = setUp();
-    const locality = sampleLocality([sampleEndpoint('ratings.test', 80), sampleEndpoint('10.0.0.9', 80)]);
-    manager.onClusters([resource('d', sampleCluster('d', { type: 'STRICT_DNS', localities: [locality] }))], []);
+    const locality = sampleLocality([
+      sampleEndpoint('ratings.test', 80),
+      sampleEndpoint('10.0.0.9', 80),
+    ]);
+    manager.onClusters(
+      [resource('d', sampleCluster('d', { type: 'STRICT_DNS', localities: [locality] }))],
+      [],
+    );
     t.same(take(), []);
     resolver.answer('ratings.test', ['10.0.0.1', '10.0.0.9']);
-    t.same(take(), ['cluster d h1', 'endpoints d [10.0.0.1 10.0.0.9]'], 'an address listed twice counts once');
+    t.same(
+      take(),
+      ['cluster d h1', 'endpoints d [10.0.0.1 10.0.0.9]'],
+      'an address listed twice counts once',
+    );
     t.equal(stat('cluster.d.membership_total'), 2);
     manager.onClusters([], ['d']);
     t.equal(resolver.open.length, 0);
@@ -185,7 +215,10 @@ t.test('ClusterManager', (t) => {
 
   t.test('publishes a cluster of original destinations without endpoints', (t) => {
     const { manager, take } = setUp();
-    manager.onClusters([resource('o', sampleCluster('o', { type: 'ORIGINAL_DST', localities: [] }))], []);
+    manager.onClusters(
+      [resource('o', sampleCluster('o', { type: 'ORIGINAL_DST', localities: [] }))],
+      [],
+    );
     t.same(take(), ['cluster o h1']);
     t.end();
   });
@@ -196,7 +229,9 @@ t.test('ClusterManager', (t) => {
     const problems = manager.onClusters(many, []);
     t.match(problems, [{ name: 'e', message: /more than 4 clusters/ }]);
     t.equal(manager.clusters().length, 4);
-    t.match(manager.dumpClusters('v1').failures, [{ name: 'e', errorState: { details: /more than 4/ } }]);
+    t.match(manager.dumpClusters('v1').failures, [
+      { name: 'e', errorState: { details: /more than 4/ } },
+    ]);
     t.end();
   });
 
@@ -211,7 +246,10 @@ t.test('ClusterManager', (t) => {
       dump.entries.map(({ name, state, version }) => `${name} ${state} ${version}`),
       ['s static ', 'a active v1', 'a warming v2', 'b warming v1'],
     );
-    t.match(dump.entries[1], { errorState: { details: 'lb_policy: unknown', version: 'v3' }, lastUpdatedMs: 1e12 });
+    t.match(dump.entries[1], {
+      errorState: { details: 'lb_policy: unknown', version: 'v3' },
+      lastUpdatedMs: 1e12,
+    });
     manager.onEndpoints([endpoints('b', '1.1.1.1')]);
     t.match(manager.dumpEndpoints('').entries, [{ name: 'b', state: 'active', version: 'v1' }]);
     t.end();

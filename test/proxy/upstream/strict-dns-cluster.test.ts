@@ -6,20 +6,30 @@ import { sampleCluster, sampleEndpoint, sampleLocality } from '../../support/con
 import { FakeDnsResolver } from '../../support/fake-dns-resolver.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
-const names = (...hosts: string[]) => [sampleLocality(hosts.map((host) => sampleEndpoint(host, 80)))];
+const names = (...hosts: string[]) => [
+  sampleLocality(hosts.map((host) => sampleEndpoint(host, 80))),
+];
 
 function setUp(changes: Partial<ClusterConfig> = {}) {
   const seen: string[] = [];
   const time = new SimulatedTime();
   const resolver = new FakeDnsResolver();
-  const config = sampleCluster('d', { type: 'STRICT_DNS', localities: names('a.test'), ...changes });
+  const config = sampleCluster('d', {
+    type: 'STRICT_DNS',
+    localities: names('a.test'),
+    ...changes,
+  });
   const cluster = new StrictDnsCluster(config, {
     resolver,
     time,
     events: {
       onHosts: (localities) => {
         const hosts = localities.flatMap((l) => l.endpoints);
-        seen.push(hosts.map((e) => (e.address.kind === 'ip' ? `${e.address.address}=${e.hostname}` : '')).join(' '));
+        seen.push(
+          hosts
+            .map((e) => (e.address.kind === 'ip' ? `${e.address.address}=${e.hostname}` : ''))
+            .join(' '),
+        );
       },
       onAnswer: () => {},
     },
@@ -80,17 +90,20 @@ t.test('StrictDnsCluster', (t) => {
     [Number.MAX_SAFE_INTEGER, true, 86_400_000],
   ];
   for (const [ttlMs, respectTtl, expectedMs] of ttlRows) {
-    t.test(`waits ${expectedMs} ms after TTL ${ttlMs}${respectTtl ? '' : ' that is not respected'}`, (t) => {
-      const dns = { lookupFamily: 'V4_ONLY', refreshRateMs: 5000, respectTtl } as const;
-      const { resolver, time } = setUp({ dns });
-      t.match(resolver.open, [{ family: 'V4_ONLY', wantTtl: respectTtl }]);
-      resolver.answer('a.test', ['10.0.0.1'], ttlMs);
-      time.advance(expectedMs - 1);
-      t.equal(resolver.open.length, 0);
-      time.advance(1);
-      t.equal(resolver.open.length, 1);
-      t.end();
-    });
+    t.test(
+      `waits ${expectedMs} ms after TTL ${ttlMs}${respectTtl ? '' : ' that is not respected'}`,
+      (t) => {
+        const dns = { lookupFamily: 'V4_ONLY', refreshRateMs: 5000, respectTtl } as const;
+        const { resolver, time } = setUp({ dns });
+        t.match(resolver.open, [{ family: 'V4_ONLY', wantTtl: respectTtl }]);
+        resolver.answer('a.test', ['10.0.0.1'], ttlMs);
+        time.advance(expectedMs - 1);
+        t.equal(resolver.open.length, 0);
+        time.advance(1);
+        t.equal(resolver.open.length, 1);
+        t.end();
+      },
+    );
   }
 
   t.test('uses one address of a logical host, and keeps it through an empty answer', (t) => {

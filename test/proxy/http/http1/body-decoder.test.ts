@@ -10,7 +10,11 @@ interface Outcome {
   readonly rest: string;
 }
 
-function decode(start: (decoder: BodyDecoder) => void, text: string, cuts: readonly number[]): Outcome {
+function decode(
+  start: (decoder: BodyDecoder) => void,
+  text: string,
+  cuts: readonly number[],
+): Outcome {
   const decoder = new BodyDecoder(limits);
   start(decoder);
   const bytes = Buffer.from(text, 'latin1');
@@ -19,12 +23,20 @@ function decode(start: (decoder: BodyDecoder) => void, text: string, cuts: reado
   let from = 0;
   for (const end of [...cuts, bytes.length]) {
     const chunk = Buffer.from(bytes.subarray(from, end));
-    const used = decoder.done || decoder.error !== null ? 0 : decoder.decode(chunk, 0, chunk.length, { onBody: (part) => (body += part.latin1Slice(0, part.length)) });
+    const used =
+      decoder.done || decoder.error !== null
+        ? 0
+        : decoder.decode(chunk, 0, chunk.length, {
+            onBody: (part) => (body += part.latin1Slice(0, part.length)),
+          });
     rest += chunk.latin1Slice(used, chunk.length);
     from = end;
   }
   const trailers = decoder.trailers?.trailers;
-  const trailerText = trailers === undefined || trailers.size === 0 ? '' : ` trailers=${trailers.nameAt(0).text}:${trailers.valueAt(0)}`;
+  const trailerText =
+    trailers === undefined || trailers.size === 0
+      ? ''
+      : ` trailers=${trailers.nameAt(0).text}:${trailers.valueAt(0)}`;
   if (decoder.error !== null) return { body: '', state: decoder.error.details, rest: '' };
   return { body, state: (decoder.done ? 'done' : 'more') + trailerText, rest };
 }
@@ -33,8 +45,19 @@ const chunked = (decoder: BodyDecoder): void => decoder.startChunked();
 
 const cases: readonly [name: string, text: string, body: string, state: string, rest?: string][] = [
   ['one chunk', '5\r\nhello\r\n0\r\n\r\n', 'hello', 'done'],
-  ['several chunks and what follows', '2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\nGET', 'hello', 'done', 'GET'],
-  ['hex digits of both cases and leading zeros', '00A\r\n0123456789\r\n0\r\n\r\n', '0123456789', 'done'],
+  [
+    'several chunks and what follows',
+    '2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\nGET',
+    'hello',
+    'done',
+    'GET',
+  ],
+  [
+    'hex digits of both cases and leading zeros',
+    '00A\r\n0123456789\r\n0\r\n\r\n',
+    '0123456789',
+    'done',
+  ],
   ['an extension', '2;a=b\r\nhi\r\n0;x\r\n\r\n', 'hi', 'done'],
   ['a trailing space behind the size', '2 \r\nhi\r\n0\r\n\r\n', 'hi', 'done'],
   ['trailers', '2\r\nhi\r\n0\r\nX-T: v\r\n\r\n', 'hi', 'done trailers=x-t:v'],
@@ -64,7 +87,8 @@ t.test('BodyDecoder', (t) => {
       t.strictSame(decode(chunked, text, []), expected);
       for (let cut = 1; cut < text.length; cut++) {
         const got = decode(chunked, text, [cut]);
-        if (JSON.stringify(got) !== JSON.stringify(expected)) t.strictSame(got, expected, `cut at ${cut}`);
+        if (JSON.stringify(got) !== JSON.stringify(expected))
+          t.strictSame(got, expected, `cut at ${cut}`);
       }
       t.end();
     });
@@ -88,12 +112,18 @@ t.test('BodyDecoder', (t) => {
     t.end();
   });
   t.test('reads until close where nothing else is said', (t) => {
-    t.strictSame(decode((decoder) => decoder.startUntilClose(), 'abc', [1]), { body: 'abc', state: 'more', rest: '' });
+    t.strictSame(
+      decode((decoder) => decoder.startUntilClose(), 'abc', [1]),
+      { body: 'abc', state: 'more', rest: '' },
+    );
     t.end();
   });
   t.test('bounds extensions and trailers', (t) => {
     t.equal(decode(chunked, `1;${'a'.repeat(20_000)}`, []).state, 'http1.codec_error');
-    t.equal(decode(chunked, `0\r\nA: ${'b'.repeat(5000)}\r\n\r\n`, []).state, 'http1.trailers_too_large');
+    t.equal(
+      decode(chunked, `0\r\nA: ${'b'.repeat(5000)}\r\n\r\n`, []).state,
+      'http1.trailers_too_large',
+    );
     t.end();
   });
   t.end();

@@ -1,6 +1,14 @@
 // Framing decisions: which length a message has, and which messages are refused for saying two things.
 import t from 'tap';
-import { CHUNKED, UNTIL_CLOSE, hasToken, parseContentLength, removeNominated, requestFraming, responseFraming } from '../../../../proxy/http/http1/framing.ts';
+import {
+  CHUNKED,
+  UNTIL_CLOSE,
+  hasToken,
+  parseContentLength,
+  removeNominated,
+  requestFraming,
+  responseFraming,
+} from '../../../../proxy/http/http1/framing.ts';
 import type { Framing } from '../../../../proxy/http/http1/framing.ts';
 import { RequestHeaders, ResponseHeaders } from '../../../../proxy/http/header-map.ts';
 import { wireHeaderName } from '../../../../proxy/http/headers.ts';
@@ -48,21 +56,30 @@ t.test('parseContentLength', (t) => {
 });
 
 t.test('requestFraming', (t) => {
-  const rows: readonly [lines: string[], length: number, error: string | null, method?: string][] = [
-    [[], 0, null],
-    [['content-length:5'], 5, null],
-    [['transfer-encoding:chunked'], CHUNKED, null],
-    [['transfer-encoding:CHUNKED'], CHUNKED, null],
-    [['transfer-encoding:gzip, chunked'], 0, 'http1.invalid_transfer_encoding'],
-    [['transfer-encoding:chunked', 'transfer-encoding:chunked'], 0, 'http1.invalid_transfer_encoding'],
-    [['transfer-encoding:identity'], 0, 'http1.invalid_transfer_encoding'],
-    [['transfer-encoding:chunked', 'content-length:5'], 0, 'http1.content_length_and_chunked_not_allowed'],
-    [['content-length:5', 'content-length:5'], 0, 'http1.codec_error'],
-    [['content-length:'], 0, 'http1.codec_error'],
-    [['content-length:5'], 5, 'http1.body_disallowed', 'CONNECT'],
-    [['content-length:0'], 0, null, 'CONNECT'],
-    [['transfer-encoding:chunked'], 0, 'http1.invalid_transfer_encoding', 'CONNECT'],
-  ];
+  const rows: readonly [lines: string[], length: number, error: string | null, method?: string][] =
+    [
+      [[], 0, null],
+      [['content-length:5'], 5, null],
+      [['transfer-encoding:chunked'], CHUNKED, null],
+      [['transfer-encoding:CHUNKED'], CHUNKED, null],
+      [['transfer-encoding:gzip, chunked'], 0, 'http1.invalid_transfer_encoding'],
+      [
+        ['transfer-encoding:chunked', 'transfer-encoding:chunked'],
+        0,
+        'http1.invalid_transfer_encoding',
+      ],
+      [['transfer-encoding:identity'], 0, 'http1.invalid_transfer_encoding'],
+      [
+        ['transfer-encoding:chunked', 'content-length:5'],
+        0,
+        'http1.content_length_and_chunked_not_allowed',
+      ],
+      [['content-length:5', 'content-length:5'], 0, 'http1.codec_error'],
+      [['content-length:'], 0, 'http1.codec_error'],
+      [['content-length:5'], 5, 'http1.body_disallowed', 'CONNECT'],
+      [['content-length:0'], 0, null, 'CONNECT'],
+      [['transfer-encoding:chunked'], 0, 'http1.invalid_transfer_encoding', 'CONNECT'],
+    ];
   for (const [lines, length, error, method] of rows) {
     const out: Framing = { length: 99, error: null };
     requestFraming(request(method ?? 'POST', lines), false, out);
@@ -73,7 +90,12 @@ t.test('requestFraming', (t) => {
 });
 
 t.test('responseFraming', (t) => {
-  const rows: readonly [status: number, head: boolean, lines: string[], length: number | 'error'][] = [
+  const rows: readonly [
+    status: number,
+    head: boolean,
+    lines: string[],
+    length: number | 'error',
+  ][] = [
     [200, false, [], UNTIL_CLOSE],
     [200, false, ['content-length:5'], 5],
     [200, true, ['content-length:5'], 0],
@@ -89,7 +111,11 @@ t.test('responseFraming', (t) => {
   for (const [status, head, lines, expected] of rows) {
     const out: Framing = { length: 0, error: null };
     responseFraming(response(status, lines), head, out);
-    t.equal(out.error === null ? out.length : 'error', expected, `${status} ${head ? 'HEAD ' : ''}${lines.join(' + ')}`);
+    t.equal(
+      out.error === null ? out.length : 'error',
+      expected,
+      `${status} ${head ? 'HEAD ' : ''}${lines.join(' + ')}`,
+    );
   }
   t.end();
 });
@@ -106,7 +132,13 @@ t.test('removeNominated', (t) => {
     const headers = request('POST', ['content-length:5']);
     t.equal(removeNominated(headers, 'content-length'), null);
     t.equal(headers.get(wireHeaderName('content-length')), '5');
-    for (const token of ['x-forwarded-for', 'X-Forwarded-Proto', 'x-forwarded-host', ':path', 'host']) {
+    for (const token of [
+      'x-forwarded-for',
+      'X-Forwarded-Proto',
+      'x-forwarded-host',
+      ':path',
+      'host',
+    ]) {
       t.equal(removeNominated(headers, token)?.details, 'http1.connection_header_rejected', token);
     }
     t.end();

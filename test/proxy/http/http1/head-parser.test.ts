@@ -40,26 +40,109 @@ function parse(kind: HeadKind, text: string, cuts: readonly number[], custom = l
       ? `${request.method} ${request.path} ${parser.version} host=${request.authority ?? '-'}`
       : `${parser.response.status} ${parser.response.reason} ${parser.version}`;
   const map = kind === 'request' ? request : parser.response;
-  if (parser.error !== null) return { start: '', headers: [], error: parser.error.details, rest: '' };
+  if (parser.error !== null)
+    return { start: '', headers: [], error: parser.error.details, rest: '' };
   return { start: parser.done ? start : 'incomplete', headers: lines(map), error: null, rest };
 }
 
-const good: readonly [name: string, kind: HeadKind, text: string, start: string, headers: readonly string[], rest?: string][] = [
-  ['a plain request', 'request', 'GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n\r\nBODY', 'GET /a?b 11 host=x', ['x-a=1'], 'BODY'],
-  ['bare LF line ends', 'request', 'GET / HTTP/1.1\nHost: x\nA: b\n\nrest', 'GET / 11 host=x', ['a=b'], 'rest'],
-  ['empty lines before the request line', 'request', '\r\n\nGET / HTTP/1.1\r\nHost: x\r\n\r\n', 'GET / 11 host=x', []],
-  ['white space around values, only SP and HTAB', 'request', 'GET / HTTP/1.1\r\nA: \t b c \t\r\n\r\n', 'GET / 11 host=-', ['a=b c']],
-  ['obs-text kept byte by byte, \\xa0 not trimmed', 'request', 'GET / HTTP/1.1\r\nA: \xa0b\xff\r\n\r\n', 'GET / 11 host=-', ['a=\xa0b\xff']],
-  ['a folded line joined to its value', 'request', 'GET / HTTP/1.1\r\nA: b\r\n  c\r\n\r\n', 'GET / 11 host=-', ['a=b  c']],
-  ['a fold after a joined inline name', 'request', 'GET / HTTP/1.1\r\nVia: a\r\nX: y\r\nVia: b\r\n c\r\n\r\n', 'GET / 11 host=-', ['via=a,b c', 'x=y']],
-  ['a lone CR inside a value dropped', 'request', 'GET / HTTP/1.1\r\nA: b\rc\r\n\r\n', 'GET / 11 host=-', ['a=bc']],
-  ['known names twice joined, others kept apart', 'request', 'GET / HTTP/1.1\r\nVia: a\r\nVia: b\r\nX: 1\r\nX: 2\r\nCookie: a\r\nCookie: b\r\n\r\n', 'GET / 11 host=-', ['via=a,b', 'x=1', 'x=2', 'cookie=a', 'cookie=b']],
-  ['several hosts joined to one literal value', 'request', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'GET / 11 host=a,b', []],
+const good: readonly [
+  name: string,
+  kind: HeadKind,
+  text: string,
+  start: string,
+  headers: readonly string[],
+  rest?: string,
+][] = [
+  [
+    'a plain request',
+    'request',
+    'GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n\r\nBODY',
+    'GET /a?b 11 host=x',
+    ['x-a=1'],
+    'BODY',
+  ],
+  [
+    'bare LF line ends',
+    'request',
+    'GET / HTTP/1.1\nHost: x\nA: b\n\nrest',
+    'GET / 11 host=x',
+    ['a=b'],
+    'rest',
+  ],
+  [
+    'empty lines before the request line',
+    'request',
+    '\r\n\nGET / HTTP/1.1\r\nHost: x\r\n\r\n',
+    'GET / 11 host=x',
+    [],
+  ],
+  [
+    'white space around values, only SP and HTAB',
+    'request',
+    'GET / HTTP/1.1\r\nA: \t b c \t\r\n\r\n',
+    'GET / 11 host=-',
+    ['a=b c'],
+  ],
+  [
+    'obs-text kept byte by byte, \\xa0 not trimmed',
+    'request',
+    'GET / HTTP/1.1\r\nA: \xa0b\xff\r\n\r\n',
+    'GET / 11 host=-',
+    ['a=\xa0b\xff'],
+  ],
+  [
+    'a folded line joined to its value',
+    'request',
+    'GET / HTTP/1.1\r\nA: b\r\n  c\r\n\r\n',
+    'GET / 11 host=-',
+    ['a=b  c'],
+  ],
+  [
+    'a fold after a joined inline name',
+    'request',
+    'GET / HTTP/1.1\r\nVia: a\r\nX: y\r\nVia: b\r\n c\r\n\r\n',
+    'GET / 11 host=-',
+    ['via=a,b c', 'x=y'],
+  ],
+  [
+    'a lone CR inside a value dropped',
+    'request',
+    'GET / HTTP/1.1\r\nA: b\rc\r\n\r\n',
+    'GET / 11 host=-',
+    ['a=bc'],
+  ],
+  [
+    'known names twice joined, others kept apart',
+    'request',
+    'GET / HTTP/1.1\r\nVia: a\r\nVia: b\r\nX: 1\r\nX: 2\r\nCookie: a\r\nCookie: b\r\n\r\n',
+    'GET / 11 host=-',
+    ['via=a,b', 'x=1', 'x=2', 'cookie=a', 'cookie=b'],
+  ],
+  [
+    'several hosts joined to one literal value',
+    'request',
+    'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
+    'GET / 11 host=a,b',
+    [],
+  ],
   ['an empty host', 'request', 'GET / HTTP/1.1\r\nHost:\r\n\r\n', 'GET / 11 host=', []],
   ['HTTP/0.9', 'request', 'GET /\r\n\r\n', 'GET / 9 host=-', []],
   ['HTTP/1.0', 'request', 'GET / HTTP/1.0\r\n\r\n', 'GET / 10 host=-', []],
-  ['a name that prototypes have', 'request', 'GET / HTTP/1.1\r\n__proto__: 1\r\nConstructor: 2\r\n\r\n', 'GET / 11 host=-', ['__proto__=1', 'constructor=2']],
-  ['a response', 'response', 'HTTP/1.1 200 All Good\r\nA: b\r\n\r\nxyz', '200 All Good 11', ['a=b'], 'xyz'],
+  [
+    'a name that prototypes have',
+    'request',
+    'GET / HTTP/1.1\r\n__proto__: 1\r\nConstructor: 2\r\n\r\n',
+    'GET / 11 host=-',
+    ['__proto__=1', 'constructor=2'],
+  ],
+  [
+    'a response',
+    'response',
+    'HTTP/1.1 200 All Good\r\nA: b\r\n\r\nxyz',
+    '200 All Good 11',
+    ['a=b'],
+    'xyz',
+  ],
   ['a response without reason', 'response', 'HTTP/1.1 204\r\n\r\n', '204  11', []],
   ['a response with a space and no reason', 'response', 'HTTP/1.0 404 \r\n\r\n', '404  10', []],
 ];
@@ -77,16 +160,41 @@ const bad: readonly [name: string, kind: HeadKind, text: string, error: string][
   ['http/1.1 in lower case', 'request', 'GET / http/1.1\r\n\r\n', 'http1.codec_error'],
   ['a line without colon', 'request', 'GET / HTTP/1.1\r\nabc\r\n\r\n', 'http1.codec_error'],
   ['an empty name', 'request', 'GET / HTTP/1.1\r\n: v\r\n\r\n', 'http1.codec_error'],
-  ['a space before the colon', 'request', 'GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n', 'http1.codec_error'],
-  ['white space at the start of the first field', 'request', 'GET / HTTP/1.1\r\n Host: x\r\n\r\n', 'http1.codec_error'],
+  [
+    'a space before the colon',
+    'request',
+    'GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n',
+    'http1.codec_error',
+  ],
+  [
+    'white space at the start of the first field',
+    'request',
+    'GET / HTTP/1.1\r\n Host: x\r\n\r\n',
+    'http1.codec_error',
+  ],
   ['NUL in a value', 'request', 'GET / HTTP/1.1\r\nA: b\0c\r\n\r\n', 'http1.invalid_characters'],
-  ['VT in a value', 'request', 'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\x0b\r\n\r\n', 'http1.invalid_characters'],
-  ['NUL in a folded line', 'request', 'GET / HTTP/1.1\r\nA: b\r\n \0\r\n\r\n', 'http1.invalid_characters'],
+  [
+    'VT in a value',
+    'request',
+    'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\x0b\r\n\r\n',
+    'http1.invalid_characters',
+  ],
+  [
+    'NUL in a folded line',
+    'request',
+    'GET / HTTP/1.1\r\nA: b\r\n \0\r\n\r\n',
+    'http1.invalid_characters',
+  ],
   ['a status of two digits', 'response', 'HTTP/1.1 20 OK\r\n\r\n', 'http1.codec_error'],
   ['a status of four digits', 'response', 'HTTP/1.1 2000 OK\r\n\r\n', 'http1.codec_error'],
   ['a status below 100', 'response', 'HTTP/1.1 099 OK\r\n\r\n', 'http1.codec_error'],
   ['garbage instead of a response', 'response', 'SSH-2.0-x\r\n\r\n', 'http1.codec_error'],
-  ['an empty line before a response', 'response', '\r\nHTTP/1.1 200 OK\r\n\r\n', 'http1.codec_error'],
+  [
+    'an empty line before a response',
+    'response',
+    '\r\nHTTP/1.1 200 OK\r\n\r\n',
+    'http1.codec_error',
+  ],
 ];
 
 t.test('HeadParser', (t) => {
@@ -96,7 +204,8 @@ t.test('HeadParser', (t) => {
       t.strictSame(parse(kind, text, []), expected, 'whole');
       for (let cut = 1; cut < text.length; cut++) {
         const got = parse(kind, text, [cut]);
-        if (JSON.stringify(got) !== JSON.stringify(expected)) t.strictSame(got, expected, `cut at ${cut}`);
+        if (JSON.stringify(got) !== JSON.stringify(expected))
+          t.strictSame(got, expected, `cut at ${cut}`);
       }
       const everywhere = Array.from({ length: text.length - 1 }, (_, i) => i + 1);
       t.strictSame(parse(kind, text, everywhere), expected, 'byte by byte');
@@ -118,19 +227,32 @@ t.test('HeadParser', (t) => {
     const text = `GET / HTTP/1.1\r\nA: ${'b'.repeat(200)}\r\n\r\n`;
     t.equal(parse('request', text, [], small).error, 'http1.headers_too_large');
     t.equal(parse('request', text, [50, 90, 120, 160], small).error, 'http1.headers_too_large');
-    t.equal(parse('request', text.slice(0, 150), [], small).error, 'http1.headers_too_large', 'before the line ends');
+    t.equal(
+      parse('request', text.slice(0, 150), [], small).error,
+      'http1.headers_too_large',
+      'before the line ends',
+    );
     t.end();
   });
   t.test('bounds the number of fields, host and joined ones included', (t) => {
     const fields = (n: number): string => 'Via: a\r\n'.repeat(n);
     t.equal(parse('request', `GET / HTTP/1.1\r\n${fields(100)}\r\n`, []).error, null);
-    t.equal(parse('request', `GET / HTTP/1.1\r\nHost: x\r\n${fields(100)}\r\n`, []).error, 'http1.too_many_headers');
+    t.equal(
+      parse('request', `GET / HTTP/1.1\r\nHost: x\r\n${fields(100)}\r\n`, []).error,
+      'http1.too_many_headers',
+    );
     t.end();
   });
   t.test('rejects or drops names with underscores where told to', (t) => {
     const text = 'GET / HTTP/1.1\r\na_b: 1\r\n 2\r\nc: 3\r\n\r\n';
-    t.equal(parse('request', text, [], { ...limits, underscores: 'REJECT_REQUEST' } as never).error, 'http1.unexpected_underscore');
-    t.strictSame(parse('request', text, [], { ...limits, underscores: 'DROP_HEADER' } as never).headers, ['c=3']);
+    t.equal(
+      parse('request', text, [], { ...limits, underscores: 'REJECT_REQUEST' } as never).error,
+      'http1.unexpected_underscore',
+    );
+    t.strictSame(
+      parse('request', text, [], { ...limits, underscores: 'DROP_HEADER' } as never).headers,
+      ['c=3'],
+    );
     t.end();
   });
   t.test('works in linear time on a dribbled head', (t) => {
