@@ -14,9 +14,15 @@ import type {
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { StatsStore } from '../stats/store.ts';
-import { onlyFilterChainsDiffer, printAddress, routeNamesOf, sharedAddress } from './listener-comparison.ts';
+import {
+  onlyFilterChainsDiffer,
+  printAddress,
+  routeNamesOf,
+  sharedAddress,
+} from './listener-comparison.ts';
 import { ListenerManagerStats } from './listener-manager-stats.ts';
 import { MOST_HOLD_MS, RouteTables } from './route-tables.ts';
+import { listenerProblem, routeProblem } from './trial-compile.ts';
 
 /** Where ready listeners and tables go. */
 export interface ListenerSink {
@@ -103,7 +109,10 @@ export class ListenerManager {
 
   addStatic(resources: readonly ConfigResource<ListenerConfig>[]): void {
     for (const resource of resources) {
-      assert(!this.#listeners.has(resource.name), 'the bootstrap decoder refuses duplicate listeners');
+      assert(
+        !this.#listeners.has(resource.name),
+        'the bootstrap decoder refuses duplicate listeners',
+      );
       this.#listeners.set(resource.name, newListener(true));
       this.#stats.onAdded();
       this.#warm(resource);
@@ -135,9 +144,19 @@ export class ListenerManager {
   onRoutes(upserts: readonly ConfigResource<RouteConfig>[]): readonly ConfigResourceProblem[] {
     const { time } = this.#deps;
     const now = { wallMs: time.wallMs(), monotonicMs: time.monotonicMs() };
-    for (const resource of upserts) this.#routes.set(resource, now);
+    const problems: ConfigResourceProblem[] = [];
+    for (const resource of upserts) {
+      const message = routeProblem(resource.config);
+      if (message === undefined) {
+        this.#routes.set(resource, now);
+        continue;
+      }
+      this.#routes.setError(resource.name, this.#errorStateOf(resource, message));
+      this.#routes.giveUpWaiting([resource.name]);
+      problems.push({ name: resource.name, message });
+    }
     this.#settle();
-    return [];
+    return problems;
   }
 
   /** A refused first table ends the wait for it: the listener goes on with 404 (envoy-behaviour §13.5). */
@@ -180,7 +199,8 @@ export class ListenerManager {
   listeners(): readonly KnownListenerReport[] {
     const reports: KnownListenerReport[] = [];
     for (const { active, bound } of this.#listeners.values()) {
-      if (active !== undefined) reports.push({ config: active.resource.config, boundAddresses: [...bound.values()] });
+      if (active !== undefined)
+        reports.push({ config: active.resource.config, boundAddresses: [...bound.values()] });
     }
     return reports;
   }
@@ -188,8 +208,10 @@ export class ListenerManager {
   dumpListeners(versionInfo: string): ConfigDumpSection {
     const entries: ConfigDumpEntry[] = [];
     for (const { isStatic, active, warming, errorState } of this.#listeners.values()) {
-      if (active !== undefined) entries.push(entryOf(active, isStatic ? 'static' : 'active', errorState));
-      if (warming !== undefined) entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
+      if (active !== undefined)
+        entries.push(entryOf(active, isStatic ? 'static' : 'active', errorState));
+      if (warming !== undefined)
+        entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
     }
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
@@ -210,9 +232,10 @@ export class ListenerManager {
     // A static listener cannot be changed through LDS; Envoy skips such an update silently.
     if (known?.isStatic === true) return undefined;
     const newest = known?.warming ?? known?.active;
-    if (newest !== undefined && newest.resource.config.hash === resource.config.hash) return undefined;
+    if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
+      return undefined;
     if (this.#isStopped(resource.config)) return undefined;
-    const conflict = this.#addressConflict(resource.config);
+    const conflict = listenerProblem(resource.config) ?? this.#addressConflict(resource.config);
     if (conflict !== undefined) return conflict;
     if (known === undefined) {
       this.#listeners.set(resource.name, newListener(false));
@@ -230,7 +253,8 @@ export class ListenerManager {
     for (const [name, { active, warming }] of this.#listeners) {
       if (name === config.name) continue;
       for (const version of [active, warming]) {
-        const shared = version === undefined ? undefined : sharedAddress(config, version.resource.config);
+        const shared =
+          version === undefined ? undefined : sharedAddress(config, version.resource.config);
         if (shared === undefined) continue;
         return `error adding listener: '${config.name}' has duplicate address '${printAddress(shared)}' as existing listener '${name}'`;
       }
@@ -239,7 +263,10 @@ export class ListenerManager {
   }
 
   #isStopped(config: ListenerConfig): boolean {
-    return this.#stopped === 'all' || (this.#stopped === 'inbound' && config.trafficDirection === 'INBOUND');
+    return (
+      this.#stopped === 'all' ||
+      (this.#stopped === 'inbound' && config.trafficDirection === 'INBOUND')
+    );
   }
 
   #remove(name: string): void {
@@ -271,7 +298,9 @@ export class ListenerManager {
     const timeoutMs = this.#deps.routesFetchTimeoutMs;
     if (timeoutMs === 0 || this.#routes.ready(version.routeNames)) return;
     version.fetchTimer = this.#deps.time.setTimer(() => {
-      this.#deps.log.warn('no routes within the initial fetch time-out; going on without', { listener: resource.name });
+      this.#deps.log.warn('no routes within the initial fetch time-out; going on without', {
+        listener: resource.name,
+      });
       this.#routes.giveUpWaiting(version.routeNames);
       this.#settle();
     }, timeoutMs);
@@ -282,7 +311,8 @@ export class ListenerManager {
     this.#publishRoutes();
     if (this.#gateOpen) {
       for (const known of this.#listeners.values()) {
-        if (known.warming !== undefined && this.#routes.ready(known.warming.routeNames)) this.#activate(known, known.warming);
+        if (known.warming !== undefined && this.#routes.ready(known.warming.routeNames))
+          this.#activate(known, known.warming);
       }
     }
     for (const name of this.#routes.sweep()) this.#deps.sink.removeRoute(name);
@@ -293,7 +323,8 @@ export class ListenerManager {
 
   #publishRoutes(): void {
     const { sink, time, isClusterWarming } = this.#deps;
-    for (const config of this.#routes.takeDue(isClusterWarming, time.monotonicMs())) sink.publishRoute(config);
+    for (const config of this.#routes.takeDue(isClusterWarming, time.monotonicMs()))
+      sink.publishRoute(config);
     if (!this.#routes.holdsAny || this.#holdTimer !== undefined) return;
     this.#holdTimer = time.setTimer(() => {
       this.#holdTimer = undefined;
@@ -329,21 +360,33 @@ export class ListenerManager {
     this.#routes.release(warming.routeNames);
   }
 
-  #setError(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): void {
+  #setError(
+    resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>,
+    details: string,
+  ): void {
     const errorState = this.#errorStateOf(resource, details);
     const known = this.#listeners.get(resource.name);
     if (known === undefined) this.#failures.set(resource.name, errorState);
     else known.errorState = errorState;
   }
 
-  #errorStateOf(resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>, details: string): ConfigErrorState {
+  #errorStateOf(
+    resource: Pick<ConfigResource<unknown>, 'name' | 'version' | 'raw'>,
+    details: string,
+  ): ConfigErrorState {
     const { version, raw } = resource;
     return { details, lastUpdateAttemptMs: this.#deps.time.wallMs(), version, raw };
   }
 }
 
 function newListener(isStatic: boolean): KnownListener {
-  return { isStatic, active: undefined, warming: undefined, errorState: undefined, bound: new Map() };
+  return {
+    isStatic,
+    active: undefined,
+    warming: undefined,
+    errorState: undefined,
+    bound: new Map(),
+  };
 }
 
 function entryOf(
@@ -352,5 +395,12 @@ function entryOf(
   errorState: ConfigErrorState | undefined,
 ): ConfigDumpEntry {
   const { name, version: versionText, raw } = version.resource;
-  return { name, state, version: versionText, raw, lastUpdatedMs: version.lastUpdatedMs, errorState };
+  return {
+    name,
+    state,
+    version: versionText,
+    raw,
+    lastUpdatedMs: version.lastUpdatedMs,
+    errorState,
+  };
 }

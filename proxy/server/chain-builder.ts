@@ -1,4 +1,5 @@
 // [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
+import { ConfigError } from '../config/config-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type { FilterChainConfig, ListenerConfig, TcpProxyConfig } from '../config/listener-config.ts';
@@ -43,6 +44,16 @@ export class WorkerChainBuilder implements ChainBuilder {
   }
 
   build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
+    try {
+      return this.#build(chain, listener, drain);
+    } catch (error) {
+      // Main compiled it once before and would have refused it; should that ever differ, the chain alone is closed.
+      if (error instanceof ConfigError) return error.message;
+      throw error;
+    }
+  }
+
+  #build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
     if (chain.transportSocket.kind === 'tls') return 'TLS is not supported by this version of Outrigger';
     for (const filter of chain.networkFilters) {
       if (filter.kind === 'refuse') return filter.reason;

@@ -4,7 +4,16 @@ import { LoggerRegistry } from '../../../proxy/base/logger.ts';
 import type { ListenerConfig } from '../../../proxy/config/listener-config.ts';
 import { ListenerManager } from '../../../proxy/listener-manager/listener-manager.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
-import { resource, sampleFilterChain, sampleHcm, sampleListener, sampleRoute, sampleRouteAction, sampleRouteEntry, sampleVirtualHost } from '../../support/config-samples.ts';
+import {
+  resource,
+  sampleFilterChain,
+  sampleHcm,
+  sampleListener,
+  sampleRoute,
+  sampleRouteAction,
+  sampleRouteEntry,
+  sampleVirtualHost,
+} from '../../support/config-samples.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs?: number } = {}) {
@@ -20,7 +29,11 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
       publishListener: (config) => published.push(`listener ${config.name} ${config.hash}`),
       removeListener: (name) => published.push(`remove listener ${name}`),
     },
-    events: { onRouteNames: (names) => asked.push([...names].sort()), onChange: () => {}, onPublished: () => {} },
+    events: {
+      onRouteNames: (names) => asked.push([...names].sort()),
+      onChange: () => {},
+      onPublished: () => {},
+    },
     time,
     stats,
     log: new LoggerRegistry('off', () => {}).get('config'),
@@ -33,17 +46,29 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
   return { manager, take, asked, time, counter, warming };
 }
 
-function rds(name: string, port: number, routes: readonly string[], changes: Partial<ListenerConfig> = {}) {
-  const filterChains = routes.map((route) => sampleFilterChain([sampleHcm({ kind: 'rds', name: route })]));
+function rds(
+  name: string,
+  port: number,
+  routes: readonly string[],
+  changes: Partial<ListenerConfig> = {},
+) {
+  const filterChains = routes.map((route) =>
+    sampleFilterChain([sampleHcm({ kind: 'rds', name: route })]),
+  );
   return resource(name, sampleListener(name, port, { filterChains, ...changes }));
 }
-const plain = (name: string, port: number, changes: Partial<ListenerConfig> = {}) => rds(name, port, [], changes);
+const plain = (name: string, port: number, changes: Partial<ListenerConfig> = {}) =>
+  rds(name, port, [], changes);
 const route = (name: string, version = 'v1') => resource(name, sampleRoute(name, version), version);
 
 const routeTo = (name: string, version: string, cluster: string) => {
   const action = { ...sampleRouteAction, cluster: { kind: 'cluster', name: cluster } } as const;
   const config = sampleRoute(name, version);
-  return resource(name, { ...config, virtualHosts: [sampleVirtualHost([sampleRouteEntry(action)])] }, version);
+  return resource(
+    name,
+    { ...config, virtualHosts: [sampleVirtualHost([sampleRouteEntry(action)])] },
+    version,
+  );
 };
 
 t.test('ListenerManager', (t) => {
@@ -137,20 +162,47 @@ t.test('ListenerManager', (t) => {
     t.end();
   });
 
-  const conflicts: readonly (readonly [string, Partial<ListenerConfig>, Partial<ListenerConfig>, boolean])[] = [
+  const conflicts: readonly (readonly [
+    string,
+    Partial<ListenerConfig>,
+    Partial<ListenerConfig>,
+    boolean,
+  ])[] = [
     ['the same address', {}, {}, true],
     ['the same unbound address', { bindToPort: false }, { bindToPort: false }, true],
     ['a bound and an unbound one', {}, { bindToPort: false }, false],
-    ['port 0 twice', { address: { kind: 'ip', address: '::1', port: 0 } }, { address: { kind: 'ip', address: '::1', port: 0 } }, false],
-    ['an additional address', { additionalAddresses: [{ kind: 'ip', address: '127.0.0.2', port: 9 }] }, { address: { kind: 'ip', address: '127.0.0.2', port: 9 } }, true],
-    ['another address of the port', {}, { address: { kind: 'ip', address: '127.0.0.2', port: 1 } }, false],
+    [
+      'port 0 twice',
+      { address: { kind: 'ip', address: '::1', port: 0 } },
+      { address: { kind: 'ip', address: '::1', port: 0 } },
+      false,
+    ],
+    [
+      'an additional address',
+      { additionalAddresses: [{ kind: 'ip', address: '127.0.0.2', port: 9 }] },
+      { address: { kind: 'ip', address: '127.0.0.2', port: 9 } },
+      true,
+    ],
+    [
+      'another address of the port',
+      {},
+      { address: { kind: 'ip', address: '127.0.0.2', port: 1 } },
+      false,
+    ],
   ];
   for (const [name, first, second, refused] of conflicts) {
     t.test(`${refused ? 'refuses' : 'takes'} ${name}`, (t) => {
       const { manager } = setUp();
       manager.onListeners([plain('a', 1, first)], []);
       const problems = manager.onListeners([plain('b', 1, second)], []);
-      if (refused) t.match(problems, [{ name: 'b', message: /^error adding listener: 'b' has duplicate address '.*' as existing listener 'a'$/ }]);
+      if (refused)
+        t.match(problems, [
+          {
+            name: 'b',
+            message:
+              /^error adding listener: 'b' has duplicate address '.*' as existing listener 'a'$/,
+          },
+        ]);
       else t.same(problems, []);
       t.equal(manager.dumpListeners('').failures.length, refused ? 1 : 0);
       t.end();
@@ -184,10 +236,19 @@ t.test('ListenerManager', (t) => {
     manager.onListeners([plain('a', 0), plain('b', 2)], []);
     manager.onBound('a', { kind: 'ip', address: '127.0.0.1', port: 4711 }, undefined);
     manager.onBound('a', { kind: 'ip', address: '127.0.0.1', port: 4711 }, undefined);
-    manager.onBound('b', { kind: 'ip', address: '127.0.0.1', port: 2 }, "cannot bind '127.0.0.1:2': EADDRINUSE");
+    manager.onBound(
+      'b',
+      { kind: 'ip', address: '127.0.0.1', port: 2 },
+      "cannot bind '127.0.0.1:2': EADDRINUSE",
+    );
     manager.onBound('gone', { kind: 'ip', address: '127.0.0.1', port: 3 }, undefined);
-    t.match(manager.listeners(), [{ config: { name: 'a' }, boundAddresses: [{ port: 4711 }] }, { boundAddresses: [] }]);
-    t.match(manager.dumpListeners('').entries[1], { errorState: { details: "cannot bind '127.0.0.1:2': EADDRINUSE" } });
+    t.match(manager.listeners(), [
+      { config: { name: 'a' }, boundAddresses: [{ port: 4711 }] },
+      { boundAddresses: [] },
+    ]);
+    t.match(manager.dumpListeners('').entries[1], {
+      errorState: { details: "cannot bind '127.0.0.1:2': EADDRINUSE" },
+    });
     t.equal(counter('listener_create_failure'), 1);
     t.end();
   });
@@ -195,7 +256,10 @@ t.test('ListenerManager', (t) => {
   t.test('counts an update of filter chains only as one in place', (t) => {
     const { manager, counter } = setUp();
     manager.onListeners([plain('a', 1)], []);
-    manager.onListeners([plain('a', 1, { hash: 'h2', filterChains: [sampleFilterChain([], 'c9')] })], []);
+    manager.onListeners(
+      [plain('a', 1, { hash: 'h2', filterChains: [sampleFilterChain([], 'c9')] })],
+      [],
+    );
     t.equal(counter('listener_in_place_updated'), 1);
     manager.onListeners([plain('a', 1, { hash: 'h3', perConnectionBufferLimitBytes: 1 })], []);
     t.equal(counter('listener_in_place_updated'), 1);
@@ -249,13 +313,44 @@ t.test('ListenerManager', (t) => {
     manager.onListeners([plain('in', 1, { trafficDirection: 'INBOUND' })], []);
     manager.stopListeners('inbound');
     take();
-    manager.onListeners([
-      plain('in', 1, { trafficDirection: 'INBOUND', hash: 'h2' }),
-      plain('out', 2, { trafficDirection: 'OUTBOUND' }),
-    ], []);
+    manager.onListeners(
+      [
+        plain('in', 1, { trafficDirection: 'INBOUND', hash: 'h2' }),
+        plain('out', 2, { trafficDirection: 'OUTBOUND' }),
+      ],
+      [],
+    );
     t.same(take(), ['listener out h1']);
     t.equal(manager.listeners().find((l) => l.config.name === 'in')?.config.hash, 'h1');
     t.end();
   });
   t.end();
+});
+
+t.test('ListenerManager, what workers could not compile', async (t) => {
+  t.test('refuses a route table and names the place, and keeps the last good one', async (t) => {
+    const { manager, take } = setUp();
+    manager.onListeners([rds('a', 80, ['x'])], []);
+    manager.onRoutes([route('x')]);
+    take();
+    const bad = resource('x', {
+      ...sampleRoute('x'),
+      virtualHosts: [
+        { ...sampleVirtualHost([]), name: 'one' },
+        { ...sampleVirtualHost([]), name: 'two' },
+      ],
+    });
+    const problems = manager.onRoutes([bad]);
+    t.equal(problems.length, 1);
+    t.match(problems[0]?.message, /\*|domain/);
+    t.same(take(), []);
+  });
+  t.test('refuses a listener whose access log format has an unknown command', async (t) => {
+    const { manager, take } = setUp();
+    const format = { kind: 'text', text: '%NO_SUCH_COMMAND%', omitEmptyValues: false } as const;
+    const accessLogs = [{ name: 'x', sink: { kind: 'stdout', format }, filter: undefined }] as const;
+    const problems = manager.onListeners([plain('a', 80, { accessLogs })], []);
+    t.match(problems[0]?.message, /access_log\[0\].*NO_SUCH_COMMAND/);
+    t.same(take(), []);
+  });
 });

@@ -1,0 +1,57 @@
+// [m] Compiles on main what workers will compile, and throws it away: a worker must never meet configuration it has to
+// refuse (docs/architecture.md). What does not compile becomes part of the NACK, or ends the start.
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
+import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
+import { compileAccessLogFormat } from '../access-log/access-logger.ts';
+import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
+import { CompiledRouteTable } from '../router/route-table.ts';
+
+/** Undefined: it compiles. */
+export function routeProblem(config: RouteConfig): string | undefined {
+  return problemOf(() => new CompiledRouteTable(config));
+}
+
+/** Undefined: its route tables and access log formats compile. */
+export function listenerProblem(config: ListenerConfig): string | undefined {
+  const chains = config.defaultFilterChain === undefined ? config.filterChains : [...config.filterChains, config.defaultFilterChain];
+  return problemOf(() => {
+    compileLogs(config.accessLogs, 'access_log');
+    for (const chain of chains) compileChain(chain);
+  });
+}
+
+function compileChain(chain: FilterChainConfig): void {
+  for (const filter of chain.networkFilters) {
+    if (filter.kind === 'tcp_proxy') compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
+    else if (filter.kind === 'http_connection_manager') compileConnManager(filter.settings, chain.name);
+  }
+}
+
+function compileConnManager(config: HttpConnectionManagerConfig, chainName: string): void {
+  if (config.routes.kind === 'inline') void new CompiledRouteTable(config.routes.config);
+  compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
+}
+
+function compileLogs(logs: readonly AccessLogConfig[], path: string): void {
+  for (const [index, { sink }] of logs.entries()) {
+    if (sink.kind === 'inert') continue;
+    try {
+      compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
+    } catch (error) {
+      throw new ConfigError([{ path: `${path}[${index}].log_format`, message: (error as Error).message }]);
+    }
+  }
+}
+
+function problemOf(compile: () => unknown): string | undefined {
+  try {
+    compile();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
