@@ -25,7 +25,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** Every text that came over the network passes here; what is no text after all becomes one. */
 export const escapeHtml = (text: unknown): string =>
-  String(text ?? '').replace(/[&<>"']/g, (c) => ESCAPES[c] ?? c);
+  (typeof text === 'string' ? text : JSON.stringify(text ?? '')).replace(
+    /[&<>"']/g,
+    (c) => ESCAPES[c] ?? c,
+  );
 
 const MOST_STARS = 5;
 

@@ -89,7 +89,8 @@ export function readServices(text: string): MeshService[] {
     if (typeof spec?.clusterIP !== 'string' || !Number.isInteger(port)) {
       throw new Error(`Service ${name} needs spec.clusterIP and spec.ports[0].port`);
     }
-    const host = `${name}.${String(metadata?.namespace ?? NAMESPACE)}.svc.cluster.local`;
+    const namespace = typeof metadata?.namespace === 'string' ? metadata.namespace : NAMESPACE;
+    const host = `${name}.${namespace}.svc.cluster.local`;
     services.push({ name, host, clusterIp: spec.clusterIP, port });
   }
   return services;

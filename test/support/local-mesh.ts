@@ -26,6 +26,10 @@ export function runStart(args: readonly string[]): Run {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // A test that is ended from outside runs no teardown.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.removeListener('exit', kill));
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
