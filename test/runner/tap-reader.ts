@@ -87,7 +87,7 @@ export class TapReader {
       else failed.push({ path, diagnostic: point.diagnostic });
     }
     if (this.#emptyPlanReason !== undefined) {
-      skipped.push({ path: ['the whole file'], reason: this.#emptyPlanReason || 'no reason' });
+      skipped.push({ path: ['the whole file'], reason: this.#emptyPlanReason });
     }
     return { passed, failed, skipped, problem: this.#problem() };
   }
@@ -124,7 +124,10 @@ export class TapReader {
   }
 
   #plan(depth: number, count: number, reason: string): void {
-    if (depth === 0 && count === 0) this.#emptyPlanReason = reason.replace(/^SKIP\S*\s*/i, '');
+    const why = reason.replace(/^SKIP\S*\s*/i, '');
+    if (depth === 0 && count === 0 && why !== '' && why !== 'no tests found') {
+      this.#emptyPlanReason = why;
+    }
     this.#level(depth).plan = count;
   }
 
