@@ -1,4 +1,5 @@
 // `npm start` as a person uses it, without sidecars so that it is quick: it serves the page, and leaves nothing behind.
+// @timeout 120 s
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
