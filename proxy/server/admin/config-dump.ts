@@ -45,7 +45,9 @@ function whole(sections: readonly Any[], mask: string | undefined): JsonObject[]
   const configs = expanded(sections);
   if (mask === undefined) return configs;
   const paths = parseFieldMask(mask);
-  const masked = configs.flatMap((config, i) => applyFieldMask(config, typeNameOf(sections[i]!), paths) ?? []);
+  const masked = configs
+    .map((config, i) => applyFieldMask(config, typeNameOf(sections[i]!), paths))
+    .filter((config): config is JsonObject => config !== undefined);
   if (masked.length > 0) return masked;
   return textResponse(`FieldMask ${mask} could not be successfully applied to any configs.`, 400);
 }
@@ -63,7 +65,9 @@ function elements(sections: readonly Any[], field: string, mask: string | undefi
     const items = (config?.[field] ?? []) as JsonValue[];
     const typed = items.map((item) => withType(descriptor.typeName, item as JsonObject));
     if (paths === undefined) return typed;
-    const masked = typed.flatMap((item) => applyFieldMask(item, descriptor.typeName, paths) ?? []);
+    const masked = typed
+      .map((item) => applyFieldMask(item, descriptor.typeName, paths))
+      .filter((item): item is JsonObject => item !== undefined);
     if (masked.length === typed.length) return masked;
     return textResponse(`FieldMask ${mask} could not be successfully used.`, 400);
   }

@@ -1,0 +1,290 @@
+// [b] The table of all stats: name, kind, unit, meaning. docs/stats.md is made from it (stats-document.ts); a test holds
+// it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
+import type { StatKind } from './store.ts';
+
+export interface StatRow {
+  /** After the group's prefix. */
+  readonly name: string;
+  readonly kind: StatKind;
+  /** '' for plain counts. */
+  readonly unit: string;
+  readonly meaning: string;
+}
+
+export interface StatGroup {
+  readonly title: string;
+  readonly prefix: string;
+  readonly rows: readonly StatRow[];
+}
+
+/** `name: meaning` a line; a unit stands in brackets behind the name. */
+function rows(kind: StatKind, text: string): readonly StatRow[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  return lines.map((line) => {
+    const [, name = '', unit = '', meaning = ''] = /^\s*(\S+)(?: \[(\w+)\])?: (.*)$/.exec(line) ?? [];
+    return { name, kind, unit, meaning };
+  });
+}
+
+const counters = (text: string): readonly StatRow[] => rows('counter', text);
+const gauges = (text: string): readonly StatRow[] => rows('gauge', text);
+const histograms = (text: string): readonly StatRow[] => rows('histogram', text);
+
+export const STAT_GROUPS: readonly StatGroup[] = [
+  {
+    title: 'Listeners',
+    prefix: 'listener.<stat_prefix>.',
+    rows: [
+      ...counters(`
+        downstream_cx_total: connections accepted
+        downstream_cx_destroy: connections that ended
+        downstream_pre_cx_timeout: connections whose first bytes came too late for the listener filters
+        no_filter_chain_match: connections closed because no filter chain was for them`),
+      ...gauges(`
+        downstream_cx_active: open connections
+        downstream_pre_cx_active: connections in the listener filters`),
+      ...histograms(`downstream_cx_length_ms [ms]: life of a connection`),
+    ],
+  },
+  {
+    title: 'HTTP connection managers',
+    prefix: 'http.<stat_prefix>.',
+    rows: [
+      ...counters(`
+        downstream_cx_total: connections
+        downstream_cx_http1_total: HTTP/1 connections
+        downstream_cx_destroy: connections that ended
+        downstream_cx_destroy_local: connections that the proxy ended
+        downstream_cx_destroy_remote: connections that the client ended
+        downstream_cx_destroy_active_rq: connections that ended with a request under way
+        downstream_cx_destroy_local_active_rq: the same, ended by the proxy
+        downstream_cx_destroy_remote_active_rq: the same, ended by the client
+        downstream_cx_protocol_error: connections closed for a breach of protocol
+        downstream_cx_idle_timeout: connections closed for idleness
+        downstream_cx_max_duration_reached: connections closed for their age
+        downstream_cx_max_requests_reached: connections closed after their last allowed request
+        downstream_cx_drain_close: connections closed because the listener or the server drains
+        downstream_cx_rx_bytes_total [bytes]: received
+        downstream_cx_tx_bytes_total [bytes]: sent
+        downstream_cx_upgrades_total: connections upgraded (WebSocket)
+        downstream_flow_control_paused_reading_total: times reading stopped because the other side was slow
+        downstream_flow_control_resumed_reading_total: times reading went on
+        downstream_rq_total: requests
+        downstream_rq_http1_total: HTTP/1 requests
+        downstream_rq_completed: responses sent, of any code
+        downstream_rq_<n>xx: responses by class of code
+        downstream_rq_rx_reset: requests that the client broke off
+        downstream_rq_tx_reset: requests that the proxy broke off
+        downstream_rq_timeout: requests that were not complete in time (request_timeout)
+        downstream_rq_header_timeout: requests whose headers were not complete in time
+        downstream_rq_idle_timeout: requests that stood still too long (stream_idle_timeout)
+        downstream_rq_max_duration_reached: requests that took longer than allowed
+        downstream_rq_too_large: bodies over the buffer limit (413)
+        downstream_rq_non_relative_path: targets that are no path (404)
+        downstream_rq_failed_path_normalization: paths that could not be normalised (400)
+        downstream_rq_redirected_with_normalized_path: paths answered with a redirect to their normal form
+        downstream_rq_ws_on_non_ws_route: upgrades that the route does not allow
+        downstream_rq_response_before_rq_complete: responses that were complete before their request
+        filter_not_enforced: requests refused because a security filter is configured and not built
+        no_route: requests for which no route was found (404)
+        no_cluster: requests whose cluster does not exist
+        rq_direct_response: requests answered by a route's direct response
+        rq_redirect: registered as in Envoy, and never counted
+        rq_total: requests that reached the router
+        rq_overload_local_reply: requests refused for overload
+        rq_reset_after_downstream_response_started: responses broken off after their headers went out
+        fault.aborts_injected: requests answered with an injected fault
+        fault.delays_injected: requests delayed on purpose
+        fault.faults_overflow: faults left out because too many were under way
+        cors.origin_valid: requests with an allowed Origin
+        cors.origin_invalid: requests with another Origin`),
+      ...gauges(`
+        downstream_cx_active: open connections
+        downstream_cx_http1_active: open HTTP/1 connections
+        downstream_cx_upgrades_active: open upgraded connections
+        downstream_rq_active: requests under way
+        fault.active_faults: faults under way`),
+      ...histograms(`
+        downstream_cx_length_ms [ms]: life of a connection
+        downstream_rq_time [ms]: from the first byte of a request to the last of its response`),
+    ],
+  },
+  {
+    title: 'TCP proxies',
+    prefix: 'tcp.<stat_prefix>.',
+    rows: counters(`
+      downstream_cx_total: connections
+      downstream_cx_no_route: connections whose cluster does not exist
+      downstream_cx_rx_bytes_total [bytes]: received
+      downstream_cx_tx_bytes_total [bytes]: sent
+      downstream_flow_control_paused_reading_total: times reading stopped because the other side was slow
+      downstream_flow_control_resumed_reading_total: times reading went on
+      idle_timeout: connections closed for idleness
+      max_downstream_connection_duration: connections closed for their age`),
+  },
+  {
+    title: 'Clusters',
+    prefix: 'cluster.<name>.',
+    rows: [
+      ...counters(`
+        upstream_cx_total: connections opened
+        upstream_cx_http1_total: HTTP/1 connections opened
+        upstream_cx_connect_fail: connections that could not be opened
+        upstream_cx_connect_timeout: connections that took too long to open
+        upstream_cx_destroy: connections that ended
+        upstream_cx_destroy_local: connections that the proxy ended
+        upstream_cx_destroy_remote: connections that the host ended
+        upstream_cx_destroy_with_active_rq: connections that ended with a request under way
+        upstream_cx_overflow: times the connection limit was met
+        upstream_cx_none_healthy: requests for which no host was to be had
+        upstream_cx_protocol_error: connections closed for a breach of protocol
+        upstream_cx_max_requests: connections closed after their last allowed request
+        upstream_cx_idle_timeout: connections closed for idleness
+        upstream_cx_rx_bytes_total [bytes]: received
+        upstream_cx_tx_bytes_total [bytes]: sent
+        upstream_rq_total: requests sent, retries included
+        upstream_rq_completed: responses, of any code
+        upstream_rq_<code>: responses by code
+        upstream_rq_<n>xx: responses by class of code
+        retry.upstream_rq_<code>: responses that were retried, by code
+        upstream_rq_pending_total: requests that waited for a connection
+        upstream_rq_pending_overflow: requests refused because too many waited
+        upstream_rq_active_overflow: requests refused because too many were under way
+        upstream_rq_pending_failure_eject: waiting requests failed with their connection
+        upstream_rq_cancelled: requests given up before they had a connection
+        upstream_rq_timeout: requests that timed out as a whole
+        upstream_rq_per_try_timeout: attempts that timed out
+        upstream_rq_per_try_idle_timeout: attempts that stood still too long
+        upstream_rq_rx_reset: requests that the host broke off
+        upstream_rq_tx_reset: requests that the proxy broke off
+        upstream_rq_retry: retries
+        upstream_rq_retry_success: retries that succeeded
+        upstream_rq_retry_overflow: retries left out because too many were under way
+        upstream_rq_retry_limit_exceeded: requests whose retries were used up
+        upstream_rq_retry_backoff_exponential: retries after the usual back-off
+        upstream_rq_maintenance_mode: requests refused for maintenance
+        retry_or_shadow_abandoned: retries or mirrors given up because the body is too large to keep
+        upstream_flow_control_paused_reading_total: times reading stopped because the client was slow
+        upstream_flow_control_resumed_reading_total: times reading went on
+        upstream_flow_control_backed_up_total: times the host did not take the request fast enough
+        upstream_flow_control_drained_total: times it caught up
+        original_dst_host_invalid: original destinations that are no address
+        membership_change: times the hosts changed
+        update_attempt: updates of endpoints
+        update_success: updates of endpoints taken
+        update_failure: updates of endpoints not taken
+        update_empty: updates of endpoints without an endpoint
+        grpc.success: gRPC calls with status 0
+        grpc.failure: gRPC calls with another status
+        grpc.total: gRPC calls
+        grpc.<status>: gRPC calls by status
+        grpc.request_message_count: messages sent
+        grpc.response_message_count: messages received`),
+      ...gauges(`
+        upstream_cx_active: open connections
+        upstream_rq_active: requests under way
+        upstream_rq_pending_active: requests that wait for a connection
+        membership_total: hosts
+        membership_healthy: healthy hosts
+        membership_degraded: degraded hosts`),
+      ...histograms(`
+        upstream_cx_connect_ms [ms]: time to open a connection
+        upstream_cx_length_ms [ms]: life of a connection
+        upstream_rq_time [ms]: from the first byte sent to the last byte of the response
+        grpc.upstream_rq_time [ms]: the same, of gRPC calls`),
+    ],
+  },
+  {
+    title: 'Cluster manager',
+    prefix: 'cluster_manager.',
+    rows: [
+      ...counters(`
+        cluster_added: clusters that came
+        cluster_modified: clusters that changed
+        cluster_removed: clusters that went
+        cluster_updated: changes of hosts`),
+      ...gauges(`
+        active_clusters: clusters in use
+        warming_clusters: clusters that wait for their endpoints`),
+    ],
+  },
+  {
+    title: 'Listener manager',
+    prefix: 'listener_manager.',
+    rows: [
+      ...counters(`
+        listener_added: listeners that came
+        listener_modified: listeners that changed
+        listener_removed: listeners that went
+        listener_stopped: listeners that stopped accepting
+        listener_in_place_updated: listeners of which only filter chains changed
+        listener_create_success: sockets bound, of all workers
+        listener_create_failure: sockets that could not be bound`),
+      ...gauges(`
+        total_listeners_active: listeners in use
+        total_listeners_warming: listeners that wait for their routes or clusters
+        workers_started: 1 when all workers run`),
+    ],
+  },
+  {
+    title: 'Subscriptions (`cluster_manager.cds.`, `listener_manager.lds.`)',
+    prefix: '<manager>.<type>.',
+    rows: [
+      ...counters(`
+        update_attempt: responses, and failures to get one
+        update_success: responses taken
+        update_rejected: responses refused (NACK)
+        update_failure: lost streams
+        init_fetch_timeout: first responses that did not come in time`),
+      ...gauges(`
+        update_time [ms]: when the last response was taken, since 1970
+        version: hash of the version taken last`),
+      ...histograms(`update_duration [ms]: time to take a response`),
+    ],
+  },
+  {
+    title: 'Control plane',
+    prefix: 'control_plane.',
+    rows: [
+      ...counters(`rate_limit_enforced: registered as in Envoy, and never counted`),
+      ...gauges(`
+        connected_state: 1 while the stream is up
+        pending_requests: requests that wait to be sent`),
+    ],
+  },
+  {
+    title: 'Server',
+    prefix: 'server.',
+    rows: [
+      ...counters(`worker_restarts: workers replaced after a fault (not in Envoy)`),
+      ...gauges(`
+        state: 0 live, 1 draining, 2 before initialisation, 3 initialising
+        live: 1 when live
+        uptime [s]: since start
+        concurrency: worker threads
+        total_connections: open downstream connections
+        memory_allocated [bytes]: heap in use
+        memory_heap_size [bytes]: heap reserved
+        memory_physical_size [bytes]: resident memory
+        envoy_bug_failures: broken invariants that were survived
+        parent_connections: always 0 (no hot restart)
+        hot_restart_epoch: always 0
+        hot_restart_generation: always 0`),
+      ...histograms(`initialization_time_ms [ms]: from start to live`),
+    ],
+  },
+  {
+    title: 'Access log files',
+    prefix: 'filesystem.',
+    rows: [
+      ...counters(`
+        flushed_by_timer: buffers written because their time was up
+        reopen_failed: files that could not be opened again
+        write_buffered: lines put into buffers
+        write_completed: writes done
+        write_failed: writes that failed; their lines are lost
+        write_dropped: lines dropped because the file did not keep up (not in Envoy)`),
+      ...gauges(`write_total_buffered [bytes]: waiting to be written`),
+    ],
+  },
+];

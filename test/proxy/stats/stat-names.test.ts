@@ -1,0 +1,58 @@
+// The table of stats against what the code registers, and docs/stats.md against the table.
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { LogFileStats } from '../../../proxy/access-log/log-file-stats.ts';
+import { ConnManagerStats } from '../../../proxy/http/conn-manager-stats.ts';
+import { ListenerManagerStats } from '../../../proxy/listener-manager/listener-manager-stats.ts';
+import { ListenerStats } from '../../../proxy/listener-manager/listener-stats.ts';
+import { RouterStats } from '../../../proxy/router/router-stats.ts';
+import { ServerStats } from '../../../proxy/server/server-stats.ts';
+import { STAT_GROUPS } from '../../../proxy/stats/stat-names.ts';
+import { statsDocument } from '../../../proxy/stats/stats-document.ts';
+import { StatsStore } from '../../../proxy/stats/store.ts';
+import { ClusterManagerStats } from '../../../proxy/upstream/cluster-manager-stats.ts';
+import { ClusterStats } from '../../../proxy/upstream/cluster-stats.ts';
+import { ControlPlaneStats, SubscriptionStats } from '../../../proxy/xds/subscription-stats.ts';
+
+/** `<n>` and its like match one part of a name. */
+const escape = (text: string): string => text.replace(/[.]/g, '\\.').replace(/<\w+>/g, '[^.]+');
+const known = STAT_GROUPS.flatMap(({ prefix, rows }) =>
+  rows.map(({ name, kind }) => ({ kind, pattern: new RegExp(`^${escape(prefix + name)}$`) })),
+);
+
+t.test('stat names', (t) => {
+  t.test('are all in the table', (t) => {
+    const store = new StatsStore();
+    new ConnManagerStats(store, 'p');
+    new ListenerStats(store, '0_0_0_0_80');
+    new ClusterStats(store, 'c').chargeCode(503);
+    new ClusterStats(store, 'c').chargeCode(503, 'retry.');
+    new ClusterManagerStats(store, () => true);
+    new ListenerManagerStats(store);
+    new RouterStats(store, 'p');
+    new ServerStats(store);
+    new LogFileStats(store);
+    new ControlPlaneStats(store);
+    new SubscriptionStats(store, 'cluster_manager.cds.');
+    const missing: string[] = [];
+    for (let id = 0; id < store.size; id++) {
+      const { name, kind } = store.definition(id);
+      if (!known.some((row) => row.kind === kind && row.pattern.test(name))) missing.push(`${kind} ${name}`);
+    }
+    t.same(missing, []);
+    t.end();
+  });
+
+  t.test('have a meaning and stand once in the table', (t) => {
+    const names = STAT_GROUPS.flatMap(({ prefix, rows }) => rows.map(({ name }) => prefix + name));
+    t.equal(new Set(names).size, names.length);
+    t.ok(STAT_GROUPS.every(({ rows }) => rows.every(({ name, meaning }) => name !== '' && meaning !== '')));
+    t.end();
+  });
+
+  t.test('are what docs/stats.md says', (t) => {
+    t.equal(readFileSync(new URL('../../../docs/stats.md', import.meta.url), 'utf8'), statsDocument());
+    t.end();
+  });
+  t.end();
+});
