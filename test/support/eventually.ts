@@ -3,10 +3,11 @@
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
+  withinMs = 15_000,
 ): Promise<void> {
-  const giveUpAt = performance.now() + 15_000;
+  const giveUpAt = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`still not so after 15 s: ${what}`);
+    if (performance.now() > giveUpAt) throw new Error(`still not so after ${withinMs / 1000} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

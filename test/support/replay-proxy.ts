@@ -1,0 +1,132 @@
+// [m] Our proxy as a process of its own, configured over ADS by a recording: with the recorded node's id and metadata, in a pod where one is given.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import { eventually } from './eventually.ts';
+import type { Pod } from './netns.ts';
+import { privateDir } from './private-dir.ts';
+import type { Teardowns } from './private-dir.ts';
+import { RECORDINGS, ReplayControlPlane, isSotw } from './replay-control-plane.ts';
+import type { ReplayOptions } from './replay-control-plane.ts';
+
+const MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const PROXY_UID = 1337;
+
+export interface ReplayProxyOptions extends ReplayOptions {
+  /** Where it runs, as uid 1337; without one it runs on this machine as the user of the test. */
+  readonly pod?: Pod;
+}
+
+export interface ReplayProxy {
+  readonly controlPlane: ReplayControlPlane;
+  /** The process's own log, as text. */
+  readonly log: readonly string[];
+  /** Lines of access logs, which recordings write to standard output. */
+  readonly accessLog: readonly string[];
+  /** Ends it; rejects when it does not go by itself. */
+  stop(): Promise<void>;
+}
+
+/** Resolves when the first load is acknowledged (or refused: see `nacks`). */
+export async function startReplayProxy(
+  t: Teardowns,
+  recording: string,
+  options: ReplayProxyOptions = {},
+): Promise<ReplayProxy> {
+  const dir = privateDir(t);
+  chmodSync(dir, 0o755);
+  const controlPlane = new ReplayControlPlane(recording, options);
+  await controlPlane.listen(`unix:${dir}/XDS`);
+  chmodSync(`${dir}/XDS`, 0o777);
+  t.teardown(() => controlPlane.close());
+  const bootstrap = join(dir, 'bootstrap.json');
+  writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, `${dir}/XDS`)));
+  const running = startProxyProcess(t, bootstrap, options.pod);
+  const isLoaded = (): boolean => {
+    if (running.child.exitCode !== null) throw new Error(`the proxy ended: ${running.log.join('\n')}`);
+    return controlPlane.unanswered.length === 0;
+  };
+  // Listeners wait for names that have to be resolved, and there may be no name server.
+  await eventually(`${recording}: first load answered`, isLoaded, 60_000);
+  return { controlPlane, log: running.log, accessLog: running.accessLog, stop: running.stop };
+}
+
+export interface ProxyRun {
+  readonly child: ChildProcess;
+  readonly log: string[];
+  readonly accessLog: string[];
+  stop(): Promise<void>;
+}
+
+/** One worker, access logs flushed soon. */
+export const proxyArguments = (bootstrap: string): readonly string[] => {
+  const serving = ['--concurrency', '1', '--file-flush-interval-msec', '20'];
+  return [MAIN, '-c', bootstrap, ...serving, '--disable-hot-restart'];
+};
+
+export function startProxyProcess(t: Teardowns, bootstrap: string, pod: Pod | undefined): ProxyRun {
+  const args = proxyArguments(bootstrap);
+  const child =
+    pod === undefined
+      ? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+      : pod.spawn(process.execPath, args, { uid: PROXY_UID, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  t.teardown(() => void child.kill('SIGKILL'));
+  const log: string[] = [];
+  const accessLog: string[] = [];
+  createInterface(child.stdout!).on('line', (line) => accessLog.push(line));
+  createInterface(child.stderr!).on('line', (line) => log.push(textOf(line)));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    let gone = false;
+    void ended.then(() => (gone = true));
+    await eventually('the proxy ends on SIGTERM', () => gone);
+  };
+  return { child, log, accessLog, stop };
+}
+
+function textOf(line: string): string {
+  if (!line.startsWith('{')) return line;
+  const { level, msg, ...rest } = JSON.parse(line) as { level: string; msg: string };
+  return level === 'info' ? msg : `${level}: ${msg} ${JSON.stringify(rest)}`;
+}
+
+function bootstrapOf(recording: string, socket: string): object {
+  const node = JSON.parse(readFileSync(`${RECORDINGS}${recording}/node.json`, 'utf8')) as object;
+  const source = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+  const endpoint = { endpoint: { address: { pipe: { path: socket } } } };
+  const http2 = {
+    '@type': `type.googleapis.com/${HTTP_OPTIONS}`,
+    explicit_http_config: { http2_protocol_options: {} },
+  };
+  return {
+    node,
+    dynamic_resources: {
+      cds_config: source,
+      lds_config: source,
+      ads_config: {
+        api_type: isSotw(recording) ? 'GRPC' : 'DELTA_GRPC',
+        set_node_on_first_message_only: true,
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
+      },
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'xds-grpc',
+          type: 'STATIC',
+          connect_timeout: '1s',
+          typed_extension_protocol_options: { [HTTP_OPTIONS]: http2 },
+          load_assignment: { cluster_name: 'xds-grpc', endpoints: [{ lb_endpoints: [endpoint] }] },
+        },
+      ],
+    },
+  };
+}
