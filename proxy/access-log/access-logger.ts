@@ -50,14 +50,23 @@ export function createAccessLog(config: AccessLogConfig, files: LogFiles): Acces
   }
 }
 
-function fileAccessLog(config: AccessLogConfig, path: string, format: AccessLogFormat, files: LogFiles): FileAccessLog {
+function fileAccessLog(
+  config: AccessLogConfig,
+  path: string,
+  format: AccessLogFormat,
+  files: LogFiles,
+): FileAccessLog {
   const formatter = compileAccessLogFormat(format, files.environment);
   const filter = config.filter === undefined ? null : compileAccessLogFilter(config.filter);
   return new FileAccessLog(files.open(path), formatter, filter);
 }
 
-export function compileAccessLogFormat(format: AccessLogFormat, environment: FormatEnvironment): Formatter {
-  if (format.kind === 'json') return compileJsonFormat(format.json, format.omitEmptyValues, { environment });
+export function compileAccessLogFormat(
+  format: AccessLogFormat,
+  environment: FormatEnvironment,
+): Formatter {
+  if (format.kind === 'json')
+    return compileJsonFormat(format.json, format.omitEmptyValues, { environment });
   const text = format.text === '' ? DEFAULT_FORMAT : format.text;
   return compileFormat(text, { environment, missing: format.omitEmptyValues ? '' : '-' });
 }

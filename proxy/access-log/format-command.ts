@@ -14,11 +14,13 @@ const MAX_FORMAT_CHARS = 65_536;
 
 const COMMAND = /%([A-Z0-9_]+)(?:\((.*?)\))?(?::([0-9]{1,9}))?%/y;
 
-export const formatError = (message: string): ConfigError => new ConfigError([{ path: '', message }]);
+export const formatError = (message: string): ConfigError =>
+  new ConfigError([{ path: '', message }]);
 
 /** Neighbouring literals are joined; `%%` is a literal `%`. Throws ConfigError. */
 export function parseFormat(text: string): readonly (string | FormatCommand)[] {
-  if (text.length > MAX_FORMAT_CHARS) throw formatError(`a format has at most ${MAX_FORMAT_CHARS} characters`);
+  if (text.length > MAX_FORMAT_CHARS)
+    throw formatError(`a format has at most ${MAX_FORMAT_CHARS} characters`);
   const parts: (string | FormatCommand)[] = [];
   let literal = '';
   let at = 0;
@@ -34,7 +36,9 @@ export function parseFormat(text: string): readonly (string | FormatCommand)[] {
     COMMAND.lastIndex = percent;
     const match = COMMAND.exec(text);
     if (match === null) {
-      throw formatError(`Incorrect configuration: ${text}. Couldn't find valid command at position ${percent}`);
+      throw formatError(
+        `Incorrect configuration: ${text}. Couldn't find valid command at position ${percent}`,
+      );
     }
     if (literal !== '') parts.push(literal);
     literal = '';

@@ -74,7 +74,8 @@ const linesBytes = (headers: HeaderMap | undefined): number =>
 
 function requestHeadersBytes({ requestHeaders: headers }: AccessLogEntry): number {
   if (headers === undefined) return 0;
-  const pseudo = (name: string, value: string | undefined): number => (value ? name.length + value.length : 0);
+  const pseudo = (name: string, value: string | undefined): number =>
+    value ? name.length + value.length : 0;
   return (
     linesBytes(headers) +
     pseudo(':method', headers.method) +
@@ -110,26 +111,44 @@ const FIELDS = new Map<string, Field>([
   ['REQUEST_DURATION', duration(startMs, (info) => info.requestCompleteMs)],
   ['REQUEST_TX_DURATION', duration(startMs, (info) => info.upstreamLastByteSentMs)],
   ['RESPONSE_DURATION', duration(startMs, (info) => info.upstreamFirstByteReceivedMs)],
-  ['RESPONSE_TX_DURATION', duration((info) => info.upstreamFirstByteReceivedMs, (info) => info.endMs)],
+  [
+    'RESPONSE_TX_DURATION',
+    duration(
+      (info) => info.upstreamFirstByteReceivedMs,
+      (info) => info.endMs,
+    ),
+  ],
   ['UPSTREAM_REQUEST_ATTEMPT_COUNT', ({ info }) => info.attemptCount],
   ['UPSTREAM_HOST', wireText((info) => info.upstreamHost)],
   ['UPSTREAM_HOST_NAME', configText((info) => info.upstreamHostName || info.upstreamHost)],
-  ['UPSTREAM_HOST_NAME_WITHOUT_PORT', configText((info) => withoutPort(info.upstreamHostName || info.upstreamHost))],
+  [
+    'UPSTREAM_HOST_NAME_WITHOUT_PORT',
+    configText((info) => withoutPort(info.upstreamHostName || info.upstreamHost)),
+  ],
   ['UPSTREAM_CLUSTER', configText((info) => info.upstreamCluster)],
   ['UPSTREAM_CLUSTER_RAW', configText((info) => info.upstreamCluster)],
   ['UPSTREAM_LOCAL_ADDRESS', wireText((info) => info.upstreamLocalAddress)],
-  ['UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT', wireText((info) => withoutPort(info.upstreamLocalAddress))],
+  [
+    'UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT',
+    wireText((info) => withoutPort(info.upstreamLocalAddress)),
+  ],
   ['UPSTREAM_LOCAL_PORT', ({ info }) => portOf(info.upstreamLocalAddress)],
   ['UPSTREAM_REMOTE_ADDRESS', wireText((info) => info.upstreamHost)],
   ['UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', wireText((info) => withoutPort(info.upstreamHost))],
   ['UPSTREAM_REMOTE_PORT', ({ info }) => portOf(info.upstreamHost)],
-  ['UPSTREAM_TRANSPORT_FAILURE_REASON', configText((info) => underscored(info.upstreamTransportFailureReason))],
+  [
+    'UPSTREAM_TRANSPORT_FAILURE_REASON',
+    configText((info) => underscored(info.upstreamTransportFailureReason)),
+  ],
   ['CONNECTION_TERMINATION_DETAILS', configText((info) => info.connectionTerminationDetails)],
   ['DOWNSTREAM_REMOTE_ADDRESS', wireText((info) => info.remoteAddress)],
   ['DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', wireText((info) => info.remoteIp)],
   ['DOWNSTREAM_REMOTE_PORT', ({ info }) => portOf(info.remoteAddress)],
   ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS', wireText((info) => info.connection.directRemoteAddress)],
-  ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT', wireText((info) => info.connection.directRemoteIp)],
+  [
+    'DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT',
+    wireText((info) => info.connection.directRemoteIp),
+  ],
   ['DOWNSTREAM_DIRECT_REMOTE_PORT', ({ info }) => portOf(info.connection.directRemoteAddress)],
   ['DOWNSTREAM_LOCAL_ADDRESS', wireText((info) => info.connection.localAddress)],
   ['DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT', wireText((info) => info.connection.localIp)],
@@ -140,8 +159,11 @@ const FIELDS = new Map<string, Field>([
   ['STREAM_ID', ({ requestHeaders }) => streamId(requestHeaders)],
   ['UNIQUE_ID', () => randomUUID()],
   ['GRPC_STATUS_NUMBER', grpcStatusNumber],
-  ['ACCESS_LOG_TYPE', ({ requestHeaders, info }) =>
-    requestHeaders === undefined && info.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd'],
+  [
+    'ACCESS_LOG_TYPE',
+    ({ requestHeaders, info }) =>
+      requestHeaders === undefined && info.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd',
+  ],
 ]);
 
 /** The request's id; a connection without requests gets one of its own. */
@@ -151,31 +173,73 @@ function streamId(headers: HeaderMap | undefined): string | null {
 
 /** Envoy has these commands; their facts do not exist here yet, so they print as missing. */
 const MISSING: ReadonlySet<string> = new Set([
-  ...['UPSTREAM_PROTOCOL', 'VIRTUAL_CLUSTER_NAME', 'FILTER_CHAIN_NAME', 'TRACE_ID', 'ROUNDTRIP_DURATION'],
-  ...['LOCAL_REPLY_BODY', 'CUSTOM_FLAGS', 'UPSTREAM_CONNECTION_ID', 'DOWNSTREAM_TRANSPORT_FAILURE_REASON'],
+  ...[
+    'UPSTREAM_PROTOCOL',
+    'VIRTUAL_CLUSTER_NAME',
+    'FILTER_CHAIN_NAME',
+    'TRACE_ID',
+    'ROUNDTRIP_DURATION',
+  ],
+  ...[
+    'LOCAL_REPLY_BODY',
+    'CUSTOM_FLAGS',
+    'UPSTREAM_CONNECTION_ID',
+    'DOWNSTREAM_TRANSPORT_FAILURE_REASON',
+  ],
   ...['DOWNSTREAM_HANDSHAKE_DURATION', 'UPSTREAM_CONNECTION_POOL_READY_DURATION'],
-  ...['DOWNSTREAM_DIRECT_LOCAL_ADDRESS', 'DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT', 'DOWNSTREAM_DIRECT_LOCAL_PORT'],
+  ...[
+    'DOWNSTREAM_DIRECT_LOCAL_ADDRESS',
+    'DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT',
+    'DOWNSTREAM_DIRECT_LOCAL_PORT',
+  ],
   ...['UPSTREAM_WIRE_BYTES_SENT', 'UPSTREAM_WIRE_BYTES_RECEIVED', 'UPSTREAM_HEADER_BYTES_SENT'],
   ...['UPSTREAM_HEADER_BYTES_RECEIVED', 'BYTES_RETRANSMITTED', 'PACKETS_RETRANSMITTED'],
-  ...['UP', 'DOWN'].flatMap((way) => ['SENT', 'RECEIVED'].map((d) => `${way}STREAM_DECOMPRESSED_HEADER_BYTES_${d}`)),
-  ...['IP', 'DNS', 'URI', 'EMAIL', 'OTHERNAME'].flatMap((k) => ['LOCAL', 'PEER'].map((s) => `DOWNSTREAM_${s}_${k}_SAN`)),
-  ...['IP', 'DNS', 'URI'].flatMap((kind) => ['LOCAL', 'PEER'].map((side) => `UPSTREAM_${side}_${kind}_SAN`)),
+  ...['UP', 'DOWN'].flatMap((way) =>
+    ['SENT', 'RECEIVED'].map((d) => `${way}STREAM_DECOMPRESSED_HEADER_BYTES_${d}`),
+  ),
+  ...['IP', 'DNS', 'URI', 'EMAIL', 'OTHERNAME'].flatMap((k) =>
+    ['LOCAL', 'PEER'].map((s) => `DOWNSTREAM_${s}_${k}_SAN`),
+  ),
+  ...['IP', 'DNS', 'URI'].flatMap((kind) =>
+    ['LOCAL', 'PEER'].map((side) => `UPSTREAM_${side}_${kind}_SAN`),
+  ),
   ...['UPSTREAM', 'DOWNSTREAM'].flatMap((side) =>
-    ['LOCAL_SUBJECT', 'PEER_SUBJECT', 'PEER_ISSUER', 'PEER_CERT', 'TLS_SESSION_ID', 'TLS_CIPHER', 'TLS_VERSION'].map(
-      (what) => `${side}_${what}`,
-    ),
+    [
+      'LOCAL_SUBJECT',
+      'PEER_SUBJECT',
+      'PEER_ISSUER',
+      'PEER_CERT',
+      'TLS_SESSION_ID',
+      'TLS_CIPHER',
+      'TLS_VERSION',
+    ].map((what) => `${side}_${what}`),
   ),
-  ...['FINGERPRINT_256', 'FINGERPRINT_1', 'SERIAL', 'CHAIN_FINGERPRINTS_256', 'CHAIN_FINGERPRINTS_1', 'CHAIN_SERIALS'].map(
-    (what) => `DOWNSTREAM_PEER_${what}`,
-  ),
+  ...[
+    'FINGERPRINT_256',
+    'FINGERPRINT_1',
+    'SERIAL',
+    'CHAIN_FINGERPRINTS_256',
+    'CHAIN_FINGERPRINTS_1',
+    'CHAIN_SERIALS',
+  ].map((what) => `DOWNSTREAM_PEER_${what}`),
   ...['TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT'],
 ]);
 
 /** As MISSING, with arguments. */
 const MISSING_WITH_ARGS: ReadonlySet<string> = new Set([
-  ...['DYNAMIC_METADATA', 'CLUSTER_METADATA', 'UPSTREAM_METADATA', 'METADATA', 'FILTER_STATE', 'UPSTREAM_FILTER_STATE'],
+  ...[
+    'DYNAMIC_METADATA',
+    'CLUSTER_METADATA',
+    'UPSTREAM_METADATA',
+    'METADATA',
+    'FILTER_STATE',
+    'UPSTREAM_FILTER_STATE',
+  ],
   ...['PER_REQUEST_STATE', 'CEL', 'TYPED_CEL', 'COMMON_DURATION', 'XFCC_VALUE'],
-  ...['DOWNSTREAM', 'UPSTREAM'].flatMap((side) => [`${side}_PEER_CERT_V_START`, `${side}_PEER_CERT_V_END`]),
+  ...['DOWNSTREAM', 'UPSTREAM'].flatMap((side) => [
+    `${side}_PEER_CERT_V_START`,
+    `${side}_PEER_CERT_V_END`,
+  ]),
 ]);
 
 /** Bytes of a text value beyond the limit are left out. */
@@ -193,10 +257,14 @@ const constant =
     value;
 
 /** A value known now, or a getter. Throws ConfigError that names the command. */
-export function compileField(command: FormatCommand, environment: FormatEnvironment): Field | { readonly value: FieldValue } {
+export function compileField(
+  command: FormatCommand,
+  environment: FormatEnvironment,
+): Field | { readonly value: FieldValue } {
   const { name, args, maxLength } = command;
   if (isHeaderCommand(name)) return limited(compileHeaderField(command), maxLength);
-  if (name === 'ENVIRONMENT' || name === 'HOSTNAME') return { value: environmentValue(command, environment) };
+  if (name === 'ENVIRONMENT' || name === 'HOSTNAME')
+    return { value: environmentValue(command, environment) };
   if (MISSING_WITH_ARGS.has(name)) return { value: null };
   const timed = compileTime(command);
   if (timed !== undefined) return timed;
@@ -210,8 +278,12 @@ export function compileField(command: FormatCommand, environment: FormatEnvironm
   return MISSING.has(name) ? { value: null } : field;
 }
 
-function environmentValue({ name, args, maxLength }: FormatCommand, environment: FormatEnvironment): FieldValue {
-  if (name === 'ENVIRONMENT' && (args === undefined || args === '')) throw formatError(`${name} requires parameters`);
+function environmentValue(
+  { name, args, maxLength }: FormatCommand,
+  environment: FormatEnvironment,
+): FieldValue {
+  if (name === 'ENVIRONMENT' && (args === undefined || args === ''))
+    throw formatError(`${name} requires parameters`);
   const value = name === 'HOSTNAME' ? environment.hostname : environment.variables.get(args ?? '');
   return value === undefined || value === '' ? null : byteText(value).slice(0, maxLength);
 }
@@ -221,7 +293,10 @@ function compileTime({ name, args = '', maxLength }: FormatCommand): Field | und
   const start = name === 'START_TIME' || name === 'START_TIME_LOCAL';
   if (!start && name !== 'EMIT_TIME' && name !== 'EMIT_TIME_LOCAL') return undefined;
   const format = compileTimeFormat(byteText(args), local);
-  return limited(start ? ({ info }) => format(info.startWallMs) : ({ info }) => format(emitWallMs(info)), maxLength);
+  return limited(
+    start ? ({ info }) => format(info.startWallMs) : ({ info }) => format(emitWallMs(info)),
+    maxLength,
+  );
 }
 
 function compileGrpcStatus({ name, args = '' }: FormatCommand): Field {
@@ -239,7 +314,8 @@ function compileGrpcStatus({ name, args = '' }: FormatCommand): Field {
 }
 
 function compileDetails({ name, args = '' }: FormatCommand): Field {
-  if (args !== '' && args !== 'ALLOW_WHITESPACES') throw formatError(`${name} takes ALLOW_WHITESPACES, got '${args}'`);
+  if (args !== '' && args !== 'ALLOW_WHITESPACES')
+    throw formatError(`${name} takes ALLOW_WHITESPACES, got '${args}'`);
   if (args !== '') return configText((info) => info.responseCodeDetails);
   return configText((info) => underscored(info.responseCodeDetails));
 }

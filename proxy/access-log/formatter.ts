@@ -34,7 +34,8 @@ export function compileFormat(text: string, options: FormatOptions = {}): Format
       continue;
     }
     const field = compileField(part, options.environment ?? EMPTY_ENVIRONMENT);
-    if (typeof field !== 'function') fold(field.value === null ? missing : escapeControls(String(field.value)));
+    if (typeof field !== 'function')
+      fold(field.value === null ? missing : escapeControls(String(field.value)));
     else {
       fields.push(field);
       literals.push('');

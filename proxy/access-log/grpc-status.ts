@@ -3,13 +3,43 @@ import { H } from '../http/headers.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 
 const CAMEL = [
-  ...['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists'],
-  ...['PermissionDenied', 'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented'],
+  ...[
+    'OK',
+    'Canceled',
+    'Unknown',
+    'InvalidArgument',
+    'DeadlineExceeded',
+    'NotFound',
+    'AlreadyExists',
+  ],
+  ...[
+    'PermissionDenied',
+    'ResourceExhausted',
+    'FailedPrecondition',
+    'Aborted',
+    'OutOfRange',
+    'Unimplemented',
+  ],
   ...['Internal', 'Unavailable', 'DataLoss', 'Unauthenticated'],
 ];
 const SNAKE = [
-  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
-  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED'],
+  ...[
+    'OK',
+    'CANCELLED',
+    'UNKNOWN',
+    'INVALID_ARGUMENT',
+    'DEADLINE_EXCEEDED',
+    'NOT_FOUND',
+    'ALREADY_EXISTS',
+  ],
+  ...[
+    'PERMISSION_DENIED',
+    'RESOURCE_EXHAUSTED',
+    'FAILED_PRECONDITION',
+    'ABORTED',
+    'OUT_OF_RANGE',
+    'UNIMPLEMENTED',
+  ],
   ...['INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
 ];
 
@@ -46,7 +76,8 @@ function isGrpcRequest(entry: AccessLogEntry): boolean {
 /** Null when the request is no gRPC. */
 export function grpcStatusNumber(entry: AccessLogEntry): number | null {
   if (!isGrpcRequest(entry)) return null;
-  const text = entry.responseTrailers?.get(H.grpcStatus) ?? entry.responseHeaders?.get(H.grpcStatus);
+  const text =
+    entry.responseTrailers?.get(H.grpcStatus) ?? entry.responseHeaders?.get(H.grpcStatus);
   if (text === undefined) return fromHttpCode(entry.info.responseCode);
   return /^[0-9]{1,9}$/.test(text) ? Number(text) : INVALID;
 }

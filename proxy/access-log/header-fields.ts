@@ -30,14 +30,16 @@ export function compileHeaderField(command: FormatCommand): TextField {
 }
 
 function requiredArgs(command: FormatCommand): string {
-  if (command.args === undefined || command.args === '') throw formatError(`${command.name} requires parameters`);
+  if (command.args === undefined || command.args === '')
+    throw formatError(`${command.name} requires parameters`);
   return command.args;
 }
 
 /** `X?Y`: X, and Y where X is missing. */
 function headerField(command: FormatCommand): TextField {
   const names = byteText(requiredArgs(command)).toLowerCase().split('?');
-  if (names.length > 2) throw formatError('More than 1 alternative header specified in token: ' + command.args!);
+  if (names.length > 2)
+    throw formatError('More than 1 alternative header specified in token: ' + command.args!);
   const main = headerName(names[0]!);
   const other = names[1] === undefined || names[1] === '' ? undefined : headerName(names[1]);
   if (command.name === 'REQ') return requestField(main, other);
@@ -74,9 +76,12 @@ function withoutQuery(path: string | null): string | null {
 /** `PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH)`. */
 function pathField(args: string): TextField {
   const [query = 'WQ', which = 'ORIG_OR_PATH'] = args === '' ? [] : args.split(':');
-  if (query !== 'WQ' && query !== 'NQ') throw formatError(`Invalid PATH option: '${query}', only 'WQ'/'NQ' are allowed`);
+  if (query !== 'WQ' && query !== 'NQ')
+    throw formatError(`Invalid PATH option: '${query}', only 'WQ'/'NQ' are allowed`);
   if (which !== 'ORIG' && which !== 'PATH' && which !== 'ORIG_OR_PATH') {
-    throw formatError(`Invalid PATH option: '${which}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed`);
+    throw formatError(
+      `Invalid PATH option: '${which}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed`,
+    );
   }
   const path: TextField = ({ requestHeaders: headers }) => {
     if (headers === undefined) return null;

@@ -19,7 +19,11 @@ interface JsonOptions {
 const MAX_DEPTH = 32;
 
 /** `json` is the text of the format struct. Lines end with a newline. Throws ConfigError. */
-export function compileJsonFormat(json: string, omitEmptyValues: boolean, options: FormatOptions = {}): Formatter {
+export function compileJsonFormat(
+  json: string,
+  omitEmptyValues: boolean,
+  options: FormatOptions = {},
+): Formatter {
   const writer = compileNode(parseStruct(json), { format: options, omitEmptyValues }, 0);
   return { format: (entry) => `${writer(entry) ?? '{}'}\n` };
 }
@@ -49,12 +53,18 @@ const constant =
 function compileText(text: string, options: JsonOptions): JsonWriter {
   const parts = parseFormat(text);
   const [first] = parts;
-  if (parts.every((part) => typeof part === 'string')) return constant(jsonString(byteText(parts.join(''))));
+  if (parts.every((part) => typeof part === 'string'))
+    return constant(jsonString(byteText(parts.join(''))));
   if (parts.length === 1 && first !== undefined && typeof first !== 'string') {
     const field = compileField(first, options.format.environment ?? EMPTY_ENVIRONMENT);
-    return typeof field === 'function' ? loneCommand(field, options) : constant(typed(field.value, options));
+    return typeof field === 'function'
+      ? loneCommand(field, options)
+      : constant(typed(field.value, options));
   }
-  const formatter = compileFormat(text, { ...options.format, missing: options.omitEmptyValues ? '' : '-' });
+  const formatter = compileFormat(text, {
+    ...options.format,
+    missing: options.omitEmptyValues ? '' : '-',
+  });
   return (entry) => jsonString(formatter.format(entry));
 }
 
@@ -84,7 +94,10 @@ function compileObject(node: object, options: JsonOptions, depth: number): JsonW
   const fields = Object.entries(node)
     .map(([key, value]): readonly [string, unknown] => [byteText(key), value])
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([key, value]) => ({ key: `${jsonString(key)}:`, writer: compileNode(value, options, depth + 1) }));
+    .map(([key, value]) => ({
+      key: `${jsonString(key)}:`,
+      writer: compileNode(value, options, depth + 1),
+    }));
   return (entry) => {
     let text = '';
     for (const { key, writer } of fields) {

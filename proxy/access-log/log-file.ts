@@ -123,7 +123,9 @@ export class LogFile {
     if (head === undefined) return;
     this.#busy = true;
     this.#inFlight = true;
-    write(this.#target.fd, head, 0, head.length, null, (error, written) => this.#onWritten(error, written));
+    write(this.#target.fd, head, 0, head.length, null, (error, written) =>
+      this.#onWritten(error, written),
+    );
   }
 
   #onWritten(error: NodeJS.ErrnoException | null, written: number): void {
@@ -177,7 +179,7 @@ export class LogFile {
 
   #writeNow(buffer: Buffer): void {
     let rest = buffer;
-    for (let tries = 0; rest.length > 0 && tries < CLOSE_RETRIES; ) {
+    for (let tries = 0; rest.length > 0 && tries < CLOSE_RETRIES;) {
       const piece = this.#target.kind === 'pipe' ? rest.subarray(0, pieceEnd(rest)) : rest;
       const { error, written } = tryWrite(this.#target.fd, piece);
       if (error !== null && error.code !== 'EAGAIN') break;
@@ -200,7 +202,10 @@ function pieceEnd(buffer: Buffer): number {
   return next < 0 ? buffer.length : next + 1;
 }
 
-function tryWrite(fd: number, buffer: Buffer): { readonly error: NodeJS.ErrnoException | null; readonly written: number } {
+function tryWrite(
+  fd: number,
+  buffer: Buffer,
+): { readonly error: NodeJS.ErrnoException | null; readonly written: number } {
   try {
     return { error: null, written: writeSync(fd, buffer) };
   } catch (error) {

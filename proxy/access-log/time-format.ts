@@ -18,11 +18,14 @@ type TimePart = string | ((moment: Moment) => string);
 
 const two = (value: number): string => (value < 10 ? `0${value}` : `${value}`);
 
-const isoDate = (d: Date): string => `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
-const isoTime = (d: Date): string => `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`;
+const isoDate = (d: Date): string =>
+  `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
+const isoTime = (d: Date): string =>
+  `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`;
 const hour12 = (d: Date): number => d.getUTCHours() % 12 || 12;
 const halfDay = (d: Date): string => (d.getUTCHours() < 12 ? 'AM' : 'PM');
-const dayOfYear = (d: Date): number => Math.floor((d.getTime() - Date.UTC(d.getUTCFullYear(), 0, 1)) / 86_400_000) + 1;
+const dayOfYear = (d: Date): number =>
+  Math.floor((d.getTime() - Date.UTC(d.getUTCFullYear(), 0, 1)) / 86_400_000) + 1;
 
 function offsetText(minutes: number): string {
   const size = Math.abs(minutes);
@@ -55,12 +58,20 @@ const SPECIFIERS = new Map<string, (moment: Moment) => string>([
   ['B', ({ date }) => MONTHS[date.getUTCMonth()]!],
   ['w', ({ date }) => String(date.getUTCDay())],
   ['u', ({ date }) => String(date.getUTCDay() || 7)],
-  ['D', ({ date }) => `${two(date.getUTCMonth() + 1)}/${two(date.getUTCDate())}/${two(date.getUTCFullYear() % 100)}`],
+  [
+    'D',
+    ({ date }) =>
+      `${two(date.getUTCMonth() + 1)}/${two(date.getUTCDate())}/${two(date.getUTCFullYear() % 100)}`,
+  ],
   ['F', ({ date }) => isoDate(date)],
   ['T', ({ date }) => isoTime(date)],
   ['R', ({ date }) => isoTime(date).slice(0, 5)],
   ['r', ({ date }) => `${two(hour12(date))}${isoTime(date).slice(2)} ${halfDay(date)}`],
-  ['c', ({ date }) => `${DAYS[date.getUTCDay()]!.slice(0, 3)} ${MONTHS[date.getUTCMonth()]!.slice(0, 3)} ${String(date.getUTCDate()).padStart(2)} ${isoTime(date)} ${date.getUTCFullYear()}`],
+  [
+    'c',
+    ({ date }) =>
+      `${DAYS[date.getUTCDay()]!.slice(0, 3)} ${MONTHS[date.getUTCMonth()]!.slice(0, 3)} ${String(date.getUTCDate()).padStart(2)} ${isoTime(date)} ${date.getUTCFullYear()}`,
+  ],
   ['z', ({ offsetMinutes }) => offsetText(offsetMinutes)],
   ['Z', ({ offsetMinutes }) => (offsetMinutes === 0 ? 'UTC' : offsetText(offsetMinutes))],
   ['s', ({ epochMs }) => String(Math.floor(epochMs / 1000))],
@@ -87,11 +98,16 @@ export function isoMillis(): TimeFormat {
 
 /** `format` '' is Envoy's default. Throws ConfigError for a specifier that would print a newline. */
 export function compileTimeFormat(format: string, local: boolean): TimeFormat {
-  if (format === '') return local ? compileTimeFormat('%Y-%m-%dT%H:%M:%S.%3f%z', true) : isoMillis();
+  if (format === '')
+    return local ? compileTimeFormat('%Y-%m-%dT%H:%M:%S.%3f%z', true) : isoMillis();
   const parts = parseTimeFormat(format);
   return (epochMs) => {
     const offsetMinutes = local ? -new Date(epochMs).getTimezoneOffset() : 0;
-    const moment: Moment = { date: new Date(epochMs + offsetMinutes * 60_000), epochMs, offsetMinutes };
+    const moment: Moment = {
+      date: new Date(epochMs + offsetMinutes * 60_000),
+      epochMs,
+      offsetMinutes,
+    };
     let text = '';
     for (const part of parts) text += typeof part === 'string' ? part : part(moment);
     return text;
@@ -100,7 +116,9 @@ export function compileTimeFormat(format: string, local: boolean): TimeFormat {
 
 function parseTimeFormat(format: string): TimePart[] {
   if (/[\r\n]|%n/.test(format)) {
-    throw new ConfigError([{ path: '', message: 'Invalid header configuration. Format string contains newline.' }]);
+    throw new ConfigError([
+      { path: '', message: 'Invalid header configuration. Format string contains newline.' },
+    ]);
   }
   const parts: TimePart[] = [];
   let literal = '';
@@ -120,7 +138,10 @@ function parseTimeFormat(format: string): TimePart[] {
 }
 
 /** Undefined: no specifier; the text stands for itself. */
-function specifierAt(format: string, start: number): { readonly part: TimePart; readonly end: number } | undefined {
+function specifierAt(
+  format: string,
+  start: number,
+): { readonly part: TimePart; readonly end: number } | undefined {
   const letter = format[start] ?? '';
   if (letter === '%') return { part: '%', end: start + 1 };
   if (letter === 't') return { part: '\t', end: start + 1 };

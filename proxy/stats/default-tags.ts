@@ -23,7 +23,10 @@ export const DEFAULT_TAGS: readonly DefaultTag[] = [
   tag('ssl_sigalg', /^(?:listener|cluster)\..*\.ssl\.sigalgs(\.([^.]+))$/d),
   tag('ssl_version', /^(?:listener|cluster)\..*\.ssl\.versions(\.([^.]+))$/d),
   tag('ext_authz_prefix', /^(?:cluster|http)\.[^.]+\.ext_authz\.(([^.]+)\.)/d),
-  tag('rbac_policy_name', /\.rbac\..*?policy\.(([^.]+)\.)(?:allowed|shadow_allowed|denied|shadow_denied)$/d),
+  tag(
+    'rbac_policy_name',
+    /\.rbac\..*?policy\.(([^.]+)\.)(?:allowed|shadow_allowed|denied|shadow_denied)$/d,
+  ),
   tag('rbac_prefix', /^(([^.]+)\.)rbac\./d),
   tag('local_http_ratelimit_prefix', /^(([^.]+)\.)http_local_rate_limit\./d),
   tag('local_network_ratelimit_prefix', /^local_rate_limit\.(([^.]+)\.)/d),
@@ -31,6 +34,12 @@ export const DEFAULT_TAGS: readonly DefaultTag[] = [
   tag('cluster_name', /^cluster\.(([^.]+)\.)/d),
   tag('tcp_prefix', /^tcp\.(([^.]+)\.)/d),
   tag('http_conn_manager_prefix', /^(?:http|listener\..*?\.http)\.(([^.]+)\.)/d),
-  tag('worker_id', /^(?:listener\..+?|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)/d),
-  tag('listener_address', /^listener\.(((?!admin\.)(?:[0-9._]+_\d+|\[[0-9a-fA-F_.]*\]_\d+|[^.]+))\.)/d),
+  tag(
+    'worker_id',
+    /^(?:listener\..+?|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)/d,
+  ),
+  tag(
+    'listener_address',
+    /^listener\.(((?!admin\.)(?:[0-9._]+_\d+|\[[0-9a-fA-F_.]*\]_\d+|[^.]+))\.)/d,
+  ),
 ];

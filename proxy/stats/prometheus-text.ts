@@ -11,7 +11,10 @@ export type BucketsOf = (fullStatName: string) => readonly number[];
 
 /** The first setting whose pattern matches; Envoy's buckets where none does. */
 export function compileBuckets(settings: readonly HistogramBucketsConfig[]): BucketsOf {
-  const compiled = settings.map(({ match, buckets }) => ({ matches: compileStatsPattern(match), buckets }));
+  const compiled = settings.map(({ match, buckets }) => ({
+    matches: compileStatsPattern(match),
+    buckets,
+  }));
   return (name) => compiled.find(({ matches }) => matches(name))?.buckets ?? DEFAULT_BUCKETS;
 }
 
@@ -25,14 +28,20 @@ interface Series {
 const KINDS: readonly StatKind[] = ['counter', 'gauge', 'histogram'];
 
 /** Counters, then gauges, then histograms; grouped by metric name, sorted by name and then by the stat's full name. */
-export function prometheusText(stats: Iterable<StatValue>, extractor: TagExtractor, bucketsOf: BucketsOf): string {
+export function prometheusText(
+  stats: Iterable<StatValue>,
+  extractor: TagExtractor,
+  bucketsOf: BucketsOf,
+): string {
   const byKind = new Map<StatKind, Map<string, Series[]>>(KINDS.map((kind) => [kind, new Map()]));
   for (const stat of stats) addSeries(byKind.get(stat.kind)!, stat, extractor);
   const lines: string[] = [];
   for (const [kind, groups] of byKind) {
     for (const name of [...groups.keys()].sort()) {
       lines.push(`# TYPE ${name} ${kind}\n`);
-      const group = groups.get(name)!.sort((a, b) => (a.fullName < b.fullName ? -1 : a.fullName > b.fullName ? 1 : 0));
+      const group = groups
+        .get(name)!
+        .sort((a, b) => (a.fullName < b.fullName ? -1 : a.fullName > b.fullName ? 1 : 0));
       for (const series of group) lines.push(seriesText(name, series, bucketsOf));
     }
   }
@@ -43,7 +52,9 @@ function addSeries(groups: Map<string, Series[]>, stat: StatValue, extractor: Ta
   const tagged = extractor.extract(stat.name);
   const name = metricName(tagged.name);
   if (name === undefined) return;
-  const labels = [...tagged.tags, ...stat.tags].map(([tag, value]) => `${sanitized(tag)}="${escaped(value)}"`).join(',');
+  const labels = [...tagged.tags, ...stat.tags]
+    .map(([tag, value]) => `${sanitized(tag)}="${escaped(value)}"`)
+    .join(',');
   const series = { stat, fullName: fullStatName(stat), labels };
   const group = groups.get(name);
   if (group === undefined) groups.set(name, [series]);
@@ -70,7 +81,11 @@ function escaped(value: string): string {
   return value.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`));
 }
 
-function seriesText(name: string, { stat, fullName, labels }: Series, bucketsOf: BucketsOf): string {
+function seriesText(
+  name: string,
+  { stat, fullName, labels }: Series,
+  bucketsOf: BucketsOf,
+): string {
   const { histogram } = stat;
   if (histogram === undefined) return `${name}{${labels}} ${stat.value}\n`;
   const bounds = bucketsOf(fullName);

@@ -21,7 +21,8 @@ export interface StatGroup {
 function rows(kind: StatKind, text: string): readonly StatRow[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return lines.map((line) => {
-    const [, name = '', unit = '', meaning = ''] = /^\s*(\S+)(?: \[(\w+)\])?: (.*)$/.exec(line) ?? [];
+    const [, name = '', unit = '', meaning = ''] =
+      /^\s*(\S+)(?: \[(\w+)\])?: (.*)$/.exec(line) ?? [];
     return { name, kind, unit, meaning };
   });
 }

@@ -24,9 +24,11 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 function groupText({ title, prefix, rows }: StatGroup): string {
   const lines = rows.map(
-    ({ name, kind, unit, meaning }) => `| \`${prefix}${name}\` | ${kind} | ${unit} | ${cell(meaning)} |\n`,
+    ({ name, kind, unit, meaning }) =>
+      `| \`${prefix}${name}\` | ${kind} | ${unit} | ${cell(meaning)} |\n`,
   );
   return `\n## ${title}\n\n| name | kind | unit | meaning |\n|---|---|---|---|\n${lines.join('')}`;
 }
 
-if (import.meta.main) writeFileSync(new URL('../../docs/stats.md', import.meta.url), statsDocument());
+if (import.meta.main)
+  writeFileSync(new URL('../../docs/stats.md', import.meta.url), statsDocument());

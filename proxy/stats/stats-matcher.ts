@@ -13,7 +13,8 @@ export function compileStatsPattern(config: StatsPatternConfig): NamePredicate {
   }
   const { kind, ignoreCase } = config;
   const value = ignoreCase ? config.value.toLowerCase() : config.value;
-  const folded = (test: NamePredicate): NamePredicate => (ignoreCase ? (name) => test(name.toLowerCase()) : test);
+  const folded = (test: NamePredicate): NamePredicate =>
+    ignoreCase ? (name) => test(name.toLowerCase()) : test;
   switch (kind) {
     case 'exact':
       return folded((name) => name === value);

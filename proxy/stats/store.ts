@@ -23,7 +23,11 @@ export interface StatsReport {
   /** Counters since thread start, gauges now; histograms at 0. Indexed by StatId. */
   readonly values: Float64Array;
   /** Interval histograms drained since the last report: id → flat [bucket, count, bucket, count …]. */
-  readonly histograms: readonly { readonly id: StatId; readonly buckets: Float64Array; readonly sum: number }[];
+  readonly histograms: readonly {
+    readonly id: StatId;
+    readonly buckets: Float64Array;
+    readonly sum: number;
+  }[];
 }
 
 export class StatsStore {
@@ -91,11 +95,17 @@ export class StatsStore {
       if (histogram.count === 0) continue;
       histograms.push({ id, buckets: histogram.drain(), sum: histogram.drainSum() });
     }
-    return { firstId, definitions, values: this.#values.slice(0, this.#definitions.length), histograms };
+    return {
+      firstId,
+      definitions,
+      values: this.#values.slice(0, this.#definitions.length),
+      histograms,
+    };
   }
 
   #register(name: string, kind: StatKind, tags: StatTags): StatId {
-    const key = tags.length === 0 ? name : `${name}\u0000${tags.map((t) => t.join('\u0001')).join('\u0000')}`;
+    const key =
+      tags.length === 0 ? name : `${name}\u0000${tags.map((t) => t.join('\u0001')).join('\u0000')}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     const id = this.#definitions.length;

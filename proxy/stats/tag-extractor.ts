@@ -36,10 +36,15 @@ export class TagExtractor {
     const rules: { readonly rule: TagRule; readonly prefixed: boolean }[] = [];
     for (const tag of config.tags) addRule(tag, rules, problems);
     // As in Envoy, rules that start with a name's first token run after the others; their labels come last.
-    const configured = [...rules.filter((r) => !r.prefixed), ...rules.filter((r) => r.prefixed)].map((r) => r.rule);
+    const configured = [
+      ...rules.filter((r) => !r.prefixed),
+      ...rules.filter((r) => r.prefixed),
+    ].map((r) => r.rule);
     const defaults = config.useAllDefaultTags ? DEFAULT_TAGS.map(defaultRule) : [];
     this.#rules = [...configured, ...defaults];
-    this.#fixed = config.tags.flatMap((tag) => (tag.kind === 'fixed' ? [[tag.tagName, tag.value] as const] : []));
+    this.#fixed = config.tags.flatMap((tag) =>
+      tag.kind === 'fixed' ? [[tag.tagName, tag.value] as const] : [],
+    );
     this.problems = problems;
   }
 
@@ -78,17 +83,26 @@ function withoutRanges(name: string, cuts: readonly Found[]): string {
   return kept + name.slice(at);
 }
 
-function addRule(tag: StatsTagConfig, rules: { rule: TagRule; prefixed: boolean }[], problems: string[]): void {
+function addRule(
+  tag: StatsTagConfig,
+  rules: { rule: TagRule; prefixed: boolean }[],
+  problems: string[],
+): void {
   if (tag.kind === 'fixed') return;
   if (tag.kind === 'regex') {
     const rule = regexRule(tag.tagName, tag.regex);
     if (rule !== null) rules.push({ rule, prefixed: startsWithToken(tag.regex) });
-    else problems.push(`stats tag '${tag.tagName}': RE2 does not take its regex '${tag.regex}'; the tag is not extracted`);
+    else
+      problems.push(
+        `stats tag '${tag.tagName}': RE2 does not take its regex '${tag.regex}'; the tag is not extracted`,
+      );
     return;
   }
   const found = DEFAULT_TAGS.filter(({ name }) => name === tag.tagName);
-  if (found.length === 0) problems.push(`stats tag '${tag.tagName}' is none of the default tags and has no regex`);
-  for (const each of found) rules.push({ rule: defaultRule(each), prefixed: each.pattern.source.startsWith('^') });
+  if (found.length === 0)
+    problems.push(`stats tag '${tag.tagName}' is none of the default tags and has no regex`);
+  for (const each of found)
+    rules.push({ rule: defaultRule(each), prefixed: each.pattern.source.startsWith('^') });
 }
 
 function defaultRule({ name: tagName, pattern }: DefaultTag): TagRule {
@@ -138,10 +152,12 @@ function compileRegex(pattern: string): RE2JS | null {
  * Istio's template asks for `(?=\.).*?\.`, which RE2 has no look-ahead for: a dot follows, and a later (or that same)
  * dot ends the stretch. That is `(?:\..*?)?\.`.
  */
-const withoutLookahead = (pattern: string): string => pattern.replaceAll('(?=\\.).*?\\.', '(?:\\..*?)?\\.');
+const withoutLookahead = (pattern: string): string =>
+  pattern.replaceAll('(?=\\.).*?\\.', '(?:\\..*?)?\\.');
 
 /** `^token\.` and `^token(?=\.)`: Envoy sorts these under the first token of a name. */
-const startsWithToken = (pattern: string): boolean => /^\^\w+(?:\\\.|\(\?=\\\.\)|\$$)/.test(pattern);
+const startsWithToken = (pattern: string): boolean =>
+  /^\^\w+(?:\\\.|\(\?=\\\.\)|\$$)/.test(pattern);
 
 /**
  * Text that every match holds: the pattern's first plain characters. '' when there is none for sure. It saves running
@@ -153,10 +169,14 @@ export function requiredLiteral(pattern: string): string {
   if (pattern[start] === '?' || pattern[start] === '(') return '';
   let literal = '';
   let at = start;
-  for (; at < pattern.length; ) {
+  for (; at < pattern.length;) {
     const escaped = pattern[at] === '\\';
     const char = escaped ? pattern[at + 1] : pattern[at];
-    if (char === undefined || (escaped ? /[A-Za-z0-9]/.test(char) : /[\\^$.|?*+()[\]{}]/.test(char))) break;
+    if (
+      char === undefined ||
+      (escaped ? /[A-Za-z0-9]/.test(char) : /[\\^$.|?*+()[\]{}]/.test(char))
+    )
+      break;
     literal += char;
     at += escaped ? 2 : 1;
   }
@@ -178,8 +198,7 @@ function hasOuterAlternative(pattern: string, start: number): boolean {
     else if (char === ')') {
       depth--;
       if (depth < outer && /[?*{]/.test(pattern[at + 1] ?? '')) return true;
-    }
-    else if (char === '|' && depth <= outer) return true;
+    } else if (char === '|' && depth <= outer) return true;
   }
   return false;
 }

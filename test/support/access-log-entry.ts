@@ -52,7 +52,9 @@ export function requestHeaders(lines: readonly (readonly [string, string])[] = [
   return headers;
 }
 
-export function responseHeaders(lines: readonly (readonly [string, string])[] = []): ResponseHeaders {
+export function responseHeaders(
+  lines: readonly (readonly [string, string])[] = [],
+): ResponseHeaders {
   const headers = new ResponseHeaders();
   headers.status = 200;
   for (const [name, value] of lines) headers.push(headerName(name), value);

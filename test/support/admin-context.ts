@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs';
 import { encode } from '../../xds-protos/codec.ts';
 import { fromJson } from '../../xds-protos/proto-json.ts';
 import type { MessageTypes } from '../../xds-protos/gen/message-types.ts';
-import type { ConfigDumpEntry, ConfigDumpSection, ConfigResourceState } from '../../proxy/config/config-resource.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigDumpSection,
+  ConfigResourceState,
+} from '../../proxy/config/config-resource.ts';
 import type { AdminContext } from '../../proxy/server/admin-context.ts';
 import { loadBootstrap } from '../../proxy/server/bootstrap.ts';
 import { parseOptions } from '../../proxy/server/options.ts';
@@ -11,7 +15,10 @@ import { decodeBootstrap } from '../../proxy/xds/bootstrap-decoder.ts';
 import { sampleCluster, sampleEndpoint, sampleListener } from './config-samples.ts';
 import { counterOf, gaugeOf, histogramOf } from './stat-values.ts';
 
-export const FIXTURE_BOOTSTRAP = new URL('../fixtures/pilot-agent/bootstrap-1.26.json', import.meta.url);
+export const FIXTURE_BOOTSTRAP = new URL(
+  '../fixtures/pilot-agent/bootstrap-1.26.json',
+  import.meta.url,
+);
 
 /** 2024-01-31T12:34:56.789Z */
 const LOADED_MS = Date.UTC(2024, 0, 31, 12, 34, 56, 789);
@@ -23,7 +30,14 @@ export function dumpEntry<K extends keyof MessageTypes>(
 ): ConfigDumpEntry {
   const raw = encode(type, fromJson(type, json));
   const name = String(json['name'] ?? json['cluster_name'] ?? '');
-  return { name, state, version: state === 'static' ? '' : 'v7', raw, lastUpdatedMs: LOADED_MS, errorState: undefined };
+  return {
+    name,
+    state,
+    version: state === 'static' ? '' : 'v7',
+    raw,
+    lastUpdatedMs: LOADED_MS,
+    errorState: undefined,
+  };
 }
 
 export const dumpSection = (entries: readonly ConfigDumpEntry[]): ConfigDumpSection => ({
@@ -32,7 +46,16 @@ export const dumpSection = (entries: readonly ConfigDumpEntry[]): ConfigDumpSect
   versionInfo: entries.length > 0 ? 'v7' : '',
 });
 
-const counts = { cxTotal: 2, cxActive: 1, cxConnectFail: 0, rqTotal: 8, rqActive: 0, rqSuccess: 4, rqError: 4, rqTimeout: 0 };
+const counts = {
+  cxTotal: 2,
+  cxActive: 1,
+  cxConnectFail: 0,
+  rqTotal: 8,
+  rqActive: 0,
+  rqSuccess: 4,
+  rqError: 4,
+  rqTimeout: 0,
+};
 
 export interface AdminFixture {
   readonly context: AdminContext;
@@ -40,9 +63,20 @@ export interface AdminFixture {
   readonly commands: string[];
 }
 
-export async function adminFixture(changes: Partial<AdminContext> = {}, flags: readonly string[] = []): Promise<AdminFixture> {
+export async function adminFixture(
+  changes: Partial<AdminContext> = {},
+  flags: readonly string[] = [],
+): Promise<AdminFixture> {
   const bootstrapText = readFileSync(FIXTURE_BOOTSTRAP, 'utf8');
-  const args = ['--config-yaml', bootstrapText, '--concurrency', '2', '--log-level', 'warning', ...flags];
+  const args = [
+    '--config-yaml',
+    bootstrapText,
+    '--concurrency',
+    '2',
+    '--log-level',
+    'warning',
+    ...flags,
+  ];
   const parsed = parseOptions(args, { availableCpus: 2, allCpus: 2, cgroupCpuDetection: true });
   if (parsed.kind !== 'run') throw new Error(parsed.text);
   const { config, raw, clusters } = await loadBootstrap(parsed.options, decodeBootstrap);
@@ -54,7 +88,12 @@ export async function adminFixture(changes: Partial<AdminContext> = {}, flags: r
     ['http', 'warning'],
     ['admin', 'warning'],
   ] as const);
-  const statics = clusters.map((cluster) => ({ ...cluster, state: 'static' as const, lastUpdatedMs: LOADED_MS, errorState: undefined }));
+  const statics = clusters.map((cluster) => ({
+    ...cluster,
+    state: 'static' as const,
+    lastUpdatedMs: LOADED_MS,
+    errorState: undefined,
+  }));
   const context: AdminContext = {
     options: parsed.options,
     bootstrap: config,
@@ -80,27 +119,49 @@ export async function adminFixture(changes: Partial<AdminContext> = {}, flags: r
         {
           config: sampleCluster('up', { addedViaApi: false }),
           hosts: [
-            { endpoint: sampleEndpoint('127.0.0.1', 19801, { hostname: 'hh' }), region: '', zone: '', subZone: '', priority: 0, counts },
+            {
+              endpoint: sampleEndpoint('127.0.0.1', 19801, { hostname: 'hh' }),
+              region: '',
+              zone: '',
+              subZone: '',
+              priority: 0,
+              counts,
+            },
           ],
         },
-        { config: sampleCluster('outbound|80||a', { type: 'EDS', statName: 'outbound|80||a;' }), hosts: [] },
+        {
+          config: sampleCluster('outbound|80||a', { type: 'EDS', statName: 'outbound|80||a;' }),
+          hosts: [],
+        },
       ]),
     listeners: () => [
-      { config: sampleListener('l1', 0), boundAddresses: [{ kind: 'ip', address: '127.0.0.1', port: 19802 }] },
+      {
+        config: sampleListener('l1', 0),
+        boundAddresses: [{ kind: 'ip', address: '127.0.0.1', port: 19802 }],
+      },
       { config: sampleListener('10.0.0.1_80', 80, { bindToPort: false }), boundAddresses: [] },
     ],
     dumpClusters: () => ({
-      ...dumpSection([...statics, dumpEntry('envoy.config.cluster.v3.Cluster', 'active', { name: 'dyn', type: 'EDS' })]),
+      ...dumpSection([
+        ...statics,
+        dumpEntry('envoy.config.cluster.v3.Cluster', 'active', { name: 'dyn', type: 'EDS' }),
+      ]),
     }),
     dumpEndpoints: () =>
-      dumpSection([dumpEntry('envoy.config.endpoint.v3.ClusterLoadAssignment', 'active', { cluster_name: 'dyn' })]),
+      dumpSection([
+        dumpEntry('envoy.config.endpoint.v3.ClusterLoadAssignment', 'active', {
+          cluster_name: 'dyn',
+        }),
+      ]),
     dumpListeners: () =>
       dumpSection([
         dumpEntry('envoy.config.listener.v3.Listener', 'active', { name: 'virtualOutbound' }),
         dumpEntry('envoy.config.listener.v3.Listener', 'warming', { name: 'virtualOutbound' }),
       ]),
     dumpRoutes: () =>
-      dumpSection([dumpEntry('envoy.config.route.v3.RouteConfiguration', 'active', { name: '9080' })]),
+      dumpSection([
+        dumpEntry('envoy.config.route.v3.RouteConfiguration', 'active', { name: '9080' }),
+      ]),
     logLevels: () => [...levels].map(([component, level]) => ({ component, level })),
     setLogLevel: (component, level) => {
       note('level', { component, level });

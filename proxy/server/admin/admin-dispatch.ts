@@ -14,12 +14,16 @@ export interface AdminRequest {
 }
 
 /** Never rejects: an endpoint that throws is a 500. */
-export async function dispatchAdmin(context: AdminContext, request: AdminRequest): Promise<AdminResponse> {
+export async function dispatchAdmin(
+  context: AdminContext,
+  request: AdminRequest,
+): Promise<AdminResponse> {
   const { method, target } = request;
   const question = target.indexOf('?');
   const route = findAdminRoute(question < 0 ? target : target.slice(0, question));
   if (route === undefined) return unknownPath();
-  if (route.mutates && method !== 'POST') return textResponse(`Method ${method} not allowed, POST required.`, 405);
+  if (route.mutates && method !== 'POST')
+    return textResponse(`Method ${method} not allowed, POST required.`, 405);
   const queryText = question < 0 ? request.form : target.slice(question + 1);
   if (queryText.length > MAX_QUERY_CHARS) {
     return textResponse(`query is longer than ${MAX_QUERY_CHARS} characters\n`, 400);
@@ -27,6 +31,9 @@ export async function dispatchAdmin(context: AdminContext, request: AdminRequest
   try {
     return await route.handle(context, AdminQuery.parse(queryText));
   } catch (error) {
-    return textResponse(`${route.path} failed: ${error instanceof Error ? error.message : String(error)}\n`, 500);
+    return textResponse(
+      `${route.path} failed: ${error instanceof Error ? error.message : String(error)}\n`,
+      500,
+    );
   }
 }

@@ -19,7 +19,10 @@ export interface AdminParameter {
   readonly values: readonly string[];
 }
 
-export type AdminHandler = (context: AdminContext, query: AdminQuery) => AdminResponse | Promise<AdminResponse>;
+export type AdminHandler = (
+  context: AdminContext,
+  query: AdminQuery,
+) => AdminResponse | Promise<AdminResponse>;
 
 export interface AdminRoute {
   readonly path: string;
@@ -34,17 +37,33 @@ export const TEXT = 'text/plain; charset=UTF-8';
 export const JSON_TYPE = 'application/json';
 export const HTML = 'text/html; charset=UTF-8';
 
-export const textResponse = (body: string, status = 200): AdminResponse => ({ status, contentType: TEXT, body });
-export const htmlResponse = (body: string): AdminResponse => ({ status: 200, contentType: HTML, body });
+export const textResponse = (body: string, status = 200): AdminResponse => ({
+  status,
+  contentType: TEXT,
+  body,
+});
+export const htmlResponse = (body: string): AdminResponse => ({
+  status: 200,
+  contentType: HTML,
+  body,
+});
 
 export const OK: AdminResponse = textResponse('OK\n');
 
 const ANGLE = /[<>]/g;
 
 /** As protobuf prints it: one space a level, angle brackets escaped, a newline at the end. */
-export function jsonResponse(value: unknown, headers?: Readonly<Record<string, string>>): AdminResponse {
+export function jsonResponse(
+  value: unknown,
+  headers?: Readonly<Record<string, string>>,
+): AdminResponse {
   const body = `${JSON.stringify(value, null, 1).replace(ANGLE, (char) => (char === '<' ? '\\u003c' : '\\u003e'))}\n`;
-  return { status: 200, contentType: JSON_TYPE, body, ...(headers === undefined ? {} : { headers }) };
+  return {
+    status: 200,
+    contentType: JSON_TYPE,
+    body,
+    ...(headers === undefined ? {} : { headers }),
+  };
 }
 
 export function escapeHtml(text: string): string {

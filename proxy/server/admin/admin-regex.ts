@@ -10,13 +10,18 @@ export type RegexResult =
   | { readonly ok: false; readonly error: string };
 
 export function compileAdminRegex(pattern: string): RegexResult {
-  if (pattern.length > MAX_PATTERN_CHARS) return { ok: false, error: `pattern longer than ${MAX_PATTERN_CHARS} characters` };
+  if (pattern.length > MAX_PATTERN_CHARS)
+    return { ok: false, error: `pattern longer than ${MAX_PATTERN_CHARS} characters` };
   try {
     const regex = RE2JS.compile(pattern);
-    if (regex.programSize() > MAX_PROGRAM_SIZE) return { ok: false, error: `pattern too large: ${pattern}` };
+    if (regex.programSize() > MAX_PROGRAM_SIZE)
+      return { ok: false, error: `pattern too large: ${pattern}` };
     return { ok: true, regex };
   } catch (error) {
-    return { ok: false, error: re2Words(error instanceof Error ? error.message : String(error), pattern) };
+    return {
+      ok: false,
+      error: re2Words(error instanceof Error ? error.message : String(error), pattern),
+    };
   }
 }
 

@@ -38,11 +38,21 @@ const parameter = (id: string, help: string, values: readonly string[] = []): Ad
 });
 const flag = (id: string, help: string): AdminParameter => ({ id, help, kind: 'flag', values: [] });
 
-function reads(path: string, help: string, handle: AdminHandler, parameters: readonly AdminParameter[] = []): AdminRoute {
+function reads(
+  path: string,
+  help: string,
+  handle: AdminHandler,
+  parameters: readonly AdminParameter[] = [],
+): AdminRoute {
   return { path, help, mutates: false, parameters, handle };
 }
 
-function changes(path: string, help: string, handle: AdminHandler, parameters: readonly AdminParameter[] = []): AdminRoute {
+function changes(
+  path: string,
+  help: string,
+  handle: AdminHandler,
+  parameters: readonly AdminParameter[] = [],
+): AdminRoute {
   return { path, help, mutates: true, parameters, handle };
 }
 
@@ -55,9 +65,15 @@ const BUCKETS = 'how to print histograms';
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   reads('/', 'this list as a page', () => homePage(ADMIN_ROUTES)),
   reads('/certs', 'certificates in use', handleCerts),
-  reads('/clusters', 'clusters, their hosts and what the hosts count', handleClusters, [FORMAT, FILTER]),
+  reads('/clusters', 'clusters, their hosts and what the hosts count', handleClusters, [
+    FORMAT,
+    FILTER,
+  ]),
   reads('/config_dump', 'configuration in force', handleConfigDump, [
-    parameter('resource', 'only the elements of this repeated field, for example dynamic_listeners'),
+    parameter(
+      'resource',
+      'only the elements of this repeated field, for example dynamic_listeners',
+    ),
     parameter('mask', 'only these fields (a FieldMask); with `resource`, of each element'),
     parameter('name_regex', 'only resources whose whole name matches this RE2 regular expression'),
     flag('include_eds', 'endpoints too'),
@@ -71,8 +87,14 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   changes('/healthcheck/fail', 'fail health checks from now on', handleHealthcheckFail),
   changes('/healthcheck/ok', 'pass health checks again', handleHealthcheckOk),
   reads('/help', 'this list', () => textResponse(helpText())),
-  reads('/hot_restart_version', 'hot restart compatibility version (there is no hot restart)', handleHotRestartVersion),
-  reads('/init_dump', 'listeners that wait for something', handleInitDump, [parameter('mask', 'kinds to print')]),
+  reads(
+    '/hot_restart_version',
+    'hot restart compatibility version (there is no hot restart)',
+    handleHotRestartVersion,
+  ),
+  reads('/init_dump', 'listeners that wait for something', handleInitDump, [
+    parameter('mask', 'kinds to print'),
+  ]),
   reads('/listeners', 'listeners and their addresses', handleListeners, [FORMAT]),
   changes('/logging', 'print or set log levels', handleLogging, [
     parameter('paths', 'set several: <component>:<level>,<component>:<level>'),
@@ -93,7 +115,13 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
     FILTER,
     INVERT,
     parameter('format', 'how to print', ['html', 'active-html', 'text', 'json', 'prometheus']),
-    parameter('type', 'kinds to print', ['All', 'Counters', 'Histograms', 'Gauges', 'TextReadouts']),
+    parameter('type', 'kinds to print', [
+      'All',
+      'Counters',
+      'Histograms',
+      'Gauges',
+      'TextReadouts',
+    ]),
     parameter('histogram_buckets', BUCKETS, ['cumulative', 'disjoint', 'detailed', 'summary']),
   ]),
   reads('/stats/prometheus', 'stats for Prometheus', handlePrometheus, [
@@ -115,7 +143,9 @@ export function helpText(): string {
 function routeHelp({ path, help, mutates, parameters }: AdminRoute): string {
   const lines = [`  ${path}${mutates ? ' (POST)' : ''}: ${help}\n`];
   for (const { id, help: text, values } of parameters) {
-    lines.push(`      ${id}: ${text}${values.length > 0 ? `; One of (${values.join(', ')})` : ''}\n`);
+    lines.push(
+      `      ${id}: ${text}${values.length > 0 ? `; One of (${values.join(', ')})` : ''}\n`,
+    );
   }
   return lines.join('');
 }

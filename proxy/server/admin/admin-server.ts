@@ -31,7 +31,9 @@ export class AdminServer implements Closable {
    * Resolves when it accepts; rejects when the address cannot be bound. `address` defaults to the bootstrap's. The bound
    * address goes into the file that `--admin-address-path` names.
    */
-  async listen(address: AddressConfig | undefined = this.#context.bootstrap.admin.address): Promise<void> {
+  async listen(
+    address: AddressConfig | undefined = this.#context.bootstrap.admin.address,
+  ): Promise<void> {
     if (address === undefined) throw new Error('the bootstrap gives no admin address');
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -45,7 +47,8 @@ export class AdminServer implements Closable {
     // A listening socket that breaks later must not end the process.
     this.#server.on('error', () => {});
     const { adminAddressPath } = this.#context.options;
-    if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(this.address ?? address));
+    if (adminAddressPath !== '')
+      writeFileSync(adminAddressPath, addressText(this.address ?? address));
   }
 
   /** As bound; undefined before listen() and after close(). */
@@ -99,7 +102,8 @@ function send(response: ServerResponse, answer: AdminResponse, method: string): 
 
 /** The body of a form; other bodies are read and thrown away. Throws when a body is too long. */
 async function readForm(request: IncomingMessage): Promise<string> {
-  const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
+  const isForm =
+    request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

@@ -10,14 +10,21 @@ import type { AdminResponse } from './admin-endpoint.ts';
 import type { AdminQuery } from './admin-query.ts';
 import { compileAdminRegex } from './admin-regex.ts';
 
-export async function handleClusters(context: AdminContext, query: AdminQuery): Promise<AdminResponse> {
+export async function handleClusters(
+  context: AdminContext,
+  query: AdminQuery,
+): Promise<AdminResponse> {
   const pattern = query.get('filter');
   const filter = pattern === undefined ? undefined : compileAdminRegex(pattern);
   if (filter?.ok === false) return textResponse(`Invalid re2 regex: ${filter.error}`, 400);
   const all = await context.collectClusters();
-  const clusters = all.filter(({ config }) => filter === undefined || filter.regex.test(config.name));
+  const clusters = all.filter(
+    ({ config }) => filter === undefined || filter.regex.test(config.name),
+  );
   if (query.get('format') !== 'json') return textResponse(clusters.map(clusterText).join(''));
-  return jsonResponse(toJson('envoy.admin.v3.Clusters', { cluster_statuses: clusters.map(clusterMessage) }));
+  return jsonResponse(
+    toJson('envoy.admin.v3.Clusters', { cluster_statuses: clusters.map(clusterMessage) }),
+  );
 }
 
 /** The stat name where it says more than the name with `:` replaced. */
@@ -43,7 +50,11 @@ const breakerLines = (priority: string, limits: CircuitBreakerConfig): readonly 
   `${priority}_priority::max_retries::${limits.maxRetries}`,
 ];
 
-const HEALTH_FLAGS = { HEALTHY: 'healthy', UNHEALTHY: '/failed_eds_health', DEGRADED: '/degraded_eds_health' } as const;
+const HEALTH_FLAGS = {
+  HEALTHY: 'healthy',
+  UNHEALTHY: '/failed_eds_health',
+  DEGRADED: '/degraded_eds_health',
+} as const;
 
 function hostLines(host: ClusterHostReport): readonly string[] {
   const { endpoint, counts } = host;
@@ -78,7 +89,9 @@ function clusterMessage(cluster: ClusterReport): admin.ClusterStatus {
     name: config.name,
     added_via_api: config.addedViaApi,
     host_statuses: cluster.hosts.map(hostMessage),
-    circuit_breakers: { thresholds: [thresholds(normal), { priority: 'HIGH', ...thresholds(high) }] },
+    circuit_breakers: {
+      thresholds: [thresholds(normal), { priority: 'HIGH', ...thresholds(high) }],
+    },
     observability_name: observabilityName(cluster),
     ...(config.type === 'EDS' ? { eds_service_name: config.edsServiceName } : {}),
   };
@@ -91,8 +104,14 @@ const thresholds = (limits: CircuitBreakerConfig) => ({
   max_retries: limits.maxRetries,
 });
 
-const metric = (name: string, value: number): admin.SimpleMetric => ({ name, value: BigInt(Math.max(0, value)) });
-const gauge = (name: string, value: number): admin.SimpleMetric => ({ type: 'GAUGE', ...metric(name, value) });
+const metric = (name: string, value: number): admin.SimpleMetric => ({
+  name,
+  value: BigInt(Math.max(0, value)),
+});
+const gauge = (name: string, value: number): admin.SimpleMetric => ({
+  type: 'GAUGE',
+  ...metric(name, value),
+});
 
 function hostMessage(host: ClusterHostReport): admin.HostStatus {
   const { endpoint, counts } = host;

@@ -3,7 +3,11 @@ import { packAny, typeUrlOf } from '../../../xds-protos/any.ts';
 import type { MessageName } from '../../../xds-protos/any.ts';
 import type * as admin from '../../../xds-protos/gen/envoy.admin.v3.ts';
 import type { Any, Timestamp } from '../../../xds-protos/well-known-types.ts';
-import type { ConfigDumpEntry, ConfigDumpSection, ConfigErrorState } from '../../config/config-resource.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigDumpSection,
+  ConfigErrorState,
+} from '../../config/config-resource.ts';
 import type { AdminContext } from '../admin-context.ts';
 import { bootstrapMessage } from './bootstrap-message.ts';
 
@@ -14,7 +18,10 @@ function timestamp(wallMs: number): Timestamp {
   return { seconds, nanos: Math.floor((wallMs - seconds * 1000) * 1e6) };
 }
 
-const resource = (type: MessageName, raw: Uint8Array): Any => ({ type_url: typeUrlOf(type), value: raw });
+const resource = (type: MessageName, raw: Uint8Array): Any => ({
+  type_url: typeUrlOf(type),
+  value: raw,
+});
 
 function failure(type: MessageName, error: ConfigErrorState): admin.UpdateFailureState {
   return {
@@ -25,14 +32,18 @@ function failure(type: MessageName, error: ConfigErrorState): admin.UpdateFailur
   };
 }
 
-const errorState = (type: MessageName, entry: ConfigDumpEntry): { error_state?: admin.UpdateFailureState } =>
+const errorState = (
+  type: MessageName,
+  entry: ConfigDumpEntry,
+): { error_state?: admin.UpdateFailureState } =>
   entry.errorState === undefined ? {} : { error_state: failure(type, entry.errorState) };
 
 const statesOf = (
   section: ConfigDumpSection,
   filter: NameFilter,
   state: ConfigDumpEntry['state'],
-): readonly ConfigDumpEntry[] => section.entries.filter((entry) => entry.state === state && filter(entry.name));
+): readonly ConfigDumpEntry[] =>
+  section.entries.filter((entry) => entry.state === state && filter(entry.name));
 
 function bootstrapDump(context: AdminContext): Any {
   const bootstrap = bootstrapMessage(context);
@@ -80,7 +91,10 @@ function endpointsDump(section: ConfigDumpSection, filter: NameFilter): Any {
 const LISTENER = 'envoy.config.listener.v3.Listener';
 
 /** A listener has one entry: its active and warming states, and the last refusal. */
-function dynamicListeners(section: ConfigDumpSection, filter: NameFilter): admin.ListenersConfigDump_DynamicListener[] {
+function dynamicListeners(
+  section: ConfigDumpSection,
+  filter: NameFilter,
+): admin.ListenersConfigDump_DynamicListener[] {
   const byName = new Map<string, admin.ListenersConfigDump_DynamicListener>();
   for (const entry of section.entries) {
     if (entry.state === 'static' || !filter(entry.name)) continue;
@@ -97,7 +111,8 @@ function dynamicListeners(section: ConfigDumpSection, filter: NameFilter): admin
     });
   }
   for (const { name, errorState: error } of section.failures) {
-    if (filter(name)) byName.set(name, { ...byName.get(name), name, error_state: failure(LISTENER, error) });
+    if (filter(name))
+      byName.set(name, { ...byName.get(name), name, error_state: failure(LISTENER, error) });
   }
   return [...byName.values()];
 }
@@ -131,7 +146,11 @@ function routesDump(section: ConfigDumpSection, filter: NameFilter): Any {
 }
 
 /** In Envoy's order; `filter` is asked for names of resources, the bootstrap is always there. */
-export function configDumpSections(context: AdminContext, filter: NameFilter, includeEds: boolean): readonly Any[] {
+export function configDumpSections(
+  context: AdminContext,
+  filter: NameFilter,
+  includeEds: boolean,
+): readonly Any[] {
   return [
     bootstrapDump(context),
     clustersDump(context.dumpClusters(), filter),

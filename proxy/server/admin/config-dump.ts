@@ -23,21 +23,32 @@ export function handleConfigDump(context: AdminContext, query: AdminQuery): Admi
   const regex = pattern === undefined ? undefined : compileAdminRegex(pattern);
   if (regex?.ok === false) {
     const { error } = regex;
-    return textResponse(`INVALID_ARGUMENT: Error while parsing name_regex from ${pattern}: ${error}`, 400);
+    return textResponse(
+      `INVALID_ARGUMENT: Error while parsing name_regex from ${pattern}: ${error}`,
+      400,
+    );
   }
-  const filter: NameFilter = regex === undefined ? () => true : (name) => regex.regex.testExact(name);
+  const filter: NameFilter =
+    regex === undefined ? () => true : (name) => regex.regex.testExact(name);
   const sections = configDumpSections(context, filter, query.has('include_eds'));
   const resource = query.get('resource');
-  const configs = resource === undefined ? whole(sections, query.get('mask')) : elements(sections, resource, query.get('mask'));
+  const configs =
+    resource === undefined
+      ? whole(sections, query.get('mask'))
+      : elements(sections, resource, query.get('mask'));
   if (!Array.isArray(configs)) return configs;
   const dump = configs.length === 0 ? {} : { configs };
   redactSecrets(dump);
-  return jsonResponse(dump, { [INERT_HEADER]: `${context.inertNotes.length}; see /outrigger/inert` });
+  return jsonResponse(dump, {
+    [INERT_HEADER]: `${context.inertNotes.length}; see /outrigger/inert`,
+  });
 }
 
 /** The messages, expanded. */
 function expanded(sections: readonly Any[]): JsonObject[] {
-  return (toJson('envoy.admin.v3.ConfigDump', { configs: [...sections] }) as JsonObject)['configs'] as JsonObject[];
+  return (toJson('envoy.admin.v3.ConfigDump', { configs: [...sections] }) as JsonObject)[
+    'configs'
+  ] as JsonObject[];
 }
 
 /** All sections; with a mask those it applies to. */
@@ -53,13 +64,20 @@ function whole(sections: readonly Any[], mask: string | undefined): JsonObject[]
 }
 
 /** The elements of one repeated field, each with its type. */
-function elements(sections: readonly Any[], field: string, mask: string | undefined): JsonObject[] | AdminResponse {
+function elements(
+  sections: readonly Any[],
+  field: string,
+  mask: string | undefined,
+): JsonObject[] | AdminResponse {
   const paths = mask === undefined ? undefined : parseFieldMask(mask);
   for (const section of sections) {
     const descriptor = findMessage(typeNameOf(section))?.fields.find(({ name }) => name === field);
     if (descriptor === undefined) continue;
     if (descriptor.cardinality !== 'repeated') {
-      return textResponse(`${field} is not a repeated field. Use ?mask=${field} to get only this field`, 400);
+      return textResponse(
+        `${field} is not a repeated field. Use ?mask=${field} to get only this field`,
+        400,
+      );
     }
     const [config] = expanded([section]);
     const items = (config?.[field] ?? []) as JsonValue[];

@@ -26,7 +26,11 @@ export function parseFieldMask(text: string): MaskNode {
 }
 
 /** Undefined: a path names no field of the message, or goes on below a repeated or plain one. */
-export function applyFieldMask(message: JsonObject, typeName: string, mask: MaskNode): JsonObject | undefined {
+export function applyFieldMask(
+  message: JsonObject,
+  typeName: string,
+  mask: MaskNode,
+): JsonObject | undefined {
   const descriptor = findMessage(typeName);
   if (descriptor === undefined) return undefined;
   const kept = Object.create(null) as JsonObject;

@@ -18,7 +18,9 @@ export function homePage(routes: readonly AdminRoute[]): AdminResponse {
 function routeItem({ path, help, mutates, parameters }: AdminRoute): string {
   // Paths are relative, so that the page works behind a port-forward with a prefix.
   const action = escapeHtml(path.slice(1));
-  const head = mutates ? `<button>${escapeHtml(path)}</button>` : `<a href="${action}">${escapeHtml(path)}</a>`;
+  const head = mutates
+    ? `<button>${escapeHtml(path)}</button>`
+    : `<a href="${action}">${escapeHtml(path)}</a>`;
   const send = !mutates && parameters.length > 0 ? ' <button>go</button>' : '';
   return (
     `<li><form action="${action}" method="${mutates ? 'post' : 'get'}">${head}` +

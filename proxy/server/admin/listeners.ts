@@ -12,12 +12,16 @@ import type { AdminQuery } from './admin-query.ts';
 export function handleListeners(context: AdminContext, query: AdminQuery): AdminResponse {
   const listeners = context.listeners();
   if (query.get('format') !== 'json') return textResponse(listeners.map(listenerText).join(''));
-  return jsonResponse(toJson('envoy.admin.v3.Listeners', { listener_statuses: listeners.map(listenerMessage) }));
+  return jsonResponse(
+    toJson('envoy.admin.v3.Listeners', { listener_statuses: listeners.map(listenerMessage) }),
+  );
 }
 
 /** A listener that binds no port still has its address: connections are handed over to it. */
 function addressesOf({ config, boundAddresses }: ListenerReport): readonly AddressConfig[] {
-  return boundAddresses.length > 0 ? boundAddresses : [config.address, ...config.additionalAddresses];
+  return boundAddresses.length > 0
+    ? boundAddresses
+    : [config.address, ...config.additionalAddresses];
 }
 
 const listenerText = (listener: ListenerReport): string =>

@@ -27,7 +27,8 @@ function activeLoggers(context: AdminContext): string {
 /** What is wrong; then nothing was changed. */
 function applyLevels(context: AdminContext, query: AdminQuery): string | undefined {
   // The form of the home page sends what was left empty, too.
-  const given = query.size > 1 ? query.entries().filter(([, value]) => value !== '') : query.entries();
+  const given =
+    query.size > 1 ? query.entries().filter(([, value]) => value !== '') : query.entries();
   if (given.length > 1) return 'invalid number of parameters';
   if (given.length === 0) return undefined;
   const [name, value] = given[0]!;
@@ -47,7 +48,8 @@ function applyPaths(context: AdminContext, text: string): string | undefined {
   for (const pair of text.split(',')) {
     const colon = pair.indexOf(':');
     const component = pair.slice(0, Math.max(0, colon));
-    if (component === '' || colon === pair.length - 1) return 'empty logger name or empty logger level';
+    if (component === '' || colon === pair.length - 1)
+      return 'empty logger name or empty logger level';
     const level = parseLevel(pair.slice(colon + 1));
     if (level === undefined) return 'unknown logger level';
     if (!known.has(component)) return 'unknown logger name';

@@ -39,12 +39,16 @@ export const handleCerts = (): AdminResponse => jsonResponse({ certificates: [] 
 export function handleInitDump(context: AdminContext): AdminResponse {
   const warming = context.dumpListeners().entries.filter(({ state }) => state === 'warming');
   if (warming.length === 0) return jsonResponse({});
-  const dumps = warming.map(({ name }) => ({ name: `init manager Listener-local-init-manager ${name}` }));
+  const dumps = warming.map(({ name }) => ({
+    name: `init manager Listener-local-init-manager ${name}`,
+  }));
   return jsonResponse({ unready_targets_dumps: dumps });
 }
 
 export const handleContention = (): AdminResponse =>
-  textResponse('Mutex contention tracing is not enabled. To enable, run Envoy with flag --enable-mutex-tracing.');
+  textResponse(
+    'Mutex contention tracing is not enabled. To enable, run Envoy with flag --enable-mutex-tracing.',
+  );
 
 export const handleHotRestartVersion = (): AdminResponse => textResponse('disabled');
 

@@ -31,4 +31,5 @@ function redacted(name: string, value: JsonValue): JsonValue {
   return value;
 }
 
-const redactedText = (name: string): string => (name === 'inline_bytes' ? REDACTED_BYTES : REDACTED);
+const redactedText = (name: string): string =>
+  name === 'inline_bytes' ? REDACTED_BYTES : REDACTED;

@@ -42,7 +42,9 @@ function commandLineOptions(options: ServerOptions): unknown {
     admin_address_path: options.adminAddressPath,
     local_address_ip_version: options.localAddressIpVersion,
     log_level: options.logLevel,
-    component_log_level: options.componentLogLevels.map(({ component, level }) => `${component}:${level}`).join(','),
+    component_log_level: options.componentLogLevels
+      .map(({ component, level }) => `${component}:${level}`)
+      .join(','),
     log_format: options.logFormat,
     log_path: options.logPath,
     service_cluster: options.serviceCluster,

@@ -19,10 +19,18 @@ export class StatsReader {
   readonly #extractor: TagExtractor;
 
   /** `fixedTags`: of the command line. */
-  constructor(config: StatsConfig, fixedTags: readonly { readonly name: string; readonly value: string }[]) {
-    const fixed = fixedTags.map(({ name, value }) => ({ kind: 'fixed', tagName: name, value }) as const);
+  constructor(
+    config: StatsConfig,
+    fixedTags: readonly { readonly name: string; readonly value: string }[],
+  ) {
+    const fixed = fixedTags.map(
+      ({ name, value }) => ({ kind: 'fixed', tagName: name, value }) as const,
+    );
     this.#shown = compileStatsMatcher(config.matcher);
-    this.#extractor = new TagExtractor({ tags: [...fixed, ...config.tags], useAllDefaultTags: config.useAllDefaultTags });
+    this.#extractor = new TagExtractor({
+      tags: [...fixed, ...config.tags],
+      useAllDefaultTags: config.useAllDefaultTags,
+    });
     this.bucketsOf = compileBuckets(config.histogramBuckets);
   }
 
@@ -48,7 +56,10 @@ export function statsReader(context: AdminContext): StatsReader {
 }
 
 /** Stats that the query asks for (`usedonly`, `filter`, `invert_filter`, `hidden`), or why it cannot be answered. */
-export async function selectStats(context: AdminContext, query: AdminQuery): Promise<StatValue[] | AdminResponse> {
+export async function selectStats(
+  context: AdminContext,
+  query: AdminQuery,
+): Promise<StatValue[] | AdminResponse> {
   const hidden = query.get('hidden') ?? 'exclude';
   if (hidden !== 'include' && hidden !== 'only' && hidden !== 'exclude') {
     return textResponse('usage: /stats?hidden=(include|only|exclude)\n\n', 400);

@@ -1,7 +1,13 @@
 // [m] /stats: text, JSON, HTML, and Prometheus by `format=prometheus` (envoy-behaviour §12.5).
 //
 // Envoy prints (interval, cumulative) pairs of histograms. Main keeps no intervals, so the first is `nan` (0 for counts).
-import { cumulativeCounts, disjointCounts, quantileValues, QUANTILES, sortedBins } from '../../stats/histogram-view.ts';
+import {
+  cumulativeCounts,
+  disjointCounts,
+  quantileValues,
+  QUANTILES,
+  sortedBins,
+} from '../../stats/histogram-view.ts';
 import { fullStatName } from '../../stats/stat-value.ts';
 import type { HistogramValue, StatValue } from '../../stats/stat-value.ts';
 import type { AdminContext } from '../admin-context.ts';
@@ -32,13 +38,18 @@ interface Sections {
   readonly histograms: readonly { readonly name: string; readonly histogram: HistogramValue }[];
 }
 
-export async function handleStats(context: AdminContext, query: AdminQuery): Promise<AdminResponse> {
+export async function handleStats(
+  context: AdminContext,
+  query: AdminQuery,
+): Promise<AdminResponse> {
   const format = query.get('format') ?? 'text';
-  if (!FORMATS.includes(format)) return textResponse(`usage: /stats?format=(${FORMATS.join('|')})\n\n`, 400);
+  if (!FORMATS.includes(format))
+    return textResponse(`usage: /stats?format=(${FORMATS.join('|')})\n\n`, 400);
   if (format === 'prometheus') return handlePrometheus(context, query);
   const mode = (query.get('histogram_buckets') ?? 'summary') as BucketMode;
   if (!MODES.includes(mode)) {
-    const usage = 'usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n';
+    const usage =
+      'usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n';
     return textResponse(usage, 400);
   }
   const type = TYPES.get(query.get('type') ?? 'All');
@@ -59,7 +70,9 @@ function sectionsOf(stats: readonly StatValue[]): Sections {
   named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   return {
     plain: named.filter(({ stat }) => stat.histogram === undefined),
-    histograms: named.flatMap(({ name, stat: { histogram } }) => (histogram === undefined ? [] : [{ name, histogram }])),
+    histograms: named.flatMap(({ name, stat: { histogram } }) =>
+      histogram === undefined ? [] : [{ name, histogram }],
+    ),
   };
 }
 
@@ -68,7 +81,8 @@ function statsText(sections: Sections, mode: BucketMode, context: AdminContext):
   const { bucketsOf } = statsReader(context);
   for (const { name, histogram } of sections.histograms) {
     if (mode === 'detailed') lines.push(`${name}:\n${detailedText(histogram)}`);
-    else if (mode === 'summary' || mode === 'none') lines.push(`${name}: ${summaryText(histogram)}\n`);
+    else if (mode === 'summary' || mode === 'none')
+      lines.push(`${name}: ${summaryText(histogram)}\n`);
     else lines.push(`${name}: ${bucketsText(histogram, mode, bucketsOf(name))}\n`);
   }
   return lines.join('');
@@ -83,9 +97,14 @@ function summaryText(histogram: HistogramValue): string {
 /** 0.995 → 99.5, without the noise of binary fractions. */
 const percent = (quantile: number): number => Math.round(quantile * 100_000) / 1000;
 
-function bucketsText(histogram: HistogramValue, mode: 'cumulative' | 'disjoint', bounds: readonly number[]): string {
+function bucketsText(
+  histogram: HistogramValue,
+  mode: 'cumulative' | 'disjoint',
+  bounds: readonly number[],
+): string {
   if (histogram.count === 0) return 'No recorded values';
-  const counts = mode === 'cumulative' ? cumulativeCounts(histogram, bounds) : disjointCounts(histogram, bounds);
+  const counts =
+    mode === 'cumulative' ? cumulativeCounts(histogram, bounds) : disjointCounts(histogram, bounds);
   return bounds.map((bound, i) => `B${general(bound)}(0,${counts[i]!})`).join(' ');
 }
 
@@ -104,13 +123,18 @@ function detailedText(histogram: HistogramValue): string {
 /** NaN is null in JSON. */
 function statsJson(sections: Sections, mode: BucketMode, context: AdminContext): string {
   const stats: unknown[] = sections.plain.map(({ name, stat }) => ({ name, value: stat.value }));
-  if (sections.histograms.length > 0) stats.push({ histograms: histogramsJson(sections, mode, context) });
+  if (sections.histograms.length > 0)
+    stats.push({ histograms: histogramsJson(sections, mode, context) });
   return JSON.stringify({ stats });
 }
 
 const PERCENTS = QUANTILES.map(percent);
 
-function histogramsJson({ histograms }: Sections, mode: BucketMode, context: AdminContext): unknown {
+function histogramsJson(
+  { histograms }: Sections,
+  mode: BucketMode,
+  context: AdminContext,
+): unknown {
   switch (mode) {
     case 'cumulative':
     case 'disjoint':
@@ -123,7 +147,11 @@ function histogramsJson({ histograms }: Sections, mode: BucketMode, context: Adm
         supported_percentiles: PERCENTS,
         details: histograms.map(({ name, histogram }) => ({
           name,
-          totals: sortedBins(histogram).map(({ low, width, count }) => ({ lower_bound: low, width, count })),
+          totals: sortedBins(histogram).map(({ low, width, count }) => ({
+            lower_bound: low,
+            width,
+            count,
+          })),
           intervals: [],
           percentiles: quantilesJson(histogram),
         })),
@@ -132,13 +160,21 @@ function histogramsJson({ histograms }: Sections, mode: BucketMode, context: Adm
     case 'none':
       return {
         supported_quantiles: PERCENTS,
-        computed_quantiles: histograms.map(({ name, histogram }) => ({ name, values: quantilesJson(histogram) })),
+        computed_quantiles: histograms.map(({ name, histogram }) => ({
+          name,
+          values: quantilesJson(histogram),
+        })),
       };
   }
 }
 
-function bucketsJson(histogram: HistogramValue, mode: 'cumulative' | 'disjoint', bounds: readonly number[]): unknown {
-  const counts = mode === 'cumulative' ? cumulativeCounts(histogram, bounds) : disjointCounts(histogram, bounds);
+function bucketsJson(
+  histogram: HistogramValue,
+  mode: 'cumulative' | 'disjoint',
+  bounds: readonly number[],
+): unknown {
+  const counts =
+    mode === 'cumulative' ? cumulativeCounts(histogram, bounds) : disjointCounts(histogram, bounds);
   return bounds.map((bound, i) => ({ upper_bound: bound, interval: 0, cumulative: counts[i]! }));
 }
 

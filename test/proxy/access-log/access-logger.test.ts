@@ -7,9 +7,16 @@ import { compileAccessLogFilter } from '../../../proxy/access-log/access-log-fil
 import { LogFiles } from '../../../proxy/access-log/log-files.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 import { sampleEntry, sampleInfo } from '../../support/access-log-entry.ts';
-import type { AccessLogFilterConfig, AccessLogSink } from '../../../proxy/config/access-log-config.ts';
+import type {
+  AccessLogFilterConfig,
+  AccessLogSink,
+} from '../../../proxy/config/access-log-config.ts';
 
-const logged = (sink: (path: string) => AccessLogSink, directory: string, filter?: AccessLogFilterConfig): string => {
+const logged = (
+  sink: (path: string) => AccessLogSink,
+  directory: string,
+  filter?: AccessLogFilterConfig,
+): string => {
   const path = join(directory, 'access.log');
   const files = new LogFiles(new SimulatedTime(), 10_000);
   createAccessLog({ name: 'file', sink: sink(path), filter }, files)!.log(sampleEntry());
@@ -20,26 +27,45 @@ const logged = (sink: (path: string) => AccessLogSink, directory: string, filter
 t.test('createAccessLog', (t) => {
   t.test('prints the default format where none is given', (t) => {
     const text = { kind: 'text', text: '', omitEmptyValues: false } as const;
-    t.match(logged((path) => ({ kind: 'file', path, format: text }), t.testdir()), /^\[2024-.*"10\.1\.0\.7:9080"\n$/);
+    t.match(
+      logged((path) => ({ kind: 'file', path, format: text }), t.testdir()),
+      /^\[2024-.*"10\.1\.0\.7:9080"\n$/,
+    );
     t.end();
   });
 
   t.test('prints JSON', (t) => {
-    const json = { kind: 'json', json: '{"b":"%ROUTE_NAME%","a":"%REQ(x)%"}', omitEmptyValues: true } as const;
-    t.equal(logged((path) => ({ kind: 'file', path, format: json }), t.testdir()), '{"b":"default"}\n');
+    const json = {
+      kind: 'json',
+      json: '{"b":"%ROUTE_NAME%","a":"%REQ(x)%"}',
+      omitEmptyValues: true,
+    } as const;
+    t.equal(
+      logged((path) => ({ kind: 'file', path, format: json }), t.testdir()),
+      '{"b":"default"}\n',
+    );
     t.end();
   });
 
   t.test('leaves out what the filter does not take', (t) => {
     const text = { kind: 'text', text: 'x\n', omitEmptyValues: false } as const;
     const filter = { kind: 'status_code', op: 'GE', value: 400 } as const;
-    t.equal(logged((path) => ({ kind: 'file', path, format: text }), t.testdir(), filter), '');
+    t.equal(
+      logged((path) => ({ kind: 'file', path, format: text }), t.testdir(), filter),
+      '',
+    );
     t.end();
   });
 
   t.test('is null for sinks that are not built', (t) => {
     const files = new LogFiles(new SimulatedTime(), 10_000);
-    t.equal(createAccessLog({ name: 'grpc', sink: { kind: 'inert', typeUrl: 'x' }, filter: undefined }, files), null);
+    t.equal(
+      createAccessLog(
+        { name: 'grpc', sink: { kind: 'inert', typeUrl: 'x' }, filter: undefined },
+        files,
+      ),
+      null,
+    );
     t.end();
   });
   t.end();
@@ -62,13 +88,22 @@ t.test('AccessLogFilter', (t) => {
     [{ kind: 'not_health_check' }, true, true, false],
     [{ kind: 'inert', typeUrl: 'cel' }, true, true, true],
     [
-      { kind: 'and', filters: [{ kind: 'not_health_check' }, { kind: 'status_code', op: 'EQ', value: 200 }] },
+      {
+        kind: 'and',
+        filters: [{ kind: 'not_health_check' }, { kind: 'status_code', op: 'EQ', value: 200 }],
+      },
       true,
       false,
       false,
     ],
     [
-      { kind: 'or', filters: [{ kind: 'response_flag', flags: ['UF'] }, { kind: 'status_code', op: 'EQ', value: 200 }] },
+      {
+        kind: 'or',
+        filters: [
+          { kind: 'response_flag', flags: ['UF'] },
+          { kind: 'status_code', op: 'EQ', value: 200 },
+        ],
+      },
       true,
       true,
       true,

@@ -4,7 +4,12 @@ import { compileFormat } from '../../../proxy/access-log/formatter.ts';
 import { DEFAULT_FORMAT } from '../../../proxy/access-log/access-logger.ts';
 import { HeaderMap } from '../../../proxy/http/header-map.ts';
 import { headerName } from '../../../proxy/http/headers.ts';
-import { requestHeaders, responseHeaders, sampleEntry, sampleInfo } from '../../support/access-log-entry.ts';
+import {
+  requestHeaders,
+  responseHeaders,
+  sampleEntry,
+  sampleInfo,
+} from '../../support/access-log-entry.ts';
 import type { AccessLogEntry } from '../../../proxy/http/conn-manager-context.ts';
 
 const environment = { hostname: 'node-é', variables: new Map([['POD', 'reviews-1']]) };
@@ -74,7 +79,10 @@ t.test('Formatter', (t) => {
     ['%DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT%', '103 55'],
     ['%START_TIME(%Y/%m/%d %H:%M:%S)%', '2024/01/31 12:34:56'],
     ['%START_TIME(%s.%3f|%6f|%9f|%f|%1f)%', '1706704496.789|789000|789000000|789000000|7'],
-    ['%START_TIME(%e|%j|%a %b %p %I %y %D %T %F %R %z %Z)%', '31|031|Wed Jan PM 12 24 01/31/24 12:34:56 2024-01-31 12:34 +0000 UTC'],
+    [
+      '%START_TIME(%e|%j|%a %b %p %I %y %D %T %F %R %z %Z)%',
+      '31|031|Wed Jan PM 12 24 01/31/24 12:34:56 2024-01-31 12:34 +0000 UTC',
+    ],
     ['%EMIT_TIME%', '2024-01-31T12:34:56.801Z'],
     ['é', '\u00c3\u00a9'],
   ];
@@ -93,11 +101,17 @@ t.test('Formatter', (t) => {
     info.upstreamTransportFailureReason = 'delayed connect error: Connection refused';
     const entry = sampleEntry({ info });
     t.equal(
-      print('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%', entry),
+      print(
+        '%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%',
+        entry,
+      ),
       'URX,UF UpstreamRetryLimitExceeded,UpstreamConnectionFailure upstream_reset{connection_refused} ' +
         'delayed_connect_error:_Connection_refused',
     );
-    t.equal(print('%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%', entry), 'upstream_reset{connection refused}');
+    t.equal(
+      print('%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%', entry),
+      'upstream_reset{connection refused}',
+    );
     t.end();
   });
 
@@ -106,9 +120,17 @@ t.test('Formatter', (t) => {
     info.protocol = '';
     info.responseCode = 0;
     info.requestCompleteMs = NaN;
-    const entry = { info, requestHeaders: undefined, responseHeaders: undefined, responseTrailers: undefined };
+    const entry = {
+      info,
+      requestHeaders: undefined,
+      responseHeaders: undefined,
+      responseTrailers: undefined,
+    };
     t.equal(
-      print('%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %BYTES_SENT% %REQUEST_DURATION% %ACCESS_LOG_TYPE%', entry),
+      print(
+        '%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %BYTES_SENT% %REQUEST_DURATION% %ACCESS_LOG_TYPE%',
+        entry,
+      ),
       '- - 0 5 - TcpConnectionEnd',
     );
     t.match(print('%STREAM_ID%', entry), /^[0-9a-f-]{36}$/);
@@ -122,18 +144,29 @@ t.test('Formatter', (t) => {
     const format = '%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER%';
     const inTrailers = sampleEntry({ requestHeaders: grpc, responseTrailers: trailers });
     t.equal(print(format, inTrailers), 'Unavailable UNAVAILABLE 14');
-    const inHeaders = sampleEntry({ requestHeaders: grpc, responseHeaders: responseHeaders([['grpc-status', '0']]) });
+    const inHeaders = sampleEntry({
+      requestHeaders: grpc,
+      responseHeaders: responseHeaders([['grpc-status', '0']]),
+    });
     t.equal(print(format, inHeaders), 'OK OK 0');
     t.equal(print(format, sampleEntry({ requestHeaders: grpc })), 'Unknown UNKNOWN 2');
     const odd = responseHeaders([['grpc-status', 'x1']]);
-    t.equal(print(format, sampleEntry({ requestHeaders: grpc, responseHeaders: odd })), 'InvalidCode InvalidCode -1');
+    t.equal(
+      print(format, sampleEntry({ requestHeaders: grpc, responseHeaders: odd })),
+      'InvalidCode InvalidCode -1',
+    );
     t.end();
   });
 
   t.test('lets no value forge a second line', (t) => {
-    const hostile = requestHeaders([['user-agent', 'a\r\n[2024] "GET / HTTP/1.1" 200\u0000\u001b[31m']]);
+    const hostile = requestHeaders([
+      ['user-agent', 'a\r\n[2024] "GET / HTTP/1.1" 200\u0000\u001b[31m'],
+    ]);
     hostile.path = '/?q=x%0A%0d%00y';
-    const line = print('%REQ(USER-AGENT)% %QUERY_PARAM(q)%\n', sampleEntry({ requestHeaders: hostile }));
+    const line = print(
+      '%REQ(USER-AGENT)% %QUERY_PARAM(q)%\n',
+      sampleEntry({ requestHeaders: hostile }),
+    );
     t.equal(line, 'a\\r\\n[2024] "GET / HTTP/1.1" 200\\x00\\x1b[31m x\\n\\r\\x00y\n');
     t.end();
   });
@@ -159,7 +192,10 @@ t.test('Formatter', (t) => {
   const mistakes: readonly (readonly [string, RegExp])[] = [
     ['%NOPE%', /Not supported field in StreamInfo: NOPE/],
     ['%constructor%', /Couldn't find valid command at position 0/],
-    ['a %REQ(x% b', /Incorrect configuration: a %REQ\(x% b\. Couldn't find valid command at position 2/],
+    [
+      'a %REQ(x% b',
+      /Incorrect configuration: a %REQ\(x% b\. Couldn't find valid command at position 2/,
+    ],
     ['%REQ%', /REQ requires parameters/],
     ['%REQ(a?b?c)%', /More than 1 alternative header/],
     ['%DURATION(x)%', /DURATION does not take any parameters or length/],

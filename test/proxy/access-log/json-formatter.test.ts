@@ -29,7 +29,13 @@ t.test('JsonFormatter', (t) => {
   });
 
   t.test('leaves out keys without value when asked to, and objects that become empty', (t) => {
-    const format = { a: '%REQ(nope)%', b: { c: '%REQ(nope)%' }, d: 'x%REQ(nope)%', e: '%RESPONSE_CODE%', f: null };
+    const format = {
+      a: '%REQ(nope)%',
+      b: { c: '%REQ(nope)%' },
+      d: 'x%REQ(nope)%',
+      e: '%RESPONSE_CODE%',
+      f: null,
+    };
     t.equal(print(format, true), '{"d":"x","e":200}\n');
     t.equal(print({ a: '%REQ(nope)%' }, true), '{}\n');
     t.end();
@@ -49,12 +55,17 @@ t.test('JsonFormatter', (t) => {
   });
 
   t.test('is no way to the prototype', (t) => {
-    t.equal(compileJsonFormat('{"__proto__":"%RESPONSE_CODE%"}', false).format(sampleEntry()), '{"__proto__":200}\n');
+    t.equal(
+      compileJsonFormat('{"__proto__":"%RESPONSE_CODE%"}', false).format(sampleEntry()),
+      '{"__proto__":200}\n',
+    );
     t.end();
   });
 
   t.test('refuses commands that do not exist and endless nesting', (t) => {
-    t.throws(() => print({ a: { b: '%NOPE%' } }), { message: /Not supported field in StreamInfo: NOPE/ });
+    t.throws(() => print({ a: { b: '%NOPE%' } }), {
+      message: /Not supported field in StreamInfo: NOPE/,
+    });
     t.throws(() => compileJsonFormat('{', false), { message: /json_format is no JSON/ });
     const deep = `${'['.repeat(200)}1${']'.repeat(200)}`;
     t.throws(() => compileJsonFormat(`{"a":${deep}}`, false), { message: /nested deeper/ });

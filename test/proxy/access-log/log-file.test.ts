@@ -30,8 +30,14 @@ t.test('LogFile', (t) => {
     time.advance(9_999);
     t.equal(readFileSync(path, 'latin1'), '');
     time.advance(1);
-    await eventually('both lines are there', () => readFileSync(path, 'latin1') === 'one\ntwo \u00e9\n');
-    await eventually('the write is counted', () => countsOf(store).get('filesystem.write_completed') === 1);
+    await eventually(
+      'both lines are there',
+      () => readFileSync(path, 'latin1') === 'one\ntwo \u00e9\n',
+    );
+    await eventually(
+      'the write is counted',
+      () => countsOf(store).get('filesystem.write_completed') === 1,
+    );
     t.equal(countsOf(store).get('filesystem.flushed_by_timer'), 1);
     t.equal(countsOf(store).get('filesystem.write_total_buffered'), 0);
     t.equal(time.pending, 0);
@@ -78,7 +84,11 @@ t.test('LogFile', (t) => {
     files.reopen();
     files.open(path).write('after\n');
     files.close();
-    t.equal(readFileSync(path, 'utf8'), 'before\nafter\n', 'as Envoy: what was buffered goes to the new file');
+    t.equal(
+      readFileSync(path, 'utf8'),
+      'before\nafter\n',
+      'as Envoy: what was buffered goes to the new file',
+    );
     t.equal(readFileSync(`${path}.1`, 'utf8'), '');
     t.end();
   });
@@ -90,7 +100,10 @@ t.test('LogFile', (t) => {
     const line = `${'z'.repeat(65_000)}\n`;
     // Nothing is written until the event loop turns.
     for (let i = 0; i < 100; i++) file.write(line);
-    t.equal(countsOf(store).get('filesystem.write_dropped'), 100 - Math.floor((4 * 1024 * 1024) / line.length));
+    t.equal(
+      countsOf(store).get('filesystem.write_dropped'),
+      100 - Math.floor((4 * 1024 * 1024) / line.length),
+    );
     files.close();
     t.end();
   });
@@ -101,7 +114,10 @@ t.test('LogFile', (t) => {
     const file = files.open('/dev/full');
     file.write('nowhere\n');
     file.flush();
-    await eventually('the failure is counted', () => countsOf(store).get('filesystem.write_failed') === 1);
+    await eventually(
+      'the failure is counted',
+      () => countsOf(store).get('filesystem.write_failed') === 1,
+    );
     t.equal(countsOf(store).get('filesystem.write_total_buffered'), 0);
     files.close();
   });
@@ -109,7 +125,10 @@ t.test('LogFile', (t) => {
   t.test('says what is wrong with a path', (t) => {
     const path = join(t.testdir(), 'no', 'such', 'access.log');
     const files = new LogFiles(new SimulatedTime(), 10_000);
-    t.throws(() => files.open(path), { name: 'ConfigError', message: /unable to open file '.*access\.log': ENOENT/ });
+    t.throws(() => files.open(path), {
+      name: 'ConfigError',
+      message: /unable to open file '.*access\.log': ENOENT/,
+    });
     t.end();
   });
 
@@ -117,13 +136,20 @@ t.test('LogFile', (t) => {
     const path = join(t.testdir(), 'access.log');
     const url = new URL('../../support/log-writer.ts', import.meta.url);
     const run = (name: string): Promise<void> =>
-      new Promise((done) => new Worker(url, { argv: [path, name, '4000'] }).on('exit', () => done()));
+      new Promise((done) =>
+        new Worker(url, { argv: [path, name, '4000'] }).on('exit', () => done()),
+      );
     await Promise.all([run('a'), run('b')]);
     const lines = readFileSync(path, 'utf8').split('\n');
     t.equal(lines.pop(), '');
     for (const name of ['a', 'b']) {
-      const own = lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.split(' ')[1]);
-      t.same(own, Array.from({ length: 4000 }, (_, i) => String(i)));
+      const own = lines
+        .filter((line) => line.startsWith(`${name} `))
+        .map((line) => line.split(' ')[1]);
+      t.same(
+        own,
+        Array.from({ length: 4000 }, (_, i) => String(i)),
+      );
     }
     t.equal(lines.length, 8000);
     t.ok(lines.every((line) => line.endsWith('.')));

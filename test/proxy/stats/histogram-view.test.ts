@@ -1,6 +1,12 @@
 // Quantiles and bucket counts, against what Envoy 1.40 printed for the same values.
 import t from 'tap';
-import { cumulativeCounts, DEFAULT_BUCKETS, disjointCounts, quantileValues, QUANTILES } from '../../../proxy/stats/histogram-view.ts';
+import {
+  cumulativeCounts,
+  DEFAULT_BUCKETS,
+  disjointCounts,
+  quantileValues,
+  QUANTILES,
+} from '../../../proxy/stats/histogram-view.ts';
 import { histogramOf } from '../../support/stat-values.ts';
 import type { HistogramValue } from '../../../proxy/stats/stat-value.ts';
 

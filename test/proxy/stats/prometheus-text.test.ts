@@ -6,7 +6,8 @@ import { counterOf, gaugeOf, histogramOf } from '../../support/stat-values.ts';
 import type { StatValue } from '../../../proxy/stats/stat-value.ts';
 
 const extractor = new TagExtractor({ tags: [], useAllDefaultTags: true });
-const print = (stats: readonly StatValue[]): string => prometheusText(stats, extractor, compileBuckets([]));
+const print = (stats: readonly StatValue[]): string =>
+  prometheusText(stats, extractor, compileBuckets([]));
 
 t.test('prometheusText', (t) => {
   t.test('groups by metric, counters before gauges before histograms, sorted', (t) => {
@@ -30,8 +31,14 @@ t.test('prometheusText', (t) => {
   });
 
   t.test('prints cumulative buckets, sum and count', (t) => {
-    const buckets = [{ match: { kind: 'prefix', value: 'cluster.', ignoreCase: false }, buckets: [1, 25] }] as const;
-    const text = prometheusText([histogramOf('cluster.c.upstream_rq_time', [0, 3, 30])], extractor, compileBuckets(buckets));
+    const buckets = [
+      { match: { kind: 'prefix', value: 'cluster.', ignoreCase: false }, buckets: [1, 25] },
+    ] as const;
+    const text = prometheusText(
+      [histogramOf('cluster.c.upstream_rq_time', [0, 3, 30])],
+      extractor,
+      compileBuckets(buckets),
+    );
     t.equal(
       text,
       '# TYPE envoy_cluster_upstream_rq_time histogram\n' +

@@ -37,7 +37,8 @@ t.test('stat names', (t) => {
     const missing: string[] = [];
     for (let id = 0; id < store.size; id++) {
       const { name, kind } = store.definition(id);
-      if (!known.some((row) => row.kind === kind && row.pattern.test(name))) missing.push(`${kind} ${name}`);
+      if (!known.some((row) => row.kind === kind && row.pattern.test(name)))
+        missing.push(`${kind} ${name}`);
     }
     t.same(missing, []);
     t.end();
@@ -46,12 +47,19 @@ t.test('stat names', (t) => {
   t.test('have a meaning and stand once in the table', (t) => {
     const names = STAT_GROUPS.flatMap(({ prefix, rows }) => rows.map(({ name }) => prefix + name));
     t.equal(new Set(names).size, names.length);
-    t.ok(STAT_GROUPS.every(({ rows }) => rows.every(({ name, meaning }) => name !== '' && meaning !== '')));
+    t.ok(
+      STAT_GROUPS.every(({ rows }) =>
+        rows.every(({ name, meaning }) => name !== '' && meaning !== ''),
+      ),
+    );
     t.end();
   });
 
   t.test('are what docs/stats.md says', (t) => {
-    t.equal(readFileSync(new URL('../../../docs/stats.md', import.meta.url), 'utf8'), statsDocument());
+    t.equal(
+      readFileSync(new URL('../../../docs/stats.md', import.meta.url), 'utf8'),
+      statsDocument(),
+    );
     t.end();
   });
   t.end();

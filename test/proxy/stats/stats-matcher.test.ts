@@ -38,7 +38,11 @@ t.test('stats matcher', async (t) => {
   const { context } = await adminFixture();
   t.test("shows what pilot-agent's bootstrap lists", (t) => {
     const shown = compileStatsMatcher(context.bootstrap.stats.matcher);
-    for (const name of ['server.state', 'cluster.xds-grpc;.upstream_cx_active', 'istiocustom.istio_requests_total']) {
+    for (const name of [
+      'server.state',
+      'cluster.xds-grpc;.upstream_cx_active',
+      'istiocustom.istio_requests_total',
+    ]) {
       t.ok(shown(name), name);
     }
     t.notOk(shown('cluster.outbound|80||a;.upstream_rq_total'));

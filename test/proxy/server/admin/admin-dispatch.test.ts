@@ -23,7 +23,9 @@ t.test('dispatchAdmin', async (t) => {
 
   t.test('asks for POST where something changes', async (t) => {
     for (const { path, mutates } of ADMIN_ROUTES) {
-      const { status, body } = mutates ? await ask(path) : { status: 405, body: 'Method GET not allowed, POST required.' };
+      const { status, body } = mutates
+        ? await ask(path)
+        : { status: 405, body: 'Method GET not allowed, POST required.' };
       t.equal(status, 405, path);
       t.equal(body, 'Method GET not allowed, POST required.');
     }
@@ -32,8 +34,14 @@ t.test('dispatchAdmin', async (t) => {
 
   const cases: readonly (readonly [string, readonly string[]])[] = [
     ['/drain_listeners', ['drain {"inboundOnly":false,"graceful":false,"skipExit":false}']],
-    ['/drain_listeners?graceful&inboundonly=false', ['drain {"inboundOnly":true,"graceful":true,"skipExit":false}']],
-    ['/drain_listeners?skip_exit', ['drain {"inboundOnly":false,"graceful":false,"skipExit":true}']],
+    [
+      '/drain_listeners?graceful&inboundonly=false',
+      ['drain {"inboundOnly":true,"graceful":true,"skipExit":false}'],
+    ],
+    [
+      '/drain_listeners?skip_exit',
+      ['drain {"inboundOnly":false,"graceful":false,"skipExit":true}'],
+    ],
     ['/healthcheck/fail', ['health true']],
     ['/healthcheck/ok', ['health false']],
     ['/reset_counters', ['reset']],
@@ -64,26 +72,35 @@ t.test('dispatchAdmin', async (t) => {
 
   t.test('turns a failure of an endpoint into a 500', async (t) => {
     const broken = { ...context, collectStats: () => Promise.reject(new Error('no stats')) };
-    const { status, body } = await dispatchAdmin(broken, { method: 'GET', target: '/stats', form: '' });
+    const { status, body } = await dispatchAdmin(broken, {
+      method: 'GET',
+      target: '/stats',
+      form: '',
+    });
     t.equal(status, 500);
     t.equal(body, '/stats failed: no stats\n');
   });
 
   t.test('says no to runtime changes', async (t) => {
     t.equal((await ask('/runtime_modify?a=b', 'POST')).body, 'No admin layer specified');
-    t.match(await ask('/runtime_modify', 'POST'), { status: 400, body: /^usage: \/runtime_modify\?key1=value1/ });
+    t.match(await ask('/runtime_modify', 'POST'), {
+      status: 400,
+      body: /^usage: \/runtime_modify\?key1=value1/,
+    });
   });
 });
 
 t.test('help and home page', async (t) => {
   const { context } = await adminFixture();
-  const ask = (target: string): Promise<AdminResponse> => dispatchAdmin(context, { method: 'GET', target, form: '' });
+  const ask = (target: string): Promise<AdminResponse> =>
+    dispatchAdmin(context, { method: 'GET', target, form: '' });
 
   t.test('list all endpoints, sorted', async (t) => {
     const paths = ADMIN_ROUTES.map(({ path }) => path);
     t.same(paths, [...paths].sort());
     const { body } = await ask('/help');
-    for (const { path, mutates } of ADMIN_ROUTES) t.match(body, `\n  ${path}${mutates ? ' (POST)' : ''}: `);
+    for (const { path, mutates } of ADMIN_ROUTES)
+      t.match(body, `\n  ${path}${mutates ? ' (POST)' : ''}: `);
     t.match(body, '; One of (All, Counters, Histograms, Gauges, TextReadouts)\n');
   });
 

@@ -12,7 +12,12 @@ const post = (context: AdminContext, target: string): Promise<AdminResponse> =>
   dispatchAdmin(context, { method: 'POST', target, form: '' });
 
 t.test('/ready', async (t) => {
-  for (const [state, status] of [['LIVE', 200], ['DRAINING', 503], ['PRE_INITIALIZING', 503], ['INITIALIZING', 503]] as const) {
+  for (const [state, status] of [
+    ['LIVE', 200],
+    ['DRAINING', 503],
+    ['PRE_INITIALIZING', 503],
+    ['INITIALIZING', 503],
+  ] as const) {
     const { context } = await adminFixture({ state: () => state });
     t.match(await get(context, '/ready'), { status, body: `${state}\n` });
   }
@@ -61,7 +66,9 @@ up::127.0.0.1:19801::local_origin_success_rate::-1
   t.test('prints JSON, and filters by name', async (t) => {
     const { body, contentType } = await get(context, '/clusters?format=json&filter=^up$');
     t.equal(contentType, 'application/json');
-    const [cluster, ...others] = (JSON.parse(body) as { cluster_statuses: Record<string, unknown>[] }).cluster_statuses;
+    const [cluster, ...others] = (
+      JSON.parse(body) as { cluster_statuses: Record<string, unknown>[] }
+    ).cluster_statuses;
     t.same(others, []);
     t.same(cluster, {
       name: 'up',
@@ -87,7 +94,13 @@ up::127.0.0.1:19801::local_origin_success_rate::-1
       circuit_breakers: {
         thresholds: [
           { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 },
-          { priority: 'HIGH', max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 },
+          {
+            priority: 'HIGH',
+            max_connections: 1024,
+            max_pending_requests: 1024,
+            max_requests: 1024,
+            max_retries: 3,
+          },
         ],
       },
       observability_name: 'up',
@@ -99,12 +112,21 @@ up::127.0.0.1:19801::local_origin_success_rate::-1
 
 t.test('/listeners', async (t) => {
   const { context } = await adminFixture();
-  t.equal((await get(context, '/listeners')).body, 'l1::127.0.0.1:19802\n10.0.0.1_80::127.0.0.1:80\n');
+  t.equal(
+    (await get(context, '/listeners')).body,
+    'l1::127.0.0.1:19802\n10.0.0.1_80::127.0.0.1:80\n',
+  );
   const { body } = await get(context, '/listeners?format=json');
   t.same(JSON.parse(body), {
     listener_statuses: [
-      { name: 'l1', local_address: { socket_address: { address: '127.0.0.1', port_value: 19802 } } },
-      { name: '10.0.0.1_80', local_address: { socket_address: { address: '127.0.0.1', port_value: 80 } } },
+      {
+        name: 'l1',
+        local_address: { socket_address: { address: '127.0.0.1', port_value: 19802 } },
+      },
+      {
+        name: '10.0.0.1_80',
+        local_address: { socket_address: { address: '127.0.0.1', port_value: 80 } },
+      },
     ],
   });
 });
@@ -171,23 +193,40 @@ t.test('/stats', async (t) => {
     ['/stats?format=x', 'usage: /stats?format=(html|active-html|json|prometheus|text)\n\n'],
     ['/stats?type=x', 'invalid &type= param'],
     ['/stats?hidden=x', 'usage: /stats?hidden=(include|only|exclude)\n\n'],
-    ['/stats?histogram_buckets=x', 'usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n'],
-    ['/stats/prometheus?histogram_buckets=disjoint', 'unsupported prometheus histogram bucket mode'],
+    [
+      '/stats?histogram_buckets=x',
+      'usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n',
+    ],
+    [
+      '/stats/prometheus?histogram_buckets=disjoint',
+      'unsupported prometheus histogram bucket mode',
+    ],
   ];
   for (const [target, body] of mistakes) {
-    t.test(`refuses ${target}`, async (t) => t.match(await get(context, target), { status: 400, body }));
+    t.test(`refuses ${target}`, async (t) =>
+      t.match(await get(context, target), { status: 400, body }),
+    );
   }
 });
 
 t.test('/server_info', async (t) => {
   const { context } = await adminFixture({}, ['--drain-time-s', '45', '--service-node', 'n1']);
-  const info = JSON.parse((await get(context, '/server_info')).body) as Record<string, Record<string, unknown>>;
+  const info = JSON.parse((await get(context, '/server_info')).body) as Record<
+    string,
+    Record<string, unknown>
+  >;
   t.match(info, {
     version: 'rev/1.0.0/Clean/RELEASE/OpenSSL',
     state: 'LIVE',
     uptime_current_epoch: '6s',
     hot_restart_version: 'disabled',
-    command_line_options: { concurrency: 2, log_level: 'warning', drain_time: '45s', mode: 'Serve', disabled_extensions: [] },
+    command_line_options: {
+      concurrency: 2,
+      log_level: 'warning',
+      drain_time: '45s',
+      mode: 'Serve',
+      disabled_extensions: [],
+    },
     node: { id: 'n1' },
   });
   const known = fromJson('envoy.admin.v3.ServerInfo', info, '', { allowUnknown: true });
@@ -197,12 +236,19 @@ t.test('/server_info', async (t) => {
 
 t.test('/logging', async (t) => {
   const { context, commands } = await adminFixture();
-  t.match(await post(context, '/logging'), { status: 200, body: 'active loggers:\n  admin: warning\n  http: warning\n\n' });
+  t.match(await post(context, '/logging'), {
+    status: 200,
+    body: 'active loggers:\n  admin: warning\n  http: warning\n\n',
+  });
   const cases: readonly (readonly [string, number, readonly string[]])[] = [
     ['level=debug', 200, ['level {"level":"debug"}']],
     ['http=trace', 200, ['level {"component":"http","level":"trace"}']],
     ['group=http:info', 200, ['level {"component":"http","level":"info"}']],
-    ['paths=http:debug,admin:error', 200, ['level {"component":"http","level":"debug"}', 'level {"component":"admin","level":"error"}']],
+    [
+      'paths=http:debug,admin:error',
+      200,
+      ['level {"component":"http","level":"debug"}', 'level {"component":"admin","level":"error"}'],
+    ],
     ['paths=http:debug,nope:error', 400, []],
     ['level=loud', 400, []],
     ['level=debug&http=trace', 400, []],
@@ -215,7 +261,10 @@ t.test('/logging', async (t) => {
     t.same(commands, expected, query);
   }
   const { body } = await post(context, '/logging?nope=debug');
-  t.match(body, /^error: unknown logger name\n\nusage: \/logging\?<name>=<level> \(change single level\)\n/);
+  t.match(
+    body,
+    /^error: unknown logger name\n\nusage: \/logging\?<name>=<level> \(change single level\)\n/,
+  );
   t.match(body, '\nlevels: trace debug info warning error critical off \nactive loggers:\n');
 });
 
@@ -224,9 +273,23 @@ t.test('small endpoints', async (t) => {
   t.equal((await get(context, '/certs')).body, '{\n "certificates": []\n}\n');
   t.equal((await get(context, '/hot_restart_version')).body, 'disabled');
   t.match((await get(context, '/contention')).body, /^Mutex contention tracing is not enabled/);
-  t.match(JSON.parse((await get(context, '/memory')).body), { allocated: /^\d+$/, total_physical_bytes: /^\d+$/ });
-  t.match(JSON.parse((await get(context, '/init_dump')).body), { unready_targets_dumps: [{ name: /virtualOutbound/ }] });
-  const runtime = JSON.parse((await get(context, '/runtime')).body) as { layers: string[]; entries: Record<string, unknown> };
-  t.same(runtime.layers, context.bootstrap.runtimeLayers.map(({ name }) => name));
-  t.equal((await get(context, '/outrigger/inert')).body, 'filter istio.stats (type.googleapis.com/stats.PluginConfig)\n');
+  t.match(JSON.parse((await get(context, '/memory')).body), {
+    allocated: /^\d+$/,
+    total_physical_bytes: /^\d+$/,
+  });
+  t.match(JSON.parse((await get(context, '/init_dump')).body), {
+    unready_targets_dumps: [{ name: /virtualOutbound/ }],
+  });
+  const runtime = JSON.parse((await get(context, '/runtime')).body) as {
+    layers: string[];
+    entries: Record<string, unknown>;
+  };
+  t.same(
+    runtime.layers,
+    context.bootstrap.runtimeLayers.map(({ name }) => name),
+  );
+  t.equal(
+    (await get(context, '/outrigger/inert')).body,
+    'filter istio.stats (type.googleapis.com/stats.PluginConfig)\n',
+  );
 });

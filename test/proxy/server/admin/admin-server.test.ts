@@ -31,7 +31,10 @@ t.test('AdminServer', async (t) => {
   });
 
   t.test('takes forms', async (t) => {
-    await fetch(`${base}/drain_listeners`, { method: 'POST', body: new URLSearchParams('graceful=') });
+    await fetch(`${base}/drain_listeners`, {
+      method: 'POST',
+      body: new URLSearchParams('graceful='),
+    });
     t.same(commands, ['drain {"inboundOnly":false,"graceful":true,"skipExit":false}']);
   });
 
@@ -41,7 +44,9 @@ t.test('AdminServer', async (t) => {
   });
 
   t.test('lives on after clients that break off or send too much', async (t) => {
-    const broken = connect(port, '127.0.0.1', () => broken.end('POST /logging HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx'));
+    const broken = connect(port, '127.0.0.1', () =>
+      broken.end('POST /logging HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx'),
+    );
     broken.on('error', () => {});
     const large = request(`${base}/logging`, { method: 'POST' });
     large.on('error', () => {});
@@ -62,7 +67,9 @@ t.test('AdminServer', async (t) => {
     await own.listen({ kind: 'pipe', path, mode: 0o600 });
     t.equal(statSync(path).mode & 0o777, 0o600);
     const status = await new Promise((resolve) => {
-      request({ socketPath: path, path: '/ready' }, (response) => resolve(response.statusCode)).end();
+      request({ socketPath: path, path: '/ready' }, (response) =>
+        resolve(response.statusCode),
+      ).end();
     });
     t.equal(status, 200);
     own.close();
@@ -79,7 +86,9 @@ t.test('AdminServer', async (t) => {
     await own.listen(LOOPBACK);
     const ownPort = own.address?.kind === 'ip' ? own.address.port : 0;
     let closed = false;
-    const idle = connect(ownPort, '127.0.0.1', () => idle.write('GET /ready HTTP/1.1\r\nhost: a\r\n\r\n'));
+    const idle = connect(ownPort, '127.0.0.1', () =>
+      idle.write('GET /ready HTTP/1.1\r\nhost: a\r\n\r\n'),
+    );
     idle.on('close', () => (closed = true)).on('error', () => {});
     await new Promise((resolve) => idle.once('data', resolve));
     own.close();
