@@ -268,11 +268,21 @@ export class HeadParser {
     if (name === H.host && this.kind === 'request') {
       const request = this.request;
       request.authority = request.authority === undefined ? value : `${request.authority},${value}`;
+    } else if (name === H.contentLength || name === H.transferEncoding) {
+      this.#framingField(name, value);
     } else if (name.inline) {
       this.#map.append(name, value);
     } else {
       this.#map.push(name, value);
     }
+  }
+
+  /** A second line is never joined away, not even to an empty first one (attacks 3, 5, 8). */
+  #framingField(name: HeaderName, value: string): void {
+    const present = this.#map.get(name);
+    if (present === undefined) this.#map.push(name, value);
+    else if (name === H.contentLength) this.error = CodecErrors.malformed;
+    else this.#map.set(name, `${present},${value}`);
   }
 
   /** obs-fold (RFC 9112 §5.2): joined to the value before it, the line break dropped. */

@@ -229,7 +229,12 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   #parseHead(chunk: Buffer, start: number): number {
     const head = this.#head;
-    if (head.done) head.reset();
+    if (head.done) {
+      head.reset();
+      // A refusal of this head must not be framed by what the request before it was.
+      this.#toHead = false;
+      this.#http10 = false;
+    }
     const position = head.parse(chunk, start, chunk.length);
     if (head.error !== null) this.#fail(head.error);
     else if (head.done) this.#onHead(head.request);
@@ -263,7 +268,11 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   #checkHead(headers: RequestHeaders, version: number): CodecError | null {
     const http1 = this.#settings.http1;
-    if (version !== 11 && !(version <= 10 && http1.acceptHttp10)) return CodecErrors.lowVersion;
+    if (version !== 11 && !(version <= 10 && http1.acceptHttp10)) {
+      // The refusal itself is HTTP/1.1 (envoy-behaviour §2.1).
+      this.#http10 = false;
+      return CodecErrors.lowVersion;
+    }
     if (this.#http10 && headers.authority === undefined && http1.defaultHostForHttp10 !== '') {
       headers.authority = http1.defaultHostForHttp10;
     }
