@@ -6,6 +6,8 @@ import { realRandom } from '../base/random.ts';
 import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import { AdminServer } from './admin/admin-server.ts';
+import { AdminServer } from './admin/admin-server.ts';
 import { bootstrapPlace, loadBootstrap } from './bootstrap.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { BootstrapError } from './bootstrap-source.ts';
@@ -66,7 +68,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     random: realRandom,
     workerEntry: workerEntry(),
     openAdsTransport: () => openAdsTransport(bootstrap.config),
-    createAdmin: undefined,
+    createAdmin: (adminContext) => new AdminServer(adminContext),
   });
   onSignals(server);
   process.on('uncaughtException', (error) => {

@@ -2,7 +2,6 @@
 //
 // Start: stats → managers → workers → static clusters → ADS → static listeners → admin. LIVE when the first clusters,
 // endpoints, listeners and routes came and every worker runs on them.
-import { writeFileSync } from 'node:fs';
 import { Lifetime } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
@@ -36,8 +35,10 @@ import type { FromWorker, ToWorker } from './worker-protocol.ts';
 
 /** The admin endpoint, as far as the server starts and stops it. */
 export interface AdminEndpoint {
-  /** Resolves when it accepts, with the address it has. Rejects when that cannot be bound. */
-  listen(address: AddressConfig): Promise<AddressConfig>;
+  /** On the bootstrap's address; resolves when it accepts, rejects when the address cannot be bound. */
+  listen(): Promise<void>;
+  /** As bound. */
+  readonly address: AddressConfig | undefined;
   close(): void;
 }
 
@@ -301,9 +302,9 @@ export class Server {
       uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
       refreshStats: () => this.#refreshStats(),
     });
-    const bound = addressText(await this.#lifetime.own(createAdmin(context)).listen(address));
-    this.#log.info(`admin address: ${bound}`);
-    if (options.adminAddressPath !== '') writeFileSync(options.adminAddressPath, bound);
+    const admin = this.#lifetime.own(createAdmin(context));
+    await admin.listen();
+    this.#log.info(`admin address: ${addressText(admin.address ?? address)}`);
   }
 
   #refreshStats(): void {

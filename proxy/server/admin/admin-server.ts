@@ -28,12 +28,12 @@ export class AdminServer implements Closable {
   }
 
   /**
-   * Resolves when it accepts; rejects when the address cannot be bound. `address` defaults to the bootstrap's. The bound
+   * Resolves when it accepts, with the address it has; rejects when the address cannot be bound. `address` defaults to the bootstrap's. The bound
    * address goes into the file that `--admin-address-path` names.
    */
   async listen(
     address: AddressConfig | undefined = this.#context.bootstrap.admin.address,
-  ): Promise<void> {
+  ): Promise<AddressConfig> {
     if (address === undefined) throw new Error('the bootstrap gives no admin address');
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -47,8 +47,9 @@ export class AdminServer implements Closable {
     // A listening socket that breaks later must not end the process.
     this.#server.on('error', () => {});
     const { adminAddressPath } = this.#context.options;
-    if (adminAddressPath !== '')
-      writeFileSync(adminAddressPath, addressText(this.address ?? address));
+    const bound = this.address ?? address;
+    if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(bound));
+    return bound;
   }
 
   /** As bound; undefined before listen() and after close(). */
