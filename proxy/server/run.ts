@@ -7,7 +7,6 @@ import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import { AdminServer } from './admin/admin-server.ts';
-import { AdminServer } from './admin/admin-server.ts';
 import { bootstrapPlace, loadBootstrap } from './bootstrap.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { BootstrapError } from './bootstrap-source.ts';

@@ -35,10 +35,8 @@ import type { FromWorker, ToWorker } from './worker-protocol.ts';
 
 /** The admin endpoint, as far as the server starts and stops it. */
 export interface AdminEndpoint {
-  /** On the bootstrap's address; resolves when it accepts, rejects when the address cannot be bound. */
-  listen(): Promise<void>;
-  /** As bound. */
-  readonly address: AddressConfig | undefined;
+  /** Resolves when it accepts, with the address as bound; rejects when the address cannot be had. */
+  listen(address: AddressConfig): Promise<AddressConfig>;
   close(): void;
 }
 
@@ -302,9 +300,8 @@ export class Server {
       uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
       refreshStats: () => this.#refreshStats(),
     });
-    const admin = this.#lifetime.own(createAdmin(context));
-    await admin.listen();
-    this.#log.info(`admin address: ${addressText(admin.address ?? address)}`);
+    const bound = await this.#lifetime.own(createAdmin(context)).listen(address);
+    this.#log.info(`admin address: ${addressText(bound)}`);
   }
 
   #refreshStats(): void {
