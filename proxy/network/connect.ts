@@ -5,6 +5,7 @@ import type { IoThread } from './io-thread.ts';
 import {
   connectPipe,
   errnoName,
+  isTcp,
   newPipeConnectRequest,
   newPipeSocket,
   newTcpConnectRequest,
@@ -68,7 +69,7 @@ export class ConnectAttempt {
     }
     this.#handle = null;
     const keepAlive = this.#options.keepAliveSeconds;
-    if (keepAlive !== undefined) handle.setKeepAlive(true, keepAlive);
+    if (keepAlive !== undefined && isTcp(handle)) handle.setKeepAlive(true, keepAlive);
     listener.onConnected(new Connection(this.#io, handle));
   }
 

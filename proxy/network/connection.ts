@@ -6,6 +6,8 @@
 //
 // Watermarks count what is left after a flush: above `bufferLimitBytes` the user is told to stop, below half of it
 // to go on (envoy-behaviour §8.6).
+//
+// Longer than most files: every state of one socket's life is here, since they exclude each other only together.
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import { SCRATCH_BYTES } from './io-thread.ts';
@@ -13,6 +15,7 @@ import type { Flushable, IoThread } from './io-thread.ts';
 import {
   UV_EOF,
   errnoName,
+  isTcp,
   lastRead,
   lastWriteWasAsync,
   newShutdownRequest,
@@ -26,12 +29,16 @@ const INLINE_BYTES = 2048;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const EMPTY = Buffer.alloc(0);
 
-const TIMER_DELAYED_CLOSE = 0;
+const TIMER_CLOSE = 0;
 
 export class Connection implements Flushable, TimerOwner {
   readonly id: number;
   readonly io: IoThread;
   bufferLimitBytes = DEFAULT_BUFFER_LIMIT_BYTES;
+  /**
+   * While closing: how long the peer may take no byte, and then how long it may leave our FIN unanswered. 0: it may
+   * take no byte for ever, but is not waited for after the last one.
+   */
   delayedCloseTimeoutMs = 1000;
   /** Bytes over the whole life, for stats and logs. */
   bytesRead = 0;
@@ -51,8 +58,11 @@ export class Connection implements Flushable, TimerOwner {
   #readEnded = false;
   #writeEnded = false;
   #shutdownSent = false;
+  #waitingForFin = false;
   #closing: CloseType | '' = '';
-  #delayTimer: WheelTimer | null = null;
+  #closeTimer: WheelTimer | null = null;
+  /** What was left to send when the close timer was armed; Infinity: not armed for that. */
+  #leftAtArming = Infinity;
   #replayed: Buffer | null = null;
   #replayedEnd = false;
   #localName: SocketName | null = null;
@@ -104,7 +114,7 @@ export class Connection implements Flushable, TimerOwner {
   localName(): SocketName {
     if (this.#localName === null) {
       this.#localName = {};
-      this.#handle?.getsockname(this.#localName);
+      if (this.#handle !== null && isTcp(this.#handle)) this.#handle.getsockname(this.#localName);
     }
     return this.#localName;
   }
@@ -112,7 +122,7 @@ export class Connection implements Flushable, TimerOwner {
   remoteName(): SocketName {
     if (this.#remoteName === null) {
       this.#remoteName = {};
-      this.#handle?.getpeername(this.#remoteName);
+      if (this.#handle !== null && isTcp(this.#handle)) this.#handle.getpeername(this.#remoteName);
     }
     return this.#remoteName;
   }
@@ -199,11 +209,15 @@ export class Connection implements Flushable, TimerOwner {
       }
     }
     this.#checkWatermarks();
-    if (this.bufferedBytes === 0 && this.#writeEnded) this.#finishWrite();
+    if (!this.#writeEnded) return;
+    if (this.bufferedBytes === 0) this.#finishWrite();
+    else if (this.#closing !== '' && this.#leftAtArming === Infinity) this.#watchProgress();
   }
 
   onTimer(_kind: number): void {
-    this.#destroy(CloseEvent.Local, '', false);
+    const left = this.#leftToSend();
+    if (left > 0 && left < this.#leftAtArming) this.#watchProgress();
+    else this.#destroy(CloseEvent.Local, '', false);
   }
 
   /** From onread of the handle: `bytes` > 0, or a negative errno. */
@@ -211,8 +225,7 @@ export class Connection implements Flushable, TimerOwner {
     if (this.#handle === null) return;
     if (this.#closing !== '') {
       // Waiting for the peer's FIN: what it still says is not for anybody.
-      if (bytes < 0)
-        this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
+      if (bytes < 0) this.#onEndWhileClosing(bytes);
       return;
     }
     if (bytes > 0) {
@@ -225,6 +238,14 @@ export class Connection implements Flushable, TimerOwner {
     } else if (bytes < 0) {
       this.#destroy(CloseEvent.Remote, errnoName(bytes), false);
     }
+  }
+
+  #onEndWhileClosing(bytes: number): void {
+    if (bytes === UV_EOF && this.bufferedBytes > 0) {
+      // A client may end its side and still read our last words.
+      this.#readEnded = true;
+      this.#updateReading();
+    } else this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
   }
 
   #writable(): boolean {
@@ -344,11 +365,27 @@ export class Connection implements Flushable, TimerOwner {
       this.#destroy(CloseEvent.Local, '', false);
       return;
     }
-    if (this.#delayTimer !== null) return;
+    if (this.#waitingForFin) return;
+    this.#waitingForFin = true;
     this.#readDisableCount = 0;
     this.#updateReading();
-    this.#delayTimer = new WheelTimer(this, TIMER_DELAYED_CLOSE);
-    this.io.timers.arm(this.#delayTimer, this.delayedCloseTimeoutMs);
+    this.#armCloseTimer();
+  }
+
+  /** A peer that takes nothing must not keep its connection, and our buffers, for ever. */
+  #watchProgress(): void {
+    if (this.delayedCloseTimeoutMs === 0) return;
+    this.#leftAtArming = this.#leftToSend();
+    this.#armCloseTimer();
+  }
+
+  #armCloseTimer(): void {
+    this.#closeTimer ??= new WheelTimer(this, TIMER_CLOSE);
+    this.io.timers.arm(this.#closeTimer, this.delayedCloseTimeoutMs);
+  }
+
+  #leftToSend(): number {
+    return this.#handle === null ? 0 : this.#pendingBytes + this.#handle.writeQueueSize;
   }
 
   #destroy(event: CloseEvent, detail: string, reset: boolean): void {
@@ -356,13 +393,15 @@ export class Connection implements Flushable, TimerOwner {
     if (handle === null) return;
     this.#handle = null;
     this.#closing = CloseType.NoFlush;
-    if (this.#delayTimer !== null) this.io.timers.cancel(this.#delayTimer);
+    if (this.#closeTimer !== null) this.io.timers.cancel(this.#closeTimer);
     this.#text = '';
     this.#parts = null;
     this.#pendingBytes = 0;
     // Never undefined: Node aborts the process when the field holds no function.
     handle.onread = ignoreRead;
-    if (!reset || handle.reset() !== 0) handle.close();
+    // A reset that libuv refuses (FIN under way) would leave the descriptor open: Node remembers the handle as closed.
+    if (reset && !this.#shutdownSent && isTcp(handle)) handle.reset();
+    else handle.close();
     const callbacks = this.#callbacks;
     this.#callbacks = null;
     callbacks?.onClose(event, detail);

@@ -9,6 +9,8 @@ export interface SocketHandle {
   /** Kept here by us: the Connection (or listener) the handle belongs to. */
   owner: unknown;
   readonly fd: number;
+  /** Bytes libuv holds back; shrinks with every partial write. */
+  readonly writeQueueSize: number;
   onread: (this: SocketHandle) => unknown;
   onconnection: (this: SocketHandle, status: number, client: SocketHandle) => void;
   readStart(): number;
@@ -18,7 +20,8 @@ export interface SocketHandle {
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   shutdown(request: ShutdownRequest): number;
   close(callback?: () => void): void;
-  /** RST (TCP only). */
+  // The rest is TCP's alone: ask isTcp() first.
+  /** RST. Fails while a shutdown is under way, and Node then takes the handle for closed though it is not: see Connection. */
   reset(callback?: () => void): number;
   bind(address: string, port: number, flags: number): number;
   bind6(address: string, port: number, flags: number): number;
@@ -123,6 +126,9 @@ const WRITE_ASYNC = stream.kLastWriteWasAsync;
 export const lastRead = (): number => state[READ_BYTES]!;
 /** Right after a write call: true when libuv kept (part of) the data. */
 export const lastWriteWasAsync = (): boolean => state[WRITE_ASYNC] !== 0;
+
+/** Pipes lack names, keep-alive and RST: a call would throw. */
+export const isTcp = (handle: SocketHandle): boolean => handle instanceof tcp.TCP;
 
 export const newTcpSocket = (): SocketHandle => new tcp.TCP(tcp.constants.SOCKET);
 export const newTcpServer = (): SocketHandle => new tcp.TCP(tcp.constants.SERVER);

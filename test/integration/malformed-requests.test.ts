@@ -2,7 +2,14 @@
 import t from 'tap';
 
 import { SeededRandom } from '../../proxy/base/random.ts';
-import { ProxyProcess, bootstrapOf, cluster, envoyBinary, httpListener, toCluster } from '../support/proxy-process.ts';
+import {
+  ProxyProcess,
+  bootstrapOf,
+  cluster,
+  envoyBinary,
+  httpListener,
+  toCluster,
+} from '../support/proxy-process.ts';
 import { RawUpstream, answerEach, exchange } from '../support/raw-peers.ts';
 import { declaredDifferences } from './declared-differences.ts';
 
@@ -19,18 +26,33 @@ interface Row {
 
 const BAD = { status: 400, body: 'Bad Request', details: 'http1.codec_error' } as const;
 const CHARS = { status: 400, body: 'Bad Request', details: 'http1.invalid_characters' } as const;
-const TE = { status: 501, body: 'Not Implemented', details: 'http1.invalid_transfer_encoding' } as const;
+const TE = {
+  status: 501,
+  body: 'Not Implemented',
+  details: 'http1.invalid_transfer_encoding',
+} as const;
 const LOW = { status: 426, body: 'Upgrade Required', details: 'low_version' } as const;
 const HOST = { status: 400, body: 'Bad Request', details: 'http.invalid_authority' } as const;
-const LARGE = { status: 431, body: 'Request Header Fields Too Large', details: 'http1.headers_too_large' } as const;
+const LARGE = {
+  status: 431,
+  body: 'Request Header Fields Too Large',
+  details: 'http1.headers_too_large',
+} as const;
 const MANY = { ...LARGE, details: 'http1.too_many_headers' } as const;
-const NOMINATED = { status: 400, body: 'Bad Request', details: 'http1.connection_header_rejected' } as const;
+const NOMINATED = {
+  status: 400,
+  body: 'Bad Request',
+  details: 'http1.connection_header_rejected',
+} as const;
 
 /** One request with these header lines after Host. */
-const get = (...lines: string[]): string => `GET / HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
-const post = (...lines: string[]): string => `POST / HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\nhello`;
+const get = (...lines: string[]): string =>
+  `GET / HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
+const post = (...lines: string[]): string =>
+  `POST / HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\nhello`;
 const start = (line: string): string => `${line}\r\nHost: h\r\n\r\n`;
-const chunked = (body: string): string => `POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${body}`;
+const chunked = (body: string): string =>
+  `POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${body}`;
 
 const rows: readonly Row[] = [
   // start line
@@ -51,43 +73,110 @@ const rows: readonly Row[] = [
   { name: 'HTTP/2.0 in a request line', bytes: start('GET / HTTP/2.0'), ...LOW },
   { name: 'HTTP/0.9', bytes: 'GET /\r\n\r\n', ...LOW },
   { name: 'part of the HTTP/2 preface', bytes: 'PRI * HTTP/2.0\r\n\r\nXX', ...BAD },
-  { name: 'an absolute target with another scheme', bytes: start('GET ftp://h/ HTTP/1.1'), status: 400, body: 'Bad Request', details: 'http1.invalid_scheme' },
-  { name: 'an absolute target with a bad host', bytes: start('GET http://h@@x/ HTTP/1.1'), status: 400, body: 'Bad Request', details: 'http1.invalid_url' },
+  {
+    name: 'an absolute target with another scheme',
+    bytes: start('GET ftp://h/ HTTP/1.1'),
+    status: 400,
+    body: 'Bad Request',
+    details: 'http1.invalid_scheme',
+  },
+  {
+    name: 'an absolute target with a bad host',
+    bytes: start('GET http://h@@x/ HTTP/1.1'),
+    status: 400,
+    body: 'Bad Request',
+    details: 'http1.invalid_url',
+  },
   { name: 'no blank at all', bytes: start('GET/HTTP/1.1'), ...BAD },
   // fields
   { name: 'a line without colon', bytes: get('nonsense'), ...BAD },
   { name: 'an empty field name', bytes: get(': x'), ...BAD },
   { name: 'a space before the colon', bytes: get('Content-Length : 5'), ...BAD },
   { name: 'a blank in a field name', bytes: get('a b: c'), ...BAD },
-  { name: 'white space before the first field', bytes: 'GET / HTTP/1.1\r\n Host: h\r\n\r\n', ...BAD },
+  {
+    name: 'white space before the first field',
+    bytes: 'GET / HTTP/1.1\r\n Host: h\r\n\r\n',
+    ...BAD,
+  },
   { name: 'NUL in a value', bytes: get('A: b\0c'), ...CHARS },
   { name: 'DEL in a value', bytes: get('A: b\x7fc'), ...CHARS },
   { name: 'a control byte in a value', bytes: get('A: b\x01c'), ...CHARS },
   { name: 'NUL in a name', bytes: get('A\0: b'), ...BAD },
   { name: 'a value over 60 KiB', bytes: get(`A: ${'b'.repeat(61 * 1024)}`), ...LARGE },
-  { name: 'a target over 60 KiB', bytes: start(`GET /${'b'.repeat(61 * 1024)} HTTP/1.1`), ...LARGE },
+  {
+    name: 'a target over 60 KiB',
+    bytes: start(`GET /${'b'.repeat(61 * 1024)} HTTP/1.1`),
+    ...LARGE,
+  },
   { name: 'a line without end over 60 KiB', bytes: 'A'.repeat(70 * 1024), ...LARGE },
   { name: '101 fields', bytes: get(...Array.from({ length: 101 }, (_, i) => `A${i}: b`)), ...MANY },
   // length
   { name: 'two different lengths', bytes: post('Content-Length: 5', 'Content-Length: 6'), ...BAD },
   { name: 'the same length twice', bytes: post('Content-Length: 5', 'Content-Length: 5'), ...BAD },
-  ...['5, 5', '+5', '-5', '0x5', '1_0', '5 5', '', '5,', '99999999999999999999', '18446744073709551621', '5.0', '1e1', '\xa05'].map((value) => ({
+  ...[
+    '5, 5',
+    '+5',
+    '-5',
+    '0x5',
+    '1_0',
+    '5 5',
+    '',
+    '5,',
+    '99999999999999999999',
+    '18446744073709551621',
+    '5.0',
+    '1e1',
+    '\xa05',
+  ].map((value) => ({
     name: `Content-Length: '${value}'`,
     bytes: post(`Content-Length: ${value}`),
     ...BAD,
   })),
-  { name: 'an empty length before a valid one', bytes: post('Content-Length:', 'Content-Length: 5'), ...BAD },
-  { name: 'length and chunked', bytes: post('Content-Length: 5', 'Transfer-Encoding: chunked'), status: 400, body: 'Bad Request', details: 'http1.content_length_and_chunked_not_allowed' },
+  {
+    name: 'an empty length before a valid one',
+    bytes: post('Content-Length:', 'Content-Length: 5'),
+    ...BAD,
+  },
+  {
+    name: 'length and chunked',
+    bytes: post('Content-Length: 5', 'Transfer-Encoding: chunked'),
+    status: 400,
+    body: 'Bad Request',
+    details: 'http1.content_length_and_chunked_not_allowed',
+  },
   // transfer coding
-  ...['gzip, chunked', 'identity', 'chunked, chunked', ',chunked', 'xchunked', 'chunked;a=b', '', '"chunked"'].map((value) => ({
+  ...[
+    'gzip, chunked',
+    'identity',
+    'chunked, chunked',
+    ',chunked',
+    'xchunked',
+    'chunked;a=b',
+    '',
+    '"chunked"',
+  ].map((value) => ({
     name: `Transfer-Encoding: '${value}'`,
     bytes: post(`Transfer-Encoding: ${value}`),
     ...TE,
   })),
   { name: 'chunked and a vertical tab', bytes: post('Transfer-Encoding: chunked\x0b'), ...CHARS },
-  { name: 'two codings in two lines', bytes: post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'), ...TE },
-  { name: 'a coding on CONNECT', bytes: 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n', ...TE },
-  { name: 'a length on CONNECT', bytes: 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc', status: 400, body: 'Bad Request', details: 'http1.body_disallowed' },
+  {
+    name: 'two codings in two lines',
+    bytes: post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'),
+    ...TE,
+  },
+  {
+    name: 'a coding on CONNECT',
+    bytes: 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n',
+    ...TE,
+  },
+  {
+    name: 'a length on CONNECT',
+    bytes: 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc',
+    status: 400,
+    body: 'Bad Request',
+    details: 'http1.body_disallowed',
+  },
   // chunks
   ...['zz', '0x2', '+2', '-2', ' 2', '', '0_2e', 'g', '11111111111111111'].map((size) => ({
     name: `a chunk of size '${size}'`,
@@ -95,24 +184,84 @@ const rows: readonly Row[] = [
     reachesUpstream: true,
     ...BAD,
   })),
-  { name: 'a chunk longer than its size', bytes: chunked('3\r\nhello\r\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
-  { name: 'a chunk shorter than its size', bytes: chunked('3\r\na\r\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
-  { name: 'a chunk size ended by LF', bytes: chunked('2\nab\r\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
-  { name: 'a chunk ended by LF', bytes: chunked('2\r\nab\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
-  { name: 'a lone CR in a chunk extension', bytes: chunked('2;a\rb\r\nab\r\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
-  { name: 'a LF in a chunk extension', bytes: chunked('2;a\nb\r\nab\r\n0\r\n\r\n'), reachesUpstream: true, ...BAD },
+  {
+    name: 'a chunk longer than its size',
+    bytes: chunked('3\r\nhello\r\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
+  {
+    name: 'a chunk shorter than its size',
+    bytes: chunked('3\r\na\r\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
+  {
+    name: 'a chunk size ended by LF',
+    bytes: chunked('2\nab\r\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
+  {
+    name: 'a chunk ended by LF',
+    bytes: chunked('2\r\nab\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
+  {
+    name: 'a lone CR in a chunk extension',
+    bytes: chunked('2;a\rb\r\nab\r\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
+  {
+    name: 'a LF in a chunk extension',
+    bytes: chunked('2;a\nb\r\nab\r\n0\r\n\r\n'),
+    reachesUpstream: true,
+    ...BAD,
+  },
   // authority and path
-  { name: 'no host', bytes: 'GET / HTTP/1.1\r\n\r\n', status: 400, body: '', details: 'missing_host_header' },
+  {
+    name: 'no host',
+    bytes: 'GET / HTTP/1.1\r\n\r\n',
+    status: 400,
+    body: '',
+    details: 'missing_host_header',
+  },
   { name: 'a blank in the host', bytes: 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n', ...HOST },
   { name: 'a slash in the host', bytes: 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n', ...HOST },
   { name: 'two at signs in the host', bytes: 'GET / HTTP/1.1\r\nHost: a@b@c\r\n\r\n', ...HOST },
   { name: 'NUL in the host', bytes: 'GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n', ...CHARS },
-  { name: 'a fragment', bytes: start('GET /a#b HTTP/1.1'), status: 400, body: '', details: 'path_normalization_failed' },
-  { name: 'QUERY without a content type', bytes: start('QUERY / HTTP/1.1'), status: 400, body: '', details: 'query_missing_content_type' },
+  {
+    name: 'a fragment',
+    bytes: start('GET /a#b HTTP/1.1'),
+    status: 400,
+    body: '',
+    details: 'path_normalization_failed',
+  },
+  {
+    name: 'QUERY without a content type',
+    bytes: start('QUERY / HTTP/1.1'),
+    status: 400,
+    body: '',
+    details: 'query_missing_content_type',
+  },
   // connection options
-  { name: 'ten connection options', bytes: get(`Connection: ${'abcdefghij'.split('').join(', ')}`), ...NOMINATED },
-  { name: 'x-forwarded-for as a connection option', bytes: get('Connection: x-forwarded-for', 'X-Forwarded-For: 1.2.3.4'), ...NOMINATED },
-  { name: 'x-forwarded-proto as a connection option', bytes: get('Connection: close, X-Forwarded-Proto'), ...NOMINATED },
+  {
+    name: 'ten connection options',
+    bytes: get(`Connection: ${'abcdefghij'.split('').join(', ')}`),
+    ...NOMINATED,
+  },
+  {
+    name: 'x-forwarded-for as a connection option',
+    bytes: get('Connection: x-forwarded-for', 'X-Forwarded-For: 1.2.3.4'),
+    ...NOMINATED,
+  },
+  {
+    name: 'x-forwarded-proto as a connection option',
+    bytes: get('Connection: close, X-Forwarded-Proto'),
+    ...NOMINATED,
+  },
   { name: 'a pseudo header as a connection option', bytes: get('Connection: :path'), ...NOMINATED },
 ];
 
@@ -140,10 +289,14 @@ t.setTimeout(120_000);
 t.test('malformed requests', async (t) => {
   // Answers nothing: what follows the head is what counts.
   const upstream = await RawUpstream.start(t, () => {});
-  const bootstrap = bootstrapOf([httpListener('l', [toCluster('up')], { hcm: { delayed_close_timeout: '0.05s' } })], [cluster('up', [upstream.port])]);
+  const bootstrap = bootstrapOf(
+    [httpListener('l', [toCluster('up')], { hcm: { delayed_close_timeout: '0.05s' } })],
+    [cluster('up', [upstream.port])],
+  );
   const proxy = await ProxyProcess.start(t, bootstrap);
   if (envoyBinary === undefined) t.comment('SKIPPED: comparison with Envoy, ENVOY_BIN is not set');
-  const envoy = envoyBinary === undefined ? null : await ProxyProcess.start(t, bootstrap, envoyBinary);
+  const envoy =
+    envoyBinary === undefined ? null : await ProxyProcess.start(t, bootstrap, envoyBinary);
   let logged = 0;
 
   for (const row of rows) {
@@ -158,7 +311,8 @@ t.test('malformed requests', async (t) => {
       const parts = await exchange(proxy.port('l'), randomParts(row.bytes));
       logged++;
       t.equal(comparable(parts.text), comparable(whole.text), 'in parts');
-      if (row.reachesUpstream !== true) t.equal(upstream.connections.length, 0, 'nothing at the upstream');
+      if (row.reachesUpstream !== true)
+        t.equal(upstream.connections.length, 0, 'nothing at the upstream');
       else t.notMatch(upstream.text, /\r\n0\r\n\r\n$/, 'the body is not completed');
       const declared = declaredDifferences.get(row.name);
       if (envoy === null || declared !== undefined) return;
@@ -169,9 +323,15 @@ t.test('malformed requests', async (t) => {
 
   await t.test('answers a valid request, then refuses the garbage behind it', async (t) => {
     const answering = await RawUpstream.start(t, answerEach(OK));
-    const other = await ProxyProcess.start(t, bootstrapOf([httpListener('l', [toCluster('up')])], [cluster('up', [answering.port])]));
+    const other = await ProxyProcess.start(
+      t,
+      bootstrapOf([httpListener('l', [toCluster('up')])], [cluster('up', [answering.port])]),
+    );
     const { text } = await exchange(other.port('l'), [`${get()}garbage\r\n\r\n`]);
-    t.match(text, /^HTTP\/1\.1 200 OK[^]*ok(HTTP\/1\.1 400 Bad Request)[^]*connection: close[^]*Bad Request$/);
+    t.match(
+      text,
+      /^HTTP\/1\.1 200 OK[^]*ok(HTTP\/1\.1 400 Bad Request)[^]*connection: close[^]*Bad Request$/,
+    );
     t.notMatch(answering.text, /garbage/);
   });
 

@@ -15,7 +15,10 @@ interface Teardowns {
 
 interface Bootstrap {
   readonly static_resources: {
-    readonly listeners: readonly { readonly name: string; readonly address: { readonly socket_address: { readonly port_value: number } } }[];
+    readonly listeners: readonly {
+      readonly name: string;
+      readonly address: { readonly socket_address: { readonly port_value: number } };
+    }[];
   };
 }
 
@@ -39,7 +42,8 @@ export class ProxyProcess {
     this.#child = child;
     this.#dir = dir;
     this.#adminPort = adminPort;
-    for (const { name, address: bound } of (JSON.parse(bootstrap) as Bootstrap).static_resources.listeners) {
+    for (const { name, address: bound } of (JSON.parse(bootstrap) as Bootstrap).static_resources
+      .listeners) {
       this.#ports.set(name, bound.socket_address.port_value);
     }
     child.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString()));
@@ -51,13 +55,19 @@ export class ProxyProcess {
     const dir = mkdtempSync(join(tmpdir(), 'proxy-'));
     const path = join(dir, 'bootstrap.json');
     const adminPort = await freePort();
-    let text = JSON.stringify({ node: { id: 'n', cluster: 'c' }, ...bootstrap, admin: { address: address(adminPort) } });
+    let text = JSON.stringify({
+      node: { id: 'n', cluster: 'c' },
+      ...bootstrap,
+      admin: { address: address(adminPort) },
+    });
     text = text.replaceAll('"LOG"', JSON.stringify(join(dir, 'access.log')));
-    while (text.includes('"port_value":0')) text = text.replace('"port_value":0', `"port_value":${await freePort()}`);
+    while (text.includes('"port_value":0'))
+      text = text.replace('"port_value":0', `"port_value":${await freePort()}`);
     writeFileSync(path, text);
     const flags = ['-c', path, '--concurrency', '1', '--file-flush-interval-msec', '20'];
     const envoyFlags = ['--base-id', String(1000 + Math.floor(Math.random() * 1e6)), '-l', 'error'];
-    const command = binary === undefined ? [process.execPath, MAIN, ...flags] : [binary, ...flags, ...envoyFlags];
+    const command =
+      binary === undefined ? [process.execPath, MAIN, ...flags] : [binary, ...flags, ...envoyFlags];
     const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
     const proxy = new ProxyProcess(child, dir, adminPort, text);
     t.teardown(() => proxy.stop());
@@ -87,7 +97,11 @@ export class ProxyProcess {
   async stats(): Promise<ReadonlyMap<string, number>> {
     const reply = await ask(this.#adminPort, 'GET', '/stats?format=json');
     const list = (JSON.parse(reply.body) as { stats: { name?: string; value?: number }[] }).stats;
-    return new Map(list.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value] as const])));
+    return new Map(
+      list.flatMap(({ name, value }) =>
+        name === undefined || value === undefined ? [] : [[name, value] as const],
+      ),
+    );
   }
 
   async stat(name: string): Promise<number> {
@@ -101,7 +115,8 @@ export class ProxyProcess {
   /** Lines of the access log, once there are at least `count`. */
   async log(count: number): Promise<readonly string[]> {
     const path = join(this.#dir, 'access.log');
-    const lines = (): string[] => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
+    const lines = (): string[] =>
+      existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
     await eventually(`${count} lines of access log`, () => lines().length >= count);
     return lines();
   }
@@ -110,14 +125,17 @@ export class ProxyProcess {
   privateKb(): number {
     const rollup = readFileSync(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');
     let sum = 0;
-    for (const match of rollup.matchAll(/^Private_(?:Clean|Dirty): +(\d+) kB$/gm)) sum += Number(match[1]);
+    for (const match of rollup.matchAll(/^Private_(?:Clean|Dirty): +(\d+) kB$/gm))
+      sum += Number(match[1]);
     return sum;
   }
 
   async stop(): Promise<void> {
     if (!this.#exited) {
       this.#child.kill('SIGKILL');
-      await new Promise<void>((resolve) => (this.#exited ? resolve() : this.#child.once('exit', () => resolve())));
+      await new Promise<void>((resolve) =>
+        this.#exited ? resolve() : this.#child.once('exit', () => resolve()),
+      );
     }
     rmSync(this.#dir, { recursive: true, force: true });
   }
@@ -132,7 +150,9 @@ export class ProxyProcess {
 }
 
 /** An address on loopback. */
-export const address = (port: number): Json => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+export const address = (port: number): Json => ({
+  socket_address: { address: '127.0.0.1', port_value: port },
+});
 
 export interface ClusterSample {
   readonly ports: readonly number[];
@@ -149,7 +169,8 @@ export const cluster = (name: string, ports: readonly number[], more: Json = {})
   ...more,
 });
 
-const LOG_FORMAT = '%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n';
+const LOG_FORMAT =
+  '%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n';
 
 const fileLog = (format: string): Json => ({
   name: 'envoy.access_loggers.file',
@@ -174,21 +195,31 @@ export const filterOf = (name: string, type: string, config: Json = {}): Json =>
 export function httpListener(
   name: string,
   routes: readonly Json[],
-  settings: { readonly hcm?: Json; readonly listener?: Json; readonly httpFilters?: readonly Json[]; readonly virtualHost?: Json } = {},
+  settings: {
+    readonly hcm?: Json;
+    readonly listener?: Json;
+    readonly httpFilters?: readonly Json[];
+    readonly virtualHost?: Json;
+  } = {},
 ): Json {
   const hcm = {
     '@type': `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: name,
     access_log: [fileLog(LOG_FORMAT)],
     generate_request_id: false,
-    route_config: { name: 'local', virtual_hosts: [{ name: 'all', domains: ['*'], routes, ...settings.virtualHost }] },
+    route_config: {
+      name: 'local',
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes, ...settings.virtualHost }],
+    },
     http_filters: [...(settings.httpFilters ?? []), router],
     ...settings.hcm,
   };
   return {
     name,
     address: address(0),
-    filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: hcm }] }],
+    filter_chains: [
+      { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: hcm }] },
+    ],
     ...settings.listener,
   };
 }
@@ -216,4 +247,7 @@ export const bootstrapOf = (listeners: readonly Json[], clusters: readonly Json[
 });
 
 /** Every path to one cluster. */
-export const toCluster = (name: string, action: Json = {}): Json => ({ match: { prefix: '/' }, route: { cluster: name, ...action } });
+export const toCluster = (name: string, action: Json = {}): Json => ({
+  match: { prefix: '/' },
+  route: { cluster: name, ...action },
+});

@@ -38,7 +38,9 @@ export class RawPeer {
     const socket = connect({ port, host, allowHalfOpen: true });
     socket.setNoDelay(true);
     const peer = new RawPeer(socket);
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    await new Promise<void>((resolve, reject) =>
+      socket.once('connect', resolve).once('error', reject),
+    );
     return peer;
   }
 
@@ -61,8 +63,9 @@ export class RawPeer {
 
   /** What was received and not taken yet, once it holds `end`. */
   async take(end: string | RegExp): Promise<string> {
-    await this.until(`received ${String(end)}, has ${JSON.stringify(this.#received.slice(-200))}`, () =>
-      typeof end === 'string' ? this.#received.includes(end) : end.test(this.#received),
+    await this.until(
+      `received ${String(end)}, has ${JSON.stringify(this.#received.slice(-200))}`,
+      () => (typeof end === 'string' ? this.#received.includes(end) : end.test(this.#received)),
     );
     const taken = this.#received;
     this.#received = '';
@@ -75,7 +78,10 @@ export class RawPeer {
 
   /** Until the peer ended its side. */
   async ended(): Promise<Ending> {
-    await eventually(`the peer ends the connection, received ${JSON.stringify(this.#received.slice(-300))}`, () => this.ending !== 'open');
+    await eventually(
+      `the peer ends the connection, received ${JSON.stringify(this.#received.slice(-300))}`,
+      () => this.ending !== 'open',
+    );
     return this.ending;
   }
 
@@ -89,7 +95,10 @@ export class RawPeer {
 }
 
 /** Sends everything, half-closes nothing, and gives what came back until the end. */
-export async function exchange(port: number, parts: readonly string[]): Promise<{ readonly text: string; readonly ending: Ending }> {
+export async function exchange(
+  port: number,
+  parts: readonly string[],
+): Promise<{ readonly text: string; readonly ending: Ending }> {
   const peer = await RawPeer.connect(port);
   try {
     await peer.sendInParts(parts);
@@ -113,7 +122,11 @@ export class RawUpstream {
   }
 
   /** `script` is called once per connection. */
-  static async start(t: Teardowns, script: UpstreamScript, host = '127.0.0.1'): Promise<RawUpstream> {
+  static async start(
+    t: Teardowns,
+    script: UpstreamScript,
+    host = '127.0.0.1',
+  ): Promise<RawUpstream> {
     const server = createServer({ allowHalfOpen: true });
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const upstream = new RawUpstream((server.address() as AddressInfo).port, script);

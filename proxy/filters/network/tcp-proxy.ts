@@ -127,6 +127,8 @@ class TcpProxySession
       downstream.io.timers.arm(this.#durationTimer, config.maxDownstreamConnectionDurationMs);
     }
     this.#touch();
+    // A side that has nothing more to say still gets what waits for it, for as long as an idle session may last.
+    downstream.delayedCloseTimeoutMs = config.idleTimeoutMs;
     downstream.readDisable(true);
   }
 
@@ -206,6 +208,7 @@ class TcpProxySession
       return;
     }
     this.#upstream = connection;
+    connection.delayedCloseTimeoutMs = this.#context.config.idleTimeoutMs;
     this.#info.upstreamHost = host.addressText;
     const local = connection.localName();
     this.#info.upstreamLocalAddress =
@@ -224,7 +227,11 @@ class TcpProxySession
     }
     this.#info.setFlag(ResponseFlag.UpstreamConnectionFailure);
     this.#info.upstreamTransportFailureReason = transportFailureReason;
-    if (this.#attempts < this.#context.config.maxConnectAttempts) {
+    // A local failure comes at once and would come again at once.
+    if (
+      reason !== 'local connection failure' &&
+      this.#attempts < this.#context.config.maxConnectAttempts
+    ) {
       this.#connect();
       return;
     }
