@@ -1,23 +1,9 @@
 // [m] Sums the StatsReports of main and all workers by name and tags; counters of dead workers are carried over.
-import { bucketRange } from '../stats/histogram.ts';
-import type { StatDefinition, StatKind, StatsReport, StatTags } from '../stats/store.ts';
+import type { HistogramValue, StatValue } from '../stats/stat-value.ts';
+import type { StatDefinition, StatsReport } from '../stats/store.ts';
 
-/** Distribution since start, in the unit of the stat's name. */
-export interface MergedHistogram {
-  readonly count: number;
-  readonly sum: number;
-  /** LogLinearHistogram bucket → count; only those not empty, unsorted (stats/histogram.ts: bucketRange). */
-  readonly buckets: ReadonlyMap<number, number>;
-}
-
-export interface MergedStat {
-  readonly name: string;
-  readonly kind: StatKind;
-  readonly tags: StatTags;
-  /** Counters and gauges; 0 for histograms. */
-  readonly value: number;
-  readonly histogram: MergedHistogram | undefined;
-}
+export type MergedHistogram = HistogramValue;
+export type MergedStat = StatValue;
 
 /** Whoever keeps a StatsStore: 'main' or a worker's incarnation. */
 export type StatsSourceId = string;
@@ -25,6 +11,7 @@ export type StatsSourceId = string;
 interface Source {
   readonly stats: Stat[];
   values: Float64Array;
+  touched: Uint8Array;
 }
 
 /** One merged stat, shared by all sources that define it. */
@@ -49,13 +36,14 @@ export class StatsCollector {
   add(sourceId: StatsSourceId, report: StatsReport): void {
     let source = this.#sources.get(sourceId);
     if (source === undefined) {
-      source = { stats: [], values: report.values };
+      source = { stats: [], values: report.values, touched: report.touched };
       this.#sources.set(sourceId, source);
     }
     report.definitions.forEach((definition, offset) => {
       source.stats[report.firstId + offset] = this.#statOf(definition);
     });
     source.values = report.values;
+    source.touched = report.touched;
     for (const { id, buckets, sum } of report.histograms) {
       const stat = source.stats[id];
       if (stat !== undefined) addHistogram(stat, buckets, sum);
@@ -91,10 +79,18 @@ export class StatsCollector {
     const sums = new Map<Stat, number>();
     for (const stat of this.#stats.values()) sums.set(stat, stat.carried);
     for (const source of this.#sources.values()) {
-      source.stats.forEach((stat, id) => sums.set(stat, sums.get(stat)! + (source.values[id] ?? 0)));
+      source.stats.forEach((stat, id) =>
+        sums.set(stat, sums.get(stat)! + (source.values[id] ?? 0)),
+      );
+    }
+    const touched = new Set<Stat>();
+    for (const source of this.#sources.values()) {
+      source.stats.forEach((stat, id) => {
+        if (source.touched[id] === 1) touched.add(stat);
+      });
     }
     const merged: MergedStat[] = [];
-    for (const [stat, sum] of sums) merged.push(mergedStat(stat, sum));
+    for (const [stat, sum] of sums) merged.push(mergedStat(stat, sum, touched.has(stat)));
     return merged;
   }
 
@@ -120,28 +116,9 @@ function addHistogram(stat: Stat, pairs: Float64Array, sum: number): void {
   stat.sum += sum;
 }
 
-function mergedStat(stat: Stat, sum: number): MergedStat {
+function mergedStat(stat: Stat, sum: number, touched: boolean): MergedStat {
   const { name, kind, tags } = stat.definition;
-  if (kind !== 'histogram') return { name, kind, tags, value: sum, histogram: undefined };
+  if (kind !== 'histogram') return { name, kind, tags, value: sum, histogram: undefined, touched };
   const histogram = { count: stat.count, sum: stat.sum, buckets: new Map(stat.buckets) };
-  return { name, kind, tags, value: 0, histogram };
-}
-
-/**
- * Value below which `quantile` (0 to 1) of all recorded values lie, straight inside the bucket that holds it; NaN
- * when nothing was recorded.
- */
-export function quantileOf(histogram: MergedHistogram, quantile: number): number {
-  if (histogram.count === 0) return NaN;
-  const target = quantile * histogram.count;
-  let below = 0;
-  let last = 0;
-  for (const bucket of [...histogram.buckets.keys()].sort((a, b) => a - b)) {
-    const count = histogram.buckets.get(bucket)!;
-    const { low, width } = bucketRange(bucket);
-    if (below + count >= target) return low + (width * Math.max(0, target - below)) / count;
-    below += count;
-    last = low + width;
-  }
-  return last;
+  return { name, kind, tags, value: 0, histogram, touched };
 }

@@ -16,6 +16,8 @@ export interface StatValue {
   /** Counters and gauges; 0 for histograms. */
   readonly value: number;
   readonly histogram: HistogramValue | undefined;
+  /** A gauge that was ever written, whatever it is now. */
+  readonly touched?: boolean | undefined;
 }
 
 /** The name with the tags that are kept beside it, as Envoy joins them: `istio_requests_total.response_code.200`. */
@@ -25,6 +27,8 @@ export function fullStatName(stat: { readonly name: string; readonly tags: StatT
   return name;
 }
 
-/** Envoy forgets what was never touched with `usedonly`; here zero counts as never touched. */
+/** `usedonly` leaves out what was never touched; a gauge that went back to 0 (`server.state`: LIVE) was. */
 export const isUsed = (stat: StatValue): boolean =>
-  stat.histogram === undefined ? stat.value !== 0 : stat.histogram.count > 0;
+  stat.histogram === undefined
+    ? stat.value !== 0 || stat.touched === true
+    : stat.histogram.count > 0;

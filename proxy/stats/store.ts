@@ -22,6 +22,8 @@ export interface StatsReport {
   readonly definitions: readonly StatDefinition[];
   /** Counters since thread start, gauges now; histograms at 0. Indexed by StatId. */
   readonly values: Float64Array;
+  /** 1 for gauges that were ever written: `usedonly` shows them at 0, too. Indexed by StatId. */
+  readonly touched: Uint8Array;
   /** Interval histograms drained since the last report: id → flat [bucket, count, bucket, count …]. */
   readonly histograms: readonly {
     readonly id: StatId;
@@ -32,6 +34,7 @@ export interface StatsReport {
 
 export class StatsStore {
   #values = new Float64Array(1024);
+  #touched = new Uint8Array(1024);
   readonly #definitions: StatDefinition[] = [];
   readonly #ids = new Map<string, StatId>();
   readonly #histograms = new Map<StatId, LogLinearHistogram>();
@@ -62,11 +65,13 @@ export class StatsStore {
 
   dec(id: StatId): void {
     this.#values[id]!--;
+    this.#touched[id] = 1;
   }
 
   /** Gauges only. */
   set(id: StatId, value: number): void {
     this.#values[id] = value;
+    this.#touched[id] = 1;
   }
 
   value(id: StatId): number {
@@ -99,6 +104,7 @@ export class StatsStore {
       firstId,
       definitions,
       values: this.#values.slice(0, this.#definitions.length),
+      touched: this.#touched.slice(0, this.#definitions.length),
       histograms,
     };
   }
@@ -113,6 +119,9 @@ export class StatsStore {
       const larger = new Float64Array(this.#values.length * 2);
       larger.set(this.#values);
       this.#values = larger;
+      const touched = new Uint8Array(larger.length);
+      touched.set(this.#touched);
+      this.#touched = touched;
     }
     this.#definitions.push({ name, kind, tags });
     this.#ids.set(key, id);
