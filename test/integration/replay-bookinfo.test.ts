@@ -85,10 +85,11 @@ function inbound(t: Test, running: () => ReplayMesh): void {
     t.match(answer, { status: 200, address: pod(11) });
     t.match(JSON.parse(answer?.body ?? '{}'), { peer: '127.0.0.6' });
   });
-  t.test('does not answer on its own ports', async (t) => {
+  t.test('does not loop on its own ports', async (t) => {
+    // 15006 is closed at once; 15001 passes the inbound side as any port, and meets the black hole of the outbound one.
     const asked = [15001, 15006].map((port) => ({ host: pod(11), port, path: '/', headers: {} }));
     const answers = await running().askFromOutside(asked);
-    t.strictSame(answers.map(([answer]) => answer?.status), [0, 0]);
+    t.strictSame(answers.map(([answer]) => answer?.status), [503, 0]);
   });
 }
 
