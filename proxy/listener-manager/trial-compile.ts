@@ -16,7 +16,10 @@ export function routeProblem(config: RouteConfig): string | undefined {
 
 /** Undefined: its route tables and access log formats compile. */
 export function listenerProblem(config: ListenerConfig): string | undefined {
-  const chains = config.defaultFilterChain === undefined ? config.filterChains : [...config.filterChains, config.defaultFilterChain];
+  const chains =
+    config.defaultFilterChain === undefined
+      ? config.filterChains
+      : [...config.filterChains, config.defaultFilterChain];
   return problemOf(() => {
     compileLogs(config.accessLogs, 'access_log');
     for (const chain of chains) compileChain(chain);
@@ -25,8 +28,10 @@ export function listenerProblem(config: ListenerConfig): string | undefined {
 
 function compileChain(chain: FilterChainConfig): void {
   for (const filter of chain.networkFilters) {
-    if (filter.kind === 'tcp_proxy') compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
-    else if (filter.kind === 'http_connection_manager') compileConnManager(filter.settings, chain.name);
+    if (filter.kind === 'tcp_proxy')
+      compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
+    else if (filter.kind === 'http_connection_manager')
+      compileConnManager(filter.settings, chain.name);
   }
 }
 
@@ -41,7 +46,9 @@ function compileLogs(logs: readonly AccessLogConfig[], path: string): void {
     try {
       compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
     } catch (error) {
-      throw new ConfigError([{ path: `${path}[${index}].log_format`, message: (error as Error).message }]);
+      throw new ConfigError([
+        { path: `${path}[${index}].log_format`, message: (error as Error).message },
+      ]);
     }
   }
 }

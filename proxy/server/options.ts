@@ -1,5 +1,5 @@
 // [m] Envoy's command line to frozen ServerOptions; the only reader of process.env in proxy/ (envoy-behaviour §14.4).
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, hostname } from 'node:os';
 import type { LogLevel } from '../base/logger.ts';
 import { MAX_COUNT, OPTION_TABLE } from './option-table.ts';
 import type { OptionSpec } from './option-table.ts';
@@ -67,6 +67,18 @@ export function readHostFacts(): HostFacts {
   };
 }
 
+/** For access logs: the host's name and the process's environment. */
+export function readHostEnvironment(): {
+  readonly hostname: string;
+  readonly environment: ReadonlyMap<string, string>;
+} {
+  const environment = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined) environment.set(name, value);
+  }
+  return { hostname: hostname(), environment };
+}
+
 /** One mistake in the command line; becomes `ParsedOptions` of kind error. */
 class OptionError extends Error {}
 
@@ -119,7 +131,10 @@ function collect(args: readonly string[]): RawValues {
   return values;
 }
 
-function splitFlag(arg: string): { readonly flag: string; readonly inlineValue: string | undefined } {
+function splitFlag(arg: string): {
+  readonly flag: string;
+  readonly inlineValue: string | undefined;
+} {
   const equals = arg.startsWith('-') ? arg.indexOf('=') : -1;
   if (equals < 0) return { flag: arg, inlineValue: undefined };
   return { flag: arg.slice(0, equals), inlineValue: arg.slice(equals + 1) };
@@ -204,11 +219,18 @@ function componentLevels(list: string): readonly ComponentLogLevel[] {
   if (list === '') return [];
   return list.split(',').map((entry) => {
     const [component, level, ...rest] = entry.split(':');
-    if (component === undefined || level === undefined || rest.length > 0 || !/^[a-z0-9_-]+$/.test(component)) {
+    if (
+      component === undefined ||
+      level === undefined ||
+      rest.length > 0 ||
+      !/^[a-z0-9_-]+$/.test(component)
+    ) {
       throw new OptionError(`--component-log-level: '${entry}' is not <component>:<level>`);
     }
     if (!LEVEL_NAMES.has(level)) {
-      throw new OptionError(`--component-log-level: '${level}' is none of ${[...LEVEL_NAMES].join(', ')}`);
+      throw new OptionError(
+        `--component-log-level: '${level}' is none of ${[...LEVEL_NAMES].join(', ')}`,
+      );
     }
     return { component, level: levelOf(level) };
   });

@@ -24,6 +24,7 @@ import { DrainManager } from './drain-manager.ts';
 import { withRealPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
+import { readHostEnvironment } from './options.ts';
 import type { ServerOptions } from './options.ts';
 import type { ProcessLog } from './process-log.ts';
 import { createAdminContext } from './server-admin-context.ts';
@@ -99,7 +100,8 @@ export class Server {
     });
     this.#pool = this.#createPool();
     this.#startup = this.#createStartup();
-    for (const part of [this.#publisher, this.#clusters, this.#listeners, this.#drain]) this.#lifetime.own(part);
+    for (const part of [this.#publisher, this.#clusters, this.#listeners, this.#drain])
+      this.#lifetime.own(part);
     this.#notes.addBootstrap(bootstrap.config);
   }
 
@@ -107,7 +109,11 @@ export class Server {
   async start(): Promise<void> {
     const { bootstrap, options } = this.#deps;
     const { node } = bootstrap.config;
-    this.#log.info('starting', { node: node.id, cluster: node.cluster, concurrency: options.concurrency });
+    this.#log.info('starting', {
+      node: node.id,
+      cluster: node.cluster,
+      concurrency: options.concurrency,
+    });
     const listeners = await withRealPorts(bootstrap.listeners);
     // Threads come up on other cores while this one loads gRPC.
     this.#pool.start();
@@ -145,7 +151,9 @@ export class Server {
       this.#logLevelMessages = [message];
     } else {
       if (!this.#deps.loggers.setLevel(component, level)) return false;
-      const others = this.#logLevelMessages.filter((m) => m.kind === 'log_level' && m.component !== component);
+      const others = this.#logLevelMessages.filter(
+        (m) => m.kind === 'log_level' && m.component !== component,
+      );
       this.#logLevelMessages = [...others, message];
     }
     this.#pool.broadcast(message);
@@ -212,6 +220,7 @@ export class Server {
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
         fileFlushIntervalMs: options.fileFlushIntervalMs,
+        ...readHostEnvironment(),
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
@@ -334,7 +343,8 @@ export class Server {
         break;
       case 'log':
         for (const record of message.records) this.#deps.processLog.writeWorker(index, record);
-        if (message.dropped > 0) this.#log.warn(`worker ${index} left out ${message.dropped} log records`);
+        if (message.dropped > 0)
+          this.#log.warn(`worker ${index} left out ${message.dropped} log records`);
         break;
       case 'connections':
         this.#connections[index] = message.active;

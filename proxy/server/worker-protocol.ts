@@ -32,6 +32,9 @@ export interface WorkerInit {
   readonly runtime: ReadonlyMap<string, string>;
   /** Access logs are flushed at least this often. */
   readonly fileFlushIntervalMs: number;
+  /** What access log formats may print of the host: `%HOSTNAME%`, `%ENVIRONMENT(X)%`. */
+  readonly hostname: string;
+  readonly environment: ReadonlyMap<string, string>;
   /** How listeners that an update replaced or removed give up their connections. */
   readonly drainStrategy: DrainStrategy;
   readonly drainTimeMs: number;
@@ -48,7 +51,11 @@ export interface CircuitBreakerSlot {
 export type ToWorker =
   | { readonly kind: 'init'; readonly init: WorkerInit }
   /** `slots` has one entry for every cluster in `update.clusters`; a cluster keeps its slot for life. */
-  | { readonly kind: 'config'; readonly update: ConfigUpdate; readonly slots: readonly CircuitBreakerSlot[] }
+  | {
+      readonly kind: 'config';
+      readonly update: ConfigUpdate;
+      readonly slots: readonly CircuitBreakerSlot[];
+    }
   /** Answer: `stats`. `all`: name every stat again (StatsStore.report). */
   | { readonly kind: 'collect_stats'; readonly requestId: number; readonly all: boolean }
   /** Answer: `clusters`. */
@@ -103,7 +110,11 @@ export type FromWorker =
   /** `init` was taken. */
   | { readonly kind: 'ready' }
   /** The worker runs on this version from now on. */
-  | { readonly kind: 'applied'; readonly version: number; readonly problems: readonly ApplyProblem[] }
+  | {
+      readonly kind: 'applied';
+      readonly version: number;
+      readonly problems: readonly ApplyProblem[];
+    }
   /** Outcome of one bind; `error` says what failed and where; undefined: accepting on `address` (with the real port where 0 was asked). */
   | {
       readonly kind: 'listener_bound';

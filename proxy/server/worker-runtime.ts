@@ -20,7 +20,14 @@ import { StatsStore } from '../stats/store.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import { WorkerLog } from './worker-log.ts';
-import type { ApplyProblem, CircuitBreakerSlot, FromWorker, HostReport, ToWorker, WorkerInit } from './worker-protocol.ts';
+import type {
+  ApplyProblem,
+  CircuitBreakerSlot,
+  FromWorker,
+  HostReport,
+  ToWorker,
+  WorkerInit,
+} from './worker-protocol.ts';
 
 const CONNECTION_REPORT_MS = 1000;
 
@@ -44,11 +51,15 @@ export class WorkerRuntime {
     this.#post = post;
     this.#time = time;
     this.#log = new WorkerLog(init.logLevel, time, post);
-    for (const { component, level } of init.componentLogLevels) this.#log.registry.get(component).level = level;
+    for (const { component, level } of init.componentLogLevels)
+      this.#log.registry.get(component).level = level;
     this.#logger = this.#log.registry.get('config');
     const random: RandomSource = realRandom;
     this.#io = new IoThread(time);
-    this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store });
+    this.#files = new LogFiles(time, init.fileFlushIntervalMs, {
+      store: this.#store,
+      environment: { hostname: init.hostname, variables: init.environment },
+    });
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
@@ -90,7 +101,11 @@ export class WorkerRuntime {
         this.#apply(message.update, message.slots);
         return;
       case 'collect_stats':
-        this.#post({ kind: 'stats', requestId: message.requestId, report: this.#store.report(message.all) });
+        this.#post({
+          kind: 'stats',
+          requestId: message.requestId,
+          report: this.#store.report(message.all),
+        });
         return;
       case 'collect_clusters':
         this.#post({ kind: 'clusters', requestId: message.requestId, hosts: this.#hostReports() });
@@ -140,7 +155,10 @@ export class WorkerRuntime {
       const slot = slotOf.get(config.name);
       attempt('cluster', config.name, () => {
         assert(slot !== undefined, `cluster '${config.name}' came without a circuit-breaker slot`);
-        assert((slot + 1) * INTS_PER_SLOT * 4 <= this.#init.circuitBreakerCounts.byteLength, 'slot out of range');
+        assert(
+          (slot + 1) * INTS_PER_SLOT * 4 <= this.#init.circuitBreakerCounts.byteLength,
+          'slot out of range',
+        );
         this.#clusters.upsert(config, slot);
       });
     }
@@ -148,13 +166,17 @@ export class WorkerRuntime {
       attempt('endpoints', endpoints.clusterName, () => this.#clusters.updateEndpoints(endpoints));
     }
     for (const route of update.routes) {
-      attempt('route', route.name, () => this.#routeSlot(route.name).update(new CompiledRouteTable(route)));
+      attempt('route', route.name, () =>
+        this.#routeSlot(route.name).update(new CompiledRouteTable(route)),
+      );
     }
-    for (const listener of update.listeners) attempt('listener', listener.name, () => this.#handler.upsert(listener));
+    for (const listener of update.listeners)
+      attempt('listener', listener.name, () => this.#handler.upsert(listener));
     for (const name of update.removedListeners) this.#handler.remove(name);
     for (const name of update.removedRoutes) this.#routeSlots.get(name)?.update(null);
     for (const name of update.removedClusters) this.#clusters.remove(name);
-    for (const problem of problems) this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
+    for (const problem of problems)
+      this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
     this.#post({ kind: 'applied', version: update.version, problems });
   }
 
@@ -174,7 +196,9 @@ export class WorkerRuntime {
         const log = createAccessLog(config, this.#files);
         if (log !== null) logs.push(log);
       } catch (error) {
-        this.#logger.error(`access log '${config.name}' is not written: ${(error as Error).message}`);
+        this.#logger.error(
+          `access log '${config.name}' is not written: ${(error as Error).message}`,
+        );
       }
     }
     return logs;
@@ -184,7 +208,11 @@ export class WorkerRuntime {
     const reports: HostReport[] = [];
     for (const cluster of this.#clusters.all()) {
       for (const host of cluster.hosts()) {
-        reports.push({ cluster: cluster.config.name, address: host.addressText, counts: { ...host.counts } });
+        reports.push({
+          cluster: cluster.config.name,
+          address: host.addressText,
+          counts: { ...host.counts },
+        });
       }
     }
     return reports;

@@ -34,6 +34,8 @@ function setUp(concurrency: number) {
       statsMatcher: { kind: 'all' },
       runtime: new Map(),
       fileFlushIntervalMs: 1000,
+      hostname: 'pod',
+      environment: new Map(),
       drainStrategy: 'gradual',
       drainTimeMs: 600_000,
       circuitBreakerCounts: publisher.circuitBreakerCounts,
