@@ -227,7 +227,10 @@ export class ActiveStream
     const bodiless = grpc || reply.body === '' || this.requestHeaders.method === 'HEAD';
     this.#filters.abandonHeld();
     this.#filters.encodeHeaders(headers, bodiless);
-    if (!bodiless && !this.#done) this.#filters.encodeData(Buffer.from(reply.body), true);
+    if (bodiless || this.#done) return;
+    // A copy in both cases: writers own what they are given.
+    const body = reply.bodyBytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bodyBytes);
+    this.#filters.encodeData(body, true);
   }
 
   resetStream(): void {

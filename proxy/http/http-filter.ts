@@ -51,6 +51,8 @@ export interface LocalReply {
   readonly status: number;
   /** text/plain; '' for none. */
   readonly body: string;
+  /** Sent in place of `body` where that cannot be text; `body` is then not '' unless this is empty. */
+  readonly bodyBytes?: Uint8Array | undefined;
   /** Response code details, spaces already made `_`. */
   readonly details: string;
   readonly flag: ResponseFlag | undefined;

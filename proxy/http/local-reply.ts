@@ -47,7 +47,8 @@ export function localReplyHeaders(reply: LocalReply, grpc: boolean): ResponseHea
   } else {
     headers.status = reply.status;
     if (reply.body !== '') {
-      headers.push(H.contentLength, String(Buffer.byteLength(reply.body)));
+      const length = reply.bodyBytes?.length ?? Buffer.byteLength(reply.body);
+      headers.push(H.contentLength, String(length));
       headers.push(H.contentType, 'text/plain');
     }
   }

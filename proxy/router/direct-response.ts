@@ -10,6 +10,8 @@ export interface DirectResponse {
   readonly status: number;
   /** Text as configured. */
   readonly body: string;
+  /** Where it was configured as bytes: `body` is only their reading as text. */
+  readonly bodyBytes: Uint8Array | undefined;
   /** `location` header; '' for none. */
   location(headers: RequestHeaders): string;
 }
@@ -17,10 +19,12 @@ export interface DirectResponse {
 export class FixedResponse implements DirectResponse {
   readonly status: number;
   readonly body: string;
+  readonly bodyBytes: Uint8Array | undefined;
 
   constructor(config: DirectResponseConfig) {
     this.status = config.status;
     this.body = config.body;
+    this.bodyBytes = config.bodyBytes;
   }
 
   /** 201 and 3xx name the request's own URL. */
@@ -34,6 +38,7 @@ export class FixedResponse implements DirectResponse {
 export class TlsRedirect implements DirectResponse {
   readonly status = 301;
   readonly body = '';
+  readonly bodyBytes = undefined;
 
   location(headers: RequestHeaders): string {
     return `https://${headers.authority ?? ''}${headers.path}`;
@@ -43,6 +48,7 @@ export class TlsRedirect implements DirectResponse {
 export class Redirect implements DirectResponse {
   readonly status: number;
   readonly body = '';
+  readonly bodyBytes = undefined;
   readonly #scheme: string | undefined;
   readonly #host: string | undefined;
   readonly #portSuffix: string;

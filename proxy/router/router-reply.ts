@@ -14,6 +14,7 @@ const UNCONDITIONAL_DROP_OVERLOAD = headerName('x-envoy-unconditional-drop-overl
 export class RouterReply implements LocalReply {
   readonly status: number;
   readonly body: string;
+  bodyBytes: Uint8Array | undefined = undefined;
   readonly details: string;
   readonly flag: ResponseFlag | undefined;
   readonly grpcStatus = undefined;
@@ -70,6 +71,7 @@ export function invalidHeaderReply(name: HeaderName, headers: RequestHeaders): R
 
 export function directReply(direct: DirectResponse, headers: RequestHeaders): RouterReply {
   const reply = new RouterReply(direct.status, direct.body, 'direct_response', undefined);
+  reply.bodyBytes = direct.bodyBytes;
   const location = direct.location(headers);
   return location === '' ? reply : reply.alsoModify((to) => to.set(H.location, location));
 }

@@ -1,0 +1,33 @@
+// [w] Replies of the proxy itself (envoy-behaviour §1.15).
+import t from 'tap';
+import { H } from '../../../proxy/http/headers.ts';
+import type { LocalReply } from '../../../proxy/http/http-filter.ts';
+import { localReplyHeaders } from '../../../proxy/http/local-reply.ts';
+import { FixedResponse } from '../../../proxy/router/direct-response.ts';
+import { directReply } from '../../../proxy/router/router-reply.ts';
+import { request } from '../../support/route-samples.ts';
+
+const reply = (rest: Partial<LocalReply>): LocalReply => ({
+  status: 200,
+  body: '',
+  details: 'd',
+  flag: undefined,
+  grpcStatus: undefined,
+  modifyHeaders: undefined,
+  ...rest,
+});
+
+t.test('localReplyHeaders', async (t) => {
+  const bytes = Buffer.from('iVBORw0KGgo=', 'base64');
+  const cases = [
+    ['no body', reply({}), undefined],
+    ['text', reply({ body: 'ü' }), '2'],
+    // 0x89 is no UTF-8: as text it would be three bytes.
+    ['bytes', reply({ body: bytes.toString('utf8'), bodyBytes: bytes }), '8'],
+  ] as const;
+  for (const [what, given, length] of cases) {
+    t.equal(localReplyHeaders(given, false).get(H.contentLength), length, `content-length of ${what}`);
+  }
+  const direct = new FixedResponse({ kind: 'direct_response', status: 200, body: '\ufffdPNG', bodyBytes: bytes });
+  t.equal(directReply(direct, request([[':path', '/logo']])).bodyBytes, bytes, 'a direct response keeps its bytes');
+});
