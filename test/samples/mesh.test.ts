@@ -68,7 +68,7 @@ for (const [mode, options] of [
     const rules = mkdtempSync(join(tmpdir(), 'outrigger-rules-'));
     t.teardown(() => rmSync(rules, { recursive: true }));
     const active = join(rules, 'routing.yaml');
-    copyFileSync(join(BOOKINFO, 'active/routing.yaml'), active);
+    copyFileSync(join(BOOKINFO, 'rules/split-80-20.yaml'), active);
     const mesh = await startMesh(['--mode', mode, '--config', rules]);
     t.teardown(() => mesh.child.kill('SIGKILL'));
 
