@@ -253,7 +253,7 @@ export class ActiveStream
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#done) return;
     const { config, stats, date, time } = this.#context;
-    const upgraded = this.upgradeRequested && (headers.status === 101 || headers.status < 300);
+    const upgraded = this.upgradeRequested && this.#tunnelOpens(headers.status);
     mutateResponse(
       headers,
       this.requestHeaders,
@@ -412,6 +412,12 @@ export class ActiveStream
     stats.store.inc(stats.rqWsOnNonWsRoute);
     this.#owner.closing = true;
     return this.#refuse(403, 'upgrade_failed');
+  }
+
+  #tunnelOpens(status: number): boolean {
+    return this.requestHeaders.method === 'CONNECT'
+      ? status >= 200 && status < 300
+      : status === 101;
   }
 
   #onRequestComplete(): void {

@@ -152,6 +152,7 @@ export class ConnManager
 
   onCodecError(error: CodecError): void {
     this.timers.cancel(this.#idleTimer);
+    this.#cancel(this.#headersTimer);
     const stream = this.#stream ?? this.#createStream(this.#codec);
     stream.onCodecError(error);
   }

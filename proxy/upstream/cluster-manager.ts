@@ -1,6 +1,5 @@
 // [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
-// oxlint-disable eslint/max-lines -- warming is one story of order; a part of it alone says nothing
 import { assert } from '../base/assert.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';

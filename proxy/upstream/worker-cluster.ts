@@ -126,6 +126,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#high.resources.update(config.circuitBreakers.high);
     this.#drainPools();
     this.#balancer = null;
+    this.#originalDst = null;
     if (config.type !== 'EDS') {
       this.#localities = config.localities;
       this.#overprovisioningPercent = config.overprovisioningPercent;
@@ -248,7 +249,10 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
         keepAliveSeconds: config.tcpKeepalive?.timeSeconds,
       },
       unsupported: (host) => unsupported(config, host),
-      onPoolIdle: (host) => pools.http.delete(host),
+      onPoolIdle: (pool) => {
+        // The host may have a younger pool by now.
+        for (const [host, present] of pools.http) if (present === pool) pools.http.delete(host);
+      },
     };
   }
 

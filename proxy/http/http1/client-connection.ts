@@ -1,6 +1,7 @@
 // [w] Upstream HTTP/1 codec: one request at a time, never pipelined. Strict: whatever a broken or hostile server
 // sends, its bytes never reach another request (attacks 27, 30).
 import type { Connection } from '../../network/connection.ts';
+import { CloseEvent } from '../../network/transport.ts';
 import { StreamResetReason } from '../codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
@@ -21,6 +22,8 @@ import {
 } from './message-writer.ts';
 
 export interface ClientConnectionCallbacks {
+  /** A stream was given up by us, or answered before its request was complete. */
+  onStreamReset(): void;
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
   onStreamComplete(reusable: boolean): void;
   /** The server broke the protocol; the stream has been told, the connection must go. */
@@ -54,6 +57,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #keepAlive = true;
   #informational = 0;
   #readDisables = 0;
+  /** Where the chunk under work ends in its buffer. */
+  #chunkEnd = 0;
 
   constructor(
     connection: Connection,
@@ -90,6 +95,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   /** Bytes from the server; `endStream`: it closed its side. */
   dispatch(chunk: Buffer, endStream: boolean): void {
     let position = 0;
+    this.#chunkEnd = chunk.byteOffset + chunk.length;
     while (position < chunk.length) {
       if (this.#decoder === null) {
         // Nothing was asked, or the answer is over: poison for the next request.
@@ -109,9 +115,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     if (endStream) this.#onRemoteEnd();
   }
 
-  /** The socket is gone; `reset`: not by a FIN. */
-  onConnectionClosed(): void {
-    this.#onRemoteEnd();
+  /** The socket is gone. A body that lasts until the peer closes is not complete when it was us who did. */
+  onConnectionClosed(event: CloseEvent): void {
+    if (event === CloseEvent.Remote) this.#onRemoteEnd();
+    else if (this.#decoder !== null) this.#abort(StreamResetReason.ConnectionTermination);
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -160,6 +167,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   /** The connection cannot serve anybody else after this. */
   resetStream(_reason: StreamResetReason): void {
     if (this.#decoder === null) return;
+    this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(false);
   }
@@ -178,7 +186,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   onBody(chunk: Buffer): void {
     const endStream = this.#body.done;
     const decoder = this.#decoder;
-    if (endStream) this.#onResponseComplete();
+    if (endStream) this.#onResponseComplete(chunk.byteOffset + chunk.length < this.#chunkEnd);
     decoder?.decodeData(chunk, endStream);
   }
 
@@ -187,13 +195,13 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     if (head.done) head.reset();
     const position = head.parse(chunk, start, chunk.length);
     if (head.error !== null) return this.#fail();
-    if (head.done) return this.#onHead(head.response) ? position : -1;
+    if (head.done) return this.#onHead(head.response, position < chunk.length) ? position : -1;
     return position;
   }
 
-  /** False: the protocol was broken. */
+  /** False: the protocol was broken. `more`: bytes follow. */
   // oxlint-disable-next-line eslint/complexity -- RFC 9112 §6.3 is one list of decisions, read in order
-  #onHead(headers: ResponseHeaders): boolean {
+  #onHead(headers: ResponseHeaders, more: boolean): boolean {
     const version = this.#head.version;
     const status = headers.status;
     if (version !== 11 && version !== 10) return this.#fail() > 0;
@@ -216,7 +224,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     } else if (length === CHUNKED) this.#body.startChunked();
     else this.#body.startLength(length);
     const decoder = this.#decoder!;
-    if (endStream) this.#onResponseComplete();
+    if (endStream) this.#onResponseComplete(more);
     decoder.decodeHeaders(headers, endStream);
     return true;
   }
@@ -238,7 +246,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     if (body.error !== null) return this.#fail();
     if (body.done && decoder !== null && this.#decoder === decoder) {
       const trailers = body.trailers;
-      this.#onResponseComplete();
+      this.#onResponseComplete(position < chunk.length);
       if (trailers !== null && trailers.trailers.size > 0 && this.#settings.enableTrailers) {
         decoder.decodeTrailers(trailers.trailers);
       } else decoder.decodeData(EMPTY, true);
@@ -247,8 +255,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   }
 
   /** Before the last decode call: the user may start the next stream from within it. */
-  #onResponseComplete(): void {
-    const reusable = this.#keepAlive && this.#requestComplete && !this.#upgrade;
+  #onResponseComplete(more: boolean): void {
+    // Bytes behind the answer belong to nobody: who waits must not be given this connection (attack 30).
+    const reusable = this.#keepAlive && this.#requestComplete && !this.#upgrade && !more;
+    if (!this.#requestComplete && !this.#upgrade) this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(reusable);
   }
@@ -261,7 +271,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     const decoder = this.#decoder;
     if (decoder === null) return;
     if (this.#headersReceived && this.#body.untilClose) {
-      this.#onResponseComplete();
+      this.#onResponseComplete(false);
       decoder.decodeData(EMPTY, true);
       return;
     }

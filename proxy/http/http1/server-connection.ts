@@ -20,7 +20,6 @@ import type {
 } from '../codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H } from '../headers.ts';
-import { CloseType } from '../../network/transport.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
 import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
@@ -63,6 +62,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #dispatching = false;
   #readDisables = 0;
   #savedReadDisable = false;
+  /** The client has left so many answers unread that its next request waits. */
+  #awaitsDrain = false;
   /** Facts of the current request. */
   #toHead = false;
   #http10 = false;
@@ -134,6 +135,15 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   readyForNext(): void {
     if (this.#state !== State.Paused) return;
     this.#forgetStream();
+    if (this.#tooMuchUnread()) {
+      this.#awaitsDrain = true;
+      return;
+    }
+    // The flush may have ended the connection.
+    if (this.#state === State.Paused) this.#next();
+  }
+
+  #next(): void {
     this.#state = State.Head;
     const saved = this.#saved;
     if (saved === null || this.#dispatching) return;
@@ -158,11 +168,16 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   onBelowWriteBufferLowWatermark(): void {
     this.#streamCallbacks?.onBelowWriteBufferLowWatermark();
+    if (!this.#awaitsDrain) return;
+    this.#awaitsDrain = false;
+    if (this.#state === State.Paused) this.#next();
   }
 
   // === ResponseEncoder
 
   encode1xxHeaders(headers: ResponseHeaders): void {
+    // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
+    if (this.#http10) return;
     this.#connection.writeText(responseHead(headers, BodyFraming.None, false, this.#http10));
   }
 
@@ -205,10 +220,9 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     this.#connection.readDisable(disable);
   }
 
-  /** HTTP/1 can end a stream early only by ending the connection. */
+  /** HTTP/1 ends a stream early by ending the connection: its manager does, once the stream is over. */
   resetStream(_reason: StreamResetReason): void {
     this.stop();
-    this.#connection.close(CloseType.FlushWrite);
   }
 
   setCallbacks(callbacks: StreamCallbacks): void {
@@ -283,6 +297,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   #connectionOptions(headers: RequestHeaders): CodecError | null {
     this.#upgrade = headers.method === 'CONNECT';
+    // RFC 9112 §6.1: HTTP/1.0 has no transfer coding; whoever forwarded one may see the end elsewhere (attack 9).
+    const faulty = this.#http10 && headers.has(H.transferEncoding);
     this.#requestWantsClose = this.#http10;
     const connection = headers.get(H.connection);
     const proxyConnection = headers.get(H.proxyConnection);
@@ -290,7 +306,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       this.#requestWantsClose = true;
     if (connection === undefined) return null;
     if (hasToken(connection, 'close')) this.#requestWantsClose = true;
-    else if (this.#http10 && hasToken(connection, 'keep-alive')) this.#requestWantsClose = false;
+    else if (this.#http10 && !faulty && hasToken(connection, 'keep-alive'))
+      this.#requestWantsClose = false;
     const upgrade = headers.get(H.upgrade);
     if (upgrade !== undefined && hasToken(connection, 'upgrade')) {
       // Never upgraded to: the request goes on as HTTP/1.1 (envoy-behaviour §1.11).
@@ -316,7 +333,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #finishChunked(): void {
     this.#state = State.Paused;
     const trailers = this.#body.trailers;
-    if (trailers !== null && trailers.trailers.size > 0 && this.#settings.http1.enableTrailers) {
+    const forward = this.#settings.http1.enableTrailers;
+    if (trailers !== null && forward && withoutFraming(trailers.trailers).size > 0) {
       this.#decoder?.decodeTrailers(trailers.trailers);
     } else this.#decoder?.decodeData(EMPTY, true);
   }
@@ -330,10 +348,28 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   /** Bytes of the next request: kept, and no more are read until their turn comes. */
   #save(chunk: Buffer, start: number): void {
     const rest = chunk.subarray(start);
+    if (this.#saved === null && rest.buffer !== this.#connection.io.readBuffer.buffer) {
+      // Ours already: a long pipeline is not copied once per request.
+      this.#saved = rest;
+      this.#pauseForSaved();
+      return;
+    }
     this.#saved = this.#saved === null ? Buffer.from(rest) : Buffer.concat([this.#saved, rest]);
+    this.#pauseForSaved();
+  }
+
+  #pauseForSaved(): void {
     if (this.#savedReadDisable) return;
     this.#savedReadDisable = true;
     this.#connection.readDisable(true);
+  }
+
+  /** Envoy ends such a connection (`response_flood`); waiting bounds the buffer as well and harms no honest client. */
+  #tooMuchUnread(): boolean {
+    const connection = this.#connection;
+    if (connection.bufferedBytes <= connection.bufferLimitBytes) return false;
+    connection.flush();
+    return connection.aboveHighWatermark;
   }
 
   #forgetStream(): void {
@@ -348,3 +384,18 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
 const isConnectOk = (headers: ResponseHeaders, request: RequestHeaders): boolean =>
   request.method === 'CONNECT' && headers.status >= 200 && headers.status < 300;
+
+const NEVER_TRAILERS = [
+  H.contentLength,
+  H.transferEncoding,
+  H.host,
+  H.connection,
+  H.upgrade,
+  H.te,
+] as const;
+
+/** Attack 20: framing and routing fields mean nothing behind a body, but the next hop may merge them into the head. */
+function withoutFraming(trailers: HeaderMap): HeaderMap {
+  for (const name of NEVER_TRAILERS) trailers.remove(name);
+  return trailers;
+}

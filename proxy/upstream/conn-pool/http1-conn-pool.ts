@@ -78,6 +78,10 @@ class ActiveClient
     stream.callbacks.onPoolReady(encoder, this.#pool.host, this.#localAddress);
   }
 
+  get connecting(): boolean {
+    return this.#attempt !== null;
+  }
+
   /** No further streams; closes as soon as nothing is on its way. */
   drain(): void {
     this.#draining = true;
@@ -140,7 +144,7 @@ class ActiveClient
     store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
     this.#end();
-    this.#codec?.onConnectionClosed();
+    this.#codec?.onConnectionClosed(event);
     this.#pool.onClientGone(this);
   }
 
@@ -153,6 +157,11 @@ class ActiveClient
   }
 
   // === ClientConnectionCallbacks
+
+  onStreamReset(): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.upstreamRqTxReset);
+  }
 
   onStreamComplete(reusable: boolean): void {
     const { stats, config, io } = this.#context;
@@ -268,8 +277,8 @@ export class Http1ConnPool implements HttpConnPool {
   drain(): void {
     this.#draining = true;
     for (const client of [...this.#clients]) {
-      if (!client.busy && this.#pending.length === 0) client.close(CloseType.FlushWrite);
-      else client.drain();
+      // Those who wait are served by the connections dialled for them.
+      if (!client.connecting || this.#pending.length === 0) client.drain();
     }
     this.#checkIdle();
   }
@@ -380,6 +389,6 @@ export class Http1ConnPool implements HttpConnPool {
   }
 
   #checkIdle(): void {
-    if (this.#draining && !this.inUse) this.#context.onPoolIdle(this.host);
+    if (this.#draining && !this.inUse) this.#context.onPoolIdle(this);
   }
 }

@@ -5,6 +5,7 @@ import type { IoThread } from '../../network/io-thread.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
+import type { HttpConnPool } from './conn-pool.ts';
 
 export interface PoolContext {
   readonly io: IoThread;
@@ -14,6 +15,6 @@ export interface PoolContext {
   readonly connectOptions: ConnectOptions;
   /** Why hosts of this kind cannot be dialled by this version (TLS, HTTP/2); '' when they can. */
   unsupported(host: Host): string;
-  /** The pool has neither connections nor waiters any more. */
-  onPoolIdle(host: Host): void;
+  /** A draining pool has neither connections nor waiters any more; may come more than once. */
+  onPoolIdle(pool: HttpConnPool): void;
 }

@@ -370,7 +370,7 @@ t.test('ConnectAttempt', async (t) => {
         onConnected: resolve,
         onConnectFailed: (reason: string) => reject(new Error(reason)),
       };
-      new ConnectAttempt(io, { kind: 'pipe', path }, options, listener);
+      new ConnectAttempt(io, { kind: 'pipe', path, mode: 0 }, options, listener);
     });
     t.same(connection.localName(), {});
     t.same(connection.remoteName(), {});
@@ -387,7 +387,7 @@ t.test('ConnectAttempt', async (t) => {
           onConnected: resolve,
           onConnectFailed: (reason: string) => reject(new Error(reason)),
         };
-        new ConnectAttempt(io, { kind: 'pipe', path: `${path}-none` }, options, listener);
+        new ConnectAttempt(io, { kind: 'pipe', path: `${path}-none`, mode: 0 }, options, listener);
       }),
       { message: /connect error: No such file or directory$/ },
     );
