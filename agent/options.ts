@@ -280,6 +280,7 @@ function downward(host: Surroundings, path: string): ReadonlyMap<string, string>
 }
 
 /** `line`: what followed `proxy`. Problems are in the operator's words and complete. */
+// oxlint-disable-next-line eslint/max-lines-per-function -- one entry for each part of the record
 export async function readAgentOptions(
   line: CommandLine,
   host: Surroundings,

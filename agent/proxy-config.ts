@@ -131,7 +131,7 @@ class FieldReader {
     for (const [key, entry] of Object.entries(value)) {
       if (typeof entry === 'object')
         this.#problems.push(`ProxyConfig.${name}.${key}: must be a text`);
-      else read.set(key, String(entry));
+      else read.set(key, String(entry as string | number | boolean));
     }
     return read;
   }

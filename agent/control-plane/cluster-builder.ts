@@ -128,6 +128,7 @@ function transportFields(
   return { transport_socket_matches: autoMtlsMatches(tls) };
 }
 
+// oxlint-disable-next-line eslint/complexity -- the message as a literal: each field with its absence
 function buildOutboundCluster(
   push: PushContext,
   view: ProxyView,

@@ -34,7 +34,7 @@ const mtls = (http: boolean, alpn: readonly string[] | undefined): ChainKind => 
   http,
   terminates: true,
 });
-const plain = (http: boolean, alpn: readonly string[] | undefined = undefined): ChainKind => ({
+const plain = (http: boolean, alpn?: readonly string[]): ChainKind => ({
   alpn,
   transport: 'raw_buffer',
   http,

@@ -88,6 +88,7 @@ function serviceAddressesOf(metadata: Fields): ReadonlyMap<string, string> {
 }
 
 /** Throws an Error for the stream's INVALID_ARGUMENT when id or metadata are wrong. */
+// oxlint-disable-next-line eslint/complexity -- one default for each field of a flat record
 export function readProxyNode(id: string, metadata: unknown): ProxyNode {
   const parts = id.split('~');
   const [type, address, workload, domain] = parts;

@@ -167,6 +167,7 @@ export function balancerFields(balancer: LoadBalancer | undefined): BalancerFiel
 }
 
 /** HttpProtocolOptions of a cluster, absent where everything is at Envoy's default (HTTP/1.1). */
+// oxlint-disable-next-line eslint/complexity -- the message as a literal: each field with its absence
 export function httpProtocolOptions(
   pool: ConnectionPool | undefined,
   protocol: Protocol,

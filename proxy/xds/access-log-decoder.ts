@@ -24,7 +24,11 @@ const DEFAULT_FORMAT_TEXT =
   '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
   '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
 
-const DEFAULT_FORMAT: AccessLogFormat = { kind: 'text', text: DEFAULT_FORMAT_TEXT, omitEmptyValues: false };
+const DEFAULT_FORMAT: AccessLogFormat = {
+  kind: 'text',
+  text: DEFAULT_FORMAT_TEXT,
+  omitEmptyValues: false,
+};
 
 /** Formatters whose commands the access log knows (or prints as missing) without further settings. */
 const FORMATTERS: ReadonlySet<string> = new Set([
@@ -37,7 +41,9 @@ const FILE = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const STDOUT = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
 const STDERR = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
 
-export function decodeAccessLogs(readers: readonly FieldReader<AccessLog>[]): readonly AccessLogConfig[] {
+export function decodeAccessLogs(
+  readers: readonly FieldReader<AccessLog>[],
+): readonly AccessLogConfig[] {
   const logs: AccessLogConfig[] = [];
   for (const reader of readers) {
     const config = typedConfigOf(reader);
@@ -58,7 +64,8 @@ function decodeSink(config: TypedConfig, name: string): AccessLogSink | undefine
     case STDERR:
       return { kind: 'stderr', format: streamFormat(config.as(STDERR)) };
     default:
-      if (INERT_ACCESS_LOGGERS.has(config.typeName)) return { kind: 'inert', typeUrl: config.typeUrl };
+      if (INERT_ACCESS_LOGGERS.has(config.typeName))
+        return { kind: 'inert', typeUrl: config.typeUrl };
       config.unknown(name);
       return undefined;
   }
@@ -94,12 +101,14 @@ function decodeFormat(reader: FieldReader<SubstitutionFormatString>): AccessLogF
   const omitEmptyValues = reader.bool('omit_empty_values');
   for (const formatter of reader.children('formatters')) {
     const config = typedConfigOf(formatter);
-    if (config !== undefined && !FORMATTERS.has(config.typeName)) config.unknown(formatter.string('name'));
+    if (config !== undefined && !FORMATTERS.has(config.typeName))
+      config.unknown(formatter.string('name'));
   }
   const { text_format, json_format } = reader.message;
   if (json_format !== undefined) return jsonFormat(json_format, omitEmptyValues);
   const source = reader.child('text_format_source');
-  if (source !== undefined) return { kind: 'text', text: decodeInlineText(source), omitEmptyValues };
+  if (source !== undefined)
+    return { kind: 'text', text: decodeInlineText(source), omitEmptyValues };
   if (text_format === undefined) {
     reader.problem('', 'one of text_format, json_format, text_format_source is required');
   }
@@ -134,10 +143,13 @@ function decodeFilter(reader: FieldReader<AccessLogFilter>): AccessLogFilterConf
     return { kind: 'response_flag', flags: message.response_flag_filter.flags ?? [] };
   }
   if (message.not_health_check_filter !== undefined) return { kind: 'not_health_check' };
-  if (message.and_filter !== undefined) return { kind: 'and', filters: filterList(reader, 'and_filter') };
-  if (message.or_filter !== undefined) return { kind: 'or', filters: filterList(reader, 'or_filter') };
+  if (message.and_filter !== undefined)
+    return { kind: 'and', filters: filterList(reader, 'and_filter') };
+  if (message.or_filter !== undefined)
+    return { kind: 'or', filters: filterList(reader, 'or_filter') };
   const extension = reader.child('extension_filter');
-  if (extension !== undefined) return decodeExtensionFilter(typedConfigOf(extension), extension.string('name'));
+  if (extension !== undefined)
+    return decodeExtensionFilter(typedConfigOf(extension), extension.string('name'));
   const unbuilt = UNBUILT_FILTERS.find((field) => reader.has(field));
   if (unbuilt === undefined) reader.problem('', 'one filter is required');
   return inertFilter(unbuilt ?? '');
@@ -152,9 +164,13 @@ function filterList(
   return filters.map(decodeFilter);
 }
 
-function decodeExtensionFilter(config: TypedConfig | undefined, name: string): AccessLogFilterConfig {
+function decodeExtensionFilter(
+  config: TypedConfig | undefined,
+  name: string,
+): AccessLogFilterConfig {
   if (config === undefined) return inertFilter('');
-  if (config.typeName !== 'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter') config.unknown(name);
+  if (config.typeName !== 'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter')
+    config.unknown(name);
   return inertFilter(config.typeUrl);
 }
 

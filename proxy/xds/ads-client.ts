@@ -139,7 +139,11 @@ export class AdsClient {
   #watch<T>(type: ResourceType<T>, watcher: ResourceWatcher<T> | undefined): void {
     if (watcher === undefined) return;
     const stats = new SubscriptionStats(this.#options.stats, STAT_PREFIXES[type.kind]);
-    const state = new SubscriptionState(type, watcher, { stats, time: this.#options.time, log: this.#log });
+    const state = new SubscriptionState(type, watcher, {
+      stats,
+      time: this.#options.time,
+      log: this.#log,
+    });
     // The map holds all types side by side; only the state itself knows its T.
     this.#subscriptions.set(type.kind, state as unknown as SubscriptionState<unknown>);
   }
@@ -147,7 +151,9 @@ export class AdsClient {
   #armFetchTimeout(kind: XdsResourceKind, timeoutMs: number): void {
     const subscription = this.#subscriptions.get(kind);
     if (subscription === undefined || timeoutMs === 0) return;
-    this.#timers.push(this.#options.time.setTimer(() => subscription.onInitialFetchTimeout(), timeoutMs));
+    this.#timers.push(
+      this.#options.time.setTimer(() => subscription.onInitialFetchTimeout(), timeoutMs),
+    );
   }
 
   #openStream(): void {
@@ -162,7 +168,8 @@ export class AdsClient {
   }
 
   #send(request: AdsRequest): void {
-    if (request.nack === undefined) this.#log.debug('request', { type: request.typeUrl, nonce: request.nonce });
+    if (request.nack === undefined)
+      this.#log.debug('request', { type: request.typeUrl, nonce: request.nonce });
     else this.#log.debug('NACK', { type: request.typeUrl, nonce: request.nonce });
     this.#stream?.send(request, !this.#nodeSent || !this.#options.nodeOnFirstMessageOnly);
     this.#nodeSent = true;
@@ -171,7 +178,8 @@ export class AdsClient {
   #onResponse(response: AdsResponse): void {
     this.#backoff.reset();
     this.#setConnected(true);
-    if (response.controlPlaneIdentifier !== '') this.#controlPlaneIdentifier = response.controlPlaneIdentifier;
+    if (response.controlPlaneIdentifier !== '')
+      this.#controlPlaneIdentifier = response.controlPlaneIdentifier;
     this.#mux.onResponse(response);
   }
 

@@ -9,7 +9,12 @@ export type AdsMode = 'delta' | 'sotw';
 export const NACK_CODE = 13;
 
 /** Order of requests (istio-contract §1.4). */
-export const KIND_ORDER: readonly XdsResourceKind[] = ['clusters', 'endpoints', 'listeners', 'routes'];
+export const KIND_ORDER: readonly XdsResourceKind[] = [
+  'clusters',
+  'endpoints',
+  'listeners',
+  'routes',
+];
 
 export interface DeltaAdsRequest {
   readonly mode: 'delta';
@@ -76,6 +81,7 @@ export function findByTypeUrl(
   subscriptions: SubscriptionMap,
   typeUrl: string,
 ): SubscriptionState<unknown> | undefined {
-  for (const subscription of subscriptions.values()) if (subscription.type.typeUrl === typeUrl) return subscription;
+  for (const subscription of subscriptions.values())
+    if (subscription.type.typeUrl === typeUrl) return subscription;
   return undefined;
 }

@@ -33,8 +33,11 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
   const reader = new FieldReader(message, '', problems);
   const resources = reader.child('static_resources');
   const clusters =
-    resources?.children('clusters').map((cluster) => readCluster(cluster, { version: '', addedViaApi: false })) ?? [];
-  const listeners = resources?.children('listeners').map((listener) => readListener(listener, '')) ?? [];
+    resources
+      ?.children('clusters')
+      .map((cluster) => readCluster(cluster, { version: '', addedViaApi: false })) ?? [];
+  const listeners =
+    resources?.children('listeners').map((listener) => readListener(listener, '')) ?? [];
   const dynamic = reader.child('dynamic_resources');
   const runtimeLayers = decodeRuntimeLayers(reader);
   const config: BootstrapConfig = {
@@ -78,7 +81,10 @@ function decodeAdmin(reader: FieldReader<Admin> | undefined): AdminConfig {
   const path = reader?.nonEmpty('access_log_path');
   if (path !== undefined) {
     // The deprecated field means Envoy's admin format; Istio gives /dev/null.
-    const format = { kind: 'text', text: '[%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)%" %RESPONSE_CODE%\n' } as const;
+    const format = {
+      kind: 'text',
+      text: '[%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)%" %RESPONSE_CODE%\n',
+    } as const;
     const sink = { kind: 'file', path, format: { ...format, omitEmptyValues: false } } as const;
     logs.push({ name: 'access_log_path', sink, filter: undefined });
   }
@@ -96,7 +102,8 @@ function decodeAds(
   const reader = dynamic.child('ads_config');
   if (reader === undefined) return undefined;
   const type = reader.enumName('api_type', 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE');
-  if (type !== 'DELTA_GRPC' && type !== 'GRPC') reader.problem('api_type', `must be DELTA_GRPC or GRPC, is ${type}`);
+  if (type !== 'DELTA_GRPC' && type !== 'GRPC')
+    reader.problem('api_type', `must be DELTA_GRPC or GRPC, is ${type}`);
   const version = reader.enumName('transport_api_version', 'AUTO');
   if (version !== 'V3') reader.problem('transport_api_version', `must be V3, is ${version}`);
   const service = reader.children('grpc_services')[0];
@@ -106,7 +113,10 @@ function decodeAds(
   const clusterName = grpc?.requiredString('cluster_name') ?? '';
   const cluster = clusters.find((candidate) => candidate.name === clusterName);
   if (clusterName !== '' && (cluster === undefined || cluster.type === 'EDS')) {
-    grpc?.problem('cluster_name', `'${clusterName}' must be a cluster of static_resources, and not of type EDS`);
+    grpc?.problem(
+      'cluster_name',
+      `'${clusterName}' must be a cluster of static_resources, and not of type EDS`,
+    );
   }
   return {
     mode: type === 'GRPC' ? 'sotw' : 'delta',
@@ -115,14 +125,19 @@ function decodeAds(
   };
 }
 
-const decodeSource = (source: FieldReader<ConfigSource> | undefined): AdsResourceConfig | undefined =>
-  source && { initialFetchTimeoutMs: checkAdsSource(source) };
+const decodeSource = (
+  source: FieldReader<ConfigSource> | undefined,
+): AdsResourceConfig | undefined => source && { initialFetchTimeoutMs: checkAdsSource(source) };
 
 /** What only makes sense together. */
-function checkDynamic(config: BootstrapConfig, dynamic: FieldReader<Bootstrap_DynamicResources> | undefined): void {
+function checkDynamic(
+  config: BootstrapConfig,
+  dynamic: FieldReader<Bootstrap_DynamicResources> | undefined,
+): void {
   if (dynamic === undefined) return;
   if (config.ads === undefined) {
-    if (config.cds !== undefined || config.lds !== undefined) dynamic.problem('ads_config', 'is required with ads');
+    if (config.cds !== undefined || config.lds !== undefined)
+      dynamic.problem('ads_config', 'is required with ads');
     return;
   }
   if (config.node.id === '' || config.node.cluster === '') {
@@ -145,7 +160,9 @@ const INERT_FIELDS = [
 ] as const;
 
 function inertParts(reader: Reader): readonly string[] {
-  const extensions = reader.children('bootstrap_extensions').map((e) => `bootstrap_extensions ${e.string('name')}`);
+  const extensions = reader
+    .children('bootstrap_extensions')
+    .map((e) => `bootstrap_extensions ${e.string('name')}`);
   const secrets = reader.message.static_resources?.secrets?.length ?? 0;
   return [
     ...INERT_FIELDS.filter((field) => reader.has(field)),

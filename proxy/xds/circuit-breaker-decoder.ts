@@ -1,5 +1,8 @@
 // [m] Decodes circuit breakers per priority (envoy-behaviour §7.3).
-import type { CircuitBreakers_Thresholds, Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import type {
+  CircuitBreakers_Thresholds,
+  Cluster,
+} from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
 import type { CircuitBreakerConfig, ClusterConfig } from '../config/cluster-config.ts';
 import type { FieldReader } from './field-reader.ts';
 
@@ -12,7 +15,9 @@ const DEFAULTS: CircuitBreakerConfig = {
   trackRemaining: false,
 };
 
-export function decodeCircuitBreakers(reader: FieldReader<Cluster>): ClusterConfig['circuitBreakers'] {
+export function decodeCircuitBreakers(
+  reader: FieldReader<Cluster>,
+): ClusterConfig['circuitBreakers'] {
   const breakers = reader.child('circuit_breakers');
   breakers?.refuse('per_host_thresholds');
   const byPriority = new Map<'DEFAULT' | 'HIGH', CircuitBreakerConfig>();
@@ -21,7 +26,10 @@ export function decodeCircuitBreakers(reader: FieldReader<Cluster>): ClusterConf
     // As in Envoy the first entry of a priority counts.
     if (!byPriority.has(priority)) byPriority.set(priority, decodeThresholds(thresholds));
   }
-  return { default: byPriority.get('DEFAULT') ?? DEFAULTS, high: byPriority.get('HIGH') ?? DEFAULTS };
+  return {
+    default: byPriority.get('DEFAULT') ?? DEFAULTS,
+    high: byPriority.get('HIGH') ?? DEFAULTS,
+  };
 }
 
 function decodeThresholds(reader: FieldReader<CircuitBreakers_Thresholds>): CircuitBreakerConfig {

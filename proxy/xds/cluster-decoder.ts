@@ -63,7 +63,10 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
       ? reader.positiveDurationMs('connect_timeout', DEFAULT_CONNECT_TIMEOUT_MS)
       : DEFAULT_CONNECT_TIMEOUT_MS,
     circuitBreakers: decodeCircuitBreakers(reader),
-    perConnectionBufferLimitBytes: reader.number('per_connection_buffer_limit_bytes', DEFAULT_BUFFER_LIMIT_BYTES),
+    perConnectionBufferLimitBytes: reader.number(
+      'per_connection_buffer_limit_bytes',
+      DEFAULT_BUFFER_LIMIT_BYTES,
+    ),
     transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'upstream'),
     transportSocketMatches: decodeSocketMatches(reader),
     http: decodeUpstreamHttp(reader),
@@ -81,9 +84,15 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
 }
 
 /** Accepted, not built yet: traffic flows without them. */
-const INERT_FIELDS = ['health_checks', 'outlier_detection', 'preconnect_policy', 'lrs_server'] as const;
+const INERT_FIELDS = [
+  'health_checks',
+  'outlier_detection',
+  'preconnect_policy',
+  'lrs_server',
+] as const;
 
-const inertFields = (reader: Reader): readonly string[] => INERT_FIELDS.filter((field) => reader.has(field));
+const inertFields = (reader: Reader): readonly string[] =>
+  INERT_FIELDS.filter((field) => reader.has(field));
 
 function decodeClusterFilters(reader: Reader): readonly string[] {
   const notes: string[] = [];

@@ -1,6 +1,9 @@
 // [m] Decodes how a cluster finds its hosts: type, endpoints given inline, DNS and original-destination settings
 // (envoy-behaviour §7.1, istio-contract §4.2).
-import type { Cluster, Cluster_OriginalDstLbConfig } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import type {
+  Cluster,
+  Cluster_OriginalDstLbConfig,
+} from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
 import type {
   ClusterConfig,
   ClusterDiscoveryType,
@@ -33,11 +36,15 @@ export function decodeEdsName(reader: Reader, type: ClusterDiscoveryType): strin
   const name = reader.string('name');
   const eds = reader.child('eds_cluster_config');
   if (type !== 'EDS') {
-    if (eds !== undefined) reader.problem('eds_cluster_config', 'eds_cluster_config set in a non-EDS cluster');
+    if (eds !== undefined)
+      reader.problem('eds_cluster_config', 'eds_cluster_config set in a non-EDS cluster');
     return name;
   }
   if (eds === undefined || !eds.has('eds_config')) {
-    reader.problem('eds_cluster_config.eds_config', 'cannot create an EDS cluster without an EDS config');
+    reader.problem(
+      'eds_cluster_config.eds_config',
+      'cannot create an EDS cluster without an EDS config',
+    );
     return name;
   }
   checkAdsSource(eds.child('eds_config'));
@@ -56,7 +63,10 @@ export function decodeInlineEndpoints(
   }
   const dns = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
   const endpoints = readEndpoints(assignment, '', dns);
-  const count = endpoints.localities.reduce((total, locality) => total + locality.endpoints.length, 0);
+  const count = endpoints.localities.reduce(
+    (total, locality) => total + locality.endpoints.length,
+    0,
+  );
   if (type === 'LOGICAL_DNS' && count !== 1) {
     assignment.problem(
       '',
@@ -67,7 +77,11 @@ export function decodeInlineEndpoints(
 }
 
 /** CLUSTER_PROVIDED and ORIGINAL_DST go together or not at all. */
-export function checkPolicyFits(reader: Reader, type: ClusterDiscoveryType, policy: LoadBalancingPolicyConfig): void {
+export function checkPolicyFits(
+  reader: Reader,
+  type: ClusterDiscoveryType,
+  policy: LoadBalancingPolicyConfig,
+): void {
   const provided = policy.kind === 'cluster_provided';
   if (provided === (type === 'ORIGINAL_DST')) return;
   reader.problem(
@@ -78,9 +92,13 @@ export function checkPolicyFits(reader: Reader, type: ClusterDiscoveryType, poli
   );
 }
 
-export function decodeOriginalDst(reader: Reader, type: ClusterDiscoveryType): OriginalDstConfig | undefined {
+export function decodeOriginalDst(
+  reader: Reader,
+  type: ClusterDiscoveryType,
+): OriginalDstConfig | undefined {
   if (type !== 'ORIGINAL_DST') return undefined;
-  const settings: FieldReader<Cluster_OriginalDstLbConfig> | undefined = reader.child('original_dst_lb_config');
+  const settings: FieldReader<Cluster_OriginalDstLbConfig> | undefined =
+    reader.child('original_dst_lb_config');
   settings?.refuse('metadata_key');
   const useHttpHeader = settings?.bool('use_http_header') ?? false;
   const headerName = settings?.nonEmpty('http_header_name')?.toLowerCase();
@@ -110,5 +128,6 @@ export function decodeDns(reader: Reader): DnsConfig {
   };
 }
 
-export const dropOverloads = (endpoints: ClusterEndpointsConfig | undefined): ClusterConfig['dropOverloads'] =>
-  endpoints?.dropOverloads ?? [];
+export const dropOverloads = (
+  endpoints: ClusterEndpointsConfig | undefined,
+): ClusterConfig['dropOverloads'] => endpoints?.dropOverloads ?? [];

@@ -32,4 +32,5 @@ export class ConfigProblems {
 }
 
 /** `parent.field`, and `field` at the root. */
-export const fieldPath = (parent: string, field: string): string => (parent === '' ? field : `${parent}.${field}`);
+export const fieldPath = (parent: string, field: string): string =>
+  parent === '' ? field : `${parent}.${field}`;

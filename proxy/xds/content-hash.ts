@@ -4,7 +4,9 @@ import { hash } from 'node:crypto';
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Map) {
-    return { map: [...(value as ReadonlyMap<string, unknown>)].sort((a, b) => (a[0] < b[0] ? -1 : 1)) };
+    return {
+      map: [...(value as ReadonlyMap<string, unknown>)].sort((a, b) => (a[0] < b[0] ? -1 : 1)),
+    };
   }
   if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') };
   return value;

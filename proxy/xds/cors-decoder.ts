@@ -26,6 +26,7 @@ function headerValue(
   field: 'allow_methods' | 'allow_headers' | 'expose_headers' | 'max_age',
 ): string | undefined {
   const value = reader.nonEmpty(field);
-  if (value !== undefined && breaksHeader(value)) reader.problem(field, 'must not hold NUL, CR or LF');
+  if (value !== undefined && breaksHeader(value))
+    reader.problem(field, 'must not hold NUL, CR or LF');
   return value;
 }

@@ -1,7 +1,13 @@
 // [m] Delta protocol of ADS: subscribe and unsubscribe sets, one ACK or NACK per response, versions told on reconnect
 // (envoy-behaviour §13.3, istio-contract §1.6).
 import type { Logger } from '../base/logger.ts';
-import type { AdsMux, AdsRequest, AdsResponse, DeltaAdsRequest, SubscriptionMap } from './ads-mux.ts';
+import type {
+  AdsMux,
+  AdsRequest,
+  AdsResponse,
+  DeltaAdsRequest,
+  SubscriptionMap,
+} from './ads-mux.ts';
 import { KIND_ORDER, findByTypeUrl, mayAsk, sameNames } from './ads-mux.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 import type { SubscriptionState } from './subscription-state.ts';
@@ -75,7 +81,8 @@ export class DeltaMux implements AdsMux {
     for (const kind of KIND_ORDER) {
       const subscription = this.#subscriptions.get(kind);
       const onStream = this.#onStream.get(kind);
-      if (subscription !== undefined && onStream !== undefined) this.#flushType(subscription, onStream);
+      if (subscription !== undefined && onStream !== undefined)
+        this.#flushType(subscription, onStream);
     }
   }
 
@@ -90,7 +97,8 @@ export class DeltaMux implements AdsMux {
     for (let ack = onStream.acks.shift(); ack !== undefined; ack = onStream.acks.shift()) {
       this.#sendRequest(subscription, onStream, ack);
     }
-    if (!sameNames(onStream.sentNames, subscription.names)) this.#sendRequest(subscription, onStream, undefined);
+    if (!sameNames(onStream.sentNames, subscription.names))
+      this.#sendRequest(subscription, onStream, undefined);
   }
 
   #askFirst(subscription: SubscriptionState<unknown>, onStream: TypeOnStream): void {

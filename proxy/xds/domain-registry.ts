@@ -26,7 +26,8 @@ export class DomainRegistry {
   #problemOf(domain: string): string | undefined {
     if (breaksHeader(domain)) return 'must not hold NUL, CR or LF';
     if (!this.#taken.has(domain)) return undefined;
-    if (domain === '*') return `Only a single wildcard domain is permitted in route ${this.#tableName}`;
+    if (domain === '*')
+      return `Only a single wildcard domain is permitted in route ${this.#tableName}`;
     return `Only unique values for domains are permitted. Duplicate entry of domain ${domain} in route ${this.#tableName}`;
   }
 }

@@ -29,7 +29,10 @@ const HEALTH = {
 } as const;
 
 /** Throws ConfigError with every problem. */
-export function decodeEndpoints(message: ClusterLoadAssignment, version: string): ClusterEndpointsConfig {
+export function decodeEndpoints(
+  message: ClusterLoadAssignment,
+  version: string,
+): ClusterEndpointsConfig {
   const problems = new ConfigProblems();
   const config = readEndpoints(new FieldReader(message, '', problems), version, false);
   problems.throwIfAny();
@@ -51,18 +54,26 @@ export function readEndpoints(
     dropOverloads: policy?.children('drop_overloads').map((drop) => {
       drop.requiredString('category');
       const percentage = drop.child('drop_percentage');
-      return percentage === undefined ? { numerator: 0, denominator: 100 } : decodeFraction(percentage);
+      return percentage === undefined
+        ? { numerator: 0, denominator: 100 }
+        : decodeFraction(percentage);
     }),
   };
 }
 
-function decodeLocality(reader: FieldReader<LocalityLbEndpoints>, names: boolean): LocalityEndpointsConfig {
+function decodeLocality(
+  reader: FieldReader<LocalityLbEndpoints>,
+  names: boolean,
+): LocalityEndpointsConfig {
   reader.refuse('leds_cluster_locality_config');
   const { locality } = reader.message;
-  const list = reader.child('load_balancer_endpoints')?.children('lb_endpoints') ?? reader.children('lb_endpoints');
+  const list =
+    reader.child('load_balancer_endpoints')?.children('lb_endpoints') ??
+    reader.children('lb_endpoints');
   const endpoints = list.map((endpoint) => decodeEndpoint(endpoint, names));
   const sum = endpoints.reduce((total, endpoint) => total + endpoint.weight, 0);
-  if (sum > MAX_UINT32) reader.problem('lb_endpoints', `the sum of the weights exceeds ${MAX_UINT32}`);
+  if (sum > MAX_UINT32)
+    reader.problem('lb_endpoints', `the sum of the weights exceeds ${MAX_UINT32}`);
   return {
     region: locality?.region ?? '',
     zone: locality?.zone ?? '',

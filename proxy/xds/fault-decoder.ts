@@ -1,8 +1,15 @@
 // [m] Decodes the fault filter (envoy-behaviour §6; Istio sends it empty on the chain and filled on routes).
-import type { FaultAbort, HTTPFault } from '../../xds-protos/gen/envoy.extensions.filters.http.fault.v3.ts';
+import type {
+  FaultAbort,
+  HTTPFault,
+} from '../../xds-protos/gen/envoy.extensions.filters.http.fault.v3.ts';
 import type { FaultDelay } from '../../xds-protos/gen/envoy.extensions.filters.common.fault.v3.ts';
 import type { FractionalPercent } from '../../xds-protos/gen/envoy.type.v3.ts';
-import type { FaultAbortConfig, FaultConfig, FaultDelayConfig } from '../config/http-filter-config.ts';
+import type {
+  FaultAbortConfig,
+  FaultConfig,
+  FaultDelayConfig,
+} from '../config/http-filter-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeFraction, decodeHeaderMatches } from './matcher-decoder.ts';
@@ -31,7 +38,9 @@ function decodeDelay(reader: FieldReader<FaultDelay>): FaultDelayConfig {
     reader.problem('', 'one of fixed_delay, header_delay is required');
   }
   return {
-    fixedDelayMs: reader.has('fixed_delay') ? reader.positiveDurationMs('fixed_delay', 0) : undefined,
+    fixedDelayMs: reader.has('fixed_delay')
+      ? reader.positiveDurationMs('fixed_delay', 0)
+      : undefined,
     percentage: percentage(reader.child('percentage')),
   };
 }
@@ -44,7 +53,9 @@ function abortSource(reader: FieldReader<FaultAbort>): FaultAbortConfig['source'
   if (reader.has('http_status')) {
     return { kind: 'http_status', status: reader.number('http_status', 500, 200, 599) };
   }
-  if (reader.has('grpc_status')) return { kind: 'grpc_status', status: reader.number('grpc_status', 2) };
-  if (!reader.has('header_abort')) reader.problem('', 'one of http_status, grpc_status, header_abort is required');
+  if (reader.has('grpc_status'))
+    return { kind: 'grpc_status', status: reader.number('grpc_status', 2) };
+  if (!reader.has('header_abort'))
+    reader.problem('', 'one of http_status, grpc_status, header_abort is required');
   return { kind: 'header' };
 }

@@ -58,7 +58,9 @@ export class FieldReader<T extends object> {
     const list = this.message[field] as readonly MessageElement<T[K]>[] | undefined;
     if (list === undefined) return [];
     const path = this.pathOf(field);
-    return list.map((element, index) => new FieldReader(element, `${path}[${index}]`, this.problems));
+    return list.map(
+      (element, index) => new FieldReader(element, `${path}[${index}]`, this.problems),
+    );
   }
 
   /** Values of a map of messages, sorted by key: the wire has no order. */
@@ -70,7 +72,13 @@ export class FieldReader<T extends object> {
     const path = this.pathOf(field);
     return [...map.keys()]
       .sort()
-      .map((key) => [key, new FieldReader(map.get(key)!, `${path}[${JSON.stringify(key)}]`, this.problems)] as const);
+      .map(
+        (key) =>
+          [
+            key,
+            new FieldReader(map.get(key)!, `${path}[${JSON.stringify(key)}]`, this.problems),
+          ] as const,
+      );
   }
 
   /** A string that must not be empty. */
@@ -113,7 +121,8 @@ export class FieldReader<T extends object> {
     if (raw === undefined) return undefined;
     const value = Number(raw);
     if (value >= min && value <= max) return value;
-    const allowed = max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `between ${min} and ${max}`;
+    const allowed =
+      max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `between ${min} and ${max}`;
     this.problem(field, `must be ${allowed}, is ${raw}`);
     return undefined;
   }
@@ -128,7 +137,10 @@ export class FieldReader<T extends object> {
     if (duration === undefined) return undefined;
     const { seconds, nanos } = duration;
     if (seconds < 0 || nanos < 0 || seconds > MAX_DURATION_SECONDS) {
-      this.problem(field, `must be a duration between 0s and ${MAX_DURATION_SECONDS}s, is ${seconds}s ${nanos}ns`);
+      this.problem(
+        field,
+        `must be a duration between 0s and ${MAX_DURATION_SECONDS}s, is ${seconds}s ${nanos}ns`,
+      );
       return undefined;
     }
     return seconds * 1000 + Math.trunc(nanos / 1_000_000);
@@ -139,7 +151,8 @@ export class FieldReader<T extends object> {
     const value = this.optionalDurationMs(field);
     if (value === undefined) return fallback;
     const duration = this.message[field] as Duration;
-    if (duration.seconds === 0 && duration.nanos === 0) this.problem(field, 'must be greater than 0s');
+    if (duration.seconds === 0 && duration.nanos === 0)
+      this.problem(field, 'must be greater than 0s');
     return value;
   }
 
@@ -157,7 +170,8 @@ export class FieldReader<T extends object> {
   /** Adds a problem when `field` is set: a part of the API this version has not built and must not ignore. */
   refuse(field: Key<T>, what = 'is not supported by this version'): void {
     const value = this.message[field];
-    if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) return;
+    if (value === undefined || value === false || (Array.isArray(value) && value.length === 0))
+      return;
     this.problem(field, what);
   }
 }

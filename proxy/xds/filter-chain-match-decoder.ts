@@ -19,8 +19,11 @@ export const MATCH_ANY: FilterChainMatchConfig = {
   sourcePorts: [],
 };
 
-export function decodeFilterChainMatch(reader: FieldReader<FilterChainMatch>): FilterChainMatchConfig {
-  if (reader.string('address_suffix') !== '' || reader.has('suffix_len')) reader.refuse('address_suffix');
+export function decodeFilterChainMatch(
+  reader: FieldReader<FilterChainMatch>,
+): FilterChainMatchConfig {
+  if (reader.string('address_suffix') !== '' || reader.has('suffix_len'))
+    reader.refuse('address_suffix');
   return {
     destinationPort: reader.optionalNumber('destination_port', 1, MAX_PORT),
     prefixRanges: reader.children('prefix_ranges').map(decodeCidr),
@@ -64,7 +67,11 @@ export class FilterChainMatchRegistry {
   readonly #chains = new Map<string, string>();
 
   /** Why a chain cannot stand beside those before it; undefined when it can, and it is then remembered. */
-  add(chainName: string, match: FilterChainMatchConfig, written: FilterChainMatch | undefined): string | undefined {
+  add(
+    chainName: string,
+    match: FilterChainMatchConfig,
+    written: FilterChainMatch | undefined,
+  ): string | undefined {
     const keys = combinations(match);
     for (const key of keys) {
       const other = this.#chains.get(key);

@@ -62,7 +62,8 @@ class GrpcAdsTransport implements AdsTransport {
     stream.onMessage((message) => handlers.onResponse(fromDelta(message)));
     return {
       send: (request, withNode) => {
-        if (request.mode === 'delta') stream.send(toDelta(request, withNode ? this.#node : undefined));
+        if (request.mode === 'delta')
+          stream.send(toDelta(request, withNode ? this.#node : undefined));
       },
       cancel: () => stream.cancel(),
     };
@@ -74,16 +75,23 @@ class GrpcAdsTransport implements AdsTransport {
     stream.onMessage((message) => handlers.onResponse(fromSotw(message)));
     return {
       send: (request, withNode) => {
-        if (request.mode === 'sotw') stream.send(toSotw(request, withNode ? this.#node : undefined));
+        if (request.mode === 'sotw')
+          stream.send(toSotw(request, withNode ? this.#node : undefined));
       },
       cancel: () => stream.cancel(),
     };
   }
 }
 
-function attachEnd<Sent, Received>(stream: ProtoStream<Sent, Received>, handlers: AdsStreamHandlers): void {
+function attachEnd<Sent, Received>(
+  stream: ProtoStream<Sent, Received>,
+  handlers: AdsStreamHandlers,
+): void {
   stream.onEnd(({ code, reason }: StreamStatus) => {
-    handlers.onEnd({ ok: code === 0, reason: `gRPC status ${code}${reason === '' ? '' : `: ${reason}`}` });
+    handlers.onEnd({
+      ok: code === 0,
+      reason: `gRPC status ${code}${reason === '' ? '' : `: ${reason}`}`,
+    });
   });
 }
 

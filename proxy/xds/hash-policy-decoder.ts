@@ -15,7 +15,9 @@ export function decodeHashPolicies(
   return policies;
 }
 
-function decodeHashPolicy(reader: FieldReader<RouteAction_HashPolicy>): HashPolicyConfig | undefined {
+function decodeHashPolicy(
+  reader: FieldReader<RouteAction_HashPolicy>,
+): HashPolicyConfig | undefined {
   const terminal = reader.bool('terminal');
   const header = reader.child('header');
   if (header !== undefined) {
@@ -26,14 +28,22 @@ function decodeHashPolicy(reader: FieldReader<RouteAction_HashPolicy>): HashPoli
   const cookie = reader.child('cookie');
   if (cookie !== undefined) {
     const name = cookie.requiredString('name');
-    return { terminal, kind: 'cookie', name, ttlMs: cookie.optionalDurationMs('ttl'), path: cookie.string('path') };
+    return {
+      terminal,
+      kind: 'cookie',
+      name,
+      ttlMs: cookie.optionalDurationMs('ttl'),
+      path: cookie.string('path'),
+    };
   }
   const query = reader.child('query_parameter');
   if (query !== undefined) return { terminal, kind: 'query', name: query.requiredString('name') };
   const connection = reader.child('connection_properties');
   // source_ip false asks for nothing.
-  if (connection !== undefined) return connection.bool('source_ip') ? { terminal, kind: 'source_ip' } : undefined;
+  if (connection !== undefined)
+    return connection.bool('source_ip') ? { terminal, kind: 'source_ip' } : undefined;
   if (reader.has('filter_state')) reader.refuse('filter_state');
-  else reader.problem('', 'one of header, cookie, query_parameter, connection_properties is required');
+  else
+    reader.problem('', 'one of header, cookie, query_parameter, connection_properties is required');
   return undefined;
 }

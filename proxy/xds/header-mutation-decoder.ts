@@ -46,17 +46,26 @@ export function decodeHeaderMutations(source: FieldReader<object>): HeaderMutati
 
 const isProtected = (name: string): boolean => name.startsWith(':') || name === 'host';
 
+// oxlint-disable-next-line eslint/complexity -- a list of checks, one line each
 function decodeAdd(reader: FieldReader<HeaderValueOption>): HeaderAddConfig {
   const header = reader.required('header');
   const name = (header?.requiredString('key') ?? '').toLowerCase();
   const raw = header?.message.raw_value;
-  const value = raw === undefined ? (header?.string('value') ?? '') : Buffer.from(raw).toString('latin1');
+  const value =
+    raw === undefined ? (header?.string('value') ?? '') : Buffer.from(raw).toString('latin1');
   if (isProtected(name)) header?.problem('key', ':-prefixed or host headers may not be modified');
-  if (name.length > MAX_HEADER_BYTES) header?.problem('key', `must be at most ${MAX_HEADER_BYTES} bytes long`);
+  if (name.length > MAX_HEADER_BYTES)
+    header?.problem('key', `must be at most ${MAX_HEADER_BYTES} bytes long`);
   if (breaksHeader(name)) header?.problem('key', 'must not hold NUL, CR or LF');
   if (breaksHeader(value)) header?.problem('value', 'must not hold NUL, CR or LF');
-  if (value.length > MAX_HEADER_BYTES) header?.problem('value', `must be at most ${MAX_HEADER_BYTES} bytes long`);
-  return { name, value, action: appendAction(reader), keepEmptyValue: reader.bool('keep_empty_value') };
+  if (value.length > MAX_HEADER_BYTES)
+    header?.problem('value', `must be at most ${MAX_HEADER_BYTES} bytes long`);
+  return {
+    name,
+    value,
+    action: appendAction(reader),
+    keepEmptyValue: reader.bool('keep_empty_value'),
+  };
 }
 
 function appendAction(reader: FieldReader<HeaderValueOption>): HeaderAppendAction {

@@ -62,7 +62,8 @@ function inertParts(reader: Reader): readonly string[] {
   if (reader.has('tracing')) parts.push('tracing');
   if (reader.has('local_reply_config')) parts.push('local_reply_config');
   if (reader.has('proxy_status_config')) parts.push('proxy_status_config');
-  if (reader.has('access_log_options') || reader.has('access_log_flush_interval')) parts.push('access_log_options');
+  if (reader.has('access_log_options') || reader.has('access_log_flush_interval'))
+    parts.push('access_log_options');
   if (reader.message.scheme_header_transformation?.match_upstream === true) {
     parts.push('scheme_header_transformation.match_upstream');
   }
@@ -72,8 +73,10 @@ function inertParts(reader: Reader): readonly string[] {
 function decodeFilters(reader: Reader): Config['httpFilters'] {
   const filters = decodeHttpFilters(reader.children('http_filters'));
   const last = filters.at(-1);
-  if (!reader.has('http_filters')) reader.problem('http_filters', 'at least one, the router, is required');
-  if (last?.disabled === true) reader.problem('http_filters', 'the last (terminal) filter cannot be disabled');
+  if (!reader.has('http_filters'))
+    reader.problem('http_filters', 'at least one, the router, is required');
+  if (last?.disabled === true)
+    reader.problem('http_filters', 'the last (terminal) filter cannot be disabled');
   return filters;
 }
 
@@ -102,7 +105,11 @@ function decodeAddressing(
   reader: Reader,
 ): Pick<
   Config,
-  'useRemoteAddress' | 'xffNumTrustedHops' | 'skipXffAppend' | 'appendXForwardedPort' | 'internalAddresses'
+  | 'useRemoteAddress'
+  | 'xffNumTrustedHops'
+  | 'skipXffAppend'
+  | 'appendXForwardedPort'
+  | 'internalAddresses'
 > {
   const internal = reader.child('internal_address_config');
   return {
@@ -121,12 +128,16 @@ function decodeRequestId(
   reader: Reader,
 ): Pick<
   Config,
-  'generateRequestId' | 'preserveExternalRequestId' | 'alwaysSetRequestIdInResponse' | 'packTraceReason'
+  | 'generateRequestId'
+  | 'preserveExternalRequestId'
+  | 'alwaysSetRequestIdInResponse'
+  | 'packTraceReason'
 > {
   const extension = reader.child('request_id_extension');
   const config = extension && typedConfigOf(extension);
   let packTraceReason = true;
-  if (config?.typeName === REQUEST_ID) packTraceReason = config.as(REQUEST_ID)?.bool('pack_trace_reason', true) ?? true;
+  if (config?.typeName === REQUEST_ID)
+    packTraceReason = config.as(REQUEST_ID)?.bool('pack_trace_reason', true) ?? true;
   else config?.unknown('');
   return {
     generateRequestId: reader.bool('generate_request_id', true),
@@ -138,7 +149,10 @@ function decodeRequestId(
 
 function decodeHeaders(
   reader: Reader,
-): Pick<Config, 'addUserAgent' | 'via' | 'serverName' | 'serverHeaderTransformation' | 'schemeToOverwrite'> {
+): Pick<
+  Config,
+  'addUserAgent' | 'via' | 'serverName' | 'serverHeaderTransformation' | 'schemeToOverwrite'
+> {
   for (const field of ['via', 'server_name'] as const) {
     if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
   }
@@ -181,7 +195,10 @@ function decodePaths(
   if (reader.bool('strip_matching_host_port') && reader.bool('strip_any_host_port')) {
     reader.problem('', 'only one of strip_matching_host_port and strip_any_host_port may be set');
   }
-  const slashes = reader.enumName('path_with_escaped_slashes_action', 'IMPLEMENTATION_SPECIFIC_DEFAULT');
+  const slashes = reader.enumName(
+    'path_with_escaped_slashes_action',
+    'IMPLEMENTATION_SPECIFIC_DEFAULT',
+  );
   return {
     normalizePath: reader.bool('normalize_path'),
     mergeSlashes: reader.bool('merge_slashes'),
@@ -213,7 +230,10 @@ function decodeUpgrades(
     const name = reader.requiredString('upgrade_type');
     const type = name.toLowerCase();
     if (seen.has(type)) {
-      reader.problem('upgrade_type', `Error: multiple upgrade configs with the same name: '${name}'`);
+      reader.problem(
+        'upgrade_type',
+        `Error: multiple upgrade configs with the same name: '${name}'`,
+      );
     }
     seen.add(type);
     reader.refuse('filters');
@@ -251,13 +271,17 @@ function decodeLimits(
   reader: Reader,
 ): Pick<
   Config,
-  'maxRequestsPerConnection' | 'maxRequestHeadersKb' | 'maxHeadersCount' | 'headersWithUnderscoresAction'
+  | 'maxRequestsPerConnection'
+  | 'maxRequestHeadersKb'
+  | 'maxHeadersCount'
+  | 'headersWithUnderscoresAction'
 > {
   const common = reader.child('common_http_protocol_options');
   return {
     maxRequestsPerConnection: common?.number('max_requests_per_connection', 0) ?? 0,
     maxRequestHeadersKb: reader.number('max_request_headers_kb', 60, 1, 8192),
     maxHeadersCount: common?.number('max_headers_count', 100, 1) ?? 100,
-    headersWithUnderscoresAction: common?.enumName('headers_with_underscores_action', 'ALLOW') ?? 'ALLOW',
+    headersWithUnderscoresAction:
+      common?.enumName('headers_with_underscores_action', 'ALLOW') ?? 'ALLOW',
   };
 }

@@ -2,7 +2,11 @@
 import type { HttpFilter } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import type { ExtensionConfigSource } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import { typeNameOfUrl } from '../../xds-protos/any.ts';
-import type { HttpFilterConfig, HttpFilterSettings, RouterFilterConfig } from '../config/http-filter-config.ts';
+import type {
+  HttpFilterConfig,
+  HttpFilterSettings,
+  RouterFilterConfig,
+} from '../config/http-filter-config.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
@@ -31,7 +35,9 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
 ]);
 
 /** Filters in order, unknown optional ones left out; the last one has to be the router. */
-export function decodeHttpFilters(readers: readonly FieldReader<HttpFilter>[]): readonly HttpFilterConfig[] {
+export function decodeHttpFilters(
+  readers: readonly FieldReader<HttpFilter>[],
+): readonly HttpFilterConfig[] {
   const filters: HttpFilterConfig[] = [];
   readers.forEach((reader, index) => {
     const name = reader.requiredString('name');
@@ -43,7 +49,11 @@ export function decodeHttpFilters(readers: readonly FieldReader<HttpFilter>[]): 
   return filters;
 }
 
-function checkTerminal(reader: FieldReader<HttpFilter>, settings: HttpFilterSettings, last: boolean): void {
+function checkTerminal(
+  reader: FieldReader<HttpFilter>,
+  settings: HttpFilterSettings,
+  last: boolean,
+): void {
   const terminal = settings.kind === 'router';
   if (terminal === last) return;
   const name = reader.string('name');
@@ -55,14 +65,21 @@ function checkTerminal(reader: FieldReader<HttpFilter>, settings: HttpFilterSett
   );
 }
 
-function decodeFilter(reader: FieldReader<HttpFilter>, name: string): HttpFilterSettings | undefined {
+function decodeFilter(
+  reader: FieldReader<HttpFilter>,
+  name: string,
+): HttpFilterSettings | undefined {
   const discovery = reader.child('config_discovery');
   if (discovery !== undefined) return decodeDiscovered(discovery, name);
   const config = typedConfigOf(reader);
   return config && decodeSettings(config, name, reader.bool('is_optional'));
 }
 
-function decodeSettings(config: TypedConfig, name: string, optional: boolean): HttpFilterSettings | undefined {
+function decodeSettings(
+  config: TypedConfig,
+  name: string,
+  optional: boolean,
+): HttpFilterSettings | undefined {
   const { typeName, typeUrl } = config;
   const decoder = DECODERS.get(typeName);
   if (decoder !== undefined) return decoder(config, name);
@@ -106,7 +123,10 @@ function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {
   const strict = (reader.message.strict_check_headers ?? []).map((name) => name.toLowerCase());
   strict.forEach((name, index) => {
     if (STRICT_HEADERS.has(name)) return;
-    reader.problem(`strict_check_headers[${index}]`, `must be one of ${[...STRICT_HEADERS].join(', ')}, is ${name}`);
+    reader.problem(
+      `strict_check_headers[${index}]`,
+      `must be one of ${[...STRICT_HEADERS].join(', ')}, is ${name}`,
+    );
   });
   reader.refuse('upstream_http_filters');
   return {

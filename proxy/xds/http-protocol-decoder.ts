@@ -4,11 +4,14 @@ import type { Http1ServerConfig } from '../config/http-connection-manager-config
 import type { FieldReader } from './field-reader.ts';
 import { typedConfigOf } from './typed-config.ts';
 
-const PRESERVE_CASE = 'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
+const PRESERVE_CASE =
+  'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
 
 export type HeaderKeyFormat = Http1ServerConfig['headerKeyFormat'];
 
-export function decodeHeaderKeyFormat(reader: FieldReader<Http1ProtocolOptions> | undefined): HeaderKeyFormat {
+export function decodeHeaderKeyFormat(
+  reader: FieldReader<Http1ProtocolOptions> | undefined,
+): HeaderKeyFormat {
   const format = reader?.child('header_key_format');
   if (format === undefined) return 'lower';
   if (format.has('proper_case_words')) return 'proper_case';
@@ -23,7 +26,9 @@ export function decodeHeaderKeyFormat(reader: FieldReader<Http1ProtocolOptions> 
   return 'lower';
 }
 
-export function decodeHttp1Server(reader: FieldReader<Http1ProtocolOptions> | undefined): Http1ServerConfig {
+export function decodeHttp1Server(
+  reader: FieldReader<Http1ProtocolOptions> | undefined,
+): Http1ServerConfig {
   return {
     allowAbsoluteUrl: reader?.bool('allow_absolute_url', true) ?? true,
     acceptHttp10: reader?.bool('accept_http_10') ?? false,

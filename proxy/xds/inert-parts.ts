@@ -23,7 +23,8 @@ export function inertParts(resource: InspectedResource): readonly string[] {
 }
 
 const idle = (what: string): string => `${what}: does nothing in this version`;
-const refuses = (what: string, whom: string): string => `${what}: not enforced in this version, refuses ${whom}`;
+const refuses = (what: string, whom: string): string =>
+  `${what}: not enforced in this version, refuses ${whom}`;
 
 function noteListener(listener: ListenerConfig, notes: Set<string>): void {
   for (const part of listener.inert ?? []) notes.add(idle(`listener ${part}`));
@@ -32,7 +33,8 @@ function noteListener(listener: ListenerConfig, notes: Set<string>): void {
     ? [...listener.filterChains, listener.defaultFilterChain]
     : listener.filterChains;
   for (const chain of chains) {
-    if (chain.transportSocket.kind === 'tls') notes.add('transport socket tls: closes connections in this version');
+    if (chain.transportSocket.kind === 'tls')
+      notes.add('transport socket tls: closes connections in this version');
     for (const filter of chain.networkFilters) noteNetworkFilter(filter, notes);
   }
 }
@@ -58,7 +60,8 @@ function noteConnectionManager(manager: HttpConnectionManagerConfig, notes: Set<
   noteAccessLogs(manager.accessLogs, notes);
   for (const filter of manager.httpFilters) {
     if (filter.settings.kind === 'inert') notes.add(idle(`http filter ${filter.name}`));
-    if (filter.settings.kind === 'refuse') notes.add(refuses(`http filter ${filter.name}`, 'requests'));
+    if (filter.settings.kind === 'refuse')
+      notes.add(refuses(`http filter ${filter.name}`, 'requests'));
   }
   if (manager.routes.kind === 'inline') noteRoutes(manager.routes.config, notes);
 }
@@ -67,18 +70,24 @@ function noteRoutes(routes: RouteConfig, notes: Set<string>): void {
   for (const part of routes.inert ?? []) notes.add(idle(`route table ${part}`));
   const perFilter = [
     ...routes.perFilter,
-    ...routes.virtualHosts.flatMap((host) => [...host.perFilter, ...host.routes.flatMap((route) => route.perFilter)]),
+    ...routes.virtualHosts.flatMap((host) => [
+      ...host.perFilter,
+      ...host.routes.flatMap((route) => route.perFilter),
+    ]),
   ];
   for (const config of perFilter) {
-    if (config.settings?.kind === 'inert') notes.add(idle(`per-route settings of http filter ${config.name}`));
-    if (config.settings?.kind === 'refuse') notes.add(refuses(`per-route settings of http filter ${config.name}`, 'requests'));
+    if (config.settings?.kind === 'inert')
+      notes.add(idle(`per-route settings of http filter ${config.name}`));
+    if (config.settings?.kind === 'refuse')
+      notes.add(refuses(`per-route settings of http filter ${config.name}`, 'requests'));
   }
 }
 
 function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
   for (const part of cluster.inert) notes.add(idle(`cluster ${part}`));
   const policy = cluster.lbPolicy.kind;
-  if (policy === 'ring_hash' || policy === 'maglev') notes.add(`lb policy ${policy}: picks at random in this version`);
+  if (policy === 'ring_hash' || policy === 'maglev')
+    notes.add(`lb policy ${policy}: picks at random in this version`);
 }
 
 function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): void {
@@ -89,6 +98,8 @@ function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): v
 }
 
 function noteLogFilter(filter: AccessLogFilterConfig, notes: Set<string>): void {
-  if (filter.kind === 'inert') notes.add(`access log filter ${filter.typeUrl}: lets everything through in this version`);
-  if (filter.kind === 'and' || filter.kind === 'or') for (const inner of filter.filters) noteLogFilter(inner, notes);
+  if (filter.kind === 'inert')
+    notes.add(`access log filter ${filter.typeUrl}: lets everything through in this version`);
+  if (filter.kind === 'and' || filter.kind === 'or')
+    for (const inner of filter.filters) noteLogFilter(inner, notes);
 }

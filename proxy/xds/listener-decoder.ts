@@ -1,12 +1,20 @@
 // [m] Decodes listeners and filter chains (envoy-behaviour §8.2–8.4, istio-contract §2).
 import type { FilterChain, Listener } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
-import type { AddressConfig, FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type {
+  AddressConfig,
+  FilterChainConfig,
+  ListenerConfig,
+} from '../config/listener-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
-import { FilterChainMatchRegistry, MATCH_ANY, decodeFilterChainMatch } from './filter-chain-match-decoder.ts';
+import {
+  FilterChainMatchRegistry,
+  MATCH_ANY,
+  decodeFilterChainMatch,
+} from './filter-chain-match-decoder.ts';
 import { decodeListenerFilters } from './listener-filter-decoder.ts';
 import { decodeNetworkFilters } from './network-filter-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
@@ -43,12 +51,18 @@ export function readListener(reader: Reader, version: string): ListenerConfig {
     useOriginalDst: reader.bool('use_original_dst'),
     trafficDirection: reader.enumName('traffic_direction', 'UNSPECIFIED'),
     listenerFilters: listenerFilters.filters,
-    listenerFiltersTimeoutMs: reader.durationMs('listener_filters_timeout', DEFAULT_LISTENER_FILTERS_TIMEOUT_MS),
+    listenerFiltersTimeoutMs: reader.durationMs(
+      'listener_filters_timeout',
+      DEFAULT_LISTENER_FILTERS_TIMEOUT_MS,
+    ),
     continueOnListenerFiltersTimeout: reader.bool('continue_on_listener_filters_timeout'),
     filterChains: decodeFilterChains(reader, printAddress(address)),
     defaultFilterChain: defaultChain && decodeFilterChain(defaultChain),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
-    perConnectionBufferLimitBytes: reader.number('per_connection_buffer_limit_bytes', DEFAULT_BUFFER_LIMIT_BYTES),
+    perConnectionBufferLimitBytes: reader.number(
+      'per_connection_buffer_limit_bytes',
+      DEFAULT_BUFFER_LIMIT_BYTES,
+    ),
     tcpBacklogSize: reader.number('tcp_backlog_size', DEFAULT_BACKLOG),
     statPrefix: reader.nonEmpty('stat_prefix') ?? printAddress(address).replaceAll(':', '_'),
     drainType: reader.enumName('drain_type', 'DEFAULT'),
@@ -79,7 +93,9 @@ const inertFields = (reader: Reader): readonly string[] =>
 /** `ip:port`, IPv6 in brackets, or the path of a pipe: as Envoy prints an address. */
 export function printAddress(address: AddressConfig): string {
   if (address.kind === 'pipe') return address.path;
-  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return address.address.includes(':')
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
 }
 
 function decodeFilterChains(reader: Reader, printed: string): readonly FilterChainConfig[] {
@@ -87,11 +103,15 @@ function decodeFilterChains(reader: Reader, printed: string): readonly FilterCha
   const chains = reader.children('filter_chains').map((chain) => {
     const config = decodeFilterChain(chain);
     const problem = registry.add(config.name, config.match, chain.message.filter_chain_match);
-    if (problem !== undefined) chain.problem('filter_chain_match', `error adding listener '${printed}': ${problem}`);
+    if (problem !== undefined)
+      chain.problem('filter_chain_match', `error adding listener '${printed}': ${problem}`);
     return config;
   });
   if (chains.length === 0 && !reader.has('default_filter_chain')) {
-    reader.problem('filter_chains', `error adding listener '${printed}': no filter chains specified`);
+    reader.problem(
+      'filter_chains',
+      `error adding listener '${printed}': no filter chains specified`,
+    );
   }
   return chains;
 }

@@ -25,7 +25,9 @@ export interface ListenerFilters {
   readonly inert: readonly string[];
 }
 
-export function decodeListenerFilters(readers: readonly FieldReader<ListenerFilter>[]): ListenerFilters {
+export function decodeListenerFilters(
+  readers: readonly FieldReader<ListenerFilter>[],
+): ListenerFilters {
   const filters: ListenerFilterConfig[] = [];
   const inert: string[] = [];
   for (const reader of readers) {
@@ -37,7 +39,8 @@ export function decodeListenerFilters(readers: readonly FieldReader<ListenerFilt
     const config = typedConfigOf(reader);
     const disabled = reader.child('filter_disabled');
     const kind = KINDS.get(config?.typeName ?? '');
-    if (kind !== undefined) filters.push({ name, kind, disabled: disabled && decodePredicate(disabled) });
+    if (kind !== undefined)
+      filters.push({ name, kind, disabled: disabled && decodePredicate(disabled) });
     else if (config?.typeName === ORIGINAL_SRC) inert.push(name);
     else config?.unknown(name);
   }
@@ -46,7 +49,9 @@ export function decodeListenerFilters(readers: readonly FieldReader<ListenerFilt
 
 const ANY: ListenerFilterPredicate = { kind: 'any' };
 
-function decodePredicate(reader: FieldReader<ListenerFilterChainMatchPredicate>): ListenerFilterPredicate {
+function decodePredicate(
+  reader: FieldReader<ListenerFilterChainMatchPredicate>,
+): ListenerFilterPredicate {
   const range = reader.child('destination_port_range');
   if (range !== undefined) {
     const start = range.number('start', 0, 0, MAX_PORT);
@@ -60,7 +65,10 @@ function decodePredicate(reader: FieldReader<ListenerFilterChainMatchPredicate>)
   const and = reader.child('and_match');
   if (and !== undefined) return { kind: 'and', rules: decodeRules(and.children('rules'), reader) };
   if (!reader.has('any_match')) {
-    reader.problem('', 'one of or_match, and_match, not_match, any_match, destination_port_range is required');
+    reader.problem(
+      '',
+      'one of or_match, and_match, not_match, any_match, destination_port_range is required',
+    );
   }
   return ANY;
 }

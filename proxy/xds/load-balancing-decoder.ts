@@ -10,7 +10,10 @@ const POLICIES = 'envoy.extensions.load_balancing_policies';
 const LEAST_REQUEST = `${POLICIES}.least_request.v3.LeastRequest` as const;
 
 /** Policies without settings that this version reads. */
-const PLAIN: ReadonlyMap<string, LoadBalancingPolicyConfig> = new Map<string, LoadBalancingPolicyConfig>([
+const PLAIN: ReadonlyMap<string, LoadBalancingPolicyConfig> = new Map<
+  string,
+  LoadBalancingPolicyConfig
+>([
   [`${POLICIES}.round_robin.v3.RoundRobin`, ROUND_ROBIN],
   [`${POLICIES}.random.v3.Random`, { kind: 'random' }],
   [`${POLICIES}.ring_hash.v3.RingHash`, { kind: 'ring_hash' }],
@@ -38,7 +41,10 @@ export function decodeLoadBalancing(reader: FieldReader<Cluster>): LoadBalancing
     case 'CLUSTER_PROVIDED':
       return { kind: 'cluster_provided' };
     case 'LOAD_BALANCING_POLICY_CONFIG':
-      reader.problem('load_balancing_policy', 'is required with lb_policy LOAD_BALANCING_POLICY_CONFIG');
+      reader.problem(
+        'load_balancing_policy',
+        'is required with lb_policy LOAD_BALANCING_POLICY_CONFIG',
+      );
       return ROUND_ROBIN;
   }
 }
@@ -59,17 +65,23 @@ function decodePolicyList(reader: FieldReader<Cluster>): LoadBalancingPolicyConf
 
 function knownPolicy(config: TypedConfig): LoadBalancingPolicyConfig | undefined {
   if (config.typeName !== LEAST_REQUEST) return PLAIN.get(config.typeName);
-  return { kind: 'least_request', choiceCount: config.as(LEAST_REQUEST)?.number('choice_count', 2, 2) ?? 2 };
+  return {
+    kind: 'least_request',
+    choiceCount: config.as(LEAST_REQUEST)?.number('choice_count', 2, 2) ?? 2,
+  };
 }
 
 /** Parts of a policy's settings that do nothing yet, for dumps. */
 export function inertLoadBalancing(reader: FieldReader<Cluster>): readonly string[] {
   const { message } = reader;
   const parts: string[] = [];
-  if (message.common_lb_config?.locality_weighted_lb_config !== undefined) parts.push('locality_weighted_lb_config');
-  if (message.common_lb_config?.zone_aware_lb_config !== undefined) parts.push('zone_aware_lb_config');
+  if (message.common_lb_config?.locality_weighted_lb_config !== undefined)
+    parts.push('locality_weighted_lb_config');
+  if (message.common_lb_config?.zone_aware_lb_config !== undefined)
+    parts.push('zone_aware_lb_config');
   const slowStart =
-    message.least_request_lb_config?.slow_start_config ?? message.round_robin_lb_config?.slow_start_config;
+    message.least_request_lb_config?.slow_start_config ??
+    message.round_robin_lb_config?.slow_start_config;
   if (slowStart !== undefined) parts.push('slow_start_config');
   if (message.ring_hash_lb_config !== undefined) parts.push('ring_hash_lb_config');
   if (message.maglev_lb_config !== undefined) parts.push('maglev_lb_config');

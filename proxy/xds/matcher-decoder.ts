@@ -1,8 +1,14 @@
 // [m] Decodes string, header and query matchers, fractions and regex rewrites (envoy-behaviour §3.2).
 import { RE2JS } from 're2js';
-import type { HeaderMatcher, QueryParameterMatcher } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type {
+  HeaderMatcher,
+  QueryParameterMatcher,
+} from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { RuntimeFractionalPercent } from '../../xds-protos/gen/envoy.config.core.v3.ts';
-import type { RegexMatchAndSubstitute, StringMatcher } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
+import type {
+  RegexMatchAndSubstitute,
+  StringMatcher,
+} from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type { FractionalPercent } from '../../xds-protos/gen/envoy.type.v3.ts';
 import type {
   FractionConfig,
@@ -28,7 +34,8 @@ export function decodeStringMatch(reader: FieldReader<StringMatcher>): StringMat
     if (!reader.has(kind)) continue;
     return { kind, value: reader.requiredString(kind), ignoreCase };
   }
-  if (safe_regex !== undefined) return { kind: 'regex', pattern: decodeRegex(reader.child('safe_regex')!) };
+  if (safe_regex !== undefined)
+    return { kind: 'regex', pattern: decodeRegex(reader.child('safe_regex')!) };
   if (reader.has('custom')) reader.refuse('custom');
   else reader.problem('', 'one of exact, prefix, suffix, contains, safe_regex is required');
   return MATCH_NOTHING;
@@ -56,8 +63,10 @@ export const decodeHeaderMatches = (
 function headerTest(reader: FieldReader<HeaderMatcher>): HeaderTestConfig {
   const { message } = reader;
   const match = (test: StringMatchConfig): HeaderTestConfig => ({ kind: 'string', match: test });
-  if (message.string_match !== undefined) return match(decodeStringMatch(reader.child('string_match')!));
-  if (message.present_match !== undefined) return { kind: 'present', present: message.present_match };
+  if (message.string_match !== undefined)
+    return match(decodeStringMatch(reader.child('string_match')!));
+  if (message.present_match !== undefined)
+    return { kind: 'present', present: message.present_match };
   if (message.range_match !== undefined) return headerRange(reader);
   if (message.safe_regex_match !== undefined) {
     return match({ kind: 'regex', pattern: decodeRegex(reader.child('safe_regex_match')!) });
@@ -68,13 +77,25 @@ function headerTest(reader: FieldReader<HeaderMatcher>): HeaderTestConfig {
     return match({ kind: 'exact', value: message.exact_match, ignoreCase: false });
   }
   if (reader.has('prefix_match')) {
-    return match({ kind: 'prefix', value: reader.requiredString('prefix_match'), ignoreCase: false });
+    return match({
+      kind: 'prefix',
+      value: reader.requiredString('prefix_match'),
+      ignoreCase: false,
+    });
   }
   if (reader.has('suffix_match')) {
-    return match({ kind: 'suffix', value: reader.requiredString('suffix_match'), ignoreCase: false });
+    return match({
+      kind: 'suffix',
+      value: reader.requiredString('suffix_match'),
+      ignoreCase: false,
+    });
   }
   if (reader.has('contains_match')) {
-    return match({ kind: 'contains', value: reader.requiredString('contains_match'), ignoreCase: false });
+    return match({
+      kind: 'contains',
+      value: reader.requiredString('contains_match'),
+      ignoreCase: false,
+    });
   }
   return { kind: 'present', present: true };
 }
@@ -93,7 +114,8 @@ export function decodeQueryMatch(reader: FieldReader<QueryParameterMatcher>): Qu
   const name = reader.requiredString('name');
   if (name.length > 1024) reader.problem('name', 'must be at most 1024 characters long');
   const string = reader.child('string_match');
-  if (string !== undefined) return { name, test: { kind: 'string', match: decodeStringMatch(string) } };
+  if (string !== undefined)
+    return { name, test: { kind: 'string', match: decodeStringMatch(string) } };
   return { name, test: { kind: 'present', present: reader.bool('present_match', true) } };
 }
 
@@ -116,7 +138,9 @@ export function decodeRuntimeFraction(
 }
 
 /** `\0` … `\9` may stand in a substitution, up to the number of groups. */
-export function decodeRegexRewrite(reader: FieldReader<RegexMatchAndSubstitute>): RegexRewriteConfig {
+export function decodeRegexRewrite(
+  reader: FieldReader<RegexMatchAndSubstitute>,
+): RegexRewriteConfig {
   const matcher = reader.required('pattern');
   const pattern = matcher === undefined ? '' : decodeRegex(matcher);
   const substitution = reader.string('substitution');
@@ -132,7 +156,8 @@ function substitutionProblem(pattern: string, substitution: string): string | un
     if (substitution[i] !== '\\') continue;
     const next = substitution[++i] ?? '';
     if (next === '\\') continue;
-    if (next < '0' || next > '9') return `'\\${next}' is neither a group (\\0 to \\9) nor a backslash (\\\\)`;
+    if (next < '0' || next > '9')
+      return `'\\${next}' is neither a group (\\0 to \\9) nor a backslash (\\\\)`;
     highest = Math.max(highest, Number(next));
   }
   if (highest === 0 || pattern === '' || regexProblem(pattern) !== undefined) return undefined;

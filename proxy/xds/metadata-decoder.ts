@@ -5,7 +5,9 @@ import type { FieldReader } from './field-reader.ts';
 
 const NONE: ReadonlyMap<string, string> = new Map();
 
-export function decodeMetadata(reader: FieldReader<Metadata> | undefined): ReadonlyMap<string, string> {
+export function decodeMetadata(
+  reader: FieldReader<Metadata> | undefined,
+): ReadonlyMap<string, string> {
   const filters = reader?.message.filter_metadata;
   if (filters === undefined || filters.size === 0) return NONE;
   return new Map([...filters].map(([namespace, struct]) => [namespace, JSON.stringify(struct)]));
@@ -15,6 +17,9 @@ export function decodeMetadata(reader: FieldReader<Metadata> | undefined): Reado
 export function structLabels(struct: JsonObject | undefined): ReadonlyMap<string, string> {
   if (struct === undefined) return NONE;
   return new Map(
-    Object.entries(struct).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+    Object.entries(struct).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
   );
 }

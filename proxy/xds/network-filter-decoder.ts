@@ -3,7 +3,12 @@ import type { Filter } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
 import type { NetworkFilterConfig } from '../config/listener-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHttpConnectionManager } from './http-connection-manager-decoder.ts';
-import { INERT_NETWORK_FILTERS, REFUSED_NETWORK_FILTERS, inert, refuse } from './known-extensions.ts';
+import {
+  INERT_NETWORK_FILTERS,
+  REFUSED_NETWORK_FILTERS,
+  inert,
+  refuse,
+} from './known-extensions.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeTcpProxy } from './tcp-proxy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -14,7 +19,9 @@ const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 const RBAC = 'envoy.extensions.filters.network.rbac.v3.RBAC';
 const WASM = 'envoy.extensions.filters.network.wasm.v3.Wasm';
 
-export function decodeNetworkFilters(readers: readonly FieldReader<Filter>[]): readonly NetworkFilterConfig[] {
+export function decodeNetworkFilters(
+  readers: readonly FieldReader<Filter>[],
+): readonly NetworkFilterConfig[] {
   const filters: NetworkFilterConfig[] = [];
   readers.forEach((reader, index) => {
     const filter = decodeFilter(reader);
@@ -25,7 +32,11 @@ export function decodeNetworkFilters(readers: readonly FieldReader<Filter>[]): r
   return filters;
 }
 
-function checkTerminal(reader: FieldReader<Filter>, filter: NetworkFilterConfig, last: boolean): void {
+function checkTerminal(
+  reader: FieldReader<Filter>,
+  filter: NetworkFilterConfig,
+  last: boolean,
+): void {
   const terminal = filter.kind === 'http_connection_manager' || filter.kind === 'tcp_proxy';
   if (terminal === last) return;
   const { name } = filter;
@@ -55,7 +66,13 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
   switch (typeName) {
     case HCM: {
       const reader = config.as(HCM);
-      return reader && { kind: 'http_connection_manager', name, settings: decodeHttpConnectionManager(reader) };
+      return (
+        reader && {
+          kind: 'http_connection_manager',
+          name,
+          settings: decodeHttpConnectionManager(reader),
+        }
+      );
     }
     case TCP_PROXY: {
       const reader = config.as(TCP_PROXY);
@@ -63,11 +80,18 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
     }
     case RBAC: {
       const reader = config.as(RBAC);
-      return reader && { name, ...(rbacGuards(reader.message) ? refuse(typeUrl, name) : inert(typeUrl)) };
+      return (
+        reader && { name, ...(rbacGuards(reader.message) ? refuse(typeUrl, name) : inert(typeUrl)) }
+      );
     }
     case WASM: {
       const reader = config.as(WASM);
-      return reader && { name, ...(wasmGuards(reader.message.config) ? refuse(typeUrl, name) : inert(typeUrl)) };
+      return (
+        reader && {
+          name,
+          ...(wasmGuards(reader.message.config) ? refuse(typeUrl, name) : inert(typeUrl)),
+        }
+      );
     }
     default:
       if (INERT_NETWORK_FILTERS.has(typeName)) return { name, ...inert(typeUrl) };

@@ -1,10 +1,13 @@
 // [m] Decodes typed_per_filter_config: what a route, virtual host or weighted cluster says to single filters.
 import type { Any } from '../../xds-protos/well-known-types.ts';
-import type { HttpFilterPerRouteConfig, HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
+import type {
+  HttpFilterPerRouteConfig,
+  HttpFilterPerRouteSettings,
+} from '../config/http-filter-config.ts';
 import type { PerFilterConfigs } from '../config/route-config.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
-import { FieldReader } from './field-reader.ts';
+import type { FieldReader } from './field-reader.ts';
 import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { TypedConfig } from './typed-config.ts';
@@ -107,7 +110,9 @@ function lua(config: TypedConfig, name: string): Verdict | undefined {
 }
 
 function statefulSession(config: TypedConfig): Verdict | undefined {
-  const reader = config.as('envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute');
+  const reader = config.as(
+    'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute',
+  );
   if (reader === undefined) return undefined;
   if (reader.bool('disabled')) return OFF;
   reader.child('stateful_session')?.refuse('session_state');

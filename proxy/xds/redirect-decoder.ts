@@ -1,5 +1,8 @@
 // [m] Decodes redirects and direct responses (envoy-behaviour §3.4).
-import type { DirectResponseAction, RedirectAction } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type {
+  DirectResponseAction,
+  RedirectAction,
+} from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { decodeDataSource } from './data-source.ts';
@@ -17,7 +20,12 @@ const REDIRECT_STATUS = {
 export function decodeRedirect(reader: FieldReader<RedirectAction>): RedirectActionConfig {
   const regex = reader.child('regex_rewrite');
   const port = reader.number('port_redirect', 0, 0, MAX_PORT);
-  for (const field of ['host_redirect', 'path_redirect', 'prefix_rewrite', 'scheme_redirect'] as const) {
+  for (const field of [
+    'host_redirect',
+    'path_redirect',
+    'prefix_rewrite',
+    'scheme_redirect',
+  ] as const) {
     if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
   }
   return {
@@ -44,7 +52,10 @@ export function decodeDirectResponse(
   const source = reader.child('body');
   const bytes = (source && decodeDataSource(source)) ?? new Uint8Array();
   if (bytes.byteLength > maxBodyBytes) {
-    reader.problem('body', `response body size is ${bytes.byteLength} bytes; maximum is ${maxBodyBytes}`);
+    reader.problem(
+      'body',
+      `response body size is ${bytes.byteLength} bytes; maximum is ${maxBodyBytes}`,
+    );
   }
   const body = Buffer.from(bytes).toString('utf8');
   if (source?.has('inline_bytes') !== true) return { kind: 'direct_response', status, body };

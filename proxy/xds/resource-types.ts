@@ -39,7 +39,10 @@ export const endpointsType: ResourceType<ClusterEndpointsConfig> = {
   noun: 'cluster load assignment',
   parse(bytes) {
     const message = decode(ASSIGNMENT, bytes);
-    return { name: message.cluster_name ?? '', toConfig: (version) => decodeEndpoints(message, version) };
+    return {
+      name: message.cluster_name ?? '',
+      toConfig: (version) => decodeEndpoints(message, version),
+    };
   },
 };
 
@@ -65,7 +68,10 @@ export const routeType: ResourceType<RouteConfig> = {
       name: message.name ?? '',
       toConfig: (version) => {
         const problems = new ConfigProblems();
-        const config = decodeRouteTable(new FieldReader(message, '', problems), { version, dynamic: true });
+        const config = decodeRouteTable(new FieldReader(message, '', problems), {
+          version,
+          dynamic: true,
+        });
         problems.throwIfAny();
         return config;
       },

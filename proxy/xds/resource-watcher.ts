@@ -37,7 +37,10 @@ export interface RejectedResource {
  * last good one. `setNames` of the client may be called from within; what it asks for goes out after the ACK.
  */
 export interface ResourceWatcher<T> {
-  onUpdate(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[];
+  onUpdate(
+    upserts: readonly XdsResource<T>[],
+    removed: readonly string[],
+  ): readonly ResourceProblem[];
   /** Resources of the same response that never reached onUpdate; called after it. For error_state in config_dump. */
   onRejected?(rejected: readonly RejectedResource[]): void;
   /**

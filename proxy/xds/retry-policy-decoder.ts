@@ -30,7 +30,8 @@ const CONDITIONS: ReadonlySet<string> = new Set([
 
 const DEFAULT_BASE_INTERVAL_MS = 25;
 const PREVIOUS_HOSTS = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
-const PREVIOUS_PRIORITIES = 'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig';
+const PREVIOUS_PRIORITIES =
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig';
 
 export function decodeRetryPolicy(reader: FieldReader<RetryPolicy>): RetryPolicyConfig {
   reader.refuse('retry_options_predicates');
@@ -49,7 +50,8 @@ export function decodeRetryPolicy(reader: FieldReader<RetryPolicy>): RetryPolicy
   };
 }
 
-const unlessZero = (value: number | undefined): number | undefined => (value === 0 ? undefined : value);
+const unlessZero = (value: number | undefined): number | undefined =>
+  value === 0 ? undefined : value;
 
 const conditions = (retryOn: string): readonly string[] =>
   retryOn
@@ -62,16 +64,25 @@ function decodeBackoff(reader: FieldReader<RetryPolicy_RetryBackOff> | undefined
   readonly maxIntervalMs: number;
 } {
   if (reader === undefined) {
-    return { baseIntervalMs: DEFAULT_BASE_INTERVAL_MS, maxIntervalMs: 10 * DEFAULT_BASE_INTERVAL_MS };
+    return {
+      baseIntervalMs: DEFAULT_BASE_INTERVAL_MS,
+      maxIntervalMs: 10 * DEFAULT_BASE_INTERVAL_MS,
+    };
   }
   if (!reader.has('base_interval')) reader.problem('base_interval', 'is required');
   // Envoy takes anything below a millisecond as one.
-  const baseIntervalMs = Math.max(1, reader.positiveDurationMs('base_interval', DEFAULT_BASE_INTERVAL_MS));
+  const baseIntervalMs = Math.max(
+    1,
+    reader.positiveDurationMs('base_interval', DEFAULT_BASE_INTERVAL_MS),
+  );
   const maxIntervalMs = reader.has('max_interval')
     ? Math.max(1, reader.positiveDurationMs('max_interval', 10 * baseIntervalMs))
     : 10 * baseIntervalMs;
   if (maxIntervalMs < baseIntervalMs) {
-    reader.problem('max_interval', 'retry_policy.max_interval must greater than or equal to the base_interval');
+    reader.problem(
+      'max_interval',
+      'retry_policy.max_interval must greater than or equal to the base_interval',
+    );
   }
   return { baseIntervalMs, maxIntervalMs };
 }

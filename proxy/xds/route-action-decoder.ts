@@ -25,7 +25,11 @@ import { typedConfigOf } from './typed-config.ts';
 const DEFAULT_TIMEOUT_MS = 15_000;
 export const MAX_UINT32 = 4_294_967_295;
 
-const NOT_FOUND_STATUS = { SERVICE_UNAVAILABLE: 503, NOT_FOUND: 404, INTERNAL_SERVER_ERROR: 500 } as const;
+const NOT_FOUND_STATUS = {
+  SERVICE_UNAVAILABLE: 503,
+  NOT_FOUND: 404,
+  INTERNAL_SERVER_ERROR: 500,
+} as const;
 const REWRITE_TEMPLATE = 'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig';
 
 /** `mirrors`: those of the virtual host or the table, where the route has none. */
@@ -59,7 +63,10 @@ export function decodeRouteAction(
 function refuseUnbuilt(reader: FieldReader<RouteAction>): void {
   reader.refuse('retry_policy_typed_config');
   reader.refuse('internal_redirect_policy');
-  if (reader.enumName('internal_redirect_action', 'PASS_THROUGH_INTERNAL_REDIRECT') !== 'PASS_THROUGH_INTERNAL_REDIRECT') {
+  if (
+    reader.enumName('internal_redirect_action', 'PASS_THROUGH_INTERNAL_REDIRECT') !==
+    'PASS_THROUGH_INTERNAL_REDIRECT'
+  ) {
     reader.refuse('internal_redirect_action');
   }
 }
@@ -68,7 +75,8 @@ function decodeClusterSpecifier(reader: FieldReader<RouteAction>): ClusterSpecif
   if (reader.has('cluster')) return { kind: 'cluster', name: reader.requiredString('cluster') };
   if (reader.has('cluster_header')) {
     const header = reader.requiredString('cluster_header').toLowerCase();
-    if (breaksHeader(header)) reader.problem('cluster_header', 'holds characters no header name can have');
+    if (breaksHeader(header))
+      reader.problem('cluster_header', 'holds characters no header name can have');
     return { kind: 'cluster_header', header };
   }
   const weighted = reader.child('weighted_clusters');
@@ -85,14 +93,17 @@ function decodeWeightedClusters(reader: FieldReader<WeightedCluster>): ClusterSp
   const clusters = reader.children('clusters').map(decodeClusterWeight);
   const sum = clusters.reduce((total, cluster) => total + cluster.weight, 0);
   if (clusters.length === 0) reader.problem('clusters', 'at least one is required');
-  else if (sum === 0) reader.problem('clusters', 'Sum of weights in the weighted_cluster must be greater than 0.');
+  else if (sum === 0)
+    reader.problem('clusters', 'Sum of weights in the weighted_cluster must be greater than 0.');
   else if (sum > MAX_UINT32) {
     reader.problem('clusters', `The sum of weights of all weighted clusters exceeds ${MAX_UINT32}`);
   }
   return { kind: 'weighted', clusters, headerName: reader.nonEmpty('header_name')?.toLowerCase() };
 }
 
-function decodeClusterWeight(reader: FieldReader<WeightedCluster_ClusterWeight>): WeightedClusterConfig {
+function decodeClusterWeight(
+  reader: FieldReader<WeightedCluster_ClusterWeight>,
+): WeightedClusterConfig {
   if (reader.string('cluster_header') !== '') reader.refuse('cluster_header');
   return {
     name: reader.requiredString('name'),
@@ -103,7 +114,9 @@ function decodeClusterWeight(reader: FieldReader<WeightedCluster_ClusterWeight>)
   };
 }
 
-function decodeMaxStreamDuration(reader: FieldReader<RouteAction_MaxStreamDuration>): MaxStreamDurationConfig {
+function decodeMaxStreamDuration(
+  reader: FieldReader<RouteAction_MaxStreamDuration>,
+): MaxStreamDurationConfig {
   return {
     maxStreamDurationMs: reader.optionalDurationMs('max_stream_duration'),
     grpcTimeoutHeaderMaxMs: reader.optionalDurationMs('grpc_timeout_header_max'),
@@ -127,7 +140,9 @@ function decodeRewrites(reader: FieldReader<RouteAction>): Rewrites {
   const regex = reader.child('regex_rewrite');
   const hostRegex = reader.child('host_rewrite_path_regex');
   const pathRewriteTemplate = decodeRewriteTemplate(reader);
-  const given = [prefixRewrite, regex, pathRewriteTemplate].filter((rewrite) => rewrite !== undefined);
+  const given = [prefixRewrite, regex, pathRewriteTemplate].filter(
+    (rewrite) => rewrite !== undefined,
+  );
   if (given.length > 1) {
     reader.problem('', 'Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy');
   }
@@ -173,7 +188,9 @@ export function decodeMirrors(source: FieldReader<object>): readonly RequestMirr
   });
 }
 
-function decodeUpgrades(readers: readonly FieldReader<RouteAction_UpgradeConfig>[]): readonly UpgradeConfig[] {
+function decodeUpgrades(
+  readers: readonly FieldReader<RouteAction_UpgradeConfig>[],
+): readonly UpgradeConfig[] {
   const seen = new Set<string>();
   return readers.map((reader) => {
     const type = reader.requiredString('upgrade_type').toLowerCase();

@@ -1,6 +1,10 @@
 // [m] Decodes route tables: RouteConfiguration from RDS or inline in a connection manager (envoy-behaviour §3,
 // istio-contract §3).
-import type { Route, RouteConfiguration, VirtualHost } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import type {
+  Route,
+  RouteConfiguration,
+  VirtualHost,
+} from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { FilterAction } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type {
   PerFilterConfigs,
@@ -36,21 +40,31 @@ export interface RouteTableSource {
   readonly dynamic: boolean;
 }
 
-export function decodeRouteTable(reader: FieldReader<RouteConfiguration>, source: RouteTableSource): RouteConfig {
+export function decodeRouteTable(
+  reader: FieldReader<RouteConfiguration>,
+  source: RouteTableSource,
+): RouteConfig {
   reader.refuse('vhds');
   reader.refuse('cluster_specifier_plugins');
   const inherited: Inherited = {
     mirrors: decodeMirrors(reader),
-    maxDirectResponseBytes: reader.number('max_direct_response_body_size_bytes', DEFAULT_MAX_DIRECT_RESPONSE_BYTES),
+    maxDirectResponseBytes: reader.number(
+      'max_direct_response_body_size_bytes',
+      DEFAULT_MAX_DIRECT_RESPONSE_BYTES,
+    ),
   };
   const domains = new DomainRegistry(reader.string('name'));
   return {
     name: source.dynamic ? reader.requiredString('name') : reader.string('name'),
     version: source.version,
-    virtualHosts: reader.children('virtual_hosts').map((host) => decodeVirtualHost(host, domains, inherited)),
+    virtualHosts: reader
+      .children('virtual_hosts')
+      .map((host) => decodeVirtualHost(host, domains, inherited)),
     headers: decodeHeaderMutations(reader),
     perFilter: decodePerFilter(reader),
-    internalOnlyHeaders: (reader.message.internal_only_headers ?? []).map((name) => name.toLowerCase()),
+    internalOnlyHeaders: (reader.message.internal_only_headers ?? []).map((name) =>
+      name.toLowerCase(),
+    ),
     mostSpecificHeaderMutationsWins: reader.bool('most_specific_header_mutations_wins'),
     ignorePortInHostMatching: reader.bool('ignore_port_in_host_matching'),
     ignorePathParametersInPathMatching: reader.bool('ignore_path_parameters_in_path_matching'),
@@ -66,7 +80,9 @@ function decodeVirtualHost(
   reader.refuse('matcher');
   reader.refuse('retry_policy_typed_config');
   const retry = reader.child('retry_policy');
-  const own = reader.has('request_mirror_policies') ? { ...inherited, mirrors: decodeMirrors(reader) } : inherited;
+  const own = reader.has('request_mirror_policies')
+    ? { ...inherited, mirrors: decodeMirrors(reader) }
+    : inherited;
   return {
     name: reader.requiredString('name'),
     domains: domains.claim(reader),
@@ -100,7 +116,10 @@ function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEnt
   };
 }
 
-function decodeAction(reader: FieldReader<Route>, inherited: Inherited): RouteEntryConfig['action'] {
+function decodeAction(
+  reader: FieldReader<Route>,
+  inherited: Inherited,
+): RouteEntryConfig['action'] {
   const route = reader.child('route');
   if (route !== undefined) return decodeRouteAction(route, inherited.mirrors);
   const redirect = reader.child('redirect');
@@ -115,7 +134,10 @@ function decodeAction(reader: FieldReader<Route>, inherited: Inherited): RouteEn
 }
 
 /** The deprecated `cors` field of routes and virtual hosts; the filter's own message wins. */
-function withLegacyCors(source: FieldReader<object>, perFilter: PerFilterConfigs): PerFilterConfigs {
+function withLegacyCors(
+  source: FieldReader<object>,
+  perFilter: PerFilterConfigs,
+): PerFilterConfigs {
   const cors = (source as FieldReader<{ readonly cors?: VirtualHost['cors'] }>).child('cors');
   if (cors === undefined) return perFilter;
   const settings = decodeCorsPolicy(cors);

@@ -2,11 +2,7 @@
 import type { RouteMatch } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.ts';
 import type { FieldReader } from './field-reader.ts';
-import {
-  decodeHeaderMatches,
-  decodeQueryMatch,
-  decodeRuntimeFraction,
-} from './matcher-decoder.ts';
+import { decodeHeaderMatches, decodeQueryMatch, decodeRuntimeFraction } from './matcher-decoder.ts';
 import { decodeRegex } from './regex-check.ts';
 import { typedConfigOf } from './typed-config.ts';
 
@@ -53,7 +49,10 @@ function decodePath(reader: FieldReader<RouteMatch>): PathMatchConfig {
   if (policy !== undefined) {
     const config = typedConfigOf(policy);
     if (config?.typeName === URI_TEMPLATE) {
-      return { kind: 'uri_template', template: config.as(URI_TEMPLATE)?.requiredString('path_template') ?? '' };
+      return {
+        kind: 'uri_template',
+        template: config.as(URI_TEMPLATE)?.requiredString('path_template') ?? '',
+      };
     }
     config?.unknown(policy.string('name'));
     return ROOT;
@@ -67,7 +66,10 @@ function decodePath(reader: FieldReader<RouteMatch>): PathMatchConfig {
 
 function separatedPrefix(reader: FieldReader<RouteMatch>, value: string): PathMatchConfig {
   if (value.length < 2 || /[?#]|\/$/.test(value)) {
-    reader.problem('path_separated_prefix', `must not be empty, hold ? or #, or end in /; is '${value}'`);
+    reader.problem(
+      'path_separated_prefix',
+      `must not be empty, hold ? or #, or end in /; is '${value}'`,
+    );
   }
   return { kind: 'separated_prefix', value };
 }

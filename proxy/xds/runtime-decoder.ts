@@ -13,7 +13,10 @@ export function decodeRuntimeLayers(reader: FieldReader<Bootstrap>): readonly Ru
     seen.add(name);
     const config = decodeLayer(layer, name);
     if (config.kind === 'admin' && ++adminLayers > 1) {
-      layer.problem('admin_layer', 'Too many admin layers specified in LayeredRuntime, at most one may be specified');
+      layer.problem(
+        'admin_layer',
+        'Too many admin layers specified in LayeredRuntime, at most one may be specified',
+      );
     }
     return config;
   });

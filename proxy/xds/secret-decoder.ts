@@ -85,7 +85,10 @@ function decodeSans(reader: FieldReader<CertificateValidationContext>): readonly
   const typed = reader.children('match_typed_subject_alt_names').map((san): SanMatchConfig => {
     const type = san.enumName('san_type', 'SAN_TYPE_UNSPECIFIED');
     const matcher = san.required('matcher');
-    const match = matcher === undefined ? { kind: 'exact', value: '', ignoreCase: false } as const : decodeStringMatch(matcher);
+    const match =
+      matcher === undefined
+        ? ({ kind: 'exact', value: '', ignoreCase: false } as const)
+        : decodeStringMatch(matcher);
     if (type !== 'SAN_TYPE_UNSPECIFIED' && type !== 'OTHER_NAME') return { type, match };
     san.problem('san_type', `must be EMAIL, DNS, URI or IP_ADDRESS, is ${type}`);
     return { type: 'ANY', match };

@@ -67,7 +67,8 @@ export class SotwMux implements AdsMux {
     for (const kind of KIND_ORDER) {
       const subscription = this.#subscriptions.get(kind);
       const onStream = this.#onStream.get(kind);
-      if (subscription !== undefined && onStream !== undefined) this.#flushType(subscription, onStream);
+      if (subscription !== undefined && onStream !== undefined)
+        this.#flushType(subscription, onStream);
     }
   }
 

@@ -8,7 +8,10 @@ export function checkStaticReferences(config: BootstrapConfig, problems: ConfigP
   const clusters = new Set<string>();
   config.clusters.forEach(({ name }, index) => {
     if (clusters.has(name)) {
-      problems.add(`static_resources.clusters[${index}]`, `cluster manager: duplicate cluster '${name}'`);
+      problems.add(
+        `static_resources.clusters[${index}]`,
+        `cluster manager: duplicate cluster '${name}'`,
+      );
     }
     clusters.add(name);
   });
@@ -33,10 +36,16 @@ function checkChain(
   problems: ConfigProblems,
 ): void {
   chain.networkFilters.forEach((filter, index) => {
-    if (filter.kind !== 'http_connection_manager' || filter.settings.routes.kind !== 'inline') return;
+    if (filter.kind !== 'http_connection_manager' || filter.settings.routes.kind !== 'inline')
+      return;
     const routes = filter.settings.routes.config;
     if (routes.validateClusters) {
-      checkRoutes(routes, `${path}.filters[${index}].typed_config.route_config`, clusters, problems);
+      checkRoutes(
+        routes,
+        `${path}.filters[${index}].typed_config.route_config`,
+        clusters,
+        problems,
+      );
     }
   });
 }
@@ -52,7 +61,10 @@ function checkRoutes(
       if (route.action.kind !== 'route') return;
       for (const name of namedClusters(route.action)) {
         if (clusters.has(name)) continue;
-        problems.add(`${path}.virtual_hosts[${hostIndex}].routes[${routeIndex}].route`, `route: unknown cluster '${name}'`);
+        problems.add(
+          `${path}.virtual_hosts[${hostIndex}].routes[${routeIndex}].route`,
+          `route: unknown cluster '${name}'`,
+        );
       }
     });
   });

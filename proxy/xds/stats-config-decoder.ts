@@ -45,21 +45,28 @@ function decodeMatcher(reader: FieldReader<StatsMatcher> | undefined): StatsMatc
   if (exclusion !== undefined) {
     return { kind: 'exclusion', patterns: decodeStringMatches(exclusion.children('patterns')) };
   }
-  if (!reader.has('reject_all')) reader.problem('', 'one of reject_all, inclusion_list, exclusion_list is required');
+  if (!reader.has('reject_all'))
+    reader.problem('', 'one of reject_all, inclusion_list, exclusion_list is required');
   return { kind: reader.bool('reject_all') ? 'none' : 'all' };
 }
 
-type BucketReader = FieldReader<NonNullable<NonNullable<Bootstrap['stats_config']>['histogram_bucket_settings']>[number]>;
+type BucketReader = FieldReader<
+  NonNullable<NonNullable<Bootstrap['stats_config']>['histogram_bucket_settings']>[number]
+>;
 
 function decodeBuckets(reader: BucketReader): HistogramBucketsConfig {
   const match = reader.required('match');
   const buckets = [...(reader.message.buckets ?? [])].sort((a, b) => a - b);
   buckets.forEach((bound, index) => {
     if (!(bound > 0)) reader.problem('buckets', `bounds must be greater than 0, one is ${bound}`);
-    else if (index > 0 && bound === buckets[index - 1]) reader.problem('buckets', `bound ${bound} occurs twice`);
+    else if (index > 0 && bound === buckets[index - 1])
+      reader.problem('buckets', `bound ${bound} occurs twice`);
   });
   return {
-    match: match === undefined ? { kind: 'exact', value: '', ignoreCase: false } : decodeStringMatch(match),
+    match:
+      match === undefined
+        ? { kind: 'exact', value: '', ignoreCase: false }
+        : decodeStringMatch(match),
     buckets,
   };
 }

@@ -84,7 +84,9 @@ const MAX_NACK_LENGTH = 4096;
 const TRUNCATED = '...(truncated)';
 
 const truncated = (message: string): string =>
-  message.length <= MAX_NACK_LENGTH ? message : message.slice(0, MAX_NACK_LENGTH - TRUNCATED.length) + TRUNCATED;
+  message.length <= MAX_NACK_LENGTH
+    ? message
+    : message.slice(0, MAX_NACK_LENGTH - TRUNCATED.length) + TRUNCATED;
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.byteLength === b.byteLength && Buffer.compare(a, b) === 0;
@@ -183,7 +185,11 @@ export class SubscriptionState<T> {
     const outcome = this.#apply(response);
     if (outcome === undefined) {
       this.#version = response.version;
-      this.#stats.onSuccess(response.version, this.#time.wallMs(), this.#time.monotonicMs() - startMs);
+      this.#stats.onSuccess(
+        response.version,
+        this.#time.wallMs(),
+        this.#time.monotonicMs() - startMs,
+      );
       return undefined;
     }
     const message = truncated(outcome);
@@ -219,6 +225,7 @@ export class SubscriptionState<T> {
   }
 
   /** Text when the whole response is to be refused. */
+  // oxlint-disable-next-line eslint/complexity -- each refusal Envoy knows, in its order
   #parseAll(
     response: ResourceResponse,
     candidates: Map<string, Candidate<T>>,
@@ -237,7 +244,10 @@ export class SubscriptionState<T> {
       }
       const name = parsed.name;
       if (!this.type.wildcard && resource.name !== '' && resource.name !== name) {
-        problems.push({ name: resource.name, message: `unexpected ${this.type.noun} (expecting ${resource.name}): ${name}` });
+        problems.push({
+          name: resource.name,
+          message: `unexpected ${this.type.noun} (expecting ${resource.name}): ${name}`,
+        });
         continue;
       }
       if (!this.type.wildcard && !this.#names.has(name)) continue;
@@ -246,16 +256,26 @@ export class SubscriptionState<T> {
         problems.push({ name, message: `duplicate ${this.type.noun} ${name} found` });
         continue;
       }
-      candidates.set(name, { parsed, version: resource.version || response.version, raw: resource.bytes });
+      candidates.set(name, {
+        parsed,
+        version: resource.version || response.version,
+        raw: resource.bytes,
+      });
     }
     if (response.complete) return undefined;
     for (const name of response.removed) {
-      if (candidates.has(name)) return `duplicate name ${name} found in the union of added+removed resources`;
+      if (candidates.has(name))
+        return `duplicate name ${name} found in the union of added+removed resources`;
     }
     return undefined;
   }
 
-  #decode(name: string, candidate: Candidate<T>, upserts: XdsResource<T>[], rejected: RejectedResource[]): void {
+  #decode(
+    name: string,
+    candidate: Candidate<T>,
+    upserts: XdsResource<T>[],
+    rejected: RejectedResource[],
+  ): void {
     const held = this.#held.get(name);
     // After a refusal the watcher is told even of bytes it holds: what it noted about the refused ones is over.
     if (held !== undefined && !this.#refused.has(name) && sameBytes(held.raw, candidate.raw)) {
@@ -269,32 +289,44 @@ export class SubscriptionState<T> {
       upserts.push({ name, version, raw, config: candidate.parsed.toConfig(version) });
     } catch (error) {
       // What a peer sends must never end the main thread, not even by a mistake of ours.
-      if (!(error instanceof ConfigError)) bug(`decoder of ${this.type.kind} threw: ${String((error as Error).stack)}`);
+      if (!(error instanceof ConfigError))
+        bug(`decoder of ${this.type.kind} threw: ${String((error as Error).stack)}`);
       rejected.push({ name, version, raw, message: (error as Error).message });
     }
   }
 
-  #removedNames(response: ResourceResponse, candidates: ReadonlyMap<string, Candidate<T>>): readonly string[] {
+  #removedNames(
+    response: ResourceResponse,
+    candidates: ReadonlyMap<string, Candidate<T>>,
+  ): readonly string[] {
     if (!this.type.wildcard) {
       // The server says it has none; what was held stays in use (§13.4), but a later answer counts as new.
       for (const name of response.removed) {
-        if (this.#held.delete(name)) this.#log.debug(`${this.type.noun} ${name} removed by the server; kept in use`);
+        if (this.#held.delete(name))
+          this.#log.debug(`${this.type.noun} ${name} removed by the server; kept in use`);
       }
       return [];
     }
     const known = new Set([...this.#held.keys(), ...this.#refused]);
     if (!response.complete) return response.removed.filter((name) => known.has(name));
-    const heartbeats = new Set(response.resources.filter((r) => r.bytes === undefined).map((r) => r.name));
+    const heartbeats = new Set(
+      response.resources.filter((r) => r.bytes === undefined).map((r) => r.name),
+    );
     return [...known].filter((name) => !candidates.has(name) && !heartbeats.has(name));
   }
 
-  #notify(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[] {
+  #notify(
+    upserts: readonly XdsResource<T>[],
+    removed: readonly string[],
+  ): readonly ResourceProblem[] {
     try {
       return this.#watcher.onUpdate(upserts, removed);
     } catch (error) {
       bug(`watcher of ${this.type.kind} threw: ${String((error as Error).stack ?? error)}`);
       const message = `internal error: ${(error as Error).message}`;
-      return upserts.length === 0 ? [{ name: '', message }] : upserts.map((u) => ({ name: u.name, message }));
+      return upserts.length === 0
+        ? [{ name: '', message }]
+        : upserts.map((u) => ({ name: u.name, message }));
     }
   }
 

@@ -18,7 +18,8 @@ export function decodeTransportSocket(
   if (reader === undefined) return RAW_BUFFER;
   const config = typedConfigOf(reader);
   if (config === undefined) return RAW_BUFFER;
-  if (config.typeName === 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer') return RAW_BUFFER;
+  if (config.typeName === 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer')
+    return RAW_BUFFER;
   if (side === 'downstream' && config.typeName === DOWNSTREAM) return decodeDownstream(config);
   if (side === 'upstream' && config.typeName === UPSTREAM) return decodeUpstream(config);
   config.unknown(reader.string('name'));
@@ -43,7 +44,11 @@ function decodeUpstream(config: TypedConfig): TransportSocketConfig {
   if (Buffer.byteLength(sni) > 255) reader?.problem('sni', 'must be at most 255 bytes long');
   return {
     kind: 'tls',
-    settings: { ...decodeCommon(reader?.child('common_tls_context')), sni, requireClientCertificate: false },
+    settings: {
+      ...decodeCommon(reader?.child('common_tls_context')),
+      sni,
+      requireClientCertificate: false,
+    },
   };
 }
 
@@ -54,11 +59,14 @@ function decodeCommon(reader: FieldReader<CommonTlsContext> | undefined): {
 } {
   const combined = reader?.child('combined_validation_context');
   const validation =
-    reader?.child('validation_context_sds_secret_config') ?? combined?.child('validation_context_sds_secret_config');
+    reader?.child('validation_context_sds_secret_config') ??
+    combined?.child('validation_context_sds_secret_config');
   return {
     alpnProtocols: reader?.message.alpn_protocols ?? [],
     certificateSecretNames:
-      reader?.children('tls_certificate_sds_secret_configs').map((secret) => secret.requiredString('name')) ?? [],
+      reader
+        ?.children('tls_certificate_sds_secret_configs')
+        .map((secret) => secret.requiredString('name')) ?? [],
     validationSecretName: validation?.requiredString('name'),
   };
 }

@@ -34,8 +34,11 @@ export class TypedConfig {
 
   /** Fields of the message read as `type`; undefined, with a problem recorded, when the bytes are none. */
   as<K extends keyof MessageTypes>(type: K): FieldReader<MessageTypes[K] & object> | undefined {
-    const message = this.#json === undefined ? this.#fromBytes(type) : this.#fromJson(type, this.#json);
-    return message && new FieldReader(message as MessageTypes[K] & object, this.path, this.problems);
+    const message =
+      this.#json === undefined ? this.#fromBytes(type) : this.#fromJson(type, this.#json);
+    return (
+      message && new FieldReader(message as MessageTypes[K] & object, this.path, this.problems)
+    );
   }
 
   #fromBytes<K extends keyof MessageTypes>(type: K): MessageTypes[K] | undefined {
@@ -65,7 +68,9 @@ export class TypedConfig {
 
   /** For types that are neither built nor known by name. */
   unknown(extensionName: string): void {
-    this.problem(`Didn't find a registered implementation for '${extensionName}' with type URL: '${this.typeName}'`);
+    this.problem(
+      `Didn't find a registered implementation for '${extensionName}' with type URL: '${this.typeName}'`,
+    );
   }
 }
 

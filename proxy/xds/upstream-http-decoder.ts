@@ -1,6 +1,9 @@
 // [m] Decodes HTTP settings of a cluster: HttpProtocolOptions, or the older fields of the cluster itself (istio-contract §4.5).
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
-import type { Http1ProtocolOptions, HttpProtocolOptions as Common } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type {
+  Http1ProtocolOptions,
+  HttpProtocolOptions as Common,
+} from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { HttpProtocolOptions } from '../../xds-protos/gen/envoy.extensions.upstreams.http.v3.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
 import type { UpstreamHttpConfig } from '../config/cluster-config.ts';
@@ -41,7 +44,10 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
   }
   if (auto !== undefined) return settings('auto', auto.child('http_protocol_options'), common);
   if (explicit === undefined) {
-    reader.problem('', 'one of explicit_http_config, use_downstream_protocol_config, auto_config is required');
+    reader.problem(
+      '',
+      'one of explicit_http_config, use_downstream_protocol_config, auto_config is required',
+    );
     return settings('http1', undefined, common);
   }
   explicit.refuse('http3_protocol_options');
@@ -53,8 +59,12 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
 function fromCluster(reader: FieldReader<Cluster>): UpstreamHttpConfig {
   const http1 = reader.child('http_protocol_options');
   const common = reader.child('common_http_protocol_options');
-  let protocol: UpstreamHttpConfig['protocol'] = reader.has('http2_protocol_options') ? 'http2' : 'http1';
-  if (reader.enumName('protocol_selection', 'USE_CONFIGURED_PROTOCOL') === 'USE_DOWNSTREAM_PROTOCOL') {
+  let protocol: UpstreamHttpConfig['protocol'] = reader.has('http2_protocol_options')
+    ? 'http2'
+    : 'http1';
+  if (
+    reader.enumName('protocol_selection', 'USE_CONFIGURED_PROTOCOL') === 'USE_DOWNSTREAM_PROTOCOL'
+  ) {
     protocol = 'use_downstream';
   }
   const config = settings(protocol, http1, common);
@@ -69,7 +79,8 @@ function settings(
 ): UpstreamHttpConfig {
   return {
     protocol,
-    idleTimeoutMs: common?.durationMs('idle_timeout', DEFAULT_IDLE_TIMEOUT_MS) ?? DEFAULT_IDLE_TIMEOUT_MS,
+    idleTimeoutMs:
+      common?.durationMs('idle_timeout', DEFAULT_IDLE_TIMEOUT_MS) ?? DEFAULT_IDLE_TIMEOUT_MS,
     maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
     maxRequestsPerConnection: common?.number('max_requests_per_connection', 0) ?? 0,
     // Envoy's client takes 80 KiB of headers on HTTP/1 and 60 on HTTP/2 (envoy-behaviour §1.14).

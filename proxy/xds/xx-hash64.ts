@@ -8,9 +8,12 @@ const P3 = 0x165667b19e3779f9n;
 const P4 = 0x85ebca77c2b2ae63n;
 const P5 = 0x27d4eb2f165667c5n;
 
-const rotl = (value: bigint, bits: bigint): bigint => ((value << bits) | (value >> (64n - bits))) & MASK;
-const round = (acc: bigint, lane: bigint): bigint => (rotl((acc + lane * P2) & MASK, 31n) * P1) & MASK;
-const mergeRound = (acc: bigint, lane: bigint): bigint => ((acc ^ round(0n, lane)) * P1 + P4) & MASK;
+const rotl = (value: bigint, bits: bigint): bigint =>
+  ((value << bits) | (value >> (64n - bits))) & MASK;
+const round = (acc: bigint, lane: bigint): bigint =>
+  (rotl((acc + lane * P2) & MASK, 31n) * P1) & MASK;
+const mergeRound = (acc: bigint, lane: bigint): bigint =>
+  ((acc ^ round(0n, lane)) * P1 + P4) & MASK;
 
 function avalanche(hash: bigint): bigint {
   let h = ((hash ^ (hash >> 33n)) * P2) & MASK;
@@ -47,6 +50,7 @@ export function xxHash64(text: string): bigint {
     hash = (rotl(hash ^ ((BigInt(input.readUInt32LE(at)) * P1) & MASK), 23n) * P2 + P3) & MASK;
     at += 4;
   }
-  for (; at < length; at++) hash = (rotl(hash ^ ((BigInt(input[at]!) * P5) & MASK), 11n) * P1) & MASK;
+  for (; at < length; at++)
+    hash = (rotl(hash ^ ((BigInt(input[at]!) * P5) & MASK), 11n) * P1) & MASK;
   return avalanche(hash);
 }

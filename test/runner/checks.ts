@@ -21,7 +21,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 const CHECKS: readonly Check[] = [
   { name: 'types', command: 'tsc', args: ['--noEmit', '-p', 'tsconfig.json'] },
-  { name: 'lint', command: 'oxlint', args: ['--quiet'] },
+  { name: 'lint', command: 'oxlint', args: ['--quiet', '--format=unix'] },
   { name: 'format', command: 'oxfmt', args: ['--list-different'] },
   { name: 'layering', command: process.execPath, args: ['test/architecture.test.ts'] },
 ];

@@ -7,7 +7,7 @@ import { readDocuments } from '../../../agent/control-plane/document-reader.ts';
 import type { ConfigProblem } from '../../../agent/control-plane/config-problem.ts';
 import { defaultMeshConfig } from '../../../agent/control-plane/mesh-config.ts';
 import { readProxyNode } from '../../../agent/control-plane/proxy-node.ts';
-import { PushContext } from '../../../agent/control-plane/push-context.ts';
+import type { PushContext } from '../../../agent/control-plane/push-context.ts';
 import {
   generateAll,
   generateNamed,

@@ -65,7 +65,12 @@ t.test('AdsClient', (t) => {
   t.test('tells who waits that the first answer is overdue', (t) => {
     const transport = new ScriptedTransport();
     const time = new SimulatedTime();
-    const { client, clusters, listeners, stat } = testClient({ mode: 'delta', transport, time, fetchTimeoutMs: 15_000 });
+    const { client, clusters, listeners, stat } = testClient({
+      mode: 'delta',
+      transport,
+      time,
+      fetchTimeoutMs: 15_000,
+    });
     client.start();
     transport.last.respond({ typeUrl: CDS });
     time.advance(15_000);
@@ -77,10 +82,19 @@ t.test('AdsClient', (t) => {
 
   t.test('shows its state and counts', (t) => {
     const transport = new ScriptedTransport();
-    const { client, stat, lines } = testClient({ mode: 'delta', transport, time: new SimulatedTime() });
+    const { client, stat, lines } = testClient({
+      mode: 'delta',
+      transport,
+      time: new SimulatedTime(),
+    });
     client.start();
     t.equal(client.state().connected, false);
-    transport.last.respond({ typeUrl: CDS, version: 'v1', resources: [clusterResource('a')], controlPlaneIdentifier: 'istiod-1' });
+    transport.last.respond({
+      typeUrl: CDS,
+      version: 'v1',
+      resources: [clusterResource('a')],
+      controlPlaneIdentifier: 'istiod-1',
+    });
     transport.last.respond({ typeUrl: LDS, version: 'v1' });
     transport.last.respond({ typeUrl: CDS, version: 'v2', resources: [badCluster('b')] });
     t.match(client.state(), {
@@ -88,7 +102,13 @@ t.test('AdsClient', (t) => {
       controlPlaneIdentifier: 'istiod-1',
       streamsOpened: 1,
       types: [
-        { kind: 'clusters', version: 'v1', heldCount: 1, responses: 2, lastNack: { version: 'v2', wallMs: 1_000_000_000_000 } },
+        {
+          kind: 'clusters',
+          version: 'v1',
+          heldCount: 1,
+          responses: 2,
+          lastNack: { version: 'v2', wallMs: 1_000_000_000_000 },
+        },
         { kind: 'endpoints', names: [] },
         { kind: 'listeners', version: 'v1' },
         { kind: 'routes' },
@@ -100,7 +120,9 @@ t.test('AdsClient', (t) => {
     t.equal(stat('cluster_manager.cds.update_attempt'), 3, 'asked, good, bad');
     t.equal(stat('listener_manager.lds.update_success'), 1);
     t.not(stat('cluster_manager.cds.version'), 0);
-    t.match(lines, [/^warning cluster refused: Error adding\/updating cluster\(s\) b: connect_timeout/]);
+    t.match(lines, [
+      /^warning cluster refused: Error adding\/updating cluster\(s\) b: connect_timeout/,
+    ]);
     transport.last.end('gone');
     t.match(client.state(), { connected: false, lastEnd: 'gone' });
     t.equal(stat('control_plane.connected_state'), 0);
@@ -109,10 +131,18 @@ t.test('AdsClient', (t) => {
 
   t.test('sends the node every time where the bootstrap says so', (t) => {
     const transport = new ScriptedTransport();
-    const { client } = testClient({ mode: 'delta', transport, time: new SimulatedTime(), nodeOnFirstMessageOnly: false });
+    const { client } = testClient({
+      mode: 'delta',
+      transport,
+      time: new SimulatedTime(),
+      nodeOnFirstMessageOnly: false,
+    });
     client.start();
     client.setNames('endpoints', new Set(['a']));
-    t.strictSame(transport.last.sent.map(({ withNode }) => withNode), [true, true]);
+    t.strictSame(
+      transport.last.sent.map(({ withNode }) => withNode),
+      [true, true],
+    );
     t.end();
   });
 
@@ -131,7 +161,11 @@ t.test('AdsClient', (t) => {
 
   t.test('survives a watcher that throws, and says so in the NACK', (t) => {
     const transport = new ScriptedTransport();
-    const { client, clusters } = testClient({ mode: 'delta', transport, time: new SimulatedTime() });
+    const { client, clusters } = testClient({
+      mode: 'delta',
+      transport,
+      time: new SimulatedTime(),
+    });
     client.start();
     transport.last.take();
     clusters.then = () => {
@@ -143,7 +177,10 @@ t.test('AdsClient', (t) => {
   });
 
   t.test('makes targets of addresses', (t) => {
-    t.equal(adsTarget({ kind: 'pipe', path: './etc/istio/proxy/XDS', mode: 0 }), 'unix:./etc/istio/proxy/XDS');
+    t.equal(
+      adsTarget({ kind: 'pipe', path: './etc/istio/proxy/XDS', mode: 0 }),
+      'unix:./etc/istio/proxy/XDS',
+    );
     t.equal(adsTarget({ kind: 'ip', address: '::1', port: 15010 }), '[::1]:15010');
     t.end();
   });
@@ -159,7 +196,11 @@ t.test('AdsClient', (t) => {
       const mode = recording.endsWith('-sotw') ? 'sotw' : 'delta';
       const server = new ReplayControlPlane(recording);
       t.teardown(() => server.close());
-      const transport = grpcAdsTransport({ target: await server.listen(), node, userAgentVersion: '' });
+      const transport = grpcAdsTransport({
+        target: await server.listen(),
+        node,
+        userAgentVersion: '',
+      });
       const setup = testClient({ mode, transport, time: realTime });
       t.teardown(() => setup.client.close());
       followNames(setup);
@@ -168,7 +209,11 @@ t.test('AdsClient', (t) => {
       const initialClusters = setup.clusters.held.size;
       for (const step of server.steps) await server.play(step);
       t.strictSame(server.nacks, []);
-      t.match(server.requests[0]?.node, { id: node.id, cluster: node.cluster, metadata: { NAMESPACE: 'default', LABELS: { app: 'a' } } });
+      t.match(server.requests[0]?.node, {
+        id: node.id,
+        cluster: node.cluster,
+        metadata: { NAMESPACE: 'default', LABELS: { app: 'a' } },
+      });
       t.ok(server.requests.slice(1).every((request) => request.node === undefined));
       t.equal(setup.routes.held.size, 1);
       if (recording.startsWith('10')) checkUpdates(t, setup, initialClusters);
@@ -179,7 +224,11 @@ t.test('AdsClient', (t) => {
   t.test('says what it holds after istiod went away, and carries on', async (t) => {
     const server = new ReplayControlPlane('10-updates/productpage');
     t.teardown(() => server.close());
-    const transport = grpcAdsTransport({ target: await server.listen(), node, userAgentVersion: '' });
+    const transport = grpcAdsTransport({
+      target: await server.listen(),
+      node,
+      userAgentVersion: '',
+    });
     const setup = testClient({ mode: 'delta', transport, time: realTime });
     t.teardown(() => setup.client.close());
     followNames(setup);
@@ -191,7 +240,10 @@ t.test('AdsClient', (t) => {
     await eventually('a second load', () => server.streams === 2 && server.loaded);
     const first = server.requests.find((request) => request.type_url === CDS);
     t.match(first?.node, { id: node.id });
-    const held = first !== undefined && 'initial_resource_versions' in first ? first.initial_resource_versions : undefined;
+    const held =
+      first !== undefined && 'initial_resource_versions' in first
+        ? first.initial_resource_versions
+        : undefined;
     t.equal(held?.size, setup.clusters.held.size);
     t.strictSame(setup.clusters.takeCalls(), [], 'the same clusters again change nothing');
     t.strictSame(server.nacks, []);
@@ -203,7 +255,11 @@ function checkUpdates(t: Test, { clusters, endpoints }: TestClient, initialClust
   t.equal(clusters.held.size, initialClusters, 'a service came and went');
   const subsets = [...clusters.held.keys()].filter((name) => name.includes('|v1|'));
   t.ok(subsets.length > 0);
-  t.ok([...clusters.held.values()].every(({ config }) => config.type !== 'EDS' || endpoints.held.has(config.edsServiceName)));
+  t.ok(
+    [...clusters.held.values()].every(
+      ({ config }) => config.type !== 'EDS' || endpoints.held.has(config.edsServiceName),
+    ),
+  );
 }
 
 function checkEndpointUpdates(t: Test, { clusters, endpoints }: TestClient): void {

@@ -4,7 +4,11 @@ import { cluster, problemsOf, socketAddress } from './decoding.ts';
 import type { Json } from './decoding.ts';
 
 const TYPE = 'type.googleapis.com';
-const eds = { eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' } } };
+const eds = {
+  eds_cluster_config: {
+    eds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
+  },
+};
 const endpoints = (...addresses: readonly Json[]): Json => ({
   load_assignment: {
     cluster_name: 'c',
@@ -22,58 +26,165 @@ const httpOptions = (fields: Json): Json => ({
 
 const mistakes: readonly (readonly [what: string, json: Json, problems: readonly string[]])[] = [
   ['a nameless cluster', { type: 'STATIC' }, ['name: is required']],
-  ['ORIGINAL_DST that balances by itself', { name: 'c', type: 'ORIGINAL_DST' }, [
-    "lb_policy: cluster: LB policy ROUND_ROBIN is not valid for Cluster type ORIGINAL_DST. Only 'CLUSTER_PROVIDED' is allowed with cluster type 'ORIGINAL_DST'",
-  ]],
-  ['CLUSTER_PROVIDED elsewhere', { name: 'c', type: 'STATIC', lb_policy: 'CLUSTER_PROVIDED' }, [
-    "lb_policy: cluster: LB policy CLUSTER_PROVIDED is not valid for Cluster type STATIC. It is allowed only with cluster type 'ORIGINAL_DST'",
-  ]],
-  ['EDS without a source', { name: 'c', type: 'EDS' }, [
-    'eds_cluster_config.eds_config: cannot create an EDS cluster without an EDS config',
-  ]],
-  ['EDS from a file', { name: 'c', type: 'EDS', eds_cluster_config: { eds_config: { path: '/x', resource_api_version: 'V3' } } }, [
-    'eds_cluster_config.eds_config: only ads is supported by this version as a configuration source',
-  ]],
-  ['endpoints beside EDS', { name: 'c', type: 'EDS', ...eds, ...endpoints(socketAddress('10.0.0.1', 1)) }, [
-    'load_assignment: EDS clusters must have no load assignment configured',
-  ]],
-  ['a host name in a STATIC cluster', { name: 'c', type: 'STATIC', ...endpoints(socketAddress('a.b', 1)) }, [
-    "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address: a.b. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
-  ]],
-  ['two endpoints in LOGICAL_DNS', { name: 'c', type: 'LOGICAL_DNS', ...endpoints(socketAddress('a', 1), socketAddress('b', 1)) }, [
-    'load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
-  ]],
-  ['dynamic forward proxy', { name: 'c', cluster_type: { name: 'envoy.clusters.dynamic_forward_proxy' } }, [
-    'cluster_type: cluster type envoy.clusters.dynamic_forward_proxy is not supported by this version',
-  ]],
-  ['a connect timeout of zero', { name: 'c', connect_timeout: '0s' }, ['connect_timeout: must be greater than 0s']],
-  ['an unknown cluster filter', { name: 'c', filters: [{ name: 'f', typed_config: { '@type': `${TYPE}/google.protobuf.Empty` } }] }, [
-    "filters[0].typed_config: Didn't find a registered implementation for 'f' with type URL: 'google.protobuf.Empty'",
-  ]],
-  ['subset load balancing', { name: 'c', lb_subset_config: {} }, ['lb_subset_config: is not supported by this version']],
-  ['no supported policy', { name: 'c', load_balancing_policy: { policies: [{ typed_extension_config: { name: 'p', typed_config: { '@type': `${TYPE}/envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst` } } }] } }, [
-    'load_balancing_policy: no supported policy in the list [envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst]',
-  ]],
-  ['HTTP options without a protocol', { name: 'c', ...httpOptions({}) }, [
-    'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]: one of explicit_http_config, use_downstream_protocol_config, auto_config is required',
-  ]],
-  ['a weight of zero and an unknown health', { name: 'c', load_assignment: { cluster_name: 'c', endpoints: [{ priority: 129, lb_endpoints: [{ endpoint: { address: socketAddress('10.0.0.1', 1) }, load_balancing_weight: 0, health_status: 9 }] }] } }, [
-    'load_assignment.endpoints[0].lb_endpoints[0].load_balancing_weight: must be at least 1, is 0',
-    'load_assignment.endpoints[0].lb_endpoints[0].health_status: unknown enum value 9',
-    'load_assignment.endpoints[0].priority: must be between 0 and 128, is 129',
-  ]],
-  ['an upstream proxy protocol', { name: 'c', transport_socket: { name: 's', typed_config: { '@type': `${TYPE}/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport` } } }, [
-    "transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport'",
-  ]],
-  ['a bind address that is none', { name: 'c', upstream_bind_config: { source_address: { address: 'lo', port_value: 0 } } }, [
-    'upstream_bind_config.source_address.address: malformed IP address: lo',
-  ]],
+  [
+    'ORIGINAL_DST that balances by itself',
+    { name: 'c', type: 'ORIGINAL_DST' },
+    [
+      "lb_policy: cluster: LB policy ROUND_ROBIN is not valid for Cluster type ORIGINAL_DST. Only 'CLUSTER_PROVIDED' is allowed with cluster type 'ORIGINAL_DST'",
+    ],
+  ],
+  [
+    'CLUSTER_PROVIDED elsewhere',
+    { name: 'c', type: 'STATIC', lb_policy: 'CLUSTER_PROVIDED' },
+    [
+      "lb_policy: cluster: LB policy CLUSTER_PROVIDED is not valid for Cluster type STATIC. It is allowed only with cluster type 'ORIGINAL_DST'",
+    ],
+  ],
+  [
+    'EDS without a source',
+    { name: 'c', type: 'EDS' },
+    ['eds_cluster_config.eds_config: cannot create an EDS cluster without an EDS config'],
+  ],
+  [
+    'EDS from a file',
+    {
+      name: 'c',
+      type: 'EDS',
+      eds_cluster_config: { eds_config: { path: '/x', resource_api_version: 'V3' } },
+    },
+    [
+      'eds_cluster_config.eds_config: only ads is supported by this version as a configuration source',
+    ],
+  ],
+  [
+    'endpoints beside EDS',
+    { name: 'c', type: 'EDS', ...eds, ...endpoints(socketAddress('10.0.0.1', 1)) },
+    ['load_assignment: EDS clusters must have no load assignment configured'],
+  ],
+  [
+    'a host name in a STATIC cluster',
+    { name: 'c', type: 'STATIC', ...endpoints(socketAddress('a.b', 1)) },
+    [
+      "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address: a.b. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
+    ],
+  ],
+  [
+    'two endpoints in LOGICAL_DNS',
+    { name: 'c', type: 'LOGICAL_DNS', ...endpoints(socketAddress('a', 1), socketAddress('b', 1)) },
+    [
+      'load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint',
+    ],
+  ],
+  [
+    'dynamic forward proxy',
+    { name: 'c', cluster_type: { name: 'envoy.clusters.dynamic_forward_proxy' } },
+    [
+      'cluster_type: cluster type envoy.clusters.dynamic_forward_proxy is not supported by this version',
+    ],
+  ],
+  [
+    'a connect timeout of zero',
+    { name: 'c', connect_timeout: '0s' },
+    ['connect_timeout: must be greater than 0s'],
+  ],
+  [
+    'an unknown cluster filter',
+    {
+      name: 'c',
+      filters: [{ name: 'f', typed_config: { '@type': `${TYPE}/google.protobuf.Empty` } }],
+    },
+    [
+      "filters[0].typed_config: Didn't find a registered implementation for 'f' with type URL: 'google.protobuf.Empty'",
+    ],
+  ],
+  [
+    'subset load balancing',
+    { name: 'c', lb_subset_config: {} },
+    ['lb_subset_config: is not supported by this version'],
+  ],
+  [
+    'no supported policy',
+    {
+      name: 'c',
+      load_balancing_policy: {
+        policies: [
+          {
+            typed_extension_config: {
+              name: 'p',
+              typed_config: {
+                '@type': `${TYPE}/envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst`,
+              },
+            },
+          },
+        ],
+      },
+    },
+    [
+      'load_balancing_policy: no supported policy in the list [envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst]',
+    ],
+  ],
+  [
+    'HTTP options without a protocol',
+    { name: 'c', ...httpOptions({}) },
+    [
+      'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]: one of explicit_http_config, use_downstream_protocol_config, auto_config is required',
+    ],
+  ],
+  [
+    'a weight of zero and an unknown health',
+    {
+      name: 'c',
+      load_assignment: {
+        cluster_name: 'c',
+        endpoints: [
+          {
+            priority: 129,
+            lb_endpoints: [
+              {
+                endpoint: { address: socketAddress('10.0.0.1', 1) },
+                load_balancing_weight: 0,
+                health_status: 9,
+              },
+            ],
+          },
+        ],
+      },
+    },
+    [
+      'load_assignment.endpoints[0].lb_endpoints[0].load_balancing_weight: must be at least 1, is 0',
+      'load_assignment.endpoints[0].lb_endpoints[0].health_status: unknown enum value 9',
+      'load_assignment.endpoints[0].priority: must be between 0 and 128, is 129',
+    ],
+  ],
+  [
+    'an upstream proxy protocol',
+    {
+      name: 'c',
+      transport_socket: {
+        name: 's',
+        typed_config: {
+          '@type': `${TYPE}/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+        },
+      },
+    },
+    [
+      "transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport'",
+    ],
+  ],
+  [
+    'a bind address that is none',
+    { name: 'c', upstream_bind_config: { source_address: { address: 'lo', port_value: 0 } } },
+    ['upstream_bind_config.source_address.address: malformed IP address: lo'],
+  ],
 ];
 
 t.test('decodeCluster', (t) => {
   for (const [what, json, expected] of mistakes) {
     t.test(`refuses ${what}`, (t) => {
-      t.strictSame(problemsOf(() => cluster(json)), expected);
+      t.strictSame(
+        problemsOf(() => cluster(json)),
+        expected,
+      );
       t.end();
     });
   }
@@ -91,10 +202,20 @@ t.test('decodeCluster', (t) => {
       panicThresholdPercent: 50,
       overprovisioningPercent: 140,
       circuitBreakers: {
-        default: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
+        default: {
+          maxConnections: 1024,
+          maxPendingRequests: 1024,
+          maxRequests: 1024,
+          maxRetries: 3,
+        },
         high: { maxConnections: 1024, maxRetries: 3 },
       },
-      http: { protocol: 'http1', idleTimeoutMs: 3_600_000, maxRequestsPerConnection: 0, maxHeadersCount: 100 },
+      http: {
+        protocol: 'http1',
+        idleTimeoutMs: 3_600_000,
+        maxRequestsPerConnection: 0,
+        maxHeadersCount: 100,
+      },
       dns: { refreshRateMs: 5000, lookupFamily: 'AUTO' },
       originalDst: undefined,
     });
@@ -121,11 +242,17 @@ t.test('decodeCluster', (t) => {
       },
     });
     t.strictSame(kind({ lb_policy: 'LEAST_REQUEST' }), { kind: 'least_request', choiceCount: 2 });
-    t.strictSame(kind({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { choice_count: 4 } }), {
-      kind: 'least_request',
-      choiceCount: 4,
-    });
-    t.strictSame(kind({ lb_policy: 'MAGLEV', ...list('pick_first.v3.PickFirst', 'random.v3.Random') }), { kind: 'random' });
+    t.strictSame(
+      kind({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { choice_count: 4 } }),
+      {
+        kind: 'least_request',
+        choiceCount: 4,
+      },
+    );
+    t.strictSame(
+      kind({ lb_policy: 'MAGLEV', ...list('pick_first.v3.PickFirst', 'random.v3.Random') }),
+      { kind: 'random' },
+    );
     t.end();
   });
 
@@ -133,11 +260,21 @@ t.test('decodeCluster', (t) => {
     const http = (json: Json): unknown => cluster({ name: 'c', ...json }).http;
     t.match(http({ http2_protocol_options: {} }), { protocol: 'http2' });
     t.match(http({ max_requests_per_connection: 1 }), { maxRequestsPerConnection: 1 });
-    t.match(http(httpOptions({ explicit_http_config: { http2_protocol_options: {} } })), { protocol: 'http2' });
-    t.match(http(httpOptions({ use_downstream_protocol_config: {}, common_http_protocol_options: { idle_timeout: '300s' } })), {
-      protocol: 'use_downstream',
-      idleTimeoutMs: 300_000,
+    t.match(http(httpOptions({ explicit_http_config: { http2_protocol_options: {} } })), {
+      protocol: 'http2',
     });
+    t.match(
+      http(
+        httpOptions({
+          use_downstream_protocol_config: {},
+          common_http_protocol_options: { idle_timeout: '300s' },
+        }),
+      ),
+      {
+        protocol: 'use_downstream',
+        idleTimeoutMs: 300_000,
+      },
+    );
     t.end();
   });
 
@@ -179,7 +316,10 @@ t.test('decodeCluster', (t) => {
   });
 
   t.test('hashes content, not the order of maps', (t) => {
-    const withMetadata = (metadata: Json): Json => ({ name: 'c', metadata: { filter_metadata: metadata } });
+    const withMetadata = (metadata: Json): Json => ({
+      name: 'c',
+      metadata: { filter_metadata: metadata },
+    });
     const one = cluster(withMetadata({ a: { x: 1 }, b: { y: 2 } }));
     const other = cluster(withMetadata({ b: { y: 2 }, a: { x: 1 } }));
     t.equal(one.hash, other.hash);

@@ -18,7 +18,10 @@ export const listener = (json: Json): ListenerConfig =>
   decodeListener(fromJson('envoy.config.listener.v3.Listener', json), 'v1');
 
 export const cluster = (json: Json): ClusterConfig =>
-  decodeCluster(fromJson('envoy.config.cluster.v3.Cluster', json), { version: 'v1', addedViaApi: true });
+  decodeCluster(fromJson('envoy.config.cluster.v3.Cluster', json), {
+    version: 'v1',
+    addedViaApi: true,
+  });
 
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 export const routes = (json: Json): RouteConfig =>
@@ -78,7 +81,8 @@ export const managerListener = (changes: Json = {}): Json =>
 
 export function managerOf(config: ListenerConfig): HttpConnectionManagerConfig {
   const filter = config.filterChains[0]?.networkFilters.at(-1);
-  if (filter?.kind !== 'http_connection_manager') throw new Error('no connection manager in the first chain');
+  if (filter?.kind !== 'http_connection_manager')
+    throw new Error('no connection manager in the first chain');
   return filter.settings;
 }
 

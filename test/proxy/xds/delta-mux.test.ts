@@ -34,7 +34,11 @@ t.test('DeltaMux', (t) => {
     t.strictSame(transport.last.take(), ['CDS']);
     clusters.then = () => client.setNames('endpoints', new Set(['a']));
     transport.last.respond({ typeUrl: CDS, nonce: 'c1', resources: [clusterResource('a')] });
-    t.strictSame(transport.last.take(), ['CDS nonce=c1', 'EDS +a', 'LDS'], 'ACK, then endpoints, then listeners');
+    t.strictSame(
+      transport.last.take(),
+      ['CDS nonce=c1', 'EDS +a', 'LDS'],
+      'ACK, then endpoints, then listeners',
+    );
     client.setNames('routes', new Set(['80']));
     t.strictSame(transport.last.take(), ['RDS +80']);
     t.end();
@@ -43,7 +47,10 @@ t.test('DeltaMux', (t) => {
   t.test('sends the node once per stream', (t) => {
     const { transport, client } = start();
     client.setNames('endpoints', new Set(['a']));
-    t.strictSame(transport.last.sent.map(({ withNode }) => withNode), [true, false]);
+    t.strictSame(
+      transport.last.sent.map(({ withNode }) => withNode),
+      [true, false],
+    );
     t.end();
   });
 
@@ -72,44 +79,61 @@ t.test('DeltaMux', (t) => {
 
   t.test('does not tell the watcher of what it holds already', (t) => {
     const { transport, clusters } = start();
-    transport.last.respond({ typeUrl: CDS, resources: [clusterResource('a'), clusterResource('b')] });
-    transport.last.respond({ typeUrl: CDS, resources: [clusterResource('a'), clusterResource('b', { connect_timeout: '2s' })] });
+    transport.last.respond({
+      typeUrl: CDS,
+      resources: [clusterResource('a'), clusterResource('b')],
+    });
+    transport.last.respond({
+      typeUrl: CDS,
+      resources: [clusterResource('a'), clusterResource('b', { connect_timeout: '2s' })],
+    });
     t.strictSame(clusters.takeCalls(), ['+a +b', '+b']);
     t.end();
   });
 
-  t.test('applies good resources and removals beside bad ones, and names the bad in the NACK', (t) => {
-    const { transport, clusters, client, stat } = start();
-    transport.last.respond({ typeUrl: CDS, version: '1', resources: [clusterResource('a'), clusterResource('old')] });
-    transport.last.take();
-    transport.last.respond({
-      typeUrl: CDS,
-      version: '2',
-      nonce: 'c2',
-      resources: [badCluster('a'), clusterResource('b')],
-      removed: ['old'],
-    });
-    const [sent] = transport.last.sent;
-    t.match(sent?.request, {
-      nonce: 'c2',
-      nack: 'Error adding/updating cluster(s) a: connect_timeout: must be greater than 0s',
-    });
-    t.strictSame(clusters.takeCalls(), ['+a +old', '+b -old']);
-    t.equal(clusters.held.get('a')?.config.connectTimeoutMs, 5000, 'the last good one stays');
-    t.match(clusters.rejected, [{ name: 'a', version: '2', message: 'connect_timeout: must be greater than 0s' }]);
-    t.equal(client.state().types[0]?.version, '1', 'the version stays at the last accepted');
-    t.match(client.state().types[0]?.lastNack, { version: '2' });
-    t.equal(stat('cluster_manager.cds.update_success'), 1);
-    t.equal(stat('cluster_manager.cds.update_rejected'), 1);
-    t.end();
-  });
+  t.test(
+    'applies good resources and removals beside bad ones, and names the bad in the NACK',
+    (t) => {
+      const { transport, clusters, client, stat } = start();
+      transport.last.respond({
+        typeUrl: CDS,
+        version: '1',
+        resources: [clusterResource('a'), clusterResource('old')],
+      });
+      transport.last.take();
+      transport.last.respond({
+        typeUrl: CDS,
+        version: '2',
+        nonce: 'c2',
+        resources: [badCluster('a'), clusterResource('b')],
+        removed: ['old'],
+      });
+      const [sent] = transport.last.sent;
+      t.match(sent?.request, {
+        nonce: 'c2',
+        nack: 'Error adding/updating cluster(s) a: connect_timeout: must be greater than 0s',
+      });
+      t.strictSame(clusters.takeCalls(), ['+a +old', '+b -old']);
+      t.equal(clusters.held.get('a')?.config.connectTimeoutMs, 5000, 'the last good one stays');
+      t.match(clusters.rejected, [
+        { name: 'a', version: '2', message: 'connect_timeout: must be greater than 0s' },
+      ]);
+      t.equal(client.state().types[0]?.version, '1', 'the version stays at the last accepted');
+      t.match(client.state().types[0]?.lastNack, { version: '2' });
+      t.equal(stat('cluster_manager.cds.update_success'), 1);
+      t.equal(stat('cluster_manager.cds.update_rejected'), 1);
+      t.end();
+    },
+  );
 
   t.test('adds the problems of the watcher to the NACK, and offers the resource again', (t) => {
     const { transport, clusters } = start();
     clusters.problems = [{ name: 'a', message: 'hosts: no room' }];
     transport.last.take();
     transport.last.respond({ typeUrl: CDS, nonce: 'c1', resources: [clusterResource('a')] });
-    t.match(transport.last.sent[0]?.request, { nack: 'Error adding/updating cluster(s) a: hosts: no room' });
+    t.match(transport.last.sent[0]?.request, {
+      nack: 'Error adding/updating cluster(s) a: hosts: no room',
+    });
     clusters.problems = [];
     transport.last.respond({ typeUrl: CDS, nonce: 'c2', resources: [clusterResource('a')] });
     t.strictSame(clusters.takeCalls(), ['+a', '+a']);
@@ -117,16 +141,40 @@ t.test('DeltaMux', (t) => {
   });
 
   t.test('refuses a whole response that is no set of messages', (t) => {
-    const cases: readonly (readonly [what: string, resources: readonly ReturnType<typeof clusterResource>[], removed: readonly string[], nack: RegExp])[] = [
-      ['the same name twice', [clusterResource('a'), clusterResource('a')], [], /^duplicate name a found among added\/updated resources$/],
-      ['a name both there and gone', [clusterResource('a')], ['a'], /^duplicate name a found in the union of added\+removed resources$/],
+    const cases: readonly (readonly [
+      what: string,
+      resources: readonly ReturnType<typeof clusterResource>[],
+      removed: readonly string[],
+      nack: RegExp,
+    ])[] = [
+      [
+        'the same name twice',
+        [clusterResource('a'), clusterResource('a')],
+        [],
+        /^duplicate name a found among added\/updated resources$/,
+      ],
+      [
+        'a name both there and gone',
+        [clusterResource('a')],
+        ['a'],
+        /^duplicate name a found in the union of added\+removed resources$/,
+      ],
       ['another type', [endpointsResource('a')], [], /does not match the message-wide type URL/],
-      ['bytes that are no message', [{ ...clusterResource('a'), bytes: new Uint8Array([0xff, 0xff]) }], [], /^a: not a .*Cluster message/],
+      [
+        'bytes that are no message',
+        [{ ...clusterResource('a'), bytes: new Uint8Array([0xff, 0xff]) }],
+        [],
+        /^a: not a .*Cluster message/,
+      ],
     ];
     for (const [what, resources, removed, nack] of cases) {
       const { transport, clusters } = start();
       transport.last.take();
-      transport.last.respond({ typeUrl: CDS, resources: [clusterResource('good'), ...resources], removed });
+      transport.last.respond({
+        typeUrl: CDS,
+        resources: [clusterResource('good'), ...resources],
+        removed,
+      });
       t.match(transport.last.sent[0]?.request.nack, nack, what);
       t.strictSame(clusters.takeCalls(), [''], `${what}: only that an answer came`);
     }
@@ -136,7 +184,9 @@ t.test('DeltaMux', (t) => {
   t.test('cuts a NACK to 4096 characters', (t) => {
     const { transport } = start();
     transport.last.take();
-    const resources = Array.from({ length: 200 }, (_, i) => badCluster(`cluster-with-a-long-name-${i}`));
+    const resources = Array.from({ length: 200 }, (_, i) =>
+      badCluster(`cluster-with-a-long-name-${i}`),
+    );
     transport.last.respond({ typeUrl: CDS, resources });
     const nack = transport.last.sent[0]?.request.nack ?? '';
     t.equal(nack.length, 4096);
@@ -163,7 +213,11 @@ t.test('DeltaMux', (t) => {
     t.strictSame(transport.last.take(), [], 'no ACK');
     t.equal(lines.length, 2);
     client.setNames('routes', new Set(['80']));
-    transport.last.respond({ typeUrl: RDS, nonce: 'r1', resources: [routesResource('81'), routesResource('80')] });
+    transport.last.respond({
+      typeUrl: RDS,
+      nonce: 'r1',
+      resources: [routesResource('81'), routesResource('80')],
+    });
     t.strictSame(routes.takeCalls(), ['+80']);
     t.end();
   });
@@ -173,7 +227,10 @@ t.test('DeltaMux', (t) => {
     client.setNames('routes', new Set(['80']));
     transport.last.take();
     transport.last.respond({ typeUrl: RDS, resources: [{ ...routesResource('81'), name: '80' }] });
-    t.match(transport.last.sent[0]?.request.nack, /80: unexpected route configuration \(expecting 80\): 81/);
+    t.match(
+      transport.last.sent[0]?.request.nack,
+      /80: unexpected route configuration \(expecting 80\): 81/,
+    );
     t.strictSame(routes.takeCalls(), [''], 'only that an answer came');
     t.end();
   });
@@ -199,8 +256,17 @@ t.test('DeltaMux', (t) => {
     client.setNames('endpoints', new Set(['a', 'c']));
     time.advance(30_000);
     t.equal(transport.streams.length, 2);
-    t.strictSame(transport.last.take(), ['CDS held a@v1', 'EDS +a +c held a@v2', 'LDS'], 'nothing waits on a later stream');
-    transport.last.respond({ typeUrl: CDS, nonce: 'x', resources: [clusterResource('a'), clusterResource('n')], removed: [] });
+    t.strictSame(
+      transport.last.take(),
+      ['CDS held a@v1', 'EDS +a +c held a@v2', 'LDS'],
+      'nothing waits on a later stream',
+    );
+    transport.last.respond({
+      typeUrl: CDS,
+      nonce: 'x',
+      resources: [clusterResource('a'), clusterResource('n')],
+      removed: [],
+    });
     t.strictSame(clusters.takeCalls(), ['+n'], 'unchanged clusters do not flap');
     t.end();
   });

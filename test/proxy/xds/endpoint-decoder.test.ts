@@ -30,7 +30,11 @@ t.test('decodeEndpoints', (t) => {
       config.localities[0]?.endpoints.map((endpoint) => endpoint.health),
       ['HEALTHY', 'HEALTHY', 'UNHEALTHY', 'UNHEALTHY', 'UNHEALTHY', 'DEGRADED'],
     );
-    t.match(config, { version: 'v7', overprovisioningPercent: 140, localities: [{ region: 'r', zone: 'z', weight: 3, priority: 0 }] });
+    t.match(config, {
+      version: 'v7',
+      overprovisioningPercent: 140,
+      localities: [{ region: 'r', zone: 'z', weight: 3, priority: 0 }],
+    });
     const first = config.localities[0]?.endpoints[0];
     t.strictSame([...(first?.transportSocketMatch ?? [])], [['tlsMode', 'istio']]);
     t.equal(first?.weight, 1);
@@ -43,7 +47,10 @@ t.test('decodeEndpoints', (t) => {
   });
 
   t.test('reads what is to be dropped', (t) => {
-    const policy = { drop_overloads: [{ category: 'x', drop_percentage: { numerator: 5 } }], overprovisioning_factor: 200 };
+    const policy = {
+      drop_overloads: [{ category: 'x', drop_percentage: { numerator: 5 } }],
+      overprovisioning_factor: 200,
+    };
     const config = decode({ cluster_name: 'c', policy });
     t.strictSame(config.dropOverloads, [{ numerator: 5, denominator: 100 }]);
     t.equal(config.overprovisioningPercent, 200);
@@ -51,13 +58,26 @@ t.test('decodeEndpoints', (t) => {
   });
 
   t.test('tells every mistake', (t) => {
-    const json = { endpoints: [{ lb_endpoints: [{}, { endpoint: { address: { pipe: {} } } }, { endpoint: { address: { envoy_internal_address: { server_listener_name: 'x' } } } }] }] };
-    t.strictSame(problemsOf(() => decode(json)), [
-      'cluster_name: is required',
-      'endpoints[0].lb_endpoints[0].endpoint: is required',
-      'endpoints[0].lb_endpoints[1].endpoint.address.pipe.path: is required',
-      'endpoints[0].lb_endpoints[2].endpoint.address.envoy_internal_address: is not supported by this version',
-    ]);
+    const json = {
+      endpoints: [
+        {
+          lb_endpoints: [
+            {},
+            { endpoint: { address: { pipe: {} } } },
+            { endpoint: { address: { envoy_internal_address: { server_listener_name: 'x' } } } },
+          ],
+        },
+      ],
+    };
+    t.strictSame(
+      problemsOf(() => decode(json)),
+      [
+        'cluster_name: is required',
+        'endpoints[0].lb_endpoints[0].endpoint: is required',
+        'endpoints[0].lb_endpoints[1].endpoint.address.pipe.path: is required',
+        'endpoints[0].lb_endpoints[2].endpoint.address.envoy_internal_address: is not supported by this version',
+      ],
+    );
     t.end();
   });
 

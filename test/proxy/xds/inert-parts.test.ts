@@ -7,9 +7,13 @@ const HTTP = 'type.googleapis.com/envoy.extensions.filters.http';
 
 t.test('inertParts', (t) => {
   t.test('names filters, logs, tracing and route settings once each, sorted', (t) => {
-    const stats = { name: 'istio.stats', typed_config: { '@type': 'type.googleapis.com/stats.PluginConfig' } };
+    const stats = {
+      name: 'istio.stats',
+      typed_config: { '@type': 'type.googleapis.com/stats.PluginConfig' },
+    };
     const rbac = { name: 'rbac', typed_config: { '@type': `${HTTP}.rbac.v3.RBAC`, rules: {} } };
-    const als = 'type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig';
+    const als =
+      'type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig';
     const config = listener(
       managerListener({
         tracing: {},

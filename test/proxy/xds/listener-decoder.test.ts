@@ -20,99 +20,230 @@ const NETWORK = `${TYPE}/envoy.extensions.filters.network`;
 
 const chains = (...matches: readonly Json[]): Json =>
   listenerJson({
-    filter_chains: matches.map((match, i) => ({ name: `c${i}`, filter_chain_match: match, filters: [tcpProxyFilter()] })),
+    filter_chains: matches.map((match, i) => ({
+      name: `c${i}`,
+      filter_chain_match: match,
+      filters: [tcpProxyFilter()],
+    })),
   });
-const httpFilters = (...filters: readonly Json[]): Json => managerListener({ http_filters: filters });
+const httpFilters = (...filters: readonly Json[]): Json =>
+  managerListener({ http_filters: filters });
 const typed = (name: string, type: string, fields: Json = {}): Json => ({
   name,
   typed_config: { '@type': type, ...fields },
 });
 const struct = (name: string, typeUrl: string, value: Json = {}): Json =>
   typed(name, `${TYPE}/udpa.type.v1.TypedStruct`, { type_url: `${TYPE}/${typeUrl}`, value });
-const network = (...filters: readonly Json[]): Json => listenerJson({ filter_chains: [{ filters }] });
+const network = (...filters: readonly Json[]): Json =>
+  listenerJson({ filter_chains: [{ filters }] });
 const logs = (log: Json): Json => managerListener({ access_log: [log] });
 
 const duplicate = (name: string, other: string, match: string): string =>
   `error adding listener '127.0.0.1:80': filter chain '${name}' has the same matching rules defined as '${other}'. duplicate matcher is: ${match}`;
 
 const mistakes: readonly (readonly [what: string, json: Json, problems: readonly string[]])[] = [
-  ['a listener without address', { name: 'l', filter_chains: [{ filters: [tcpProxyFilter()] }] }, ['address: is required']],
-  ['a host name as address', listenerJson({ address: socketAddress('example.com', 80) }), [
-    "address.socket_address.address: malformed IP address: example.com. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
-  ]],
-  ['a port beyond 65535', listenerJson({ address: socketAddress('::1', 65536) }), [
-    'address.socket_address.port_value: must be between 0 and 65535, is 65536',
-  ]],
-  ['a listener without chains', listenerJson({ filter_chains: [] }), [
-    "filter_chains: error adding listener '127.0.0.1:80': no filter chains specified",
-  ]],
-  ['QUIC and internal listeners', listenerJson({ udp_listener_config: {}, internal_listener: {} }), [
-    'internal_listener: is not supported by this version',
-    'udp_listener_config: is not supported by this version',
-  ]],
-  ['two chains that match the same', chains({ transport_protocol: 'tls' }, { transport_protocol: 'tls' }), [
-    `filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"transport_protocol":"tls"}')}`,
-  ]],
-  ['chains that overlap in one name', chains({ server_names: ['a.b', 'c.d'] }, { server_names: ['C.D'] }), [
-    `filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"server_names":["C.D"]}')}`,
-  ]],
-  ['chains whose ranges are the same network', chains({ prefix_ranges: [{ address_prefix: '10.1.2.3', prefix_len: 8 }] }, { prefix_ranges: [{ address_prefix: '10.9.9.9', prefix_len: 8 }] }), [
-    `filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"prefix_ranges":[{"address_prefix":"10.9.9.9","prefix_len":8}]}')}`,
-  ]],
-  ['partial wildcards', chains({ server_names: ['*w.example.com', '*'] }), [
-    'filter_chains[0].filter_chain_match.server_names[0]: partial wildcards are not supported in "server_names"',
-    'filter_chains[0].filter_chain_match.server_names[1]: partial wildcards are not supported in "server_names"',
-  ]],
-  ['a malformed range', chains({ prefix_ranges: [{ address_prefix: '10.0.0', prefix_len: 8 }] }), [
-    'filter_chains[0].filter_chain_match.prefix_ranges[0].address_prefix: malformed IP address: 10.0.0',
-  ]],
-  ['a network filter after the terminal one', network(tcpProxyFilter(), struct('istio.metadata_exchange', 'envoy.tcp.metadataexchange.config.MetadataExchange')), [
-    'filter_chains[0].filters[0]: Error: terminal filter named envoy.filters.network.tcp_proxy of type envoy.filters.network.tcp_proxy must be the last filter in a network filter chain.',
-    'filter_chains[0].filters[1]: Error: non-terminal filter named istio.metadata_exchange of type istio.metadata_exchange is the last filter in a network filter chain.',
-  ]],
-  ['an unknown network filter', network(typed('echo', `${NETWORK}.echo.v3.Echo`)), [
-    "filter_chains[0].filters[0].typed_config: Didn't find a registered implementation for 'echo' with type URL: 'envoy.extensions.filters.network.echo.v3.Echo'",
-  ]],
-  ['a TCP proxy to nowhere', network(typed('t', `${NETWORK}.tcp_proxy.v3.TcpProxy`)), [
-    'filter_chains[0].filters[0].typed_config.stat_prefix: is required',
-    'filter_chains[0].filters[0].typed_config: one of cluster, weighted_clusters is required',
-  ]],
-  ['a tunnel', network(tcpProxyFilter({ tunneling_config: { hostname: 'h:1' } })), [
-    'filter_chains[0].filters[0].typed_config.tunneling_config: is not supported by this version',
-  ]],
-  ['an unknown listener filter', listenerJson({ listener_filters: [typed('p', `${TYPE}/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol`)] }), [
-    "listener_filters[0].typed_config: Didn't find a registered implementation for 'p' with type URL: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'",
-  ]],
-  ['a router that is not last', httpFilters(routerFilter, typed('envoy.filters.http.cors', `${HTTP}.cors.v3.Cors`)), [
-    `${MANAGER_PATH}.http_filters[0]: Error: terminal filter named envoy.filters.http.router of type envoy.filters.http.router must be the last filter in a http filter chain.`,
-    `${MANAGER_PATH}.http_filters[1]: Error: non-terminal filter named envoy.filters.http.cors of type envoy.filters.http.cors is the last filter in a http filter chain.`,
-  ]],
-  ['an unknown HTTP filter', httpFilters(typed('buffer', `${HTTP}.buffer.v3.Buffer`), routerFilter), [
-    `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'buffer' with type URL: 'envoy.extensions.filters.http.buffer.v3.Buffer'`,
-  ]],
-  ['a header the router cannot check', httpFilters(typed('r', `${HTTP}.router.v3.Router`, { strict_check_headers: ['x-a'] })), [
-    `${MANAGER_PATH}.http_filters[0].typed_config.strict_check_headers[0]: must be one of x-envoy-upstream-rq-timeout-ms, x-envoy-upstream-rq-per-try-timeout-ms, x-envoy-max-retries, x-envoy-retry-grpc-on, x-envoy-retry-on, is x-a`,
-  ]],
-  ['too many kilobytes of headers', managerListener({ max_request_headers_kb: 9000 }), [
-    `${MANAGER_PATH}.max_request_headers_kb: must be between 1 and 8192, is 9000`,
-  ]],
-  ['the same upgrade twice', managerListener({ upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'WebSocket' }] }), [
-    `${MANAGER_PATH}.upgrade_configs[1].upgrade_type: Error: multiple upgrade configs with the same name: 'WebSocket'`,
-  ]],
-  ['a route table that is not over ADS', managerListener({ route_config: undefined, rds: { route_config_name: 'r', config_source: { path: '/x' } } }), [
-    `${MANAGER_PATH}.rds.config_source: only ads is supported by this version as a configuration source`,
-    `${MANAGER_PATH}.rds.config_source.resource_api_version: must be V3, is AUTO`,
-  ]],
-  ['a mistake deep in an inline table', managerListener({ route_config: { virtual_hosts: [{ name: 'h', domains: ['*'], routes: [{ match: { safe_regex: { regex: '(' } }, route: { cluster: 'c' } }] }] } }), [
-    `${MANAGER_PATH}.route_config.virtual_hosts[0].routes[0].match.safe_regex.regex: invalid regex '(': error parsing regexp: missing closing ): \`(\``,
-  ]],
-  ['a log without path and with an unknown formatter', logs(typed('f', `${TYPE}/envoy.extensions.access_loggers.file.v3.FileAccessLog`, { log_format: { text_format: 'x', formatters: [{ name: 'f' }] } })), [
-    `${MANAGER_PATH}.access_log[0].typed_config.path: is required`,
-    `${MANAGER_PATH}.access_log[0].typed_config.log_format.formatters[0].typed_config: is required`,
-  ]],
-  ['an unknown transport socket', listenerJson({ filter_chains: [{ filters: [tcpProxyFilter()], transport_socket: typed('s', `${TYPE}/envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig`) }] }), [
-    "filter_chains[0].transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig'",
-  ]],
+  [
+    'a listener without address',
+    { name: 'l', filter_chains: [{ filters: [tcpProxyFilter()] }] },
+    ['address: is required'],
+  ],
+  [
+    'a host name as address',
+    listenerJson({ address: socketAddress('example.com', 80) }),
+    [
+      "address.socket_address.address: malformed IP address: example.com. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
+    ],
+  ],
+  [
+    'a port beyond 65535',
+    listenerJson({ address: socketAddress('::1', 65536) }),
+    ['address.socket_address.port_value: must be between 0 and 65535, is 65536'],
+  ],
+  [
+    'a listener without chains',
+    listenerJson({ filter_chains: [] }),
+    ["filter_chains: error adding listener '127.0.0.1:80': no filter chains specified"],
+  ],
+  [
+    'QUIC and internal listeners',
+    listenerJson({ udp_listener_config: {}, internal_listener: {} }),
+    [
+      'internal_listener: is not supported by this version',
+      'udp_listener_config: is not supported by this version',
+    ],
+  ],
+  [
+    'two chains that match the same',
+    chains({ transport_protocol: 'tls' }, { transport_protocol: 'tls' }),
+    [
+      `filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"transport_protocol":"tls"}')}`,
+    ],
+  ],
+  [
+    'chains that overlap in one name',
+    chains({ server_names: ['a.b', 'c.d'] }, { server_names: ['C.D'] }),
+    [`filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"server_names":["C.D"]}')}`],
+  ],
+  [
+    'chains whose ranges are the same network',
+    chains(
+      { prefix_ranges: [{ address_prefix: '10.1.2.3', prefix_len: 8 }] },
+      { prefix_ranges: [{ address_prefix: '10.9.9.9', prefix_len: 8 }] },
+    ),
+    [
+      `filter_chains[1].filter_chain_match: ${duplicate('c1', 'c0', '{"prefix_ranges":[{"address_prefix":"10.9.9.9","prefix_len":8}]}')}`,
+    ],
+  ],
+  [
+    'partial wildcards',
+    chains({ server_names: ['*w.example.com', '*'] }),
+    [
+      'filter_chains[0].filter_chain_match.server_names[0]: partial wildcards are not supported in "server_names"',
+      'filter_chains[0].filter_chain_match.server_names[1]: partial wildcards are not supported in "server_names"',
+    ],
+  ],
+  [
+    'a malformed range',
+    chains({ prefix_ranges: [{ address_prefix: '10.0.0', prefix_len: 8 }] }),
+    [
+      'filter_chains[0].filter_chain_match.prefix_ranges[0].address_prefix: malformed IP address: 10.0.0',
+    ],
+  ],
+  [
+    'a network filter after the terminal one',
+    network(
+      tcpProxyFilter(),
+      struct('istio.metadata_exchange', 'envoy.tcp.metadataexchange.config.MetadataExchange'),
+    ),
+    [
+      'filter_chains[0].filters[0]: Error: terminal filter named envoy.filters.network.tcp_proxy of type envoy.filters.network.tcp_proxy must be the last filter in a network filter chain.',
+      'filter_chains[0].filters[1]: Error: non-terminal filter named istio.metadata_exchange of type istio.metadata_exchange is the last filter in a network filter chain.',
+    ],
+  ],
+  [
+    'an unknown network filter',
+    network(typed('echo', `${NETWORK}.echo.v3.Echo`)),
+    [
+      "filter_chains[0].filters[0].typed_config: Didn't find a registered implementation for 'echo' with type URL: 'envoy.extensions.filters.network.echo.v3.Echo'",
+    ],
+  ],
+  [
+    'a TCP proxy to nowhere',
+    network(typed('t', `${NETWORK}.tcp_proxy.v3.TcpProxy`)),
+    [
+      'filter_chains[0].filters[0].typed_config.stat_prefix: is required',
+      'filter_chains[0].filters[0].typed_config: one of cluster, weighted_clusters is required',
+    ],
+  ],
+  [
+    'a tunnel',
+    network(tcpProxyFilter({ tunneling_config: { hostname: 'h:1' } })),
+    ['filter_chains[0].filters[0].typed_config.tunneling_config: is not supported by this version'],
+  ],
+  [
+    'an unknown listener filter',
+    listenerJson({
+      listener_filters: [
+        typed('p', `${TYPE}/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol`),
+      ],
+    }),
+    [
+      "listener_filters[0].typed_config: Didn't find a registered implementation for 'p' with type URL: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'",
+    ],
+  ],
+  [
+    'a router that is not last',
+    httpFilters(routerFilter, typed('envoy.filters.http.cors', `${HTTP}.cors.v3.Cors`)),
+    [
+      `${MANAGER_PATH}.http_filters[0]: Error: terminal filter named envoy.filters.http.router of type envoy.filters.http.router must be the last filter in a http filter chain.`,
+      `${MANAGER_PATH}.http_filters[1]: Error: non-terminal filter named envoy.filters.http.cors of type envoy.filters.http.cors is the last filter in a http filter chain.`,
+    ],
+  ],
+  [
+    'an unknown HTTP filter',
+    httpFilters(typed('buffer', `${HTTP}.buffer.v3.Buffer`), routerFilter),
+    [
+      `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'buffer' with type URL: 'envoy.extensions.filters.http.buffer.v3.Buffer'`,
+    ],
+  ],
+  [
+    'a header the router cannot check',
+    httpFilters(typed('r', `${HTTP}.router.v3.Router`, { strict_check_headers: ['x-a'] })),
+    [
+      `${MANAGER_PATH}.http_filters[0].typed_config.strict_check_headers[0]: must be one of x-envoy-upstream-rq-timeout-ms, x-envoy-upstream-rq-per-try-timeout-ms, x-envoy-max-retries, x-envoy-retry-grpc-on, x-envoy-retry-on, is x-a`,
+    ],
+  ],
+  [
+    'too many kilobytes of headers',
+    managerListener({ max_request_headers_kb: 9000 }),
+    [`${MANAGER_PATH}.max_request_headers_kb: must be between 1 and 8192, is 9000`],
+  ],
+  [
+    'the same upgrade twice',
+    managerListener({
+      upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'WebSocket' }],
+    }),
+    [
+      `${MANAGER_PATH}.upgrade_configs[1].upgrade_type: Error: multiple upgrade configs with the same name: 'WebSocket'`,
+    ],
+  ],
+  [
+    'a route table that is not over ADS',
+    managerListener({
+      route_config: undefined,
+      rds: { route_config_name: 'r', config_source: { path: '/x' } },
+    }),
+    [
+      `${MANAGER_PATH}.rds.config_source: only ads is supported by this version as a configuration source`,
+      `${MANAGER_PATH}.rds.config_source.resource_api_version: must be V3, is AUTO`,
+    ],
+  ],
+  [
+    'a mistake deep in an inline table',
+    managerListener({
+      route_config: {
+        virtual_hosts: [
+          {
+            name: 'h',
+            domains: ['*'],
+            routes: [{ match: { safe_regex: { regex: '(' } }, route: { cluster: 'c' } }],
+          },
+        ],
+      },
+    }),
+    [
+      `${MANAGER_PATH}.route_config.virtual_hosts[0].routes[0].match.safe_regex.regex: invalid regex '(': error parsing regexp: missing closing ): \`(\``,
+    ],
+  ],
+  [
+    'a log without path and with an unknown formatter',
+    logs(
+      typed('f', `${TYPE}/envoy.extensions.access_loggers.file.v3.FileAccessLog`, {
+        log_format: { text_format: 'x', formatters: [{ name: 'f' }] },
+      }),
+    ),
+    [
+      `${MANAGER_PATH}.access_log[0].typed_config.path: is required`,
+      `${MANAGER_PATH}.access_log[0].typed_config.log_format.formatters[0].typed_config: is required`,
+    ],
+  ],
+  [
+    'an unknown transport socket',
+    listenerJson({
+      filter_chains: [
+        {
+          filters: [tcpProxyFilter()],
+          transport_socket: typed(
+            's',
+            `${TYPE}/envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig`,
+          ),
+        },
+      ],
+    }),
+    [
+      "filter_chains[0].transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig'",
+    ],
+  ],
 ];
 
 /** JSON leaves `undefined` out, as JSON.stringify does. */
@@ -121,7 +252,10 @@ const cleaned = (json: Json): Json => JSON.parse(JSON.stringify(json)) as Json;
 t.test('decodeListener', (t) => {
   for (const [what, json, expected] of mistakes) {
     t.test(`refuses ${what}`, (t) => {
-      t.strictSame(problemsOf(() => listener(cleaned(json))), expected);
+      t.strictSame(
+        problemsOf(() => listener(cleaned(json))),
+        expected,
+      );
       t.end();
     });
   }
@@ -137,12 +271,20 @@ t.test('decodeListener', (t) => {
       perConnectionBufferLimitBytes: 1_048_576,
       statPrefix: '127.0.0.1_80',
       drainType: 'DEFAULT',
-      filterChains: [{ transportSocket: { kind: 'raw_buffer' }, transportSocketConnectTimeoutMs: 0 }],
+      filterChains: [
+        { transportSocket: { kind: 'raw_buffer' }, transportSocketConnectTimeoutMs: 0 },
+      ],
     });
     t.match(config.filterChains[0]?.networkFilters, [
-      { kind: 'tcp_proxy', settings: { idleTimeoutMs: 3_600_000, maxConnectAttempts: 1, hashSourceIp: false } },
+      {
+        kind: 'tcp_proxy',
+        settings: { idleTimeoutMs: 3_600_000, maxConnectAttempts: 1, hashSourceIp: false },
+      },
     ]);
-    t.equal(listener(listenerJson({ address: socketAddress('::', 15006) })).statPrefix, '[__]_15006');
+    t.equal(
+      listener(listenerJson({ address: socketAddress('::', 15006) })).statPrefix,
+      '[__]_15006',
+    );
     t.end();
   });
 
@@ -167,7 +309,10 @@ t.test('decodeListener', (t) => {
       routes: { kind: 'inline', config: { validateClusters: true } },
       inert: [],
     });
-    t.equal(managerOf(listener(managerListener({ stream_idle_timeout: '0s' }))).streamIdleTimeoutMs, 0);
+    t.equal(
+      managerOf(listener(managerListener({ stream_idle_timeout: '0s' }))).streamIdleTimeoutMs,
+      0,
+    );
     t.end();
   });
 
@@ -178,19 +323,43 @@ t.test('decodeListener', (t) => {
     const wasm = `${HTTP}.wasm.v3.Wasm`;
     const discovery = (types: readonly string[], defaults: Json = {}): Json => ({
       name: 'ext',
-      config_discovery: { config_source: { ads: {}, resource_api_version: 'V3' }, type_urls: types, ...defaults },
+      config_discovery: {
+        config_source: { ads: {}, resource_api_version: 'V3' },
+        type_urls: types,
+        ...defaults,
+      },
     });
     const cases: readonly (readonly [what: string, filter: Json, kind: string])[] = [
-      ['peer metadata in a TypedStruct', struct('istio.metadata_exchange', 'io.istio.http.peer_metadata.Config'), 'inert'],
+      [
+        'peer metadata in a TypedStruct',
+        struct('istio.metadata_exchange', 'io.istio.http.peer_metadata.Config'),
+        'inert',
+      ],
       ['Istio stats', typed('istio.stats', `${TYPE}/stats.PluginConfig`), 'inert'],
       ['gRPC-Web', typed('w', `${HTTP}.grpc_web.v3.GrpcWeb`), 'inert'],
-      ['an empty stateful session', typed('s', `${HTTP}.stateful_session.v3.StatefulSession`), 'inert'],
+      [
+        'an empty stateful session',
+        typed('s', `${HTTP}.stateful_session.v3.StatefulSession`),
+        'inert',
+      ],
       ['RBAC with rules', typed('r', rbac, { rules: { policies: {} } }), 'refuse'],
-      ['RBAC with shadow rules only', typed('r', rbac, { shadow_rules: { action: 'DENY' } }), 'inert'],
+      [
+        'RBAC with shadow rules only',
+        typed('r', rbac, { shadow_rules: { action: 'DENY' } }),
+        'inert',
+      ],
       ['RBAC that only audits', typed('r', rbac, { rules: { action: 'LOG' } }), 'inert'],
-      ['RBAC in a TypedStruct', struct('r', 'envoy.extensions.filters.http.rbac.v3.RBAC', { rules: {} }), 'refuse'],
+      [
+        'RBAC in a TypedStruct',
+        struct('r', 'envoy.extensions.filters.http.rbac.v3.RBAC', { rules: {} }),
+        'refuse',
+      ],
       ['JWT', typed('j', `${HTTP}.jwt_authn.v3.JwtAuthentication`), 'refuse'],
-      ['external authorization', typed('e', `${HTTP}.ext_authz.v3.ExtAuthz`, { failure_mode_allow: true }), 'refuse'],
+      [
+        'external authorization',
+        typed('e', `${HTTP}.ext_authz.v3.ExtAuthz`, { failure_mode_allow: true }),
+        'refuse',
+      ],
       ['a local rate limit', typed('e', `${HTTP}.local_ratelimit.v3.LocalRateLimit`), 'refuse'],
       ['CSRF', typed('e', `${HTTP}.csrf.v3.CsrfPolicy`), 'refuse'],
       ['Lua', typed('e', `${HTTP}.lua.v3.Lua`), 'refuse'],
@@ -218,9 +387,18 @@ t.test('decodeListener', (t) => {
     const kinds = (filter: Json): unknown =>
       listener(network(filter, tcpProxyFilter())).filterChains[0]?.networkFilters[0]?.kind;
     t.equal(kinds(struct('m', 'envoy.tcp.metadataexchange.config.MetadataExchange')), 'inert');
-    t.equal(kinds(typed('m', `${NETWORK}.mongo_proxy.v3.MongoProxy`, { stat_prefix: 'x' })), 'inert');
-    t.equal(kinds(typed('r', `${NETWORK}.rbac.v3.RBAC`, { rules: {}, stat_prefix: 'x' })), 'refuse');
-    t.equal(kinds(typed('r', `${NETWORK}.rbac.v3.RBAC`, { shadow_rules: {}, stat_prefix: 'x' })), 'inert');
+    t.equal(
+      kinds(typed('m', `${NETWORK}.mongo_proxy.v3.MongoProxy`, { stat_prefix: 'x' })),
+      'inert',
+    );
+    t.equal(
+      kinds(typed('r', `${NETWORK}.rbac.v3.RBAC`, { rules: {}, stat_prefix: 'x' })),
+      'refuse',
+    );
+    t.equal(
+      kinds(typed('r', `${NETWORK}.rbac.v3.RBAC`, { shadow_rules: {}, stat_prefix: 'x' })),
+      'inert',
+    );
     t.equal(kinds(typed('r', `${NETWORK}.ext_authz.v3.ExtAuthz`, { stat_prefix: 'x' })), 'refuse');
     t.end();
   });
@@ -231,10 +409,15 @@ t.test('decodeListener', (t) => {
       listenerJson({
         listener_filters: [
           {
-            ...typed('tls', `${TYPE}/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`),
+            ...typed(
+              'tls',
+              `${TYPE}/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`,
+            ),
             filter_disabled: { or_match: { rules: [range(15006), { not_match: range(9080) }] } },
           },
-          typed('src', `${TYPE}/envoy.extensions.filters.listener.original_src.v3.OriginalSrc`, { mark: 1337 }),
+          typed('src', `${TYPE}/envoy.extensions.filters.listener.original_src.v3.OriginalSrc`, {
+            mark: 1337,
+          }),
         ],
       }),
     );
@@ -258,15 +441,37 @@ t.test('decodeListener', (t) => {
   t.test('reads access logs', (t) => {
     const file = `${TYPE}/envoy.extensions.access_loggers.file.v3.FileAccessLog`;
     const log = (fields: Json, filter: Json = {}): unknown =>
-      managerOf(listener(logs({ ...typed('f', file, { path: '/dev/stdout', ...fields }), ...filter }))).accessLogs[0];
-    t.match(log({}), { sink: { kind: 'file', path: '/dev/stdout', format: { kind: 'text', text: /^\[%START_TIME%\].*\n$/ } } });
+      managerOf(
+        listener(logs({ ...typed('f', file, { path: '/dev/stdout', ...fields }), ...filter })),
+      ).accessLogs[0];
+    t.match(log({}), {
+      sink: {
+        kind: 'file',
+        path: '/dev/stdout',
+        format: { kind: 'text', text: /^\[%START_TIME%\].*\n$/ },
+      },
+    });
     t.match(log({ log_format: { json_format: { a: '%DURATION%', b: 1 } } }), {
       sink: { format: { kind: 'json', json: '{"a":"%DURATION%","b":1}' } },
     });
-    t.match(log({}, { filter: { status_code_filter: { comparison: { op: 'GE', value: { default_value: 400, runtime_key: 'k' } } } } }), {
-      filter: { kind: 'status_code', op: 'GE', value: 400 },
+    t.match(
+      log(
+        {},
+        {
+          filter: {
+            status_code_filter: {
+              comparison: { op: 'GE', value: { default_value: 400, runtime_key: 'k' } },
+            },
+          },
+        },
+      ),
+      {
+        filter: { kind: 'status_code', op: 'GE', value: 400 },
+      },
+    );
+    t.match(log({}, { filter: { response_flag_filter: { flags: ['NR'] } } }), {
+      filter: { kind: 'response_flag', flags: ['NR'] },
     });
-    t.match(log({}, { filter: { response_flag_filter: { flags: ['NR'] } } }), { filter: { kind: 'response_flag', flags: ['NR'] } });
     t.end();
   });
 
@@ -275,7 +480,10 @@ t.test('decodeListener', (t) => {
       listenerJson({
         filter_chains: [
           { filters: [managerFilter()] },
-          { filter_chain_match: { transport_protocol: 'tls' }, filters: [tcpProxyFilter({ cluster })] },
+          {
+            filter_chain_match: { transport_protocol: 'tls' },
+            filters: [tcpProxyFilter({ cluster })],
+          },
         ],
       });
     const before = listener(two('a'));
@@ -283,7 +491,11 @@ t.test('decodeListener', (t) => {
     const after = listener(two('b'));
     t.equal(same.hash, before.hash);
     t.not(after.hash, before.hash);
-    t.equal(after.filterChains[0]?.hash, before.filterChains[0]?.hash, 'an untouched chain keeps its hash');
+    t.equal(
+      after.filterChains[0]?.hash,
+      before.filterChains[0]?.hash,
+      'an untouched chain keeps its hash',
+    );
     t.not(after.filterChains[1]?.hash, before.filterChains[1]?.hash);
     t.end();
   });

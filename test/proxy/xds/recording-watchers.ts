@@ -10,7 +10,12 @@ import { StatsStore } from '../../../proxy/stats/store.ts';
 import { AdsClient } from '../../../proxy/xds/ads-client.ts';
 import type { AdsMode } from '../../../proxy/xds/ads-mux.ts';
 import type { AdsTransport } from '../../../proxy/xds/ads-transport.ts';
-import type { RejectedResource, ResourceProblem, ResourceWatcher, XdsResource } from '../../../proxy/xds/resource-watcher.ts';
+import type {
+  RejectedResource,
+  ResourceProblem,
+  ResourceWatcher,
+  XdsResource,
+} from '../../../proxy/xds/resource-watcher.ts';
 
 export class RecordingWatcher<T> implements ResourceWatcher<T> {
   /** `+name` and `-name` per call, oldest first; a call that says nothing is ''. */
@@ -23,8 +28,13 @@ export class RecordingWatcher<T> implements ResourceWatcher<T> {
   /** Runs within onUpdate. */
   then: () => void = () => {};
 
-  onUpdate(upserts: readonly XdsResource<T>[], removed: readonly string[]): readonly ResourceProblem[] {
-    this.calls.push([...upserts.map((u) => `+${u.name}`), ...removed.map((name) => `-${name}`)].join(' '));
+  onUpdate(
+    upserts: readonly XdsResource<T>[],
+    removed: readonly string[],
+  ): readonly ResourceProblem[] {
+    this.calls.push(
+      [...upserts.map((u) => `+${u.name}`), ...removed.map((name) => `-${name}`)].join(' '),
+    );
     for (const upsert of upserts) this.held.set(upsert.name, upsert);
     for (const name of removed) this.held.delete(name);
     this.then();

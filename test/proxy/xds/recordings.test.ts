@@ -6,7 +6,12 @@ import type { ClusterEndpointsConfig } from '../../../proxy/config/endpoint-conf
 import type { ListenerConfig } from '../../../proxy/config/listener-config.ts';
 import type { RouteConfig, RouteEntryConfig } from '../../../proxy/config/route-config.ts';
 import { inertParts } from '../../../proxy/xds/inert-parts.ts';
-import { clusterType, endpointsType, listenerType, routeType } from '../../../proxy/xds/resource-types.ts';
+import {
+  clusterType,
+  endpointsType,
+  listenerType,
+  routeType,
+} from '../../../proxy/xds/resource-types.ts';
 import type { ResourceType } from '../../../proxy/xds/subscription-state.ts';
 import { decode } from '../../../xds-protos/codec.ts';
 import type { Any } from '../../../xds-protos/well-known-types.ts';
@@ -16,7 +21,8 @@ const ROOT = new URL('../../fixtures/istiod/', import.meta.url).pathname;
 
 function resourcesIn(file: string): readonly Any[] {
   const bytes = readFileSync(ROOT + file);
-  if (file.includes('-sotw/')) return decode('envoy.service.discovery.v3.DiscoveryResponse', bytes).resources ?? [];
+  if (file.includes('-sotw/'))
+    return decode('envoy.service.discovery.v3.DiscoveryResponse', bytes).resources ?? [];
   const { resources } = decode('envoy.service.discovery.v3.DeltaDiscoveryResponse', bytes);
   return (resources ?? []).flatMap(({ resource }) => resource ?? []);
 }
@@ -33,7 +39,8 @@ function load<T>(node: string, type: ResourceType<T>): ReadonlyMap<string, T> {
 }
 
 const clusters = (node: string): ReadonlyMap<string, ClusterConfig> => load(node, clusterType);
-const endpoints = (node: string): ReadonlyMap<string, ClusterEndpointsConfig> => load(node, endpointsType);
+const endpoints = (node: string): ReadonlyMap<string, ClusterEndpointsConfig> =>
+  load(node, endpointsType);
 const listeners = (node: string): ReadonlyMap<string, ListenerConfig> => load(node, listenerType);
 const routes = (node: string): ReadonlyMap<string, RouteConfig> => load(node, routeType);
 
@@ -45,7 +52,12 @@ function routesOf(table: RouteConfig | undefined, host: string): readonly RouteE
 
 t.test('recordings of istiod', (t) => {
   t.test('decode without error, all of them, to plain data', (t) => {
-    const types: readonly ResourceType<unknown>[] = [clusterType, endpointsType, listenerType, routeType];
+    const types: readonly ResourceType<unknown>[] = [
+      clusterType,
+      endpointsType,
+      listenerType,
+      routeType,
+    ];
     let count = 0;
     const failures: string[] = [];
     for (const file of globSync('*/*/*.pb', { cwd: ROOT })) {
@@ -69,9 +81,9 @@ t.test('recordings of istiod', (t) => {
 
   t.test('refuse requests only where a policy asks for it', (t) => {
     const refusing = (node: string): readonly string[] =>
-      [...new Set([...listeners(node).values()].flatMap((listener) => inertParts({ listener })))].filter((note) =>
-        note.includes('refuses'),
-      );
+      [
+        ...new Set([...listeners(node).values()].flatMap((listener) => inertParts({ listener }))),
+      ].filter((note) => note.includes('refuses'));
     t.strictSame(refusing('01-bookinfo/productpage'), []);
     t.strictSame(refusing('04-security/productpage'), []);
     t.strictSame(refusing('04-security/reviews-v1'), [
@@ -85,7 +97,12 @@ t.test('recordings of istiod', (t) => {
   t.test('01: outbound and inbound listeners of a sidecar', (t) => {
     const found = listeners('01-bookinfo/productpage');
     const outbound = found.get('virtualOutbound');
-    t.match(outbound, { useOriginalDst: true, trafficDirection: 'OUTBOUND', bindToPort: true, listenerFilters: [] });
+    t.match(outbound, {
+      useOriginalDst: true,
+      trafficDirection: 'OUTBOUND',
+      bindToPort: true,
+      listenerFilters: [],
+    });
     t.match(outbound?.filterChains, [
       { name: 'virtualOutbound-blackhole', match: { destinationPort: 15001 } },
       { name: 'virtualOutbound-catchall-tcp' },
@@ -97,11 +114,21 @@ t.test('recordings of istiod', (t) => {
     );
     t.equal(inbound?.listenerFiltersTimeoutMs, 0);
     const service = found.get('0.0.0.0_9080');
-    t.match(service, { bindToPort: false, filterChains: [{ match: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] } }] });
+    t.match(service, {
+      bindToPort: false,
+      filterChains: [
+        { match: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] } },
+      ],
+    });
     t.match(service?.defaultFilterChain, { name: 'PassthroughFilterChain' });
     const manager = managerOf(service!);
     t.strictSame(manager.routes, { kind: 'rds', name: '9080' });
-    t.match(manager, { statPrefix: 'outbound_0.0.0.0_9080;', streamIdleTimeoutMs: 0, proxy100Continue: true, normalizePath: true });
+    t.match(manager, {
+      statPrefix: 'outbound_0.0.0.0_9080;',
+      streamIdleTimeoutMs: 0,
+      proxy100Continue: true,
+      normalizePath: true,
+    });
     t.strictSame(
       manager.httpFilters.map(({ name, settings }) => `${name} ${settings.kind}`),
       [
@@ -121,14 +148,23 @@ t.test('recordings of istiod', (t) => {
     const chains = listeners('01-bookinfo/reviews-v2').get('virtualInbound')?.filterChains ?? [];
     const service = chains.filter(({ match }) => match.destinationPort === 9080);
     t.strictSame(
-      service.map(({ match, transportSocket }) => [match.transportProtocol, match.applicationProtocols.length, transportSocket.kind]),
+      service.map(({ match, transportSocket }) => [
+        match.transportProtocol,
+        match.applicationProtocols.length,
+        transportSocket.kind,
+      ]),
       [
         ['tls', 5, 'tls'],
         ['raw_buffer', 0, 'raw_buffer'],
       ],
     );
     t.match(service[0]?.transportSocket, {
-      settings: { requireClientCertificate: true, certificateSecretNames: ['default'], validationSecretName: 'ROOTCA', alpnProtocols: ['h2', 'http/1.1'] },
+      settings: {
+        requireClientCertificate: true,
+        certificateSecretNames: ['default'],
+        validationSecretName: 'ROOTCA',
+        alpnProtocols: ['h2', 'http/1.1'],
+      },
     });
     t.end();
   });
@@ -144,15 +180,24 @@ t.test('recordings of istiod', (t) => {
       transportSocketMatches: [{ name: 'tlsMode-istio' }, { name: 'tlsMode-disabled' }],
       inert: ['istio.metadata_exchange'],
     });
-    t.match(found.get('inbound|9080||'), { type: 'ORIGINAL_DST', bindAddress: '127.0.0.6', lbPolicy: { kind: 'cluster_provided' } });
+    t.match(found.get('inbound|9080||'), {
+      type: 'ORIGINAL_DST',
+      bindAddress: '127.0.0.6',
+      lbPolicy: { kind: 'cluster_provided' },
+    });
     t.match(found.get('BlackHoleCluster'), { type: 'STATIC', localities: [] });
-    const assignment = endpoints('01-bookinfo/productpage').get('outbound|9080||reviews.default.svc.cluster.local');
+    const assignment = endpoints('01-bookinfo/productpage').get(
+      'outbound|9080||reviews.default.svc.cluster.local',
+    );
     t.equal(assignment?.localities.flatMap((locality) => locality.endpoints).length, 3);
     t.end();
   });
 
   t.test('01: a service route with Istio defaults', (t) => {
-    const [route] = routesOf(routes('01-bookinfo/productpage').get('9080'), 'reviews.default.svc.cluster.local:9080');
+    const [route] = routesOf(
+      routes('01-bookinfo/productpage').get('9080'),
+      'reviews.default.svc.cluster.local:9080',
+    );
     t.match(route, {
       name: 'default',
       match: { path: { kind: 'prefix', value: '/' } },
@@ -163,7 +208,13 @@ t.test('recordings of istiod', (t) => {
         timeoutMs: 0,
         maxGrpcTimeoutMs: 0,
         retryPolicy: {
-          retryOn: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled', 'retriable-status-codes'],
+          retryOn: [
+            'connect-failure',
+            'refused-stream',
+            'unavailable',
+            'cancelled',
+            'retriable-status-codes',
+          ],
           numRetries: 2,
           avoidPreviousHosts: true,
           hostSelectionRetryMaxAttempts: 5,
@@ -179,32 +230,73 @@ t.test('recordings of istiod', (t) => {
     const action = (name: string): unknown => all.find((route) => route.name === name)?.action;
     t.equal(table?.ignorePortInHostMatching, true);
     const weighted = all.flatMap(({ action }) =>
-      action.kind === 'route' && action.cluster.kind === 'weighted' ? [action.cluster.clusters] : [],
+      action.kind === 'route' && action.cluster.kind === 'weighted'
+        ? [action.cluster.clusters]
+        : [],
     );
     t.ok(weighted.length > 0);
     t.ok(weighted.some((entries) => entries.map(({ weight }) => weight).join() === '80,20'));
     t.match(all.find(({ name }) => name === 'jason')?.match.headers, [
       { name: 'end-user', test: { kind: 'string', match: { kind: 'exact', value: 'jason' } } },
     ]);
-    t.match(all.find(({ name }) => name === 'portal.json')?.match, { caseSensitive: false, path: { kind: 'prefix', value: '/portal' } });
+    t.match(all.find(({ name }) => name === 'portal.json')?.match, {
+      caseSensitive: false,
+      path: { kind: 'prefix', value: '/portal' },
+    });
     t.match(action('by-id'), { kind: 'route' });
-    t.ok(all.some(({ match }) => match.path.kind === 'regex' && match.path.pattern === '/reviews/[0-9]+'));
-    t.ok(all.some(({ action }) => action.kind === 'redirect' && action.status === 302 && action.path === '/new'));
-    t.ok(all.some(({ action }) => action.kind === 'redirect' && action.scheme === 'https' && action.port === 8443));
+    t.ok(
+      all.some(
+        ({ match }) => match.path.kind === 'regex' && match.path.pattern === '/reviews/[0-9]+',
+      ),
+    );
+    t.ok(
+      all.some(
+        ({ action }) =>
+          action.kind === 'redirect' && action.status === 302 && action.path === '/new',
+      ),
+    );
+    t.ok(
+      all.some(
+        ({ action }) =>
+          action.kind === 'redirect' && action.scheme === 'https' && action.port === 8443,
+      ),
+    );
     t.ok(all.some(({ action }) => action.kind === 'route' && action.timeoutMs === 1000));
-    t.ok(all.some(({ action }) => action.kind === 'route' && action.regexRewrite?.substitution === '/\\2/\\1'));
+    t.ok(
+      all.some(
+        ({ action }) => action.kind === 'route' && action.regexRewrite?.substitution === '/\\2/\\1',
+      ),
+    );
     t.ok(all.some(({ action }) => action.kind === 'route' && action.mirrors.length === 2));
-    t.ok(all.some(({ headers }) => headers.requestAdd.some(({ action }) => action === 'OVERWRITE_IF_EXISTS_OR_ADD')));
+    t.ok(
+      all.some(({ headers }) =>
+        headers.requestAdd.some(({ action }) => action === 'OVERWRITE_IF_EXISTS_OR_ADD'),
+      ),
+    );
     t.end();
   });
 
   t.test('03: delays and aborts', (t) => {
-    const all = [...routes('03-faults/productpage').values()].flatMap(({ virtualHosts }) => virtualHosts.flatMap((host) => host.routes));
-    const faults = all.flatMap(({ perFilter }) => perFilter.flatMap(({ settings }) => (settings?.kind === 'fault' ? [settings] : [])));
+    const all = [...routes('03-faults/productpage').values()].flatMap(({ virtualHosts }) =>
+      virtualHosts.flatMap((host) => host.routes),
+    );
+    const faults = all.flatMap(({ perFilter }) =>
+      perFilter.flatMap(({ settings }) => (settings?.kind === 'fault' ? [settings] : [])),
+    );
     t.ok(faults.some(({ delay }) => delay?.fixedDelayMs === 2000));
-    t.ok(faults.some(({ abort }) => abort?.source.kind === 'http_status' && abort.source.status === 400));
-    t.ok(faults.some(({ abort }) => abort?.source.kind === 'grpc_status' && abort.source.status === 14));
-    t.ok(faults.every((fault) => (fault.delay ?? fault.abort)?.percentage.denominator === 1_000_000));
+    t.ok(
+      faults.some(
+        ({ abort }) => abort?.source.kind === 'http_status' && abort.source.status === 400,
+      ),
+    );
+    t.ok(
+      faults.some(
+        ({ abort }) => abort?.source.kind === 'grpc_status' && abort.source.status === 14,
+      ),
+    );
+    t.ok(
+      faults.every((fault) => (fault.delay ?? fault.abort)?.percentage.denominator === 1_000_000),
+    );
     t.end();
   });
   t.end();

@@ -42,8 +42,10 @@ export class ReplayControlPlane {
     this.#initial = steps.initial;
     this.steps = steps.steps;
     this.#server.addHandlers({
-      delta: (stream) => this.#serve(stream, (response) => void stream.send(response as DeltaDiscoveryResponse)),
-      sotw: (stream) => this.#serve(stream, (response) => void stream.send(response as DiscoveryResponse)),
+      delta: (stream) =>
+        this.#serve(stream, (response) => void stream.send(response as DeltaDiscoveryResponse)),
+      sotw: (stream) =>
+        this.#serve(stream, (response) => void stream.send(response as DiscoveryResponse)),
     });
   }
 
@@ -66,7 +68,9 @@ export class ReplayControlPlane {
       const response = this.#responses.get(number)!;
       if (response.type_url === NOT_ASKED_FOR) continue;
       this.#send(response);
-      await eventually(`an answer to response ${number}`, () => this.#answered.has(response.nonce ?? ''));
+      await eventually(`an answer to response ${number}`, () =>
+        this.#answered.has(response.nonce ?? ''),
+      );
     }
   }
 
@@ -114,7 +118,10 @@ function readResponses(recording: string): ReadonlyMap<number, Response> {
   );
 }
 
-function readSteps(recording: string): { readonly initial: readonly number[]; readonly steps: readonly Step[] } {
+function readSteps(recording: string): {
+  readonly initial: readonly number[];
+  readonly steps: readonly Step[];
+} {
   return JSON.parse(readFileSync(`${ROOT}${recording}/steps.json`, 'utf8')) as {
     initial: number[];
     steps: Step[];

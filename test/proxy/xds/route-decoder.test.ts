@@ -6,9 +6,12 @@ import type { Json } from './decoding.ts';
 
 const host = (route: Json, changes: Json = {}): Json => ({
   name: 'r',
-  virtual_hosts: [{ name: 'h', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }], ...changes }],
+  virtual_hosts: [
+    { name: 'h', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }], ...changes },
+  ],
 });
-const forward = (action: Json, match: Json = { prefix: '/' }): Json => host({ match, route: { cluster: 'c', ...action } });
+const forward = (action: Json, match: Json = { prefix: '/' }): Json =>
+  host({ match, route: { cluster: 'c', ...action } });
 const ROUTE = 'virtual_hosts[0].routes[0]';
 
 function actionOf(json: Json): RouteActionConfig {
@@ -43,87 +46,208 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     },
     ['virtual_hosts[1].domains[0]: Only a single wildcard domain is permitted in route r'],
   ],
-  ['a virtual host without domains', { name: 'r', virtual_hosts: [{ name: 'a' }] }, [
-    'virtual_hosts[0].domains: at least one is required',
-  ]],
-  ['a route without match or action', { name: 'r', virtual_hosts: [{ name: 'h', domains: ['*'], routes: [{}] }] }, [
-    `${ROUTE}.match: is required`,
-    `${ROUTE}: one of route, redirect, direct_response is required`,
-  ]],
-  ['a regex RE2 does not know', forward({}, { safe_regex: { regex: '(?=x)' } }), [
-    `${ROUTE}.match.safe_regex.regex: invalid regex '(?=x)': error parsing regexp: invalid or unsupported Perl syntax: \`(?=\``,
-  ]],
-  ['an empty match', forward({}, {}), [
-    `${ROUTE}.match: one of prefix, path, safe_regex, path_separated_prefix, connect_matcher, path_match_policy is required`,
-  ]],
-  ['a separated prefix that ends in a slash', forward({}, { path_separated_prefix: '/a/' }), [
-    `${ROUTE}.match.path_separated_prefix: must not be empty, hold ? or #, or end in /; is '/a/'`,
-  ]],
-  ['a match on dynamic metadata', forward({}, { prefix: '/', dynamic_metadata: [{ filter: 'f', path: [{ key: 'k' }], value: { present_match: true } }] }), [
-    `${ROUTE}.match.dynamic_metadata: is not supported by this version`,
-  ]],
-  ['a header matcher without name, and one with an empty prefix', forward({}, { prefix: '/', headers: [{ present_match: true }, { name: 'a', string_match: { prefix: '' } }] }), [
-    `${ROUTE}.match.headers[0].name: is required`,
-    `${ROUTE}.match.headers[1].string_match.prefix: is required`,
-  ]],
-  ['no cluster', host({ route: {} }), [
-    `${ROUTE}.route: one of cluster, cluster_header, weighted_clusters is required`,
-  ]],
-  ['weights that add up to nothing', host({ route: { weighted_clusters: { clusters: [{ name: 'a', weight: 0 }] } } }), [
-    `${ROUTE}.route.weighted_clusters.clusters: Sum of weights in the weighted_cluster must be greater than 0.`,
-  ]],
-  ['weights beyond 32 bits', host({ route: { weighted_clusters: { clusters: [{ name: 'a', weight: 4294967295 }, { name: 'b', weight: 1 }] } } }), [
-    `${ROUTE}.route.weighted_clusters.clusters: The sum of weights of all weighted clusters exceeds 4294967295`,
-  ]],
-  ['a negative timeout', forward({ timeout: '-1s' }), [
-    `${ROUTE}.route.timeout: must be a duration between 0s and 315576000000s, is -1s 0ns`,
-  ]],
-  ['two path rewrites', forward({ prefix_rewrite: '/', regex_rewrite: { pattern: { regex: 'a' }, substitution: 'b' } }), [
-    `${ROUTE}.route: Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy`,
-  ]],
-  ['a substitution that names a group the pattern has not', forward({ regex_rewrite: { pattern: { regex: '(a)' }, substitution: '\\2' } }), [
-    `${ROUTE}.route.regex_rewrite.substitution: refers to group 2, but the pattern has 1`,
-  ]],
-  ['a back-off that shrinks', forward({ retry_policy: { retry_back_off: { base_interval: '2s', max_interval: '1s' } } }), [
-    `${ROUTE}.route.retry_policy.retry_back_off.max_interval: retry_policy.max_interval must greater than or equal to the base_interval`,
-  ]],
-  ['an unknown enum value', forward({ priority: 7 }), [`${ROUTE}.route.priority: unknown enum value 7`]],
-  ['an internal redirect policy', forward({ internal_redirect_policy: {} }), [
-    `${ROUTE}.route.internal_redirect_policy: is not supported by this version`,
-  ]],
-  ['a redirect to no port', host({ redirect: { port_redirect: 70000 } }), [
-    `${ROUTE}.redirect.port_redirect: must be between 0 and 65535, is 70000`,
-  ]],
-  ['a direct response that is too long', host({ direct_response: { status: 200, body: { inline_string: 'x'.repeat(5000) } } }), [
-    `${ROUTE}.direct_response.body: response body size is 5000 bytes; maximum is 4096`,
-  ]],
-  ['a direct response with status 99', host({ direct_response: { status: 99 } }), [
-    `${ROUTE}.direct_response.status: must be between 200 and 599, is 99`,
-  ]],
-  ['headers that may not be changed', host({ route: { cluster: 'c' }, request_headers_to_add: [{ header: { key: ':path', value: 'x' } }], response_headers_to_remove: ['Host', 'a\nb'] }), [
-    `${ROUTE}.request_headers_to_add[0].header.key: :-prefixed or host headers may not be modified`,
-    `${ROUTE}.response_headers_to_remove[0]: :-prefixed or host headers may not be removed`,
-    `${ROUTE}.response_headers_to_remove[1]: must not hold NUL, CR or LF`,
-  ]],
-  ['append and append_action at once', host({ route: { cluster: 'c' }, request_headers_to_add: [{ header: { key: 'a', value: 'x' }, append: true, append_action: 'ADD_IF_ABSENT' }] }), [
-    `${ROUTE}.request_headers_to_add[0].append: both append and append_action are set; use append_action only`,
-  ]],
-  ['settings of an unknown filter', host({ route: { cluster: 'c' }, typed_per_filter_config: { mine: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer' } } }), [
-    `${ROUTE}.typed_per_filter_config["mine"]: Didn't find a registered implementation for 'mine' with type URL: 'envoy.extensions.filters.http.buffer.v3.Buffer'`,
-  ]],
-  ['an impossible fault', host({ route: { cluster: 'c' }, typed_per_filter_config: { f: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault', delay: { fixed_delay: '0s' }, abort: { http_status: 600 } } } }), [
-    `${ROUTE}.typed_per_filter_config["f"].delay.fixed_delay: must be greater than 0s`,
-    `${ROUTE}.typed_per_filter_config["f"].abort.http_status: must be between 200 and 599, is 600`,
-  ]],
-  ['a hash policy of nothing', forward({ hash_policy: [{}] }), [
-    `${ROUTE}.route.hash_policy[0]: one of header, cookie, query_parameter, connection_properties is required`,
-  ]],
+  [
+    'a virtual host without domains',
+    { name: 'r', virtual_hosts: [{ name: 'a' }] },
+    ['virtual_hosts[0].domains: at least one is required'],
+  ],
+  [
+    'a route without match or action',
+    { name: 'r', virtual_hosts: [{ name: 'h', domains: ['*'], routes: [{}] }] },
+    [
+      `${ROUTE}.match: is required`,
+      `${ROUTE}: one of route, redirect, direct_response is required`,
+    ],
+  ],
+  [
+    'a regex RE2 does not know',
+    forward({}, { safe_regex: { regex: '(?=x)' } }),
+    [
+      `${ROUTE}.match.safe_regex.regex: invalid regex '(?=x)': error parsing regexp: invalid or unsupported Perl syntax: \`(?=\``,
+    ],
+  ],
+  [
+    'an empty match',
+    forward({}, {}),
+    [
+      `${ROUTE}.match: one of prefix, path, safe_regex, path_separated_prefix, connect_matcher, path_match_policy is required`,
+    ],
+  ],
+  [
+    'a separated prefix that ends in a slash',
+    forward({}, { path_separated_prefix: '/a/' }),
+    [`${ROUTE}.match.path_separated_prefix: must not be empty, hold ? or #, or end in /; is '/a/'`],
+  ],
+  [
+    'a match on dynamic metadata',
+    forward(
+      {},
+      {
+        prefix: '/',
+        dynamic_metadata: [{ filter: 'f', path: [{ key: 'k' }], value: { present_match: true } }],
+      },
+    ),
+    [`${ROUTE}.match.dynamic_metadata: is not supported by this version`],
+  ],
+  [
+    'a header matcher without name, and one with an empty prefix',
+    forward(
+      {},
+      {
+        prefix: '/',
+        headers: [{ present_match: true }, { name: 'a', string_match: { prefix: '' } }],
+      },
+    ),
+    [
+      `${ROUTE}.match.headers[0].name: is required`,
+      `${ROUTE}.match.headers[1].string_match.prefix: is required`,
+    ],
+  ],
+  [
+    'no cluster',
+    host({ route: {} }),
+    [`${ROUTE}.route: one of cluster, cluster_header, weighted_clusters is required`],
+  ],
+  [
+    'weights that add up to nothing',
+    host({ route: { weighted_clusters: { clusters: [{ name: 'a', weight: 0 }] } } }),
+    [
+      `${ROUTE}.route.weighted_clusters.clusters: Sum of weights in the weighted_cluster must be greater than 0.`,
+    ],
+  ],
+  [
+    'weights beyond 32 bits',
+    host({
+      route: {
+        weighted_clusters: {
+          clusters: [
+            { name: 'a', weight: 4294967295 },
+            { name: 'b', weight: 1 },
+          ],
+        },
+      },
+    }),
+    [
+      `${ROUTE}.route.weighted_clusters.clusters: The sum of weights of all weighted clusters exceeds 4294967295`,
+    ],
+  ],
+  [
+    'a negative timeout',
+    forward({ timeout: '-1s' }),
+    [`${ROUTE}.route.timeout: must be a duration between 0s and 315576000000s, is -1s 0ns`],
+  ],
+  [
+    'two path rewrites',
+    forward({ prefix_rewrite: '/', regex_rewrite: { pattern: { regex: 'a' }, substitution: 'b' } }),
+    [`${ROUTE}.route: Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy`],
+  ],
+  [
+    'a substitution that names a group the pattern has not',
+    forward({ regex_rewrite: { pattern: { regex: '(a)' }, substitution: '\\2' } }),
+    [`${ROUTE}.route.regex_rewrite.substitution: refers to group 2, but the pattern has 1`],
+  ],
+  [
+    'a back-off that shrinks',
+    forward({ retry_policy: { retry_back_off: { base_interval: '2s', max_interval: '1s' } } }),
+    [
+      `${ROUTE}.route.retry_policy.retry_back_off.max_interval: retry_policy.max_interval must greater than or equal to the base_interval`,
+    ],
+  ],
+  [
+    'an unknown enum value',
+    forward({ priority: 7 }),
+    [`${ROUTE}.route.priority: unknown enum value 7`],
+  ],
+  [
+    'an internal redirect policy',
+    forward({ internal_redirect_policy: {} }),
+    [`${ROUTE}.route.internal_redirect_policy: is not supported by this version`],
+  ],
+  [
+    'a redirect to no port',
+    host({ redirect: { port_redirect: 70000 } }),
+    [`${ROUTE}.redirect.port_redirect: must be between 0 and 65535, is 70000`],
+  ],
+  [
+    'a direct response that is too long',
+    host({ direct_response: { status: 200, body: { inline_string: 'x'.repeat(5000) } } }),
+    [`${ROUTE}.direct_response.body: response body size is 5000 bytes; maximum is 4096`],
+  ],
+  [
+    'a direct response with status 99',
+    host({ direct_response: { status: 99 } }),
+    [`${ROUTE}.direct_response.status: must be between 200 and 599, is 99`],
+  ],
+  [
+    'headers that may not be changed',
+    host({
+      route: { cluster: 'c' },
+      request_headers_to_add: [{ header: { key: ':path', value: 'x' } }],
+      response_headers_to_remove: ['Host', 'a\nb'],
+    }),
+    [
+      `${ROUTE}.request_headers_to_add[0].header.key: :-prefixed or host headers may not be modified`,
+      `${ROUTE}.response_headers_to_remove[0]: :-prefixed or host headers may not be removed`,
+      `${ROUTE}.response_headers_to_remove[1]: must not hold NUL, CR or LF`,
+    ],
+  ],
+  [
+    'append and append_action at once',
+    host({
+      route: { cluster: 'c' },
+      request_headers_to_add: [
+        { header: { key: 'a', value: 'x' }, append: true, append_action: 'ADD_IF_ABSENT' },
+      ],
+    }),
+    [
+      `${ROUTE}.request_headers_to_add[0].append: both append and append_action are set; use append_action only`,
+    ],
+  ],
+  [
+    'settings of an unknown filter',
+    host({
+      route: { cluster: 'c' },
+      typed_per_filter_config: {
+        mine: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer' },
+      },
+    }),
+    [
+      `${ROUTE}.typed_per_filter_config["mine"]: Didn't find a registered implementation for 'mine' with type URL: 'envoy.extensions.filters.http.buffer.v3.Buffer'`,
+    ],
+  ],
+  [
+    'an impossible fault',
+    host({
+      route: { cluster: 'c' },
+      typed_per_filter_config: {
+        f: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+          delay: { fixed_delay: '0s' },
+          abort: { http_status: 600 },
+        },
+      },
+    }),
+    [
+      `${ROUTE}.typed_per_filter_config["f"].delay.fixed_delay: must be greater than 0s`,
+      `${ROUTE}.typed_per_filter_config["f"].abort.http_status: must be between 200 and 599, is 600`,
+    ],
+  ],
+  [
+    'a hash policy of nothing',
+    forward({ hash_policy: [{}] }),
+    [
+      `${ROUTE}.route.hash_policy[0]: one of header, cookie, query_parameter, connection_properties is required`,
+    ],
+  ],
 ];
 
 t.test('decodeRouteTable', (t) => {
   for (const [what, json, expected] of mistakes) {
     t.test(`refuses ${what}`, (t) => {
-      t.strictSame(problemsOf(() => routes(json)), expected);
+      t.strictSame(
+        problemsOf(() => routes(json)),
+        expected,
+      );
       t.end();
     });
   }
@@ -150,12 +274,16 @@ t.test('decodeRouteTable', (t) => {
   });
 
   t.test('reads retries', (t) => {
-    const policy = actionOf(forward({ retry_policy: { retry_on: '5xx, what-is-this,reset' } })).retryPolicy;
+    const policy = actionOf(
+      forward({ retry_policy: { retry_on: '5xx, what-is-this,reset' } }),
+    ).retryPolicy;
     t.strictSame(policy?.retryOn, ['5xx', 'reset']);
     t.equal(policy?.numRetries, 1);
     t.equal(policy?.baseIntervalMs, 25);
     t.equal(policy?.maxIntervalMs, 250);
-    const zero = actionOf(forward({ retry_policy: { num_retries: 0, per_try_timeout: '0s' } })).retryPolicy;
+    const zero = actionOf(
+      forward({ retry_policy: { num_retries: 0, per_try_timeout: '0s' } }),
+    ).retryPolicy;
     t.equal(zero?.numRetries, 0);
     t.equal(zero?.perTryTimeoutMs, undefined);
     t.end();
@@ -187,14 +315,18 @@ t.test('decodeRouteTable', (t) => {
   });
 
   t.test('hands mirrors of the virtual host to routes without their own', (t) => {
-    const inherited = routes(host({ route: { cluster: 'c' } }, { request_mirror_policies: [{ cluster: 'm' }] }));
+    const inherited = routes(
+      host({ route: { cluster: 'c' } }, { request_mirror_policies: [{ cluster: 'm' }] }),
+    );
     const action = inherited.virtualHosts[0]?.routes[0]?.action;
     t.match(action, { kind: 'route', mirrors: [{ cluster: 'm' }] });
     t.end();
   });
 
   t.test('keeps a direct response of bytes as bytes', (t) => {
-    const table = routes(host({ direct_response: { status: 200, body: { inline_bytes: 'iVBORw0KGgo=' } } }));
+    const table = routes(
+      host({ direct_response: { status: 200, body: { inline_bytes: 'iVBORw0KGgo=' } } }),
+    );
     const action = table.virtualHosts[0]?.routes[0]?.action;
     if (action?.kind !== 'direct_response') throw new Error('not a direct response');
     t.strictSame([...(action.bodyBytes ?? [])], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -202,29 +334,49 @@ t.test('decodeRouteTable', (t) => {
   });
 
   t.test('takes an empty path_redirect as none, as Istio writes it', (t) => {
-    const table = routes(host({ redirect: { path_redirect: '', https_redirect: true, response_code: 'FOUND' } }));
-    t.match(table.virtualHosts[0]?.routes[0]?.action, { kind: 'redirect', path: undefined, status: 302, httpsRedirect: true });
+    const table = routes(
+      host({ redirect: { path_redirect: '', https_redirect: true, response_code: 'FOUND' } }),
+    );
+    t.match(table.virtualHosts[0]?.routes[0]?.action, {
+      kind: 'redirect',
+      path: undefined,
+      status: 302,
+      httpsRedirect: true,
+    });
     t.end();
   });
 
   t.test('reads per-filter settings: values, off switches and the deprecated cors field', (t) => {
     const perFilter = (config: Json): unknown =>
-      routes(host({ route: { cluster: 'c' }, typed_per_filter_config: config })).virtualHosts[0]?.routes[0]?.perFilter;
+      routes(host({ route: { cluster: 'c' }, typed_per_filter_config: config })).virtualHosts[0]
+        ?.routes[0]?.perFilter;
     const type = 'type.googleapis.com/envoy.extensions.filters.http';
-    t.match(perFilter({ a: { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true } }), [
-      { name: 'a', disabled: true, settings: undefined },
+    t.match(
+      perFilter({
+        a: { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
+      }),
+      [{ name: 'a', disabled: true, settings: undefined }],
+    );
+    t.match(perFilter({ a: { '@type': `${type}.rbac.v3.RBACPerRoute` } }), [
+      { name: 'a', disabled: true },
     ]);
-    t.match(perFilter({ a: { '@type': `${type}.rbac.v3.RBACPerRoute` } }), [{ name: 'a', disabled: true }]);
     t.match(perFilter({ a: { '@type': `${type}.rbac.v3.RBACPerRoute`, rbac: { rules: {} } } }), [
       { name: 'a', disabled: false, settings: { kind: 'refuse' } },
     ]);
-    t.match(perFilter({ a: { '@type': `${type}.ext_authz.v3.ExtAuthzPerRoute`, disabled: true } }), [
-      { name: 'a', disabled: true },
-    ]);
-    t.match(perFilter({ b: { '@type': `${type}.cors.v3.CorsPolicy` }, a: { '@type': `${type}.fault.v3.HTTPFault` } }), [
-      { name: 'a', settings: { kind: 'fault', delay: undefined } },
-      { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: true } },
-    ]);
+    t.match(
+      perFilter({ a: { '@type': `${type}.ext_authz.v3.ExtAuthzPerRoute`, disabled: true } }),
+      [{ name: 'a', disabled: true }],
+    );
+    t.match(
+      perFilter({
+        b: { '@type': `${type}.cors.v3.CorsPolicy` },
+        a: { '@type': `${type}.fault.v3.HTTPFault` },
+      }),
+      [
+        { name: 'a', settings: { kind: 'fault', delay: undefined } },
+        { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: true } },
+      ],
+    );
     const legacy = routes(forward({ cors: { allow_methods: 'GET' } }));
     t.match(legacy.virtualHosts[0]?.routes[0]?.perFilter, [
       { name: 'envoy.filters.http.cors', settings: { kind: 'cors_policy', allowMethods: 'GET' } },

@@ -1,6 +1,16 @@
 // The outside world of AdsClient as plain objects: a transport whose streams a test answers by hand.
-import type { AdsMode, AdsRequest, AdsResponse, DeltaAdsRequest, SotwAdsRequest } from '../../../proxy/xds/ads-mux.ts';
-import type { AdsStream, AdsStreamHandlers, AdsTransport } from '../../../proxy/xds/ads-transport.ts';
+import type {
+  AdsMode,
+  AdsRequest,
+  AdsResponse,
+  DeltaAdsRequest,
+  SotwAdsRequest,
+} from '../../../proxy/xds/ads-mux.ts';
+import type {
+  AdsStream,
+  AdsStreamHandlers,
+  AdsTransport,
+} from '../../../proxy/xds/ads-transport.ts';
 import type { WireResource } from '../../../proxy/xds/subscription-state.ts';
 import { packAny } from '../../../xds-protos/any.ts';
 import { fromJson } from '../../../xds-protos/proto-json.ts';
@@ -102,7 +112,11 @@ const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'envoy.config.listener.v3.Listener';
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
-function resource(type: typeof CLUSTER | typeof ASSIGNMENT | typeof LISTENER | typeof ROUTES, name: string, json: Json): WireResource {
+function resource(
+  type: typeof CLUSTER | typeof ASSIGNMENT | typeof LISTENER | typeof ROUTES,
+  name: string,
+  json: Json,
+): WireResource {
   const any = packAny(type, fromJson(type, json));
   return { name, version: '', typeUrl: any.type_url, bytes: any.value };
 }
@@ -110,8 +124,10 @@ function resource(type: typeof CLUSTER | typeof ASSIGNMENT | typeof LISTENER | t
 export const clusterResource = (name: string, changes: Json = {}): WireResource =>
   resource(CLUSTER, name, { name, ...changes });
 /** Refused by the decoder. */
-export const badCluster = (name: string): WireResource => clusterResource(name, { connect_timeout: '0s' });
-export const endpointsResource = (name: string): WireResource => resource(ASSIGNMENT, name, { cluster_name: name });
+export const badCluster = (name: string): WireResource =>
+  clusterResource(name, { connect_timeout: '0s' });
+export const endpointsResource = (name: string): WireResource =>
+  resource(ASSIGNMENT, name, { cluster_name: name });
 export const routesResource = (name: string): WireResource => resource(ROUTES, name, { name });
 
 export const CDS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';

@@ -13,7 +13,10 @@ t.test('decodeSecret', (t) => {
   t.test('reads a certificate', (t) => {
     const json = {
       name: 'default',
-      tls_certificate: { certificate_chain: { inline_bytes: 'Q0VSVA==' }, private_key: { filename: '/key.pem' } },
+      tls_certificate: {
+        certificate_chain: { inline_bytes: 'Q0VSVA==' },
+        private_key: { filename: '/key.pem' },
+      },
     };
     t.strictSame(decode(json), {
       kind: 'certificate',
@@ -46,21 +49,43 @@ t.test('decodeSecret', (t) => {
   });
 
   const mistakes: readonly (readonly [what: string, json: Json, problems: readonly string[]])[] = [
-    ['an empty secret', {}, ['name: is required', ': one of tls_certificate, validation_context is required']],
-    ['a certificate without key', { name: 'a', tls_certificate: { certificate_chain: { inline_string: 'C' } } }, [
-      'tls_certificate.private_key: is required',
-    ]],
-    ['a revocation list', { name: 'a', validation_context: { crl: { inline_string: 'x' } } }, [
-      'validation_context.crl: is not supported by this version',
-    ]],
-    ['a name of no type', { name: 'a', validation_context: { match_typed_subject_alt_names: [{ matcher: { exact: 'x' } }] } }, [
-      'validation_context.match_typed_subject_alt_names[0].san_type: must be EMAIL, DNS, URI or IP_ADDRESS, is SAN_TYPE_UNSPECIFIED',
-    ]],
-    ['a ticket key', { name: 'a', session_ticket_keys: {} }, ['session_ticket_keys: is not supported by this version']],
+    [
+      'an empty secret',
+      {},
+      ['name: is required', ': one of tls_certificate, validation_context is required'],
+    ],
+    [
+      'a certificate without key',
+      { name: 'a', tls_certificate: { certificate_chain: { inline_string: 'C' } } },
+      ['tls_certificate.private_key: is required'],
+    ],
+    [
+      'a revocation list',
+      { name: 'a', validation_context: { crl: { inline_string: 'x' } } },
+      ['validation_context.crl: is not supported by this version'],
+    ],
+    [
+      'a name of no type',
+      {
+        name: 'a',
+        validation_context: { match_typed_subject_alt_names: [{ matcher: { exact: 'x' } }] },
+      },
+      [
+        'validation_context.match_typed_subject_alt_names[0].san_type: must be EMAIL, DNS, URI or IP_ADDRESS, is SAN_TYPE_UNSPECIFIED',
+      ],
+    ],
+    [
+      'a ticket key',
+      { name: 'a', session_ticket_keys: {} },
+      ['session_ticket_keys: is not supported by this version'],
+    ],
   ];
   for (const [what, json, expected] of mistakes) {
     t.test(`refuses ${what}`, (t) => {
-      t.strictSame(problemsOf(() => decode(json)), expected);
+      t.strictSame(
+        problemsOf(() => decode(json)),
+        expected,
+      );
       t.end();
     });
   }

@@ -9,6 +9,7 @@ t.test('xxHash64', (t) => {
     ['abc', '44bc2cf5ad770999'],
     ['Nobody inspects the spammish repetition', 'fbcea83c8a378bf1'],
   ];
-  for (const [text, hash] of known) t.equal(xxHash64(text).toString(16), hash, JSON.stringify(text));
+  for (const [text, hash] of known)
+    t.equal(xxHash64(text).toString(16), hash, JSON.stringify(text));
   t.end();
 });
