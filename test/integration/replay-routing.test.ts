@@ -102,8 +102,10 @@ function rewrites(t: Test, running: () => ReplayMesh): void {
       reviews({ path: '/old?a=b' }),
       reviews({ path: '/secure/page?a=b' }),
     ]);
-    t.match(old, { status: 302, headers: { location: 'http://reviews.example.com/new' } });
-    t.match(secure, { status: 301, headers: { location: 'https://reviews:8443/secure/page?a=b' } });
+    t.match(old, { status: 302, address: '' });
+    t.equal(old?.headers?.['location'], 'http://reviews.example.com/new?a=b');
+    t.match(secure, { status: 301, address: '' });
+    t.equal(secure?.headers?.['location'], 'https://reviews:8443/secure/page?a=b');
   });
   t.test('answers by itself', async (t) => {
     const [[down] = [], [logo] = []] = await running().ask([reviews({ path: '/maintenance' }), ratings({ path: '/logo' })]);
