@@ -7,18 +7,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { PodNetwork, netnsUnavailableReason } from '../support/netns.ts';
 import type { Pod } from '../support/netns.ts';
-
-/** What runs behind the rules, as uid 1337: the stand-in below, or the real proxy. */
-interface ProxyCommand {
-  readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** Whether this line of its standard output says that both ports are open. */
-  readonly isReady: (line: string) => boolean;
-  /** `15006 10.77.0.1:8080` where the line reports a captured connection, else undefined. */
-  readonly captureOf: (line: string) => string | undefined;
-}
+import { realProxy } from './redirect-proxy.ts';
+import type { ProxyCommand } from './redirect-proxy.ts';
 
 const standIn: ProxyCommand = {
   name: 'stand-in',
@@ -180,5 +170,9 @@ function hostPort(address: string, port: number): string {
 }
 
 const skip = netnsUnavailableReason();
-t.test('Redirect rules', { skip: skip ?? false }, async (t) => redirectSuite(t, standIn));
+t.test('Redirect rules', { skip: skip ?? false }, async (t) => {
+  for (const proxy of [standIn, realProxy(t)]) {
+    t.test(`before ${proxy.name}`, async (t) => redirectSuite(t, proxy));
+  }
+});
 if (skip !== undefined) t.comment(`SKIPPED, root only: redirect rules between two pods (${skip})`);
