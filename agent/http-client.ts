@@ -6,7 +6,7 @@ import type {
   RequestOptions,
 } from 'node:http';
 
-import { httpRequest } from './lean-http.ts';
+import { httpRequest } from '../proxy/base/lean-http.ts';
 
 export interface HttpTarget {
   readonly scheme?: 'http' | 'https';

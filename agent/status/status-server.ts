@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
 import type { Logger } from '../../proxy/base/logger.ts';
-import { createServer } from '../lean-http.ts';
+import { createServer } from '../../proxy/base/lean-http.ts';
 import type { AppProber } from '../pod-annotations.ts';
 import type { AppProbe } from './app-probe.ts';
 import type { MetricsMerger } from './metrics-merger.ts';

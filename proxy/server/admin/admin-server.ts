@@ -1,6 +1,6 @@
 // [m] AdminServer: the admin address (15000 in a pod), on the main thread with node:http. No request of the mesh passes here.
 import { chmodSync, lstatSync, unlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer } from '../../base/lean-http.ts';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Closable } from '../../base/lifetime.ts';
