@@ -229,7 +229,8 @@ export class ActiveStream
     this.#filters.encodeHeaders(headers, bodiless);
     if (bodiless || this.#done) return;
     // A copy in both cases: writers own what they are given.
-    const body = reply.bodyBytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bodyBytes);
+    const body =
+      reply.bodyBytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bodyBytes);
     this.#filters.encodeData(body, true);
   }
 

@@ -40,12 +40,15 @@ function readText(path: string, place: string): string {
   }
   try {
     const { size } = statSync(path);
-    if (size > MAX_BYTES) throw new BootstrapError(`${place}: has ${size} bytes, at most ${MAX_BYTES} are read`);
+    if (size > MAX_BYTES)
+      throw new BootstrapError(`${place}: has ${size} bytes, at most ${MAX_BYTES} are read`);
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     if (error instanceof BootstrapError) throw error;
     if (error instanceof TypeError) throw new BootstrapError(`${place}: is not UTF-8 text`);
-    throw new BootstrapError(`${place}: cannot be read (${(error as Error).message}); check --config-path`);
+    throw new BootstrapError(
+      `${place}: cannot be read (${(error as Error).message}); check --config-path`,
+    );
   }
 }
 
@@ -63,7 +66,8 @@ async function parseYaml(text: string, place: string): Promise<unknown> {
   const document = parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true });
   const fault = document.errors[0];
   // The message of the parser names line and column and shows the line.
-  if (fault !== undefined) throw new BootstrapError(`${place}: is not YAML: ${fault.message.trimEnd()}`);
+  if (fault !== undefined)
+    throw new BootstrapError(`${place}: is not YAML: ${fault.message.trimEnd()}`);
   try {
     return document.toJS({ maxAliasCount: MAX_YAML_ALIASES }) as unknown;
   } catch (error) {
@@ -79,7 +83,9 @@ function toMessage(json: unknown, place: string, options: ServerOptions): Bootst
     return fromJson(BOOTSTRAP_TYPE, json, '', { allowUnknown: options.allowUnknownStaticFields });
   } catch (error) {
     if (!(error instanceof ProtoJsonError)) throw error;
-    const lines = error.errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
+    const lines = error.errors.map(({ path, message }) =>
+      path === '' ? message : `${path}: ${message}`,
+    );
     throw new BootstrapError(`${place}: ${lines.join('\n  ')}`);
   }
 }
@@ -87,7 +93,10 @@ function toMessage(json: unknown, place: string, options: ServerOptions): Bootst
 /** Bytes of messages put one after the other are, by the rules of protobuf, the bytes of the merged message. */
 function merge(sources: readonly Bootstrap[]): Bootstrap {
   if (sources.length === 1) return sources[0]!;
-  return decode(BOOTSTRAP_TYPE, Buffer.concat(sources.map((source) => encode(BOOTSTRAP_TYPE, source))));
+  return decode(
+    BOOTSTRAP_TYPE,
+    Buffer.concat(sources.map((source) => encode(BOOTSTRAP_TYPE, source))),
+  );
 }
 
 /** `--service-*` fill what the bootstrap leaves open, `--stats-tag` adds. */
@@ -95,7 +104,8 @@ function withFlags(bootstrap: Bootstrap, options: ServerOptions): Bootstrap {
   const node = { ...bootstrap.node };
   if (!node.id && options.serviceNode !== '') node.id = options.serviceNode;
   if (!node.cluster && options.serviceCluster !== '') node.cluster = options.serviceCluster;
-  if (!node.locality?.zone && options.serviceZone !== '') node.locality = { ...node.locality, zone: options.serviceZone };
+  if (!node.locality?.zone && options.serviceZone !== '')
+    node.locality = { ...node.locality, zone: options.serviceZone };
   if (options.statsTags.length === 0) return { ...bootstrap, node };
   const tags = options.statsTags.map(({ name, value }) => ({ tag_name: name, fixed_value: value }));
   const statsTags = [...(bootstrap.stats_config?.stats_tags ?? []), ...tags];

@@ -31,14 +31,25 @@ export async function loadBootstrap(
     config = decodeBootstrap(message);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new BootstrapError(`${bootstrapPlace(options)}: ${error.message.replaceAll('\n', '\n  ')}`, { cause: error });
+    throw new BootstrapError(
+      `${bootstrapPlace(options)}: ${error.message.replaceAll('\n', '\n  ')}`,
+      { cause: error },
+    );
   }
   const statics = message.static_resources;
   return {
     config,
     raw: encode(BOOTSTRAP_TYPE, message),
-    clusters: withBytes('envoy.config.cluster.v3.Cluster', config.clusters, statics?.clusters ?? []),
-    listeners: withBytes('envoy.config.listener.v3.Listener', config.listeners, statics?.listeners ?? []),
+    clusters: withBytes(
+      'envoy.config.cluster.v3.Cluster',
+      config.clusters,
+      statics?.clusters ?? [],
+    ),
+    listeners: withBytes(
+      'envoy.config.listener.v3.Listener',
+      config.listeners,
+      statics?.listeners ?? [],
+    ),
   };
 }
 

@@ -2,7 +2,11 @@
 import { ConfigError } from '../config/config-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
-import type { FilterChainConfig, ListenerConfig, TcpProxyConfig } from '../config/listener-config.ts';
+import type {
+  FilterChainConfig,
+  ListenerConfig,
+  TcpProxyConfig,
+} from '../config/listener-config.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Logger } from '../base/logger.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
@@ -43,7 +47,11 @@ export class WorkerChainBuilder implements ChainBuilder {
     this.#date = new DateHeader(parts.io.time);
   }
 
-  build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
+  build(
+    chain: FilterChainConfig,
+    listener: ListenerConfig,
+    drain: ChainDrainState,
+  ): TerminalFilterFactory | string {
     try {
       return this.#build(chain, listener, drain);
     } catch (error) {
@@ -53,17 +61,27 @@ export class WorkerChainBuilder implements ChainBuilder {
     }
   }
 
-  #build(chain: FilterChainConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory | string {
-    if (chain.transportSocket.kind === 'tls') return 'TLS is not supported by this version of Outrigger';
+  #build(
+    chain: FilterChainConfig,
+    listener: ListenerConfig,
+    drain: ChainDrainState,
+  ): TerminalFilterFactory | string {
+    if (chain.transportSocket.kind === 'tls')
+      return 'TLS is not supported by this version of Outrigger';
     for (const filter of chain.networkFilters) {
       if (filter.kind === 'refuse') return filter.reason;
-      if (filter.kind === 'http_connection_manager') return this.#connManager(filter.settings, listener, drain);
+      if (filter.kind === 'http_connection_manager')
+        return this.#connManager(filter.settings, listener, drain);
       if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings);
     }
     return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
   }
 
-  #connManager(config: HttpConnectionManagerConfig, listener: ListenerConfig, drain: ChainDrainState): TerminalFilterFactory {
+  #connManager(
+    config: HttpConnectionManagerConfig,
+    listener: ListenerConfig,
+    drain: ChainDrainState,
+  ): TerminalFilterFactory {
     const { io, store, random, clusters, node, log } = this.#parts;
     const filterContext = {
       clusters,
@@ -75,7 +93,9 @@ export class WorkerChainBuilder implements ChainBuilder {
       log,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
-    const factories = config.httpFilters.map((filter) => createHttpFilterFactory(filter, filterContext));
+    const factories = config.httpFilters.map((filter) =>
+      createHttpFilterFactory(filter, filterContext),
+    );
     return new HttpConnectionManagerFactory({
       config,
       stats: new ConnManagerStats(store, config.statPrefix),

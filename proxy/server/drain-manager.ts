@@ -43,7 +43,10 @@ export class DrainManager {
     }
     if (!this.#start(request.inboundOnly) || request.skipExit) return;
     this.#stopTimer?.cancel();
-    this.#stopTimer = this.#deps.time.setTimer(() => this.#stop(request.inboundOnly), this.#deps.drainTimeMs);
+    this.#stopTimer = this.#deps.time.setTimer(
+      () => this.#stop(request.inboundOnly),
+      this.#deps.drainTimeMs,
+    );
   }
 
   setHealthCheckFailed(failed: boolean): void {
@@ -56,7 +59,8 @@ export class DrainManager {
   catchUp(): readonly ToWorker[] {
     const messages: ToWorker[] = [];
     if (this.#drain !== undefined) messages.push(this.#drainStarted(this.#drain));
-    if (this.#stopped !== 'none') messages.push({ kind: 'stop_listeners', inboundOnly: this.#stopped === 'inbound' });
+    if (this.#stopped !== 'none')
+      messages.push({ kind: 'stop_listeners', inboundOnly: this.#stopped === 'inbound' });
     if (this.#healthCheckFailed) messages.push({ kind: 'health_check_failed', failed: true });
     return messages;
   }
@@ -84,6 +88,12 @@ export class DrainManager {
   #drainStarted(drain: Drain): ToWorker {
     const { strategy, drainTimeMs, time } = this.#deps;
     const elapsedMs = Math.floor(time.monotonicMs() - drain.startedMs);
-    return { kind: 'drain_started', inboundOnly: drain.inboundOnly, strategy, drainTimeMs, elapsedMs };
+    return {
+      kind: 'drain_started',
+      inboundOnly: drain.inboundOnly,
+      strategy,
+      drainTimeMs,
+      elapsedMs,
+    };
   }
 }

@@ -15,7 +15,10 @@ export async function withRealPorts(
       result.push(resource);
       continue;
     }
-    const address: AddressConfig = { ...config.address, port: await freePort(config.address.address) };
+    const address: AddressConfig = {
+      ...config.address,
+      port: await freePort(config.address.address),
+    };
     result.push({ ...resource, config: { ...config, address } });
   }
   return result;

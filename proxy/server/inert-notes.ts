@@ -33,11 +33,13 @@ export class InertNotes {
   #addChain(chain: FilterChainConfig): void {
     for (const filter of chain.networkFilters) {
       if (filter.kind === 'inert') this.#inert(`filter ${filter.name} (${filter.typeUrl})`);
-      if (filter.kind === 'refuse') this.#add(`filter ${filter.name} closes every connection: ${filter.reason}`);
+      if (filter.kind === 'refuse')
+        this.#add(`filter ${filter.name} closes every connection: ${filter.reason}`);
       if (filter.kind !== 'http_connection_manager') continue;
       for (const { name, settings } of filter.settings.httpFilters) {
         if (settings.kind === 'inert') this.#inert(`filter ${name} (${settings.typeUrl})`);
-        if (settings.kind === 'refuse') this.#add(`filter ${name} refuses every request: ${settings.reason}`);
+        if (settings.kind === 'refuse')
+          this.#add(`filter ${name} refuses every request: ${settings.reason}`);
       }
     }
   }

@@ -4,7 +4,9 @@ import { networkInterfaces } from 'node:os';
 export function localAddress(version: 'v4' | 'v6'): string {
   const family = version === 'v4' ? 'IPv4' : 'IPv6';
   for (const addresses of Object.values(networkInterfaces())) {
-    const found = addresses?.find((a) => !a.internal && a.family === family && !a.address.startsWith('fe80:'));
+    const found = addresses?.find(
+      (a) => !a.internal && a.family === family && !a.address.startsWith('fe80:'),
+    );
     if (found !== undefined) return found.address;
   }
   return version === 'v4' ? '127.0.0.1' : '::1';

@@ -40,10 +40,18 @@ const NO_EFFECT = 'Accepted for compatibility; has no effect.';
 export const OPTION_TABLE: readonly OptionSpec[] = [
   text(['--config-path', '-c'], 'path', 'Bootstrap file, JSON or YAML.'),
   text(['--config-yaml'], 'yaml', 'Bootstrap as inline YAML; merged over the file.'),
-  choice(['--mode'], ['serve', 'validate', 'init_only'], 'What to do with the bootstrap (default serve).'),
+  choice(
+    ['--mode'],
+    ['serve', 'validate', 'init_only'],
+    'What to do with the bootstrap (default serve).',
+  ),
   count('--concurrency', 'Worker threads (default: the CPUs this process may use).'),
   choice(['--log-level', '-l'], LOG_LEVEL_NAMES, 'Level of all components (default info).'),
-  text(['--component-log-level'], 'list', 'Levels by component, for example upstream:debug,xds:trace.'),
+  text(
+    ['--component-log-level'],
+    'list',
+    'Levels by component, for example upstream:debug,xds:trace.',
+  ),
   text(['--log-path'], 'path', 'Process log file (default standard error).'),
   text(['--log-format'], 'format', NO_EFFECT),
   flag('--log-format-escaped', NO_EFFECT),
@@ -52,7 +60,11 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   text(['--service-cluster'], 'name', 'Node cluster; the bootstrap wins.'),
   text(['--service-zone'], 'zone', 'Node locality zone; the bootstrap wins.'),
   count('--drain-time-s', 'Seconds a drain takes (default 600).'),
-  choice(['--drain-strategy'], ['gradual', 'immediate'], 'How a drain asks clients to leave (default gradual).'),
+  choice(
+    ['--drain-strategy'],
+    ['gradual', 'immediate'],
+    'How a drain asks clients to leave (default gradual).',
+  ),
   count('--parent-shutdown-time-s', 'Accepted and shown in /server_info (default 900).'),
   choice(['--local-address-ip-version'], ['v4', 'v6'], 'Family of the local address (default v4).'),
   count('--file-flush-interval-msec', 'How often access logs are flushed (default 10000).'),
@@ -75,7 +87,10 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   flag('--enable-core-dump', NO_EFFECT),
   flag('--cpuset-threads', 'Accepted; the CPU affinity is always respected.'),
   text(['--disable-extensions'], 'list', NO_EFFECT),
-  { ...text(['--stats-tag'], 'name:value', 'Tag put on every stat; may be repeated.'), repeated: true },
+  {
+    ...text(['--stats-tag'], 'name:value', 'Tag put on every stat; may be repeated.'),
+    repeated: true,
+  },
   flag('--version', 'Prints the version and exits.'),
   { ...flag('--help', 'Prints this text and exits.'), flags: ['--help', '-h'] },
 ];

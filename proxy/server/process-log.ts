@@ -5,7 +5,14 @@ import type { LogLevel, LogRecord } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { WorkerLogRecord } from './worker-protocol.ts';
 
-const LEVEL_NUMBERS = { trace: 10, debug: 20, info: 30, warning: 40, error: 50, critical: 60 } as const;
+const LEVEL_NUMBERS = {
+  trace: 10,
+  debug: 20,
+  info: 30,
+  warning: 40,
+  error: 50,
+  critical: 60,
+} as const;
 type WrittenLevel = keyof typeof LEVEL_NUMBERS;
 
 export class ProcessLog {
@@ -19,7 +26,11 @@ export class ProcessLog {
     this.#time = time;
     this.#path = path;
     // Synchronous: the last line before the end of the process must get out, and log lines are few.
-    this.#destination = pino.destination({ dest: path === '' ? 2 : path, sync: true, mkdir: false });
+    this.#destination = pino.destination({
+      dest: path === '' ? 2 : path,
+      sync: true,
+      mkdir: false,
+    });
     this.#pino = pino(
       {
         base: null,
@@ -36,7 +47,12 @@ export class ProcessLog {
 
   /** Sink of main's LoggerRegistry. */
   readonly write = (record: LogRecord): void => {
-    this.#line(record.level, this.#time.wallMs(), { component: record.component, ...record.fields }, record.message);
+    this.#line(
+      record.level,
+      this.#time.wallMs(),
+      { component: record.component, ...record.fields },
+      record.message,
+    );
   };
 
   writeWorker(workerIndex: number, record: WorkerLogRecord): void {
@@ -49,8 +65,16 @@ export class ProcessLog {
     if (this.#path !== '') this.#destination.reopen();
   }
 
-  #line(level: LogLevel, wallMs: number, fields: Readonly<Record<string, unknown>>, message: string): void {
+  #line(
+    level: LogLevel,
+    wallMs: number,
+    fields: Readonly<Record<string, unknown>>,
+    message: string,
+  ): void {
     if (level === 'off') return;
-    this.#pino[level satisfies WrittenLevel]({ time: new Date(wallMs).toISOString(), ...fields }, message);
+    this.#pino[level satisfies WrittenLevel](
+      { time: new Date(wallMs).toISOString(), ...fields },
+      message,
+    );
   }
 }

@@ -94,7 +94,9 @@ async function openAdsTransport({ ads, clusters, node }: BootstrapConfig): Promi
   const cluster = clusters.find(({ name }) => name === ads?.clusterName);
   const endpoint = cluster?.localities.flatMap((locality) => locality.endpoints)[0];
   if (endpoint === undefined) {
-    throw new BootstrapError(`cluster '${ads?.clusterName}' needs an endpoint: ads_config names it`);
+    throw new BootstrapError(
+      `cluster '${ads?.clusterName}' needs an endpoint: ads_config names it`,
+    );
   }
   const { adsTarget, grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
   return grpcAdsTransport({ target: adsTarget(endpoint.address), node, userAgentVersion: VERSION });
@@ -111,7 +113,9 @@ function openLog(options: ServerOptions): ProcessLog | undefined {
   try {
     return new ProcessLog(options.logPath, realTime);
   } catch (error) {
-    process.stderr.write(`--log-path: '${options.logPath}' cannot be opened (${(error as Error).message})\n`);
+    process.stderr.write(
+      `--log-path: '${options.logPath}' cannot be opened (${(error as Error).message})\n`,
+    );
     return undefined;
   }
 }
@@ -119,6 +123,7 @@ function openLog(options: ServerOptions): ProcessLog | undefined {
 function createLoggers(options: ServerOptions, processLog: ProcessLog): LoggerRegistry {
   const loggers = new LoggerRegistry(options.logLevel, processLog.write);
   for (const component of LOG_COMPONENTS) loggers.get(component);
-  for (const { component, level } of options.componentLogLevels) loggers.get(component).level = level;
+  for (const { component, level } of options.componentLogLevels)
+    loggers.get(component).level = level;
   return loggers;
 }

@@ -45,7 +45,8 @@ export interface AdminContextParts {
 }
 
 export function createAdminContext(parts: AdminContextParts): AdminContext {
-  const { options, bootstrap, bootstrapLoadedMs, pool, clusters, listeners, drain, ads, server } = parts;
+  const { options, bootstrap, bootstrapLoadedMs, pool, clusters, listeners, drain, ads, server } =
+    parts;
   return {
     options,
     bootstrap: bootstrap.config,

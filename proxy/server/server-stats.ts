@@ -34,7 +34,11 @@ export class ServerStats {
     this.#totalConnections = store.gauge('server.total_connections');
     this.#bugs = store.gauge('server.envoy_bug_failures');
     this.#initializationTime = store.histogram('server.initialization_time_ms');
-    for (const always0 of ['server.parent_connections', 'server.hot_restart_epoch', 'server.hot_restart_generation']) {
+    for (const always0 of [
+      'server.parent_connections',
+      'server.hot_restart_epoch',
+      'server.hot_restart_generation',
+    ]) {
       store.gauge(always0);
     }
     this.setState('PRE_INITIALIZING');

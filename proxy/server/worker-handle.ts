@@ -25,7 +25,11 @@ export class WorkerHandle {
   appliedVersion = -1;
   ready = false;
 
-  constructor(entry: URL, identity: { readonly index: number; readonly incarnation: number }, events: WorkerHandleEvents) {
+  constructor(
+    entry: URL,
+    identity: { readonly index: number; readonly incarnation: number },
+    events: WorkerHandleEvents,
+  ) {
     this.index = identity.index;
     this.id = `worker_${identity.index}#${identity.incarnation}`;
     this.#events = events;
@@ -117,7 +121,9 @@ export class WorkerHandle {
     this.#exited = true;
     for (const resolve of this.#waiting.values()) resolve(undefined);
     this.#waiting.clear();
-    const reason = this.#stopping ? undefined : (this.#failure ?? `the thread ended by itself with code ${code}`);
+    const reason = this.#stopping
+      ? undefined
+      : (this.#failure ?? `the thread ended by itself with code ${code}`);
     this.#events.onExit(this, reason);
   }
 }

@@ -157,7 +157,9 @@ export class WorkerPool {
         break;
       case 'applied':
         for (const { resource, name, message: text } of message.problems) {
-          this.#deps.log.error(`worker ${from.index} could not apply ${resource} '${name}': ${text}`);
+          this.#deps.log.error(
+            `worker ${from.index} could not apply ${resource} '${name}': ${text}`,
+          );
         }
         this.#checkApplied();
         break;
@@ -192,7 +194,9 @@ export class WorkerPool {
     if (time.monotonicMs() - place.startedMs >= HEALTHY_AFTER_MS) place.backoff.reset();
     const delayMs = place.backoff.nextMs();
     stats.inc(this.#restarts);
-    log.critical(`worker ${place.index} died, a new one starts in ${delayMs} ms: ${reason ?? 'no reason given'}`);
+    log.critical(
+      `worker ${place.index} died, a new one starts in ${delayMs} ms: ${reason ?? 'no reason given'}`,
+    );
     place.restartTimer = time.setTimer(() => this.#spawn(place), delayMs);
   }
 

@@ -15,7 +15,15 @@ let runtime: WorkerRuntime | null = null;
 reportBugsTo((message) =>
   post({
     kind: 'log',
-    records: [{ level: 'critical', component: 'assert', message, fields: undefined, wallMs: realTime.wallMs() }],
+    records: [
+      {
+        level: 'critical',
+        component: 'assert',
+        message,
+        fields: undefined,
+        wallMs: realTime.wallMs(),
+      },
+    ],
     dropped: 0,
   }),
 );

@@ -1,9 +1,17 @@
 // Small valid configurations, as decoders make them; a test changes the field it is about.
 import type { ClusterConfig } from '../../proxy/config/cluster-config.ts';
 import type { ConfigResource } from '../../proxy/config/config-resource.ts';
-import type { ClusterEndpointsConfig, EndpointConfig, LocalityEndpointsConfig } from '../../proxy/config/endpoint-config.ts';
+import type {
+  ClusterEndpointsConfig,
+  EndpointConfig,
+  LocalityEndpointsConfig,
+} from '../../proxy/config/endpoint-config.ts';
 import type { HttpConnectionManagerConfig } from '../../proxy/config/http-connection-manager-config.ts';
-import type { FilterChainConfig, ListenerConfig, NetworkFilterConfig } from '../../proxy/config/listener-config.ts';
+import type {
+  FilterChainConfig,
+  ListenerConfig,
+  NetworkFilterConfig,
+} from '../../proxy/config/listener-config.ts';
 import type {
   RouteActionConfig,
   RouteConfig,
@@ -11,7 +19,11 @@ import type {
   VirtualHostConfig,
 } from '../../proxy/config/route-config.ts';
 
-export function sampleEndpoint(address: string, port: number, changes: Partial<EndpointConfig> = {}): EndpointConfig {
+export function sampleEndpoint(
+  address: string,
+  port: number,
+  changes: Partial<EndpointConfig> = {},
+): EndpointConfig {
   return {
     address: { kind: 'ip', address, port },
     hostname: '',
@@ -27,9 +39,17 @@ export function sampleLocality(endpoints: readonly EndpointConfig[]): LocalityEn
   return { region: '', zone: '', subZone: '', priority: 0, weight: undefined, endpoints };
 }
 
-export function sampleEndpoints(clusterName: string, addresses: readonly string[]): ClusterEndpointsConfig {
+export function sampleEndpoints(
+  clusterName: string,
+  addresses: readonly string[],
+): ClusterEndpointsConfig {
   const endpoints = addresses.map((address) => sampleEndpoint(address, 80));
-  return { clusterName, version: 'v1', localities: [sampleLocality(endpoints)], overprovisioningPercent: 140 };
+  return {
+    clusterName,
+    version: 'v1',
+    localities: [sampleLocality(endpoints)],
+    overprovisioningPercent: 140,
+  };
 }
 
 const breakers = {
@@ -132,10 +152,17 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
       headerKeyFormat: 'lower',
     },
   };
-  return { kind: 'http_connection_manager', name: 'envoy.filters.network.http_connection_manager', settings };
+  return {
+    kind: 'http_connection_manager',
+    name: 'envoy.filters.network.http_connection_manager',
+    settings,
+  };
 }
 
-export function sampleFilterChain(networkFilters: readonly NetworkFilterConfig[], hash = 'c1'): FilterChainConfig {
+export function sampleFilterChain(
+  networkFilters: readonly NetworkFilterConfig[],
+  hash = 'c1',
+): FilterChainConfig {
   return {
     name: '',
     hash,
@@ -156,7 +183,11 @@ export function sampleFilterChain(networkFilters: readonly NetworkFilterConfig[]
   };
 }
 
-export function sampleListener(name: string, port: number, changes: Partial<ListenerConfig> = {}): ListenerConfig {
+export function sampleListener(
+  name: string,
+  port: number,
+  changes: Partial<ListenerConfig> = {},
+): ListenerConfig {
   return {
     name,
     version: 'v1',

@@ -7,7 +7,8 @@ export async function eventually(
 ): Promise<void> {
   const giveUpAt = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`still not so after ${withinMs / 1000} s: ${what}`);
+    if (performance.now() > giveUpAt)
+      throw new Error(`still not so after ${withinMs / 1000} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

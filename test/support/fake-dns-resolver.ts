@@ -1,5 +1,10 @@
 // A name server under the test's control: queries wait until the test answers them.
-import type { DnsAnswer, DnsLookupFamily, DnsQuery, DnsResolver } from '../../proxy/network/dns-resolver.ts';
+import type {
+  DnsAnswer,
+  DnsLookupFamily,
+  DnsQuery,
+  DnsResolver,
+} from '../../proxy/network/dns-resolver.ts';
 
 export interface OpenQuery {
   readonly name: string;

@@ -27,7 +27,11 @@ export class SimulatedTime implements TimeSource {
   }
 
   setTimer(callback: () => void, delayMs: number): TimerHandle {
-    const entry: Entry = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback };
+    const entry: Entry = {
+      dueMs: this.#nowMs + Math.max(0, delayMs),
+      order: this.#order++,
+      callback,
+    };
     this.#entries.add(entry);
     return { cancel: () => this.#entries.delete(entry) };
   }

@@ -22,13 +22,19 @@ export interface StandInServer {
   stats(): Promise<ReadonlyMap<string, number>>;
 }
 
-const PILOT_AGENT_BOOTSTRAP = join(import.meta.dirname, '../fixtures/pilot-agent/bootstrap-1.26.json');
+const PILOT_AGENT_BOOTSTRAP = join(
+  import.meta.dirname,
+  '../fixtures/pilot-agent/bootstrap-1.26.json',
+);
 
 /** What pilot-agent writes, on ports of the kernel's choice and with its ADS at `target` (host:port). */
 export function pilotAgentBootstrap(target: string): string {
   const [host, port] = target.split(':');
   return readFileSync(PILOT_AGENT_BOOTSTRAP, 'utf8')
-    .replace('"pipe": {\n                    "path": "./etc/XDS"\n                  }', `"socket_address": {"address": "${host}", "port_value": ${port}}`)
+    .replace(
+      '"pipe": {\n                    "path": "./etc/XDS"\n                  }',
+      `"socket_address": {"address": "${host}", "port_value": ${port}}`,
+    )
     .replace('"port_value": 15090', '"port_value": 0')
     .replace('"port_value": 15021', '"port_value": 0');
 }
@@ -47,7 +53,9 @@ export async function startStandInServer(
   if (parsed.kind !== 'run') throw new Error(parsed.text);
   const bootstrap = await loadBootstrap(parsed.options, decodeBootstrap);
   const lines: string[] = [];
-  const loggers = new LoggerRegistry('info', (r) => lines.push(`${r.level} ${r.component} ${r.message}`));
+  const loggers = new LoggerRegistry('info', (r) =>
+    lines.push(`${r.level} ${r.component} ${r.message}`),
+  );
   let admin: AdminContext | undefined;
   const { node } = bootstrap.config;
   const server = new Server({
@@ -59,7 +67,9 @@ export async function startStandInServer(
     loggers,
     workerEntry: new URL('./stand-in-worker.ts', import.meta.url),
     openAdsTransport: () =>
-      Promise.resolve(grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' })),
+      Promise.resolve(
+        grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' }),
+      ),
     createAdmin: (context) => {
       admin = context;
       return { listen: (address) => Promise.resolve(address), close: () => {} };

@@ -18,7 +18,12 @@ function onConfig(message: Extract<ToWorker, { kind: 'config' }>): void {
     if (name === 'exit-worker') process.exit(3);
   }
   for (const { name, address } of message.update.listeners) {
-    post({ kind: 'listener_bound', name, address, error: name.startsWith('unbindable') ? 'cannot bind: EADDRINUSE' : undefined });
+    post({
+      kind: 'listener_bound',
+      name,
+      address,
+      error: name.startsWith('unbindable') ? 'cannot bind: EADDRINUSE' : undefined,
+    });
   }
   stats.inc(applied);
   stats.record(sizes, message.update.clusters.length);
@@ -51,7 +56,15 @@ port.on('message', (message: ToWorker) => {
       post({
         kind: 'log',
         dropped: 0,
-        records: [{ level: 'info', component: 'test', message: JSON.stringify(message), fields: undefined, wallMs: 0 }],
+        records: [
+          {
+            level: 'info',
+            component: 'test',
+            message: JSON.stringify(message),
+            fields: undefined,
+            wallMs: 0,
+          },
+        ],
       });
   }
 });

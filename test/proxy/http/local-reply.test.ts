@@ -26,8 +26,21 @@ t.test('localReplyHeaders', async (t) => {
     ['bytes', reply({ body: bytes.toString('utf8'), bodyBytes: bytes }), '8'],
   ] as const;
   for (const [what, given, length] of cases) {
-    t.equal(localReplyHeaders(given, false).get(H.contentLength), length, `content-length of ${what}`);
+    t.equal(
+      localReplyHeaders(given, false).get(H.contentLength),
+      length,
+      `content-length of ${what}`,
+    );
   }
-  const direct = new FixedResponse({ kind: 'direct_response', status: 200, body: '\ufffdPNG', bodyBytes: bytes });
-  t.equal(directReply(direct, request([[':path', '/logo']])).bodyBytes, bytes, 'a direct response keeps its bytes');
+  const direct = new FixedResponse({
+    kind: 'direct_response',
+    status: 200,
+    body: '\ufffdPNG',
+    bodyBytes: bytes,
+  });
+  t.equal(
+    directReply(direct, request([[':path', '/logo']])).bodyBytes,
+    bytes,
+    'a direct response keeps its bytes',
+  );
 });

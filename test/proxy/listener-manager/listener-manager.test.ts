@@ -348,7 +348,9 @@ t.test('ListenerManager, what workers could not compile', async (t) => {
   t.test('refuses a listener whose access log format has an unknown command', async (t) => {
     const { manager, take } = setUp();
     const format = { kind: 'text', text: '%NO_SUCH_COMMAND%', omitEmptyValues: false } as const;
-    const accessLogs = [{ name: 'x', sink: { kind: 'stdout', format }, filter: undefined }] as const;
+    const accessLogs = [
+      { name: 'x', sink: { kind: 'stdout', format }, filter: undefined },
+    ] as const;
     const problems = manager.onListeners([plain('a', 80, { accessLogs })], []);
     t.match(problems[0]?.message, /access_log\[0\].*NO_SUCH_COMMAND/);
     t.same(take(), []);

@@ -3,7 +3,12 @@ import t from 'tap';
 import { ConfigPublisher } from '../../../proxy/server/config-publisher.ts';
 import type { PublishedConfig } from '../../../proxy/server/config-publisher.ts';
 import { INTS_PER_SLOT } from '../../../proxy/upstream/resource-manager.ts';
-import { sampleCluster, sampleEndpoints, sampleListener, sampleRoute } from '../../support/config-samples.ts';
+import {
+  sampleCluster,
+  sampleEndpoints,
+  sampleListener,
+  sampleRoute,
+} from '../../support/config-samples.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 function setUp() {
@@ -33,7 +38,14 @@ t.test('ConfigPublisher', (t) => {
     t.equal(published.length, 0);
     time.advance(1);
     t.same(published.map(names), [
-      { version: 1, clusters: ['a@h1'], endpoints: ['a'], routes: ['r@v2'], listeners: ['l'], removed: [] },
+      {
+        version: 1,
+        clusters: ['a@h1'],
+        endpoints: ['a'],
+        routes: ['r@v2'],
+        listeners: ['l'],
+        removed: [],
+      },
     ]);
     t.end();
   });
@@ -81,7 +93,14 @@ t.test('ConfigPublisher', (t) => {
     publisher.publishListener(sampleListener('l', 1));
     const sum = publisher.sum();
     t.equal(published.length, 2, 'the others get what waited');
-    t.same(names(sum), { version: 2, clusters: ['a@h1'], endpoints: ['a'], routes: [], listeners: ['l'], removed: [] });
+    t.same(names(sum), {
+      version: 2,
+      clusters: ['a@h1'],
+      endpoints: ['a'],
+      routes: [],
+      listeners: ['l'],
+      removed: [],
+    });
     t.same(sum.slots, [{ cluster: 'a', slot: 0 }]);
     time.advance(1);
     t.equal(published.length, 2);
@@ -108,7 +127,11 @@ t.test('ConfigPublisher', (t) => {
     time.advance(1);
     publisher.publishCluster(sampleCluster('b', { hash: 'h3' }));
     time.advance(1);
-    t.same(published[3]!.slots, [{ cluster: 'b', slot: 2 }], 'requests of the old cluster still count in its old slot');
+    t.same(
+      published[3]!.slots,
+      [{ cluster: 'b', slot: 2 }],
+      'requests of the old cluster still count in its old slot',
+    );
     t.end();
   });
 

@@ -41,7 +41,13 @@ t.test('DrainManager', (t) => {
   t.test('drains for the drain time, then stops', (t) => {
     const { drain, take, time, stopped } = setUp();
     drain.drainListeners(request({ graceful: true, inboundOnly: true }));
-    const started = { kind: 'drain_started', inboundOnly: true, strategy: 'immediate', drainTimeMs: 45_000, elapsedMs: 0 };
+    const started = {
+      kind: 'drain_started',
+      inboundOnly: true,
+      strategy: 'immediate',
+      drainTimeMs: 45_000,
+      elapsedMs: 0,
+    };
     t.same(take(), [started]);
     time.advance(20_000);
     drain.drainListeners(request({ graceful: true, inboundOnly: true }));
@@ -52,7 +58,10 @@ t.test('DrainManager', (t) => {
     time.advance(1);
     t.same(take(), [{ kind: 'stop_listeners', inboundOnly: true }]);
     t.same(stopped, ['inbound']);
-    t.same(drain.catchUp().map(({ kind }) => kind), ['drain_started', 'stop_listeners']);
+    t.same(
+      drain.catchUp().map(({ kind }) => kind),
+      ['drain_started', 'stop_listeners'],
+    );
     t.end();
   });
 

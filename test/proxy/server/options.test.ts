@@ -65,7 +65,11 @@ t.test('parseOptions', (t) => {
     ['short log level', ['-c', 'a', '-l', 'warn'], { logLevel: 'warning' }],
     ['concurrency 0 is 1', ['-c', 'a', '--concurrency', '0'], { concurrency: 1 }],
     ['validate', ['-c', 'a', '--mode', 'validate'], { mode: 'validate' }],
-    ['a switch twice', ['-c', 'a', '--cpuset-threads', '--cpuset-threads'], { cpusetThreads: true }],
+    [
+      'a switch twice',
+      ['-c', 'a', '--cpuset-threads', '--cpuset-threads'],
+      { cpusetThreads: true },
+    ],
     [
       'node from flags',
       ['-c', 'a', '--service-node', 'n', '--service-cluster', 'k', '--service-zone', 'z'],
@@ -74,7 +78,12 @@ t.test('parseOptions', (t) => {
     [
       'stats tags',
       ['-c', 'a', '--stats-tag', 'x:1', '--stats-tag', 'y:2:3'],
-      { statsTags: [{ name: 'x', value: '1' }, { name: 'y', value: '2:3' }] },
+      {
+        statsTags: [
+          { name: 'x', value: '1' },
+          { name: 'y', value: '2:3' },
+        ],
+      },
     ],
   ];
   for (const [name, args, expected] of rows) {
@@ -122,7 +131,10 @@ t.test('parseOptions', (t) => {
     t.equal(help.kind, 'print');
     t.match(help, { text: /--config-path <path>/ });
     const version = parseOptions(['--version'], host);
-    t.match(version, { kind: 'print', text: /version: [0-9a-f]{40}\/\d+\.\d+\.\d+\/Clean\/RELEASE\// });
+    t.match(version, {
+      kind: 'print',
+      text: /version: [0-9a-f]{40}\/\d+\.\d+\.\d+\/Clean\/RELEASE\//,
+    });
     t.end();
   });
 

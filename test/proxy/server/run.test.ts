@@ -37,7 +37,13 @@ t.test('outrigger-proxy', (t) => {
   const rows: readonly (readonly [string, readonly string[], number, RegExp, RegExp])[] = [
     ['prints its version', ['--version'], 0, /outrigger-proxy {2}version: /, /^$/],
     ['refuses unknown flags', ['-c', 'a', '--frob'], 1, /^$/, /^unknown flag --frob\n[^]*usage: /],
-    ['refuses a missing file', ['-c', 'no/such.yaml'], 1, /^$/, /critical[^]*bootstrap 'no\/such.yaml': cannot be read/],
+    [
+      'refuses a missing file',
+      ['-c', 'no/such.yaml'],
+      1,
+      /^$/,
+      /critical[^]*bootstrap 'no\/such.yaml': cannot be read/,
+    ],
     [
       'refuses an unknown field with its path',
       ['--mode', 'validate', '--config-yaml', 'static_resources: {clusters: [{name: a, frob: 1}]}'],
@@ -47,12 +53,24 @@ t.test('outrigger-proxy', (t) => {
     ],
     [
       'validates what pilot-agent writes',
-      ['-c', PILOT_AGENT, '--mode=validate', '--allow-unknown-static-fields', '--skip-deprecated-logs'],
+      [
+        '-c',
+        PILOT_AGENT,
+        '--mode=validate',
+        '--allow-unknown-static-fields',
+        '--skip-deprecated-logs',
+      ],
       0,
       /^configuration '.*bootstrap-1.26.json' OK\n$/,
       /^$/,
     ],
-    ['refuses a log file it cannot open', ['-c', PILOT_AGENT, '--log-path', '/no/such/log'], 1, /^$/, /^--log-path: /],
+    [
+      'refuses a log file it cannot open',
+      ['-c', PILOT_AGENT, '--log-path', '/no/such/log'],
+      1,
+      /^$/,
+      /^--log-path: /,
+    ],
   ];
   for (const [name, args, code, stdout, stderr] of rows) {
     t.test(name, async (t) => {

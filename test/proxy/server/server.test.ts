@@ -3,7 +3,11 @@ import t from 'tap';
 import type { AdminContext } from '../../../proxy/server/admin-context.ts';
 import { encode } from '../../../xds-protos/codec.ts';
 import { eventually } from '../../support/eventually.ts';
-import { recordedDelta, recordedSotw, startRecordedControlPlane } from '../../support/recorded-control-plane.ts';
+import {
+  recordedDelta,
+  recordedSotw,
+  startRecordedControlPlane,
+} from '../../support/recorded-control-plane.ts';
 import { pilotAgentBootstrap, startStandInServer } from '../../support/stand-in-server.ts';
 
 const LISTENER = (name: string, port: number): string => `
@@ -24,10 +28,16 @@ const entries = (section: ReturnType<AdminContext['dumpClusters']>): string[] =>
 
 t.test('Server', (t) => {
   t.test('is live with a static configuration, and shows it', async (t) => {
-    const { server, admin, stats, lines } = await startStandInServer(t, bootstrapOf(LISTENER('a', 0) + LISTENER('unbindable', 0)));
+    const { server, admin, stats, lines } = await startStandInServer(
+      t,
+      bootstrapOf(LISTENER('a', 0) + LISTENER('unbindable', 0)),
+    );
     await eventually('live', () => server.state === 'LIVE');
     await eventually('bound', () => admin.listeners()[0]?.boundAddresses.length === 1);
-    t.match(admin.listeners()[0], { config: { name: 'a' }, boundAddresses: [{ kind: 'ip', address: '127.0.0.1' }] });
+    t.match(admin.listeners()[0], {
+      config: { name: 'a' },
+      boundAddresses: [{ kind: 'ip', address: '127.0.0.1' }],
+    });
     const bound = admin.listeners()[0]!.boundAddresses[0]!;
     t.ok(bound.kind === 'ip' && bound.port > 0, 'port 0 became a real port');
     t.match(
@@ -48,11 +58,15 @@ t.test('Server', (t) => {
     t.match(admin.dumpListeners().entries[1], { errorState: { details: /cannot bind/ } });
     t.match(lines.join('\n'), /error adding listener 'unbindable': cannot bind: EADDRINUSE/);
     t.equal(await server.quitRequested, 1, 'a static listener without its port ends the process');
-    t.match(await admin.collectClusters(), [{ config: { name: 'c' }, hosts: [{ counts: { rqTotal: 0 } }] }]);
+    t.match(await admin.collectClusters(), [
+      { config: { name: 'c' }, hosts: [{ counts: { rqTotal: 0 } }] },
+    ]);
   });
 
   t.test('obeys admin: health, drain, log levels, counters, quit', async (t) => {
-    const { server, admin, stats } = await startStandInServer(t, bootstrapOf(LISTENER('a', 0)), { concurrency: 1 });
+    const { server, admin, stats } = await startStandInServer(t, bootstrapOf(LISTENER('a', 0)), {
+      concurrency: 1,
+    });
     await eventually('live', () => server.state === 'LIVE');
     admin.setHealthCheckFailed(true);
     t.equal(server.state, 'DRAINING');
@@ -64,7 +78,10 @@ t.test('Server', (t) => {
     t.same(admin.listeners()[0]?.boundAddresses, []);
     t.ok(admin.setLogLevel('upstream', 'debug'));
     t.notOk(admin.setLogLevel('no-such', 'debug'));
-    t.match(admin.logLevels().find(({ component }) => component === 'upstream'), { level: 'debug' });
+    t.match(
+      admin.logLevels().find(({ component }) => component === 'upstream'),
+      { level: 'debug' },
+    );
     await admin.resetCounters();
     t.equal((await stats()).get('listener_manager.listener_added'), 0);
     admin.quit();
@@ -72,32 +89,43 @@ t.test('Server', (t) => {
   });
 
   for (const mode of ['delta', 'sotw'] as const) {
-    t.test(`becomes live on what istiod sends by ${mode}, from the bootstrap of pilot-agent`, async (t) => {
-      const { target } = await startRecordedControlPlane(t, {
-        delta: recordedDelta('01-bookinfo/productpage'),
-        sotw: recordedSotw('01-bookinfo/productpage-sotw'),
-      });
-      let text = pilotAgentBootstrap(target);
-      if (mode === 'sotw') text = text.replace('DELTA_GRPC', 'GRPC');
-      const { server, admin, stats, lines } = await startStandInServer(t, text, { adsTarget: target });
-      await eventually('live', () => server.state === 'LIVE');
-      const values = await stats();
-      t.equal(values.get('cluster_manager.cds.update_success'), 1);
-      t.equal(values.get('listener_manager.lds.update_success'), 1);
-      t.equal(values.get('cluster_manager.cds.update_rejected'), 0);
-      t.equal(values.get('listener_manager.lds.update_rejected'), 0);
-      t.equal(values.get('cluster_manager.active_clusters'), 12);
-      t.equal(values.get('cluster_manager.warming_clusters'), 0);
-      t.equal(values.get('listener_manager.total_listeners_active'), 5);
-      t.equal(admin.dumpEndpoints().entries.length, 4);
-      t.same(entries(admin.dumpRoutes()), ['active 9080']);
-      t.ok(entries(admin.dumpListeners()).includes('active virtualInbound'));
-      t.ok(entries(admin.dumpClusters()).includes('static xds-grpc'));
-      t.ok(admin.dumpClusters().versionInfo !== '' || mode === 'delta');
-      t.ok(lines.some((line) => /filter istio.*does nothing yet/.test(line)), 'inert filters are named in the log');
-      t.ok(admin.inertNotes.length > 0);
-      t.same(lines.filter((line) => /^(warning|error|critical)/.test(line)), []);
-    });
+    t.test(
+      `becomes live on what istiod sends by ${mode}, from the bootstrap of pilot-agent`,
+      async (t) => {
+        const { target } = await startRecordedControlPlane(t, {
+          delta: recordedDelta('01-bookinfo/productpage'),
+          sotw: recordedSotw('01-bookinfo/productpage-sotw'),
+        });
+        let text = pilotAgentBootstrap(target);
+        if (mode === 'sotw') text = text.replace('DELTA_GRPC', 'GRPC');
+        const { server, admin, stats, lines } = await startStandInServer(t, text, {
+          adsTarget: target,
+        });
+        await eventually('live', () => server.state === 'LIVE');
+        const values = await stats();
+        t.equal(values.get('cluster_manager.cds.update_success'), 1);
+        t.equal(values.get('listener_manager.lds.update_success'), 1);
+        t.equal(values.get('cluster_manager.cds.update_rejected'), 0);
+        t.equal(values.get('listener_manager.lds.update_rejected'), 0);
+        t.equal(values.get('cluster_manager.active_clusters'), 12);
+        t.equal(values.get('cluster_manager.warming_clusters'), 0);
+        t.equal(values.get('listener_manager.total_listeners_active'), 5);
+        t.equal(admin.dumpEndpoints().entries.length, 4);
+        t.same(entries(admin.dumpRoutes()), ['active 9080']);
+        t.ok(entries(admin.dumpListeners()).includes('active virtualInbound'));
+        t.ok(entries(admin.dumpClusters()).includes('static xds-grpc'));
+        t.ok(admin.dumpClusters().versionInfo !== '' || mode === 'delta');
+        t.ok(
+          lines.some((line) => /filter istio.*does nothing yet/.test(line)),
+          'inert filters are named in the log',
+        );
+        t.ok(admin.inertNotes.length > 0);
+        t.same(
+          lines.filter((line) => /^(warning|error|critical)/.test(line)),
+          [],
+        );
+      },
+    );
   }
 
   t.test('waits for istiod, and publishes no listener before its clusters', async (t) => {
@@ -106,7 +134,9 @@ t.test('Server', (t) => {
     const { target, streams } = await startRecordedControlPlane(t, {
       delta: new Map([...recorded].filter(([typeUrl]) => typeUrl !== cds)),
     });
-    const { server, stats } = await startStandInServer(t, pilotAgentBootstrap(target), { adsTarget: target });
+    const { server, stats } = await startStandInServer(t, pilotAgentBootstrap(target), {
+      adsTarget: target,
+    });
     await eventually('a request', () => streams[0]?.requests[0]?.type_url === cds);
     t.equal(server.state, 'INITIALIZING');
     t.equal((await stats()).get('listener_manager.total_listeners_active'), 0);
@@ -121,7 +151,9 @@ t.test('Server', (t) => {
       return [typeUrl, { type_url: typeUrl, nonce: 'n', system_version_info: 'v' }] as const;
     });
     const { target } = await startRecordedControlPlane(t, { delta: new Map(empty) });
-    const { server } = await startStandInServer(t, pilotAgentBootstrap(target), { adsTarget: target });
+    const { server } = await startStandInServer(t, pilotAgentBootstrap(target), {
+      adsTarget: target,
+    });
     await eventually('live', () => server.state === 'LIVE');
   });
 
@@ -129,7 +161,9 @@ t.test('Server', (t) => {
     const { target, streams, close } = await startRecordedControlPlane(t, {
       delta: recordedDelta('01-bookinfo/productpage'),
     });
-    const { server, stats, lines } = await startStandInServer(t, pilotAgentBootstrap(target), { adsTarget: target });
+    const { server, stats, lines } = await startStandInServer(t, pilotAgentBootstrap(target), {
+      adsTarget: target,
+    });
     await eventually('live', () => server.state === 'LIVE');
     streams[0]!.end();
     close();
@@ -140,12 +174,21 @@ t.test('Server', (t) => {
   });
 
   t.test('applies removals and keeps the last good version of what it refuses', async (t) => {
-    const { target, streams } = await startRecordedControlPlane(t, { delta: recordedDelta('01-bookinfo/productpage') });
-    const { server, admin, stats } = await startStandInServer(t, pilotAgentBootstrap(target), { adsTarget: target });
+    const { target, streams } = await startRecordedControlPlane(t, {
+      delta: recordedDelta('01-bookinfo/productpage'),
+    });
+    const { server, admin, stats } = await startStandInServer(t, pilotAgentBootstrap(target), {
+      adsTarget: target,
+    });
     await eventually('live', () => server.state === 'LIVE');
     const name = 'outbound|9080||ratings.default.svc.cluster.local';
     const type = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
-    const bad = encode('envoy.config.cluster.v3.Cluster', { name, type: 'EDS', lb_policy: 'MAGLEV', connect_timeout: { seconds: -1, nanos: 0 } });
+    const bad = encode('envoy.config.cluster.v3.Cluster', {
+      name,
+      type: 'EDS',
+      lb_policy: 'MAGLEV',
+      connect_timeout: { seconds: -1, nanos: 0 },
+    });
     streams[0]!.sendDelta!({
       type_url: type,
       nonce: 'n2',
@@ -153,12 +196,22 @@ t.test('Server', (t) => {
       resources: [{ name, version: 'v2', resource: { type_url: type, value: bad } }],
       removed_resources: ['outbound|9080||details.default.svc.cluster.local'],
     });
-    await eventually('refused', async () => (await stats()).get('cluster_manager.cds.update_rejected') === 1);
-    t.equal((await stats()).get('cluster_manager.active_clusters'), 11, 'the removal is done all the same');
-    t.match(admin.dumpClusters().entries.find((entry) => entry.name === name), {
-      state: 'active',
-      errorState: { details: /connect_timeout/, version: 'v2' },
-    });
+    await eventually(
+      'refused',
+      async () => (await stats()).get('cluster_manager.cds.update_rejected') === 1,
+    );
+    t.equal(
+      (await stats()).get('cluster_manager.active_clusters'),
+      11,
+      'the removal is done all the same',
+    );
+    t.match(
+      admin.dumpClusters().entries.find((entry) => entry.name === name),
+      {
+        state: 'active',
+        errorState: { details: /connect_timeout/, version: 'v2' },
+      },
+    );
     t.equal(admin.dumpEndpoints().entries.length, 3);
     t.equal(server.state, 'LIVE');
   });

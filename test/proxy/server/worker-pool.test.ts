@@ -22,7 +22,9 @@ function setUp(concurrency: number) {
   const stats = new StatsStore();
   const collector = new StatsCollector();
   const state = { started: 0, appliedVersion: -1 };
-  const publisher: ConfigPublisher = new ConfigPublisher(realTime, (config) => pool.publish(config));
+  const publisher: ConfigPublisher = new ConfigPublisher(realTime, (config) =>
+    pool.publish(config),
+  );
   const pool: WorkerPool = new WorkerPool({
     entry: new URL('../../support/stand-in-worker.ts', import.meta.url),
     concurrency,
@@ -56,7 +58,9 @@ function setUp(concurrency: number) {
   });
   const collect = async (): Promise<Map<string, number>> => {
     await pool.collectStats((id) => collector.knows(id));
-    return new Map(collector.merged().map((stat) => [stat.name, stat.histogram?.count ?? stat.value]));
+    return new Map(
+      collector.merged().map((stat) => [stat.name, stat.histogram?.count ?? stat.value]),
+    );
   };
   return { pool, publisher, seen, logged, stats, state, catchUp, collect };
 }
@@ -84,7 +88,12 @@ t.test('WorkerPool', (t) => {
     publisher.publishListener(sampleListener('unbindable', 1));
     publisher.publishCluster(sampleCluster('unappliable'));
     await until(() => state.appliedVersion === 1);
-    t.match(seen, [{ index: 0, message: { kind: 'listener_bound', name: 'unbindable', error: 'cannot bind: EADDRINUSE' } }]);
+    t.match(seen, [
+      {
+        index: 0,
+        message: { kind: 'listener_bound', name: 'unbindable', error: 'cannot bind: EADDRINUSE' },
+      },
+    ]);
     t.same(logged, ["worker 0 could not apply cluster 'unappliable': told to refuse"]);
     await pool.stop();
   });
