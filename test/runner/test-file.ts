@@ -29,7 +29,7 @@ export interface FileResult extends TapResult {
 
 const KEPT_ERROR_LINES = 40;
 const HEAD_BYTES = 2048;
-const GRACE_MS = 3000;
+const GRACE_MS = 2000;
 
 /** Marks stand in comments at the very top of the file: `// @serial`, `// @long`, `// @timeout 120 s`. */
 export function readMarks(path: string, defaultTimeoutMs: number): TestFile {
