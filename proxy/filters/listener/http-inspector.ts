@@ -3,6 +3,8 @@ import type { InspectedConnection, Inspector, InspectorVerdict } from './inspect
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const MAX_BYTES = 65536;
+/** Far above the longest method; a flood of letters is not read again with every packet. */
+const MAX_METHOD_BYTES = 64;
 const LF = 0x0a;
 
 const isMethodByte = (byte: number): boolean =>
@@ -25,7 +27,9 @@ export class HttpInspector implements Inspector {
     let start = 0;
     while (start < bytes.length && (bytes[start] === 0x0d || bytes[start] === LF)) start++;
     let space = start;
-    while (space < bytes.length && isMethodByte(bytes[space]!)) space++;
+    while (space < bytes.length && space - start <= MAX_METHOD_BYTES && isMethodByte(bytes[space]!))
+      space++;
+    if (space - start > MAX_METHOD_BYTES) return 'done';
     // Bytes that cannot begin a method end the search at once.
     if (space < bytes.length && (bytes[space] !== 0x20 || space === start)) return 'done';
     const lineFeed = bytes.indexOf(LF, space);

@@ -8,6 +8,8 @@ const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
 const MAX_HELLO_BYTES = 16384;
 const MAX_PROTOCOLS = 32;
+/** RFC 1035 §2.3.4; the matcher's work grows with the name's labels. */
+const MAX_SERVER_NAME_BYTES = 255;
 
 /** Reads big-endian fields; any read past the end sets `short` and gives 0. */
 class Reader {
@@ -57,50 +59,48 @@ class Reader {
   }
 }
 
-/** The handshake bytes of all records so far, or null when this is no TLS. */
-function handshakeBytes(
-  bytes: Buffer,
-): { readonly hello: Buffer; readonly complete: boolean } | null {
-  const parts: Buffer[] = [];
+/** Handshake bytes of the hello under inspection; used within one call only. */
+const hello = Buffer.alloc(MAX_HELLO_BYTES);
+
+/**
+ * Gathers the handshake bytes of all records into `hello`. Their count once the message is complete, 0 while more is
+ * needed, -1 when this is no TLS. One pass: a hello cut into many small records costs no more than a whole one.
+ */
+function gatherHello(bytes: Buffer): number {
+  if (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3)) return -1;
   let position = 0;
   let total = 0;
   let wanted = 4;
-  while (position + 5 <= bytes.length && total < wanted) {
-    if (bytes[position] !== HANDSHAKE || bytes[position + 1] !== 3) return null;
+  while (position + 5 <= bytes.length) {
+    if (bytes[position] !== HANDSHAKE || bytes[position + 1] !== 3) return -1;
     const length = bytes.readUInt16BE(position + 3);
+    // RFC 8446 §5.1: no empty fragments.
+    if (length === 0) return -1;
     const end = Math.min(bytes.length, position + 5 + length);
-    parts.push(bytes.subarray(position + 5, end));
-    total += end - position - 5;
+    total += bytes.copy(hello, total, position + 5, end);
     position += 5 + length;
-    const hello = Buffer.concat(parts);
-    if (hello.length >= 1 && hello[0] !== CLIENT_HELLO) return null;
-    if (hello.length >= 4) wanted = 4 + hello.readUIntBE(1, 3);
-    if (wanted > MAX_HELLO_BYTES) return null;
+    if (total >= 1 && hello[0] !== CLIENT_HELLO) return -1;
+    if (total >= 4) wanted = 4 + hello.readUIntBE(1, 3);
+    if (wanted > MAX_HELLO_BYTES) return -1;
+    if (total >= wanted) return wanted;
   }
-  if (
-    parts.length === 0 &&
-    bytes.length > 0 &&
-    (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3))
-  )
-    return null;
-  const hello = Buffer.concat(parts);
-  return { hello, complete: hello.length >= 4 && hello.length >= wanted };
+  return 0;
 }
 
 export class TlsInspector implements Inspector {
   inspect(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
     if (bytes.length === 0) return 'wait';
-    const handshake = handshakeBytes(bytes);
-    if (handshake === null) return 'done';
-    if (!handshake.complete) return bytes.length > MAX_HELLO_BYTES ? 'done' : 'wait';
+    const length = gatherHello(bytes);
+    if (length === 0) return 'wait';
+    if (length < 0) return 'done';
     found.transportProtocol = 'tls';
-    readHello(handshake.hello, found);
+    readHello(length, found);
     return 'done';
   }
 }
 
-function readHello(hello: Buffer, found: InspectedConnection): void {
-  const reader = new Reader(hello, 4, hello.length);
+function readHello(length: number, found: InspectedConnection): void {
+  const reader = new Reader(hello, 4, length);
   reader.skip(2 + 32);
   reader.skip(reader.number(1));
   reader.skip(reader.number(2));
@@ -119,7 +119,7 @@ function readServerName(body: Reader, found: InspectedConnection): void {
   while (list.left >= 3 && !list.short) {
     const hostName = list.number(1) === 0;
     const name = list.text(list.number(2));
-    if (hostName && !list.short) {
+    if (hostName && !list.short && name.length <= MAX_SERVER_NAME_BYTES) {
       found.serverName = name.toLowerCase();
       return;
     }
