@@ -5,14 +5,26 @@ import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
 
 export const MAX_SLOTS = 65_536;
 
+const REGION_INTS = MAX_SLOTS * INTS_PER_SLOT;
+
 export class CircuitBreakerSlots {
-  /** Zero pages until touched: 2 MiB of address space, 32 bytes of memory a cluster. */
-  readonly counts = new SharedArrayBuffer(MAX_SLOTS * INTS_PER_SLOT * Int32Array.BYTES_PER_ELEMENT);
-  readonly #view = new Int32Array(this.counts);
+  /** Zero pages until touched: 2 MiB of address space a worker, 32 bytes of memory a cluster and worker. */
+  readonly counts: SharedArrayBuffer;
+  readonly #view: Int32Array;
   readonly #slotOf = new Map<string, number>();
   /** Given back by clusters that all workers have dropped; oldest first. */
   readonly #free: number[] = [];
   #next = 0;
+
+  constructor(workerCount: number) {
+    this.counts = new SharedArrayBuffer(workerCount * REGION_INTS * Int32Array.BYTES_PER_ELEMENT);
+    this.#view = new Int32Array(this.counts);
+  }
+
+  /** A worker died: what it had taken is free again. */
+  clearWorker(workerIndex: number): void {
+    this.#view.fill(0, workerIndex * REGION_INTS, (workerIndex + 1) * REGION_INTS);
+  }
 
   get used(): number {
     return this.#slotOf.size;
@@ -48,8 +60,10 @@ export class CircuitBreakerSlots {
   }
 
   #isZero(slot: number): boolean {
-    for (let i = 0; i < INTS_PER_SLOT; i++) {
-      if (Atomics.load(this.#view, slot * INTS_PER_SLOT + i) !== 0) return false;
+    for (let region = 0; region < this.#view.length; region += REGION_INTS) {
+      for (let i = 0; i < INTS_PER_SLOT; i++) {
+        if (Atomics.load(this.#view, region + slot * INTS_PER_SLOT + i) !== 0) return false;
+      }
     }
     return true;
   }

@@ -49,7 +49,7 @@ class Collected<T> {
 export class ConfigPublisher implements ClusterSink, ListenerSink {
   readonly #time: TimeSource;
   readonly #publish: (config: PublishedConfig) => void;
-  readonly #slots = new CircuitBreakerSlots();
+  readonly #slots: CircuitBreakerSlots;
   readonly #clusters = new Collected<ClusterConfig>();
   readonly #endpoints = new Collected<ClusterEndpointsConfig>();
   readonly #routes = new Collected<RouteConfig>();
@@ -59,7 +59,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   #timer: TimerHandle | undefined = undefined;
   #version = 0;
 
-  constructor(time: TimeSource, publish: (config: PublishedConfig) => void) {
+  constructor(time: TimeSource, publish: (config: PublishedConfig) => void, workerCount: number) {
+    this.#slots = new CircuitBreakerSlots(workerCount);
     this.#time = time;
     this.#publish = publish;
   }
@@ -67,6 +68,11 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   /** Of the newest update that was published. */
   get version(): number {
     return this.#version;
+  }
+
+  /** A worker died: its requests and connections are gone, so are their places in the breakers. */
+  onWorkerGone(workerIndex: number): void {
+    this.#slots.clearWorker(workerIndex);
   }
 
   get circuitBreakerCounts(): SharedArrayBuffer {

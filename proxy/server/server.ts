@@ -88,7 +88,11 @@ export class Server {
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
-    this.#publisher = new ConfigPublisher(time, (config) => this.#pool.publish(config));
+    this.#publisher = new ConfigPublisher(
+      time,
+      (config) => this.#pool.publish(config),
+      deps.options.concurrency,
+    );
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
     this.#drain = new DrainManager({
@@ -236,7 +240,10 @@ export class Server {
         onAllApplied: (version) => this.#onAllApplied(version),
         onStats: (workerId, report) => this.#collector.add(workerId, report),
         onMessage: (index, message) => this.#onWorkerMessage(index, message),
-        onGone: (workerId) => this.#collector.retire(workerId),
+        onGone: (workerId, workerIndex) => {
+          this.#collector.retire(workerId);
+          this.#publisher.onWorkerGone(workerIndex);
+        },
       },
     });
   }

@@ -42,7 +42,7 @@ export interface WorkerPoolEvents {
   /** Messages that are not about the pool itself. */
   onMessage(workerIndex: number, message: FromWorker): void;
   /** The incarnation is gone; its counters stay counted. */
-  onGone(workerId: string): void;
+  onGone(workerId: string, workerIndex: number): void;
 }
 
 interface Place {
@@ -185,7 +185,7 @@ export class WorkerPool {
 
   #onExit(place: Place, handle: WorkerHandle, reason: string | undefined): void {
     place.handle = undefined;
-    this.#deps.events.onGone(handle.id);
+    this.#deps.events.onGone(handle.id, place.index);
     if (this.#stopping) {
       if (this.#alive().length === 0) this.#onLastExit?.();
       return;

@@ -1,6 +1,6 @@
 // [w] WorkerRuntime: all objects of one worker, put together; applies what main sends. The data plane's composition:
 // read it top-down to see what a request can meet.
-import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
+import { BreakerCounts, INTS_PER_SLOT } from '../upstream/resource-manager.ts';
 import { createAccessLog } from '../access-log/access-logger.ts';
 import { LogFiles } from '../access-log/log-files.ts';
 import { realRandom } from '../base/random.ts';
@@ -64,7 +64,7 @@ export class WorkerRuntime {
       io: this.#io,
       store: this.#store,
       random,
-      counts: new Int32Array(init.circuitBreakerCounts),
+      counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
     });
     const builder = new WorkerChainBuilder({
       io: this.#io,
@@ -156,7 +156,8 @@ export class WorkerRuntime {
       attempt('cluster', config.name, () => {
         assert(slot !== undefined, `cluster '${config.name}' came without a circuit-breaker slot`);
         assert(
-          (slot + 1) * INTS_PER_SLOT * 4 <= this.#init.circuitBreakerCounts.byteLength,
+          (slot + 1) * INTS_PER_SLOT * 4 * this.#init.concurrency <=
+            this.#init.circuitBreakerCounts.byteLength,
           'slot out of range',
         );
         this.#clusters.upsert(config, slot);

@@ -13,32 +13,57 @@ const HIGH_OFFSET = 4;
 
 export type Priority = 'DEFAULT' | 'HIGH';
 
+/**
+ * The counts of all workers: one region per worker, in which only that worker writes. A limit is held against the sum,
+ * so what a worker that died had taken is given back by zeroing its region.
+ */
+export class BreakerCounts {
+  readonly view: Int32Array;
+  /** Ints from one region to the next. */
+  readonly stride: number;
+  readonly ownOffset: number;
+
+  constructor(buffer: SharedArrayBuffer, workerIndex: number, workerCount: number) {
+    this.view = new Int32Array(buffer);
+    this.stride = this.view.length / workerCount;
+    this.ownOffset = workerIndex * this.stride;
+  }
+}
+
 /** One resource of one cluster and priority. */
 export class Resource {
-  readonly #counts: Int32Array;
-  readonly #index: number;
+  readonly #view: Int32Array;
+  readonly #stride: number;
+  /** Place within a region, and the place this worker writes. */
+  readonly #place: number;
+  readonly #own: number;
   max: number;
 
-  constructor(counts: Int32Array, index: number, max: number) {
-    this.#counts = counts;
-    this.#index = index;
+  constructor(counts: BreakerCounts, place: number, max: number) {
+    this.#view = counts.view;
+    this.#stride = counts.stride;
+    this.#place = place;
+    this.#own = counts.ownOffset + place;
     this.max = max;
   }
 
   get count(): number {
-    return Atomics.load(this.#counts, this.#index);
+    const view = this.#view;
+    let sum = 0;
+    for (let i = this.#place; i < view.length; i += this.#stride) sum += Atomics.load(view, i);
+    return sum;
   }
 
   canCreate(): boolean {
-    return Atomics.load(this.#counts, this.#index) < this.max;
+    return this.count < this.max;
   }
 
   inc(): void {
-    Atomics.add(this.#counts, this.#index, 1);
+    Atomics.add(this.#view, this.#own, 1);
   }
 
   dec(): void {
-    Atomics.sub(this.#counts, this.#index, 1);
+    Atomics.sub(this.#view, this.#own, 1);
   }
 }
 
@@ -50,7 +75,12 @@ export class ResourceManager {
   #config: CircuitBreakerConfig;
 
   /** `slot`: the cluster's place in the shared table; see server/worker-protocol.ts. */
-  constructor(counts: Int32Array, slot: number, priority: Priority, config: CircuitBreakerConfig) {
+  constructor(
+    counts: BreakerCounts,
+    slot: number,
+    priority: Priority,
+    config: CircuitBreakerConfig,
+  ) {
     const base = slot * INTS_PER_SLOT + (priority === 'HIGH' ? HIGH_OFFSET : 0);
     this.connections = new Resource(counts, base + CONNECTIONS, config.maxConnections);
     this.pendingRequests = new Resource(counts, base + PENDING, config.maxPendingRequests);

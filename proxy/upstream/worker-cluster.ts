@@ -20,7 +20,7 @@ import { PriorityBalancer } from './load-balancing/priority-balancer.ts';
 import { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
-import type { Priority } from './resource-manager.ts';
+import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { ThreadLocalCluster } from './thread-local-cluster.ts';
 
 /** What all clusters of one worker share. */
@@ -29,7 +29,7 @@ export interface ClusterEnvironment {
   readonly store: StatsStore;
   readonly random: RandomSource;
   /** Circuit-breaker counts of the whole proxy. */
-  readonly counts: Int32Array;
+  readonly counts: BreakerCounts;
 }
 
 /** Everything that belongs to one priority. */

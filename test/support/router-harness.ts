@@ -40,7 +40,7 @@ import type {
 } from '../../proxy/upstream/conn-pool/conn-pool.ts';
 import { Host } from '../../proxy/upstream/host.ts';
 import type { LoadBalancerContext } from '../../proxy/upstream/load-balancer.ts';
-import { INTS_PER_SLOT, ResourceManager } from '../../proxy/upstream/resource-manager.ts';
+import { BreakerCounts, INTS_PER_SLOT, ResourceManager } from '../../proxy/upstream/resource-manager.ts';
 import type { ThreadLocalCluster } from '../../proxy/upstream/thread-local-cluster.ts';
 import { sampleCluster, sampleEndpoint } from './config-samples.ts';
 import { SimulatedTime } from './simulated-time.ts';
@@ -149,7 +149,7 @@ export class ScriptedCluster implements ThreadLocalCluster {
     this.hosts = addresses.map(
       (address) => new Host(sampleEndpoint(address, 80, { hostname: `${address}.name` }), 0),
     );
-    const counts = new Int32Array(new SharedArrayBuffer(INTS_PER_SLOT * 4));
+    const counts = new BreakerCounts(new SharedArrayBuffer(INTS_PER_SLOT * 4), 0, 1);
     this.#resources = new ResourceManager(
       counts,
       0,

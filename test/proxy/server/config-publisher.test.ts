@@ -14,7 +14,7 @@ import { SimulatedTime } from '../../support/simulated-time.ts';
 function setUp() {
   const time = new SimulatedTime();
   const published: PublishedConfig[] = [];
-  const publisher = new ConfigPublisher(time, (config) => published.push(config));
+  const publisher = new ConfigPublisher(time, (config) => published.push(config), 2);
   return { time, published, publisher };
 }
 
@@ -138,11 +138,12 @@ t.test('ConfigPublisher', (t) => {
   t.test('uses slots again when all workers dropped them and nothing counts there', (t) => {
     const { time, publisher } = setUp();
     const counts = new Int32Array(publisher.circuitBreakerCounts);
-    const slots = counts.length / INTS_PER_SLOT;
+    const slots = counts.length / 2 / INTS_PER_SLOT;
     for (let i = 0; i < slots; i++) publisher.publishCluster(sampleCluster(`c${i}`));
     time.advance(1);
     for (const name of ['c7', 'c8']) publisher.removeCluster(name);
-    counts[7 * INTS_PER_SLOT] = 1;
+    const secondWorker = slots * INTS_PER_SLOT;
+    counts[secondWorker + 7 * INTS_PER_SLOT] = 1;
     time.advance(1);
     publisher.onAllApplied(2);
     publisher.publishCluster(sampleCluster('new'));

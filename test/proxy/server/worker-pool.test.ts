@@ -22,8 +22,10 @@ function setUp(concurrency: number) {
   const stats = new StatsStore();
   const collector = new StatsCollector();
   const state = { started: 0, appliedVersion: -1 };
-  const publisher: ConfigPublisher = new ConfigPublisher(realTime, (config) =>
-    pool.publish(config),
+  const publisher: ConfigPublisher = new ConfigPublisher(
+    realTime,
+    (config) => pool.publish(config),
+    2,
   );
   const pool: WorkerPool = new WorkerPool({
     entry: new URL('../../support/stand-in-worker.ts', import.meta.url),
