@@ -13,11 +13,14 @@ export interface TimeSource {
   setTimer(callback: () => void, delayMs: number): TimerHandle;
 }
 
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
 class RealTimer implements TimerHandle {
   readonly #timer: NodeJS.Timeout;
 
   constructor(callback: () => void, delayMs: number) {
-    this.#timer = setTimeout(callback, delayMs);
+    // Node fires at once what is further away than it can count.
+    this.#timer = setTimeout(callback, Math.min(delayMs, MAX_DELAY_MS));
     this.#timer.unref();
   }
 
