@@ -129,6 +129,16 @@ async function measureOnce(
   };
 }
 
+/** What a person would look at first. */
+async function oneAnswer(url: string): Promise<string> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    return `one more is answered ${response.status} ${(await response.text()).slice(0, 200)}`;
+  } catch (error) {
+    return `one more is not answered: ${(error as Error).message}`;
+  }
+}
+
 /** Istio's line is about 250 bytes; loggers keep some of them back for a while. */
 const LEAST_LOG_BYTES_PER_REQUEST = 100;
 
