@@ -51,7 +51,7 @@ export async function checkSplit(
     const found = chiSquare({ counts, weights });
     const shown = [...counts].map(([name, count]) => `${name}: ${count}`).sort().join(', ');
     texts.push(`${shown} (χ² ${found.toFixed(2)}, bound ${bound})`);
-    if (found < bound) return { ok: true, text: texts.join('; then ') };
+    if (found <= bound) return { ok: true, text: texts.join('; then ') };
   }
   return { ok: false, text: texts.join('; then ') };
 }

@@ -1,0 +1,236 @@
+// [m] A caller with a sidecar, `reviews` v1 with one and v2 without, all on loopback addresses: pilot-agent, our proxy, and the control plane in this process.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, request } from 'node:http';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+import { startControlPlane } from '../../agent/control-plane/control-plane.ts';
+import { realTime } from '../../proxy/base/clock.ts';
+import { captureLog } from './captured-log.ts';
+import { eventually } from './eventually.ts';
+import { privateDir } from './private-dir.ts';
+import type { Teardowns } from './private-dir.ts';
+
+const PILOT_AGENT = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
+const HOST = 'reviews.default.svc.cluster.local';
+const PORT = 9080;
+
+const SERVICES = `
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: default}
+spec:
+  clusterIP: 10.96.0.13
+  selector: {app: reviews}
+  ports: [{name: http, port: ${PORT}, targetPort: ${PORT}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec:
+  host: reviews
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+`;
+
+export const splitYaml = (v1: number, v2: number): string => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: default}
+spec:
+  hosts: [reviews]
+  http:
+  - route:
+    - {destination: {host: reviews, subset: v1}, weight: ${v1}}
+    - {destination: {host: reviews, subset: v2}, weight: ${v2}}
+`;
+
+const workloadYaml = (app: string, version: string, address: string): string => `
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: ${app}-${version}, namespace: default, labels: {app: ${app}, version: ${version}}}
+spec: {address: ${address}, labels: {app: ${app}, version: ${version}}}
+`;
+
+export interface Sidecar {
+  readonly agent: ChildProcess;
+  /** What agent and proxy wrote so far. */
+  output(): string;
+  /** Of the proxy that runs now. */
+  proxyPid(): number | undefined;
+}
+
+export interface SidecarMesh {
+  /** Where the caller's application finds `reviews`. */
+  readonly serviceAddress: string;
+  readonly caller: Sidecar;
+  readonly server: Sidecar;
+  /** What the control plane said. */
+  readonly controlPlaneLog: readonly string[];
+  /** Puts a file into the configuration folder, as an editor saves. */
+  write(file: string, yaml: string): void;
+}
+
+/** Its addresses are of this process alone, as long as two processes of a machine do not differ by 20 000. */
+function addressOf(pod: number): string {
+  return `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 200}.${pod}`;
+}
+
+export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
+  const [caller, callerApp, service, v1, v1App, v2] = [1, 2, 3, 11, 12, 21].map(addressOf) as [
+    string, string, string, string, string, string,
+  ];
+  const dir = privateDir(t);
+  const config = join(dir, 'config');
+  mkdirSync(config);
+  const write = (file: string, yaml: string): void => {
+    writeFileSync(join(config, `.${file}`), yaml);
+    renameSync(join(config, `.${file}`), join(config, file));
+  };
+  write('mesh.yaml', readFileSync(new URL('../fixtures/istiod/mesh.yaml', import.meta.url), 'utf8'));
+  write('services.yaml', SERVICES);
+  const workloads = [['caller', 'v1', caller], ['reviews', 'v1', v1], ['reviews', 'v2', v2]] as const;
+  write('workloads.yaml', workloads.map(([app, version, address]) => workloadYaml(app, version, address)).join('---'));
+  write('routing.yaml', splitYaml(80, 20));
+  const log = captureLog();
+  const options = { configFolder: config, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' } as const;
+  const controlPlane = await startControlPlane(options, log.logger, realTime);
+  t.teardown(() => controlPlane.close());
+  await Promise.all([serveApplication(t, v1App, 'v1'), serveApplication(t, v2, 'v2')]);
+  const start = (name: string, address: string, appAddress: string): Sidecar =>
+    startSidecar(t, join(dir, name), {
+      POD_NAME: name,
+      POD_NAMESPACE: 'default',
+      INSTANCE_IP: address,
+      ISTIO_METAJSON_LABELS: JSON.stringify({ app: name.split('-')[0], version: 'v1' }),
+      PROXY_CONFIG: JSON.stringify({
+        discoveryAddress: controlPlane.target,
+        controlPlaneAuthPolicy: 'NONE',
+        concurrency: 1,
+        drainDuration: '1s',
+        terminationDrainDuration: '1s',
+      }),
+      MINIMUM_DRAIN_DURATION: '0s',
+      OUTRIGGER_BIND_ADDRESS: address,
+      OUTRIGGER_ADMIN_ADDRESS: address,
+      ISTIO_META_OUTRIGGER_NO_REDIRECT: 'true',
+      ISTIO_META_OUTRIGGER_SERVICE_ADDRESSES: JSON.stringify(name === 'caller' ? { [HOST]: service } : {}),
+      ISTIO_META_OUTRIGGER_OUTBOUND_ADDRESS: address,
+      ISTIO_META_OUTRIGGER_OUTBOUND_PORT: '15001',
+      ISTIO_META_OUTRIGGER_INBOUND_ADDRESS: address,
+      ISTIO_META_OUTRIGGER_INBOUND_PORT: '15006',
+      ISTIO_META_OUTRIGGER_APP_ADDRESS: appAddress,
+    });
+  const mesh = {
+    serviceAddress: service,
+    server: start('reviews-v1', v1, v1App),
+    caller: start('caller', caller, callerApp),
+    controlPlaneLog: log.lines,
+    write,
+  };
+  const answersOf = async (): Promise<boolean> => (await loadOnce(service)).status === 200;
+  await eventually('the mesh serves', answersOf, 30_000).catch((error: Error) => {
+    throw new Error(`${error.message}\n${mesh.caller.output()}\n${mesh.server.output()}`);
+  });
+  return mesh;
+}
+
+function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, string>>): Sidecar {
+  mkdirSync(cwd);
+  const agent = spawn(process.execPath, [PILOT_AGENT, 'proxy', 'sidecar'], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [agent.stdout, agent.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  }
+  const proxyPid = (): number | undefined => childrenOf(agent.pid!)[0];
+  t.teardown(() => {
+    if (agent.exitCode !== null || agent.signalCode !== null) return;
+    // The proxy has a process group of its own, and would outlive an agent that is killed.
+    for (const pid of [proxyPid(), agent.pid]) if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  });
+  return { agent, output: () => text, proxyPid };
+}
+
+export function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return text.split(' ').filter((word) => word !== '').map(Number);
+  } catch {
+    return [];
+  }
+}
+
+async function serveApplication(t: Teardowns, address: string, version: string): Promise<void> {
+  const server = createServer((_, response) => void response.end(version));
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve) => server.listen(PORT, address, resolve));
+  t.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+}
+
+export interface LoadAnswer {
+  /** 0: none came; `body` says why. */
+  readonly status: number;
+  readonly body: string;
+  /** performance.now() at the end. */
+  readonly atMs: number;
+}
+
+export function loadOnce(address: string, agent?: Agent): Promise<LoadAnswer> {
+  return new Promise((resolve) => {
+    const done = (status: number, body: string): void => resolve({ status, body, atMs: performance.now() });
+    const headers = { host: 'reviews:9080' };
+    const options = { host: address, port: PORT, path: '/', headers, agent: agent ?? false };
+    const sent = request(options, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => done(response.statusCode ?? 0, body));
+      response.on('error', (error) => done(0, error.message));
+    });
+    sent.on('error', (error) => done(0, error.message));
+    sent.end();
+  });
+}
+
+/** Asks over and over on a few connections that are kept alive, a failed request after a short rest. */
+export class Load {
+  readonly answers: LoadAnswer[] = [];
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  readonly #loops: Promise<void[]>;
+  #running = true;
+
+  constructor(address: string) {
+    this.#loops = Promise.all(Array.from({ length: 4 }, () => this.#loop(address)));
+  }
+
+  /** Answers that came from now on until there are `count`. */
+  async next(count: number): Promise<readonly LoadAnswer[]> {
+    const from = this.answers.length;
+    await eventually(`${count} more answers`, () => this.answers.length >= from + count, 30_000);
+    return this.answers.slice(from, from + count);
+  }
+
+  async stop(): Promise<readonly LoadAnswer[]> {
+    this.#running = false;
+    await this.#loops;
+    this.#agent.destroy();
+    return this.answers;
+  }
+
+  async #loop(address: string): Promise<void> {
+    while (this.#running) {
+      const answer = await loadOnce(address, this.#agent);
+      this.answers.push(answer);
+      // Two cores for everyone: leave some to the proxies.
+      await new Promise((resolve) => setTimeout(resolve, answer.status === 0 ? 5 : 1));
+    }
+  }
+}
