@@ -115,8 +115,10 @@ async function measureOnce(
     sleep(options.durationMs * MEMORY_AT).then(() => memoryOf(processTree(contestant.process.pid))),
   ]);
   const after = cpuTimeOf(pids);
-  if (result.failures > 0)
-    throw new Error(`${result.failures} of ${result.requests} requests failed`);
+  if (result.failures > 0) {
+    const example = await oneAnswer(request.url);
+    throw new Error(`${result.failures} of ${result.requests} requests failed; ${example}`);
+  }
   if (result.requests === 0) throw new Error('no request was answered');
   checkAccessLog(contestant.accessLog, load, result.requests);
   return {
