@@ -3,8 +3,8 @@
 //   decode:  [0] ─▶ [1] ─▶ … ─▶ [n-1] (router)
 //   encode:  [0] ◀─ [1] ◀─ … ◀─ [n-1]
 //
-// A filter that stops holds everything behind it; body bytes that arrive meanwhile are kept here (copied: chunks are
-// views) up to the buffer limit, then the other side is told to stop reading.
+// A filter that stops holds everything behind it; body bytes that arrive meanwhile pass the filters before it and are
+// kept here. Above the buffer limit the client is told to stop sending; a response that large is given up.
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import { FilterStatus } from './http-filter.ts';
@@ -37,10 +37,11 @@ export interface FilterManagerStream {
   writeTrailers(trailers: HeaderMap): void;
 }
 
-/** A message half way through the chain: where it stopped and what came after. */
+/** What waits in front of the filter behind one that stopped. */
 class Held {
-  /** Index of the filter that stopped; -1: nothing is held. */
-  at = -1;
+  /** Null: the headers went on before. */
+  headers: HeaderMap | null = null;
+  headersEndStream = false;
   chunks: Buffer[] = [];
   byteCount = 0;
   endStream = false;
@@ -111,14 +112,14 @@ class FilterHandle implements FilterCallbacks {
 export class FilterManager {
   readonly stream: FilterManagerStream;
   readonly #filters: HttpFilter[] = [];
-  #decodeHeld: Held | null = null;
-  #encodeHeld: Held | null = null;
+  /** By index of the filter that stopped; null while none did, which is nearly always. */
+  #decodeHeld: (Held | undefined)[] | null = null;
+  #encodeHeld: (Held | undefined)[] | null = null;
+  /** Index above those that see the request; a reply of our own ends its way. */
+  #decodeEnd = Number.MAX_SAFE_INTEGER;
+  /** A reply that a full buffer made goes past the filters: the one that stopped would stop it, too. */
+  #encodeDirect = false;
   #destroyed = false;
-  /** Headers that wait with what is held behind them. */
-  #heldHeaders = false;
-  #heldHeadersEndStream = false;
-  #heldResponse: ResponseHeaders | null = null;
-  #heldResponseEndStream = false;
 
   constructor(stream: FilterManagerStream) {
     this.stream = stream;
@@ -140,66 +141,65 @@ export class FilterManager {
   }
 
   decodeData(chunk: Buffer, endStream: boolean): void {
-    if (this.#decodeHeld !== null && this.#decodeHeld.at >= 0)
-      this.#hold(this.#decodeHeld, chunk, endStream, true);
-    else this.#runDecodeData(0, chunk, endStream);
+    this.#runDecodeData(0, chunk, endStream);
   }
 
   decodeTrailers(trailers: HeaderMap): void {
-    const held = this.#decodeHeld;
-    if (held !== null && held.at >= 0) held.trailers = trailers;
-    else this.#runDecodeTrailers(0, trailers);
+    this.#runDecodeTrailers(0, trailers);
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    this.#runEncodeHeaders(this.#filters.length - 1, headers, endStream);
+    this.#runEncodeHeaders(this.#lastEncoder(), headers, endStream);
   }
 
   encodeData(chunk: Buffer, endStream: boolean): void {
-    if (this.#encodeHeld !== null && this.#encodeHeld.at >= 0)
-      this.#hold(this.#encodeHeld, chunk, endStream, false);
-    else this.#runEncodeData(this.#filters.length - 1, chunk, endStream);
+    this.#runEncodeData(this.#lastEncoder(), chunk, endStream);
   }
 
   encodeTrailers(trailers: HeaderMap): void {
-    const held = this.#encodeHeld;
-    if (held !== null && held.at >= 0) held.trailers = trailers;
-    else this.#runEncodeTrailers(this.#filters.length - 1, trailers);
+    this.#runEncodeTrailers(this.#lastEncoder(), trailers);
   }
 
   continueDecoding(index: number): void {
-    const held = this.#decodeHeld;
-    if (this.#destroyed || held === null || held.at !== index) return;
-    held.at = -1;
-    if (this.#heldHeaders) {
-      this.#heldHeaders = false;
-      const bodyFollows =
-        held.chunks.length > 0 || held.trailers !== null || !this.#heldHeadersEndStream;
-      this.#runDecodeHeaders(index + 1, this.stream.requestHeaders, !bodyFollows);
+    const held = this.#decodeHeld?.[index];
+    if (this.#destroyed || held === undefined) return;
+    this.#decodeHeld![index] = undefined;
+    const { headers, chunks, endStream, trailers } = held;
+    const last = chunks.length - 1;
+    if (headers !== null) {
+      const alone = held.headersEndStream || (endStream && last < 0 && trailers === null);
+      this.#runDecodeHeaders(index + 1, this.stream.requestHeaders, alone);
+      if (alone) return;
     }
-    this.#releaseDecode(held, index);
+    for (let i = 0; i <= last && !this.#destroyed; i++) {
+      this.#runDecodeData(index + 1, chunks[i]!, endStream && i === last);
+    }
+    if (endStream && last < 0 && !this.#destroyed) this.#runDecodeData(index + 1, EMPTY, true);
+    if (trailers !== null && !this.#destroyed) this.#runDecodeTrailers(index + 1, trailers);
+    if (held.paused && !this.#destroyed) this.stream.requestReadDisable(false);
   }
 
   continueEncoding(index: number): void {
-    const held = this.#encodeHeld;
-    if (this.#destroyed || held === null || held.at !== index) return;
-    held.at = -1;
-    const headers = this.#heldResponse;
+    const held = this.#encodeHeld?.[index];
+    if (this.#destroyed || held === undefined) return;
+    this.#encodeHeld![index] = undefined;
+    const { headers, chunks, endStream, trailers } = held;
+    const last = chunks.length - 1;
     if (headers !== null) {
-      this.#heldResponse = null;
-      this.#runEncodeHeaders(index - 1, headers, this.#heldResponseEndStream);
+      this.#runEncodeHeaders(index - 1, headers as ResponseHeaders, held.headersEndStream);
     }
-    this.#releaseEncode(held, index);
+    for (let i = 0; i <= last && !this.#destroyed; i++) {
+      this.#runEncodeData(index - 1, chunks[i]!, endStream && i === last);
+    }
+    if (endStream && last < 0 && !this.#destroyed) this.#runEncodeData(index - 1, EMPTY, true);
+    if (trailers !== null && !this.#destroyed) this.#runEncodeTrailers(index - 1, trailers);
   }
 
   /** The reply of our own takes the stream: nothing held goes anywhere any more. */
   abandonHeld(): void {
-    if (this.#decodeHeld !== null) this.#decodeHeld.at = Number.MAX_SAFE_INTEGER;
-    if (this.#encodeHeld !== null) {
-      this.#encodeHeld.at = -1;
-      this.#encodeHeld.chunks = [];
-    }
-    this.#heldResponse = null;
+    this.#decodeEnd = 0;
+    this.#decodeHeld = null;
+    this.#encodeHeld = null;
   }
 
   destroy(): void {
@@ -208,16 +208,19 @@ export class FilterManager {
     for (let i = 0; i < this.#filters.length; i++) this.#filters[i]!.onDestroy();
   }
 
+  #lastEncoder(): number {
+    return this.#encodeDirect ? -1 : this.#filters.length - 1;
+  }
+
   #runDecodeHeaders(from: number, headers: RequestHeaders, endStream: boolean): void {
     const filters = this.#filters;
-    for (let i = from; i < filters.length; i++) {
+    for (let i = from; i < filters.length && i < this.#decodeEnd; i++) {
       const status = filters[i]!.decodeHeaders(headers, endStream);
       if (this.#destroyed) return;
       if (status === FilterStatus.StopIteration && i < filters.length - 1) {
-        this.#heldHeaders = true;
-        this.#heldHeadersEndStream = endStream;
-        this.#decodeHeld ??= new Held();
-        this.#decodeHeld.at = i;
+        const held = this.#stopDecode(i);
+        held.headers = headers;
+        held.headersEndStream = endStream;
         return;
       }
     }
@@ -225,13 +228,16 @@ export class FilterManager {
 
   #runDecodeData(from: number, chunk: Buffer, endStream: boolean): void {
     const filters = this.#filters;
-    for (let i = from; i < filters.length; i++) {
+    for (let i = from; i < filters.length && i < this.#decodeEnd; i++) {
+      const waiting = this.#decodeHeld?.[i];
+      if (waiting !== undefined) {
+        this.#holdRequest(waiting, chunk, endStream);
+        return;
+      }
       const status = filters[i]!.decodeData(chunk, endStream);
       if (this.#destroyed) return;
       if (status === FilterStatus.StopIteration && i < filters.length - 1) {
-        this.#decodeHeld ??= new Held();
-        this.#decodeHeld.at = i;
-        this.#hold(this.#decodeHeld, chunk, endStream, true);
+        this.#holdRequest(this.#stopDecode(i), chunk, endStream);
         return;
       }
     }
@@ -239,17 +245,18 @@ export class FilterManager {
 
   #runDecodeTrailers(from: number, trailers: HeaderMap): void {
     const filters = this.#filters;
-    for (let i = from; i < filters.length; i++) {
-      if (
-        filters[i]!.decodeTrailers(trailers) === FilterStatus.StopIteration &&
-        i < filters.length - 1
-      ) {
-        this.#decodeHeld ??= new Held();
-        this.#decodeHeld.at = i;
-        this.#decodeHeld.trailers = trailers;
+    for (let i = from; i < filters.length && i < this.#decodeEnd; i++) {
+      const waiting = this.#decodeHeld?.[i];
+      if (waiting !== undefined) {
+        waiting.trailers = trailers;
         return;
       }
+      const status = filters[i]!.decodeTrailers(trailers);
       if (this.#destroyed) return;
+      if (status === FilterStatus.StopIteration && i < filters.length - 1) {
+        this.#stopDecode(i).trailers = trailers;
+        return;
+      }
     }
   }
 
@@ -258,10 +265,9 @@ export class FilterManager {
       const status = this.#filters[i]!.encodeHeaders(headers, endStream);
       if (this.#destroyed) return;
       if (status === FilterStatus.StopIteration) {
-        this.#heldResponse = headers;
-        this.#heldResponseEndStream = endStream;
-        this.#encodeHeld ??= new Held();
-        this.#encodeHeld.at = i;
+        const held = this.#stopEncode(i);
+        held.headers = headers;
+        held.headersEndStream = endStream;
         return;
       }
     }
@@ -270,12 +276,15 @@ export class FilterManager {
 
   #runEncodeData(from: number, chunk: Buffer, endStream: boolean): void {
     for (let i = from; i >= 0; i--) {
+      const waiting = this.#encodeHeld?.[i];
+      if (waiting !== undefined) {
+        this.#holdResponse(waiting, chunk, endStream);
+        return;
+      }
       const status = this.#filters[i]!.encodeData(chunk, endStream);
       if (this.#destroyed) return;
       if (status === FilterStatus.StopIteration) {
-        this.#encodeHeld ??= new Held();
-        this.#encodeHeld.at = i;
-        this.#hold(this.#encodeHeld, chunk, endStream, false);
+        this.#holdResponse(this.#stopEncode(i), chunk, endStream);
         return;
       }
     }
@@ -284,61 +293,69 @@ export class FilterManager {
 
   #runEncodeTrailers(from: number, trailers: HeaderMap): void {
     for (let i = from; i >= 0; i--) {
+      const waiting = this.#encodeHeld?.[i];
+      if (waiting !== undefined) {
+        waiting.trailers = trailers;
+        return;
+      }
       const status = this.#filters[i]!.encodeTrailers(trailers);
       if (this.#destroyed) return;
       if (status === FilterStatus.StopIteration) {
-        this.#encodeHeld ??= new Held();
-        this.#encodeHeld.at = i;
-        this.#encodeHeld.trailers = trailers;
+        this.#stopEncode(i).trailers = trailers;
         return;
       }
     }
     this.stream.writeTrailers(trailers);
   }
 
-  #hold(held: Held, chunk: Buffer, endStream: boolean, request: boolean): void {
-    if (chunk.length > 0) {
-      held.chunks.push(Buffer.from(chunk));
-      held.byteCount += chunk.length;
-    }
-    if (endStream) held.endStream = true;
-    if (request && !held.paused && held.byteCount > this.stream.bufferLimitBytes) {
-      held.paused = true;
-      this.stream.requestReadDisable(true);
-    }
+  #stopDecode(index: number): Held {
+    const held = new Held();
+    (this.#decodeHeld ??= [])[index] = held;
+    return held;
   }
 
-  #releaseDecode(held: Held, index: number): void {
-    const { chunks, endStream, trailers } = held;
-    held.chunks = [];
-    held.byteCount = 0;
-    held.endStream = false;
-    held.trailers = null;
-    for (let i = 0; i < chunks.length && !this.#destroyed; i++) {
-      this.#runDecodeData(index + 1, chunks[i]!, endStream && i === chunks.length - 1);
-    }
-    if (this.#destroyed) return;
-    if (endStream && chunks.length === 0) this.#runDecodeData(index + 1, EMPTY, true);
-    if (trailers !== null && !this.#destroyed) this.#runDecodeTrailers(index + 1, trailers);
-    if (held.paused && !this.#destroyed) {
-      held.paused = false;
-      this.stream.requestReadDisable(false);
-    }
+  #stopEncode(index: number): Held {
+    const held = new Held();
+    (this.#encodeHeld ??= [])[index] = held;
+    return held;
   }
 
-  #releaseEncode(held: Held, index: number): void {
-    const { chunks, endStream, trailers } = held;
-    held.chunks = [];
-    held.byteCount = 0;
-    held.endStream = false;
-    held.trailers = null;
-    for (let i = 0; i < chunks.length && !this.#destroyed; i++) {
-      this.#runEncodeData(index - 1, chunks[i]!, endStream && i === chunks.length - 1);
+  #holdRequest(held: Held, chunk: Buffer, endStream: boolean): void {
+    keep(held, chunk, endStream);
+    if (held.paused || held.byteCount <= this.stream.bufferLimitBytes) return;
+    held.paused = true;
+    this.stream.requestReadDisable(true);
+  }
+
+  /** envoy-behaviour §1.14: too much held is answered with 500, or the response is cut where it had begun. */
+  #holdResponse(held: Held, chunk: Buffer, endStream: boolean): void {
+    if (held.byteCount + chunk.length <= this.stream.bufferLimitBytes) {
+      keep(held, chunk, endStream);
+      return;
     }
-    if (this.#destroyed) return;
-    if (endStream && chunks.length === 0) this.#runEncodeData(index - 1, EMPTY, true);
-    if (trailers !== null && !this.#destroyed) this.#runEncodeTrailers(index - 1, trailers);
+    this.#encodeDirect = true;
+    this.stream.sendLocalReply(TOO_LARGE);
+    // It was a reply of our own that was too large to hold.
+    if (!this.#destroyed) this.stream.resetStream();
   }
 }
+
+/** Copied: chunks are views. */
+function keep(held: Held, chunk: Buffer, endStream: boolean): void {
+  if (chunk.length > 0) {
+    held.chunks.push(Buffer.from(chunk));
+    held.byteCount += chunk.length;
+  }
+  if (endStream) held.endStream = true;
+}
+
+const TOO_LARGE: LocalReply = {
+  status: 500,
+  body: 'Internal Server Error',
+  details: 'response_payload_too_large',
+  flag: undefined,
+  grpcStatus: undefined,
+  modifyHeaders: undefined,
+};
 
 const EMPTY = Buffer.alloc(0);

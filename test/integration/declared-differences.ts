@@ -14,4 +14,8 @@ export const declaredDifferences: ReadonlyMap<string, string> = new Map([
     'two at signs in the host',
     'Envoy checks this in absolute targets only; no honest authority has two',
   ],
+  ['a flood of interim answers', 'Envoy throws them away for ever; we take 16 (attack 27)'],
+  ['101 that nobody asked for', 'Envoy passes it on; to a client that asked for nothing it is a desync (attack 27)'],
+  ['HTTP/1.0 chunked', 'Envoy keeps the connection; RFC 9112 §6.1 calls the framing faulty (attack 9)'],
+  ['trailers that would frame', 'Envoy forwards Content-Length, Host and Transfer-Encoding in trailers (attack 20)'],
 ]);

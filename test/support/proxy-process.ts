@@ -209,6 +209,7 @@ export function httpListener(
     generate_request_id: false,
     route_config: {
       name: 'local',
+      validate_clusters: false,
       virtual_hosts: [{ name: 'all', domains: ['*'], routes, ...settings.virtualHost }],
     },
     http_filters: [...(settings.httpFilters ?? []), router],

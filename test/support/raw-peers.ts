@@ -164,7 +164,7 @@ export const answerEach =
       for (let end = rest.indexOf('\r\n\r\n'); end >= 0; end = rest.indexOf('\r\n\r\n')) {
         const head = rest.slice(0, end + 4);
         rest = rest.slice(end + 4);
-        if (!/^[A-Z]+ \S+ HTTP/.test(head)) continue;
+        if (!/(?:GET|HEAD|POST) \S+ HTTP\/1/.test(head)) continue;
         const text = typeof answer === 'string' ? answer : answer(head, ++count);
         if (text !== null) connection.send(text);
       }
