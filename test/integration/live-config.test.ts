@@ -6,6 +6,9 @@ import { checkSplit, countBy } from '../support/replay-statistics.ts';
 import { Load, loadOnce, splitYaml, startSidecarMesh } from '../support/sidecar-mesh.ts';
 import type { SidecarMesh } from '../support/sidecar-mesh.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const weights = (v1: number, v2: number): Map<string, number> =>
   new Map([['v1', v1], ['v2', v2]].filter(([, weight]) => weight !== 0) as [string, number][]);
 

@@ -11,6 +11,9 @@ import { startReplayMesh } from '../support/replay-mesh.ts';
 import type { ReplayMesh, ReplayMeshOptions } from '../support/replay-mesh.ts';
 import { checkSplit, countBy } from '../support/replay-statistics.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const SUFFIX = 'default.svc.cluster.local';
 const pod = (number: number): string => `10.244.0.${number}`;
 const mesh: ReplayMeshOptions = {

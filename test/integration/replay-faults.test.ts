@@ -10,6 +10,9 @@ import { startReplayMesh } from '../support/replay-mesh.ts';
 import type { ReplayMesh, ReplayMeshOptions } from '../support/replay-mesh.ts';
 import { checkSplit, countBy } from '../support/replay-statistics.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const mesh: ReplayMeshOptions = {
   ownAddress: '10.244.0.11',
   endpoints: ['10.244.0.12', '10.244.0.13', '10.244.0.14', '10.244.0.15', '10.244.0.16'],

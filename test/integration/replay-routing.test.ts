@@ -9,6 +9,9 @@ import { startReplayMesh } from '../support/replay-mesh.ts';
 import type { ReplayMesh, ReplayMeshOptions } from '../support/replay-mesh.ts';
 import { checkSplit, countBy } from '../support/replay-statistics.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const mesh: ReplayMeshOptions = {
   ownAddress: '10.244.0.11',
   endpoints: ['10.244.0.12', '10.244.0.13', '10.244.0.14', '10.244.0.15', '10.244.0.16'],
@@ -196,14 +199,15 @@ function retries(t: Test, running: () => ReplayMesh): void {
 
 function splits(t: Test, running: () => ReplayMesh): void {
   const draw = (work: ClientWork) => async (): Promise<Map<string, number>> => {
-    const [answers = []] = await running().ask([{ ...work, count: 10_000, brief: true }]);
+    const [answers = []] = await running().ask([{ ...work, count: 2000, brief: true }]);
     return countBy(answers, ({ status, address }) => (status === 200 ? address : `status ${status}`));
   };
-  t.test('splits 80/20 at 10 000 requests', async (t) => {
+  // At 10 000 requests: test/long/replay-weights.test.ts.
+  t.test('splits 80/20', async (t) => {
     const verdict = await checkSplit(new Map([[V1, 80], [V2, 20]]), draw(reviews()));
     t.ok(verdict.ok, verdict.text);
   });
-  t.test('splits 1/2/0 between services at 10 000 requests', async (t) => {
+  t.test('splits 1/2/0 between services', async (t) => {
     const verdict = await checkSplit(new Map([['10.244.0.13', 1], [V3, 2]]), draw(ratings()));
     t.ok(verdict.ok, verdict.text);
   });

@@ -9,6 +9,9 @@ import { INERT_ROWS, NOT_ASKED_FOR, isInertNote } from '../support/replay-inert.
 import type { InertRow } from '../support/replay-inert.ts';
 import { startReplayProxy } from '../support/replay-proxy.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const NAMED_TYPES = ['ClusterLoadAssignment', 'RouteConfiguration'] as const;
 
 /** Rows that a recording was seen to need. */

@@ -5,6 +5,9 @@ import { eventually } from '../support/eventually.ts';
 import { Load, childrenOf, startSidecarMesh } from '../support/sidecar-mesh.ts';
 import type { LoadAnswer } from '../support/sidecar-mesh.ts';
 
+// Processes, namespaces, timers of the recordings: on a busy machine this takes longer than tap allows by itself.
+t.setTimeout(120_000);
+
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
