@@ -25,9 +25,13 @@ async function replay(t: Test, recording: string): Promise<void> {
   const proxy = await startReplayProxy(t, recording, pod === undefined ? {} : { pod });
   const { controlPlane } = proxy;
   t.strictSame(controlPlane.nacks, [], 'the first load is acknowledged');
-  t.match(controlPlane.nodeId, /^(sidecar|router)~/, 'the node is the recorded one');
+  t.match(controlPlane.requests[0]?.node?.id, /^(sidecar|router)~/, 'the node is the recorded one');
   for (const type of NAMED_TYPES) {
-    t.strictSame(controlPlane.subscribed(type), controlPlane.recorded(type), `asks for each ${type}`);
+    t.strictSame(
+      controlPlane.subscribed(type),
+      controlPlane.recorded(type),
+      `asks for each ${type}`,
+    );
   }
   if (pod !== undefined) {
     await eventually('live', () => proxy.log.some((line) => line.includes('the server is live')));
@@ -36,7 +40,11 @@ async function replay(t: Test, recording: string): Promise<void> {
     await controlPlane.play(step);
     t.strictSame(controlPlane.nacks, [], `step ${step.name} is acknowledged`);
     const asked = controlPlane.subscribed('ClusterLoadAssignment');
-    t.strictSame(asked, controlPlane.edsClusters(i + 1), `step ${step.name}: asks for its endpoints`);
+    t.strictSame(
+      asked,
+      controlPlane.edsClusters(i + 1),
+      `step ${step.name}: asks for its endpoints`,
+    );
   }
   await proxy.stop();
   checkNotes(t, recording, proxy.log);
@@ -53,7 +61,11 @@ function checkNotes(t: Test, recording: string, log: readonly string[]): void {
   const alarms = log.filter((line) => /^(warning|error|critical): /.test(line));
   // In a namespace without a name server, and outside of one where another sidecar has the ports.
   const expected = /cannot bind|DNS|resol|does not resolve/i;
-  t.strictSame(alarms.filter((line) => !expected.test(line)), [], 'nothing else is amiss');
+  t.strictSame(
+    alarms.filter((line) => !expected.test(line)),
+    [],
+    'nothing else is amiss',
+  );
 }
 
 t.test('Replay of istiod', { jobs: 2, timeout: 120_000 }, async (t) => {

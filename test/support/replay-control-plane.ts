@@ -1,6 +1,7 @@
 // [m] Plays a recording of istiod over real gRPC: the first load on request, later steps on command (test/fixtures/istiod/README.md, "Replay").
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
+import { statusCode } from '../../xds-protos/ads-stream.ts';
 import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
 import { packAny, unpackAnyAs } from '../../xds-protos/any.ts';
 import { decode } from '../../xds-protos/codec.ts';
@@ -42,8 +43,10 @@ export class ReplayControlPlane {
   readonly steps: readonly ReplayStep[];
   /** What the proxy refused, with the type: the test has failed when there is any. */
   readonly nacks: string[] = [];
-  /** Node of the first request. */
-  nodeId = '';
+  /** All that came, oldest first. */
+  readonly requests: Request[] = [];
+  /** How often the proxy connected. */
+  streams = 0;
   readonly #recording: string;
   readonly #responses: ReadonlyMap<number, Response>;
   readonly #initial: readonly number[];
@@ -51,6 +54,7 @@ export class ReplayControlPlane {
   readonly #answered = new Set<string>();
   readonly #subscribed = new Map<string, Set<string>>();
   #send: (response: Response) => void = () => {};
+  #end: () => void = () => {};
 
   constructor(recording: string, options: ReplayOptions = {}) {
     this.#recording = recording;
@@ -67,8 +71,13 @@ export class ReplayControlPlane {
   }
 
   /** `127.0.0.1:0` or `unix:/path`; gives what a client connects to. */
-  listen(target: string): Promise<string> {
+  listen(target = '127.0.0.1:0'): Promise<string> {
     return this.#server.listen(target);
+  }
+
+  /** Ends the stream as an istiod that goes away. */
+  cut(): void {
+    this.#end();
   }
 
   close(): void {
@@ -132,7 +141,9 @@ export class ReplayControlPlane {
     stream: AdsServerStream<Sent, Received>,
     send: (response: Response) => void,
   ): void {
+    this.streams++;
     this.#send = send;
+    this.#end = () => stream.end({ code: statusCode.unavailable, reason: 'istiod goes away' });
     this.#answered.clear();
     this.#subscribed.clear();
     const left = new Map(this.#firstLoad().map((response) => [response.type_url, response]));
@@ -147,7 +158,7 @@ export class ReplayControlPlane {
 
   #note(request: Request): void {
     const type = shortType(request.type_url);
-    if (request.node?.id !== undefined) this.nodeId = request.node.id;
+    this.requests.push(request);
     if (request.error_detail !== undefined)
       this.nacks.push(`${type}: ${request.error_detail.message ?? ''}`);
     if (request.response_nonce !== undefined) this.#answered.add(request.response_nonce);

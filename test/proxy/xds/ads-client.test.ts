@@ -4,10 +4,10 @@ import type { Test } from 'tap';
 import { realTime } from '../../../proxy/base/clock.ts';
 import { adsTarget, grpcAdsTransport } from '../../../proxy/xds/grpc-ads-transport.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ReplayControlPlane } from '../../support/replay-control-plane.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 import { testClient } from './recording-watchers.ts';
 import type { TestClient } from './recording-watchers.ts';
-import { ReplayControlPlane } from './replay-control-plane.ts';
 import { CDS, LDS, ScriptedTransport, badCluster, clusterResource } from './scripted-transport.ts';
 
 const node = {
@@ -205,7 +205,7 @@ t.test('AdsClient', (t) => {
       t.teardown(() => setup.client.close());
       followNames(setup);
       setup.client.start();
-      await eventually('the first load', () => server.loaded);
+      await eventually('the first load', () => server.unanswered.length === 0);
       const initialClusters = setup.clusters.held.size;
       for (const step of server.steps) await server.play(step);
       t.strictSame(server.nacks, []);
@@ -233,11 +233,11 @@ t.test('AdsClient', (t) => {
     t.teardown(() => setup.client.close());
     followNames(setup);
     setup.client.start();
-    await eventually('the first load', () => server.loaded);
+    await eventually('the first load', () => server.unanswered.length === 0);
     setup.clusters.takeCalls();
     server.requests.length = 0;
     server.cut();
-    await eventually('a second load', () => server.streams === 2 && server.loaded);
+    await eventually('a second load', () => server.streams === 2 && server.unanswered.length === 0);
     const first = server.requests.find((request) => request.type_url === CDS);
     t.match(first?.node, { id: node.id });
     const held =
