@@ -308,7 +308,10 @@ export class Connection implements Flushable, TimerOwner {
     this.#text = '';
     const request = this.io.writeRequest();
     const status = this.#handle!.writeBuffer(request, target.subarray(0, total));
-    if (fits && status === 0 && lastWriteWasAsync()) this.io.keepScratch();
+    if (status === 0 && lastWriteWasAsync()) {
+      request.buffer = target;
+      if (fits) this.io.keepScratch();
+    }
     this.#afterWrite(status, request, total);
     return status;
   }

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 
 import { realTime } from '../../../proxy/base/clock.ts';
@@ -75,6 +77,30 @@ t.test('Connection', async (t) => {
     t.equal(connection.bytesWritten, total);
     t.equal(connection.bufferedBytes, 0);
     t.same(recorder.events, []);
+  });
+
+  await t.test('keeps what libuv still has to send, also through garbage collection', async (t) => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    for (const size of [70_000, 3_000_000]) {
+      const { io, connection, peer } = await acceptedPair(t);
+      connection.bufferLimitBytes = Infinity;
+      let written = 0;
+      while (connection.bufferedBytes === 0) {
+        event(io, () => connection.write(Buffer.alloc(size, 'x')));
+        written += size;
+      }
+      collectGarbage();
+      const litter: Buffer[] = [];
+      for (let i = 0; i < 50; i++) litter.push(Buffer.alloc(size, '!'));
+      const seen = collect(peer);
+      await eventually(
+        'all bytes',
+        () => seen.chunks.reduce((sum, chunk) => sum + chunk.length, 0) === written,
+      );
+      t.notMatch(seen.text(), /[^x]/);
+      t.equal(litter.length, 50);
+    }
   });
 
   await t.test('tells watermarks in pairs', async (t) => {
