@@ -57,6 +57,7 @@ export class AcceptedConnection
     this.#remoteIp = plainIp(remote.address ?? '');
     this.#remotePort = remote.port ?? 0;
     if (this.#listener.restoresDestination) this.#restoreDestination();
+    this.#listener.undecided.add(this);
     this.#listener.environment.onConnectionCount(1);
     const { stats } = this.#listener;
     stats.store.inc(stats.cxTotal);
@@ -101,6 +102,7 @@ export class AcceptedConnection
     stats.store.dec(stats.cxActive);
     stats.store.inc(stats.cxDestroy);
     stats.store.record(stats.cxLengthMs, environment.io.time.monotonicMs() - this.#startMs);
+    this.#listener.undecided.delete(this);
     this.#chain?.connections.delete(this);
     environment.onConnectionCount(-1);
   }
@@ -188,6 +190,7 @@ export class AcceptedConnection
       return;
     }
     this.#chain = chain;
+    this.#listener.undecided.delete(this);
     chain.connections.add(this);
     this.#connection.bufferLimitBytes = this.#listener.config.perConnectionBufferLimitBytes;
     const callbacks = factory.createFilter(this.#connection, this.#info(), this);

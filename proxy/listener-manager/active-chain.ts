@@ -54,7 +54,8 @@ export class ActiveChain implements TimerOwner {
 
   startDrain(order: DrainOrder, timers: TimerWheel): void {
     this.drain.start(order);
-    if (this.connections.size === 0) return;
+    // Also for a chain without connections: one that is still being inspected may land here.
+    if (this.#endTimer !== null) return;
     this.#endTimer = new WheelTimer(this, 0);
     timers.arm(this.#endTimer, order.drainTimeMs);
   }

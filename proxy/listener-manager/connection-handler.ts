@@ -68,6 +68,7 @@ export class ConnectionHandler {
     this.#listeners.delete(name);
     this.#unindex(listener);
     listener.remove(this.#order());
+    for (const old of this.#draining) if (old.idle) this.#draining.delete(old);
     this.#draining.add(listener);
   }
 

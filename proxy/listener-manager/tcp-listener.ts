@@ -17,7 +17,7 @@ import type { SocketHandle } from '../network/socket-binding.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { AcceptedConnection } from './accepted-connection.ts';
 import { ActiveChain } from './active-chain.ts';
-import type { ChainBuilder } from './active-chain.ts';
+import type { ChainBuilder, LiveConnection } from './active-chain.ts';
 import { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
@@ -50,6 +50,8 @@ export class TcpListener {
   #matcher: FilterChainMatcher<ActiveChain>;
   #accessLogs: readonly AccessLog[];
   #sockets: ListenSocket[] = [];
+  /** Accepted, not yet on a chain. */
+  readonly undecided = new Set<LiveConnection>();
 
   constructor(config: ListenerConfig, environment: ListenerEnvironment) {
     this.environment = environment;
@@ -70,6 +72,13 @@ export class TcpListener {
 
   get matcher(): FilterChainMatcher<ActiveChain> {
     return this.#matcher;
+  }
+
+  /** No connection of it is left. */
+  get idle(): boolean {
+    return (
+      this.undecided.size === 0 && this.#allChains().every((chain) => chain.connections.size === 0)
+    );
   }
 
   get bound(): boolean {
@@ -125,6 +134,7 @@ export class TcpListener {
 
   closeAll(): void {
     this.stopAccepting();
+    for (const connection of [...this.undecided]) connection.closeNow();
     for (const chain of this.#allChains()) chain.closeAll();
   }
 
