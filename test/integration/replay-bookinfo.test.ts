@@ -21,11 +21,22 @@ const mesh: ReplayMeshOptions = {
   endpoints: [12, 13, 14, 15, 16, 25, 33, 34].map(pod),
   ports: [9080, 7070],
 };
-const VIP = { productpage: '10.96.0.10', details: '10.96.0.11', ratings: '10.96.0.12', reviews: '10.96.0.13' };
+const VIP = {
+  productpage: '10.96.0.10',
+  details: '10.96.0.11',
+  ratings: '10.96.0.12',
+  reviews: '10.96.0.13',
+};
 
 /** As an application asks: to the address its resolver gave, by the short name. */
 function callOf(service: keyof typeof VIP, rest: Partial<ClientWork> = {}): ClientWork {
-  return { host: VIP[service], port: 9080, path: '/', ...rest, headers: { host: `${service}:9080`, ...rest.headers } };
+  return {
+    host: VIP[service],
+    port: 9080,
+    path: '/',
+    ...rest,
+    headers: { host: `${service}:9080`, ...rest.headers },
+  };
 }
 
 async function logged({ proxy }: ReplayMesh, userAgent: string): Promise<readonly AccessLogLine[]> {
@@ -50,25 +61,50 @@ function outbound(t: Test, running: () => ReplayMesh): void {
       const [answers = []] = await running().ask([callOf(service, { headers, count: 60 })]);
       t.strictSame([...countBy(answers, ({ status }) => String(status)).keys()], ['200']);
       t.strictSame([...countBy(answers, ({ address }) => address).keys()].sort(), endpoints);
-      const lines = (await logged(running(), headers['user-agent'])).filter((line) => line.cluster.startsWith('outbound'));
-      t.match(lines[0], { cluster: `outbound|9080||${service}.${SUFFIX}`, status: 200, flags: '-', route: 'default' });
-      t.equal(lines[0]?.downstreamLocal, `${VIP[service]}:9080`, 'the original destination is kept');
+      const lines = (await logged(running(), headers['user-agent'])).filter((line) =>
+        line.cluster.startsWith('outbound'),
+      );
+      t.match(lines[0], {
+        cluster: `outbound|9080||${service}.${SUFFIX}`,
+        status: 200,
+        flags: '-',
+        route: 'default',
+      });
+      t.equal(
+        lines[0]?.downstreamLocal,
+        `${VIP[service]}:9080`,
+        'the original destination is kept',
+      );
     });
   }
   t.test('passes calls of hosts that the mesh does not know', async (t) => {
     const { strangerAddress } = running();
     const headers = { host: 'elsewhere.example', 'user-agent': 'stranger' };
-    const [[answer] = []] = await running().ask([{ host: strangerAddress, port: 9080, path: '/', headers }]);
+    const [[answer] = []] = await running().ask([
+      { host: strangerAddress, port: 9080, path: '/', headers },
+    ]);
     t.match(answer, { status: 200, address: strangerAddress });
     const lines = await logged(running(), 'stranger');
-    t.match(lines[0], { cluster: 'PassthroughCluster', route: 'allow_any', upstreamHost: `${strangerAddress}:9080` });
+    t.match(lines[0], {
+      cluster: 'PassthroughCluster',
+      route: 'allow_any',
+      upstreamHost: `${strangerAddress}:9080`,
+    });
   });
   t.test('passes connections to ports that the mesh does not know', async (t) => {
     const { strangerAddress } = running();
-    const [[answer] = []] = await running().ask([{ host: strangerAddress, port: 7070, path: '/tcp' }]);
-    t.match(answer, { status: 200, address: strangerAddress, headers: { server: undefined } }, 'as bytes, not as HTTP');
+    const [[answer] = []] = await running().ask([
+      { host: strangerAddress, port: 7070, path: '/tcp' },
+    ]);
+    t.match(
+      answer,
+      { status: 200, address: strangerAddress, headers: { server: undefined } },
+      'as bytes, not as HTTP',
+    );
     await eventually('the connection in the log', () =>
-      running().proxy.accessLog.some((line) => line.includes(`${strangerAddress}:7070" PassthroughCluster`)),
+      running().proxy.accessLog.some((line) =>
+        line.includes(`${strangerAddress}:7070" PassthroughCluster`),
+      ),
     );
   });
 }
@@ -76,15 +112,23 @@ function outbound(t: Test, running: () => ReplayMesh): void {
 function inbound(t: Test, running: () => ReplayMesh): void {
   t.test('hands what comes in to the application, from 127.0.0.6', async (t) => {
     const headers = { 'user-agent': 'outside' };
-    const [[answer] = []] = await running().askFromOutside([{ host: pod(11), port: 9080, path: '/in', headers }]);
+    const [[answer] = []] = await running().askFromOutside([
+      { host: pod(11), port: 9080, path: '/in', headers },
+    ]);
     t.match(answer, { status: 200, address: pod(11), headers: { server: 'istio-envoy' } });
     t.match(JSON.parse(answer?.body ?? '{}'), { peer: '127.0.0.6', url: '/in' });
     const lines = await logged(running(), 'outside');
     t.equal(lines.length, 1);
-    t.match(lines[0], { cluster: 'inbound|9080||', downstreamLocal: '10.244.0.11:9080', upstreamLocal: /^127\.0\.0\.6:/ });
+    t.match(lines[0], {
+      cluster: 'inbound|9080||',
+      downstreamLocal: '10.244.0.11:9080',
+      upstreamLocal: /^127\.0\.0\.6:/,
+    });
   });
   t.test('hands on ports that istiod does not know, too', async (t) => {
-    const [[answer] = []] = await running().askFromOutside([{ host: pod(11), port: 7070, path: '/in' }]);
+    const [[answer] = []] = await running().askFromOutside([
+      { host: pod(11), port: 7070, path: '/in' },
+    ]);
     t.match(answer, { status: 200, address: pod(11) });
     t.match(JSON.parse(answer?.body ?? '{}'), { peer: '127.0.0.6' });
   });
@@ -92,7 +136,10 @@ function inbound(t: Test, running: () => ReplayMesh): void {
     // 15006 is closed at once; 15001 passes the inbound side as any port, and meets the black hole of the outbound one.
     const asked = [15001, 15006].map((port) => ({ host: pod(11), port, path: '/', headers: {} }));
     const answers = await running().askFromOutside(asked);
-    t.strictSame(answers.map(([answer]) => answer?.status), [503, 0]);
+    t.strictSame(
+      answers.map(([answer]) => answer?.status),
+      [503, 0],
+    );
   });
 }
 
@@ -101,7 +148,9 @@ async function endpointUpdates(t: Test, recording: string): Promise<void> {
   const running = await startReplayMesh(t, recording, mesh);
   const addressesOf = async (service: 'reviews' | 'ratings'): Promise<string[]> => {
     const [answers = []] = await running.ask([callOf(service, { count: 60 })]);
-    return [...countBy(answers, (a) => (a.status === 200 ? a.address : `${a.status} ${a.body}`)).keys()].sort();
+    return [
+      ...countBy(answers, (a) => (a.status === 200 ? a.address : `${a.status} ${a.body}`)).keys(),
+    ].sort();
   };
   const expected = {
     'add-endpoint': ['reviews', [14, 15, 16, 25].map(pod)],
@@ -116,16 +165,24 @@ async function endpointUpdates(t: Test, recording: string): Promise<void> {
     const [service, addresses] = expected[step.name as keyof typeof expected];
     // Acknowledged means applied on the main thread; the worker hears of it a moment later.
     let found: readonly string[] = [];
-    await eventually(`${recording}, ${step.name}: ${service} at ${addresses.join(', ')}`, async () => {
-      found = await addressesOf(service);
-      return found.join() === addresses.join();
-    }).catch(() => t.comment(`found ${found.join(', ')}`));
+    await eventually(
+      `${recording}, ${step.name}: ${service} at ${addresses.join(', ')}`,
+      async () => {
+        found = await addressesOf(service);
+        return found.join() === addresses.join();
+      },
+    ).catch(() => t.comment(`found ${found.join(', ')}`));
     t.strictSame(found, addresses, step.name);
   }
   t.strictSame(running.proxy.controlPlane.nacks, []);
-  const weights = new Map([[pod(13), 1], [pod(34), 3]]);
+  const weights = new Map([
+    [pod(13), 1],
+    [pod(34), 3],
+  ]);
   const split = await checkSplit(weights, async () => {
-    const [answers = []] = await running.ask([callOf('ratings', { count: 1000, concurrency: 1, brief: true })]);
+    const [answers = []] = await running.ask([
+      callOf('ratings', { count: 1000, concurrency: 1, brief: true }),
+    ]);
     return countBy(answers, ({ address }) => address);
   });
   // Weighted hosts are taken in turn, so this is far nearer than chance; χ² bounds it all the same.
@@ -143,15 +200,29 @@ t.test('Requests through recordings of istiod', { skip, timeout: 90_000 }, async
     inbound(t, () => running);
   });
   t.test('01-bookinfo with the mTLS that its endpoints ask for', async (t) => {
-    const running = await startReplayMesh(t, '01-bookinfo/productpage', { ...mesh, plaintextEndpoints: false });
-    const [[answer] = []] = await running.ask([callOf('details', { headers: { 'user-agent': 'mtls' } })]);
+    const running = await startReplayMesh(t, '01-bookinfo/productpage', {
+      ...mesh,
+      plaintextEndpoints: false,
+    });
+    const [[answer] = []] = await running.ask([
+      callOf('details', { headers: { 'user-agent': 'mtls' } }),
+    ]);
     t.match(answer, { status: 503 });
-    t.match((await logged(running, 'mtls'))[0], { cluster: `outbound|9080||details.${SUFFIX}`, flags: 'UF' });
-    t.comment('NOT DONE: endpoints labelled tlsMode=istio want mTLS; the other tests take the label off');
+    t.match((await logged(running, 'mtls'))[0], {
+      cluster: `outbound|9080||details.${SUFFIX}`,
+      flags: 'UF',
+    });
+    t.comment(
+      'NOT DONE: endpoints labelled tlsMode=istio want mTLS; the other tests take the label off',
+    );
     t.comment(`the client is told: ${answer?.body}`);
   });
-  for (const recording of ['14-endpoint-updates/productpage', '14-endpoint-updates/productpage-sotw']) {
+  for (const recording of [
+    '14-endpoint-updates/productpage',
+    '14-endpoint-updates/productpage-sotw',
+  ]) {
     t.test(`${recording}: endpoints come and go`, async (t) => endpointUpdates(t, recording));
   }
 });
-if (skip !== false) t.comment(`SKIPPED, root only: requests through recordings of istiod (${skip})`);
+if (skip !== false)
+  t.comment(`SKIPPED, root only: requests through recordings of istiod (${skip})`);

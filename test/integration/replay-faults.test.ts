@@ -29,7 +29,11 @@ const callOf = (service: keyof typeof VIP, rest: Partial<ClientWork> = {}): Clie
 });
 
 /** Of one round of requests, told apart by their user agent; resolves when all are there. */
-async function linesOf({ proxy }: ReplayMesh, userAgent: string, count: number): Promise<AccessLogLine[]> {
+async function linesOf(
+  { proxy }: ReplayMesh,
+  userAgent: string,
+  count: number,
+): Promise<AccessLogLine[]> {
   let lines: AccessLogLine[] = [];
   await eventually(`${count} access log lines of ${userAgent}`, () => {
     const parsed = proxy.accessLog.map(parseAccessLogLine);
@@ -39,7 +43,8 @@ async function linesOf({ proxy }: ReplayMesh, userAgent: string, count: number):
   return lines;
 }
 
-const statusAndBody = ({ status, body }: ClientAnswer): string => `${status} ${status === 200 ? '' : body}`.trim();
+const statusAndBody = ({ status, body }: ClientAnswer): string =>
+  `${status} ${status === 200 ? '' : body}`.trim();
 
 const skip = netnsUnavailableReason() ?? false;
 t.test('Faults of 03-faults', { skip, timeout: 90_000 }, async (t) => {
@@ -57,36 +62,56 @@ t.test('Faults of 03-faults', { skip, timeout: 90_000 }, async (t) => {
       t.ok(ms >= 1990 && ms < 5000, `after ${ms.toFixed(0)} ms of 2000`);
     }
     const lines = await linesOf(running, 'jason', 5);
-    t.strictSame([...countBy(lines, ({ flags, route }) => `${flags} ${route}`)], [['DI jason-delay', 5]]);
+    t.strictSame(
+      [...countBy(lines, ({ flags, route }) => `${flags} ${route}`)],
+      [['DI jason-delay', 5]],
+    );
   });
 
   t.test('delays half of the requests of others by 5 s', async (t) => {
-    const verdict = await checkSplit(new Map([['delayed', 1], ['at once', 1]]), async () => {
-      const headers = { 'user-agent': `half-delay-${++rounds}` };
-      const work = callOf('ratings', { headers, count: 300, concurrency: 300 });
-      const [answers = []] = await running.ask([work]);
-      t.strictSame([...countBy(answers, ({ status }) => `${status}`).keys()], ['200']);
-      const lines = await linesOf(running, headers['user-agent'], 300);
-      const delayed = lines.filter(({ flags }) => flags === 'DI').length;
-      const slow = answers.filter(({ ms }) => ms >= 4990).length;
-      t.equal(slow, delayed, 'those that the log calls delayed took 5 s, the others did not');
-      return countBy(lines, ({ flags }) => (flags === 'DI' ? 'delayed' : 'at once'));
-    });
+    const verdict = await checkSplit(
+      new Map([
+        ['delayed', 1],
+        ['at once', 1],
+      ]),
+      async () => {
+        const headers = { 'user-agent': `half-delay-${++rounds}` };
+        const work = callOf('ratings', { headers, count: 300, concurrency: 300 });
+        const [answers = []] = await running.ask([work]);
+        t.strictSame([...countBy(answers, ({ status }) => `${status}`).keys()], ['200']);
+        const lines = await linesOf(running, headers['user-agent'], 300);
+        const delayed = lines.filter(({ flags }) => flags === 'DI').length;
+        const slow = answers.filter(({ ms }) => ms >= 4990).length;
+        t.equal(slow, delayed, 'those that the log calls delayed took 5 s, the others did not');
+        return countBy(lines, ({ flags }) => (flags === 'DI' ? 'delayed' : 'at once'));
+      },
+    );
     t.ok(verdict.ok, verdict.text);
   });
 
   t.test('aborts half of the requests with 400, and only below its prefix', async (t) => {
-    const verdict = await checkSplit(new Map([['200', 1], ['400 fault filter abort', 1]]), async () => {
-      const [answers = []] = await running.ask([callOf('details', { path: '/details/0', count: 2000 })]);
-      return countBy(answers, statusAndBody);
-    });
+    const verdict = await checkSplit(
+      new Map([
+        ['200', 1],
+        ['400 fault filter abort', 1],
+      ]),
+      async () => {
+        const [answers = []] = await running.ask([
+          callOf('details', { path: '/details/0', count: 2000 }),
+        ]);
+        return countBy(answers, statusAndBody);
+      },
+    );
     t.ok(verdict.ok, verdict.text);
     const [clean = []] = await running.ask([callOf('details', { path: '/health', count: 100 })]);
     t.strictSame([...countBy(clean, statusAndBody)], [['200', 100]]);
-    const lines = running.proxy.accessLog.map(parseAccessLogLine).filter((line) => line?.status === 400);
-    t.strictSame([...countBy(lines, (line) => `${line?.flags} ${line?.details} ${line?.route}`).keys()], [
-      'FI fault_filter_abort half-abort',
-    ]);
+    const lines = running.proxy.accessLog
+      .map(parseAccessLogLine)
+      .filter((line) => line?.status === 400);
+    t.strictSame(
+      [...countBy(lines, (line) => `${line?.flags} ${line?.details} ${line?.route}`).keys()],
+      ['FI fault_filter_abort half-abort'],
+    );
   });
 
   t.test('aborts gRPC calls with their own status', async (t) => {
@@ -96,32 +121,57 @@ t.test('Faults of 03-faults', { skip, timeout: 90_000 }, async (t) => {
       callOf('reviews', { headers: { 'end-user': 'jason' } }),
     ]);
     t.match(grpc, { status: 200, body: '' });
-    t.match(grpc?.headers, { 'content-type': 'application/grpc', 'grpc-status': '14', 'grpc-message': 'fault filter abort' });
+    t.match(grpc?.headers, {
+      'content-type': 'application/grpc',
+      'grpc-status': '14',
+      'grpc-message': 'fault filter abort',
+    });
     t.equal(plain?.status, 200);
   });
 
   t.test('delays 12.5 % and aborts next to none', async (t) => {
-    const verdict = await checkSplit(new Map([['delayed', 125], ['at once', 875]]), async () => {
-      const headers = { 'user-agent': `chaos-${++rounds}` };
-      const work = callOf('reviews', { path: '/chaos', headers, count: 2000, concurrency: 50, brief: true });
-      const [answers = []] = await running.ask([work]);
-      const lines = await linesOf(running, headers['user-agent'], 2000);
-      const aborted = lines.filter(({ flags }) => flags.includes('FI'));
-      // 0.01 % of 2000 is 0.2; ten are out of the question.
-      t.ok(aborted.length < 10, `${aborted.length} aborted`);
-      t.equal(answers.filter(({ status }) => status === 503).length, aborted.length);
-      const delayed = lines.filter(({ flags }) => flags.includes('DI')).length;
-      t.ok(answers.filter(({ ms }) => ms >= 245).length >= delayed, 'a delay of 250 ms is one');
-      return new Map([['delayed', delayed], ['at once', lines.length - delayed]]);
-    });
+    const verdict = await checkSplit(
+      new Map([
+        ['delayed', 125],
+        ['at once', 875],
+      ]),
+      async () => {
+        const headers = { 'user-agent': `chaos-${++rounds}` };
+        const work = callOf('reviews', {
+          path: '/chaos',
+          headers,
+          count: 2000,
+          concurrency: 50,
+          brief: true,
+        });
+        const [answers = []] = await running.ask([work]);
+        const lines = await linesOf(running, headers['user-agent'], 2000);
+        const aborted = lines.filter(({ flags }) => flags.includes('FI'));
+        // 0.01 % of 2000 is 0.2; ten are out of the question.
+        t.ok(aborted.length < 10, `${aborted.length} aborted`);
+        t.equal(answers.filter(({ status }) => status === 503).length, aborted.length);
+        const delayed = lines.filter(({ flags }) => flags.includes('DI')).length;
+        t.ok(answers.filter(({ ms }) => ms >= 245).length >= delayed, 'a delay of 250 ms is one');
+        return new Map([
+          ['delayed', delayed],
+          ['at once', lines.length - delayed],
+        ]);
+      },
+    );
     t.ok(verdict.ok, verdict.text);
   });
 
   t.test('leaves the clean route alone', async (t) => {
-    const verdict = await checkSplit(new Map([['10.244.0.14', 1], ['10.244.0.16', 1]]), async () => {
-      const [answers = []] = await running.ask([callOf('reviews', { count: 2000, brief: true })]);
-      return countBy(answers, ({ status, address }) => (status === 200 ? address : `${status}`));
-    });
+    const verdict = await checkSplit(
+      new Map([
+        ['10.244.0.14', 1],
+        ['10.244.0.16', 1],
+      ]),
+      async () => {
+        const [answers = []] = await running.ask([callOf('reviews', { count: 2000, brief: true })]);
+        return countBy(answers, ({ status, address }) => (status === 200 ? address : `${status}`));
+      },
+    );
     t.ok(verdict.ok, verdict.text);
   });
 });

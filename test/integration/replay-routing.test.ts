@@ -44,7 +44,8 @@ interface SeenRequest {
 }
 
 /** The request as the upstream saw it. */
-const seenBy = (answer: ClientAnswer | undefined): SeenRequest => JSON.parse(answer?.body ?? '{}') as SeenRequest;
+const seenBy = (answer: ClientAnswer | undefined): SeenRequest =>
+  JSON.parse(answer?.body ?? '{}') as SeenRequest;
 
 async function one(running: ReplayMesh, work: ClientWork): Promise<ClientAnswer> {
   const [[answer] = []] = await running.ask([work]);
@@ -80,9 +81,14 @@ function matches(t: Test, running: () => ReplayMesh): void {
   t.test('routes by', async (t) => {
     const answers = await running().ask(MATCHES.map(([, work]) => ({ count: 8, ...work })));
     for (const [i, [what, , ...addresses]] of MATCHES.entries()) {
-      const found = [...countBy(answers[i]!, (a) => (a.status === 200 ? a.address : `${a.status}`)).keys()].sort();
+      const found = [
+        ...countBy(answers[i]!, (a) => (a.status === 200 ? a.address : `${a.status}`)).keys(),
+      ].sort();
       // Where two may come, eight tries may not see both.
-      t.ok(found.every((address) => addresses.includes(address)), `${what}: ${found.join(', ')}`);
+      t.ok(
+        found.every((address) => addresses.includes(address)),
+        `${what}: ${found.join(', ')}`,
+      );
     }
   });
 }
@@ -95,7 +101,10 @@ function rewrites(t: Test, running: () => ReplayMesh): void {
       ratings({ path: '/ratings/index', headers: { host: 'ratings.default' } }),
       ratings({ path: '/ratings/index.html?x' }),
     ]);
-    t.match(seenBy(prefix), { url: '/a/b?c=d', headers: { host: 'reviews.internal', 'x-envoy-original-path': '/api/v1/a/b?c=d' } });
+    t.match(seenBy(prefix), {
+      url: '/a/b?c=d',
+      headers: { host: 'reviews.internal', 'x-envoy-original-path': '/api/v1/a/b?c=d' },
+    });
     t.match(seenBy(regex), { url: '/two/three/one?q=1' });
     t.match(seenBy(index), { url: '/ratings' });
     t.match(seenBy(html), { url: '/ratings?x' });
@@ -111,12 +120,21 @@ function rewrites(t: Test, running: () => ReplayMesh): void {
     t.equal(secure?.headers?.['location'], 'https://reviews:8443/secure/page?a=b');
   });
   t.test('answers by itself', async (t) => {
-    const [[down] = [], [logo] = []] = await running().ask([reviews({ path: '/maintenance' }), ratings({ path: '/logo' })]);
+    const [[down] = [], [logo] = []] = await running().ask([
+      reviews({ path: '/maintenance' }),
+      ratings({ path: '/logo' }),
+    ]);
     t.match(down, { status: 503, body: 'down for maintenance', headers: { 'retry-after': '120' } });
     t.match(logo, { status: 200, headers: { 'content-length': '8' } });
   });
   t.test('adds, sets and removes headers', async (t) => {
-    const headers = { 'x-set': 'mine', 'x-add': 'one', 'x-remove': 'r', cookie: 'c', 'x-dest': 'v0' };
+    const headers = {
+      'x-set': 'mine',
+      'x-add': 'one',
+      'x-remove': 'r',
+      cookie: 'c',
+      'x-dest': 'v0',
+    };
     const answer = await one(running(), reviews({ path: '/headers', headers }));
     t.match(seenBy(answer).headers, {
       'x-set': 'one',
@@ -126,15 +144,29 @@ function rewrites(t: Test, running: () => ReplayMesh): void {
       'x-remove': undefined,
       cookie: undefined,
     });
-    t.match(answer.headers, { 'x-res-set': 'three', 'x-res-add': 'four', 'x-res-remove': undefined, 'x-powered-by': undefined });
+    t.match(answer.headers, {
+      'x-res-set': 'three',
+      'x-res-add': 'four',
+      'x-res-remove': undefined,
+      'x-powered-by': undefined,
+    });
   });
 }
 
 function cors(t: Test, running: () => ReplayMesh): void {
   t.test('answers preflight requests of origins that may', async (t) => {
     const preflight = (origin: string): ClientWork =>
-      reviews({ method: 'OPTIONS', path: '/cors', headers: { origin, 'access-control-request-method': 'POST' } });
-    const origins = ['https://shop.example.com', 'https://dev-7.example', 'https://abc.example.org', 'https://evil.example'];
+      reviews({
+        method: 'OPTIONS',
+        path: '/cors',
+        headers: { origin, 'access-control-request-method': 'POST' },
+      });
+    const origins = [
+      'https://shop.example.com',
+      'https://dev-7.example',
+      'https://abc.example.org',
+      'https://evil.example',
+    ];
     const answers = await running().ask(origins.map(preflight));
     for (const [i, origin] of origins.slice(0, 3).entries()) {
       t.match(answers[i]?.[0], {
@@ -152,8 +184,17 @@ function cors(t: Test, running: () => ReplayMesh): void {
     const other = answers[3]?.[0];
     t.match(other, { status: 200, address: V1 }, 'others go to the upstream');
     t.equal(other?.headers?.['access-control-allow-origin'], undefined);
-    const plain = await one(running(), reviews({ path: '/cors', headers: { origin: origins[0]! } }));
-    t.match(plain, { address: V1, headers: { 'access-control-allow-origin': origins[0], 'access-control-expose-headers': 'x-request-id' } });
+    const plain = await one(
+      running(),
+      reviews({ path: '/cors', headers: { origin: origins[0]! } }),
+    );
+    t.match(plain, {
+      address: V1,
+      headers: {
+        'access-control-allow-origin': origins[0],
+        'access-control-expose-headers': 'x-request-id',
+      },
+    });
   });
 }
 
@@ -163,11 +204,16 @@ function retries(t: Test, running: () => ReplayMesh): void {
     'x-upstream-fail-first': String(times),
   });
   t.test('times out', async (t) => {
-    const answer = await one(running(), reviews({ path: '/reviews/7', headers: { 'x-upstream-delay-ms': '4000' } }));
+    const answer = await one(
+      running(),
+      reviews({ path: '/reviews/7', headers: { 'x-upstream-delay-ms': '4000' } }),
+    );
     t.match(answer, { status: 504, body: 'upstream request timeout' });
     t.ok(answer.ms >= 990 && answer.ms < 3500, `after ${answer.ms.toFixed(0)} ms of 1000`);
     await eventually('UT in the access log', () =>
-      running().proxy.accessLog.some((line) => line.includes('"GET /reviews/7 HTTP/1.1" 504 UT response_timeout')),
+      running().proxy.accessLog.some((line) =>
+        line.includes('"GET /reviews/7 HTTP/1.1" 504 UT response_timeout'),
+      ),
     );
   });
   t.test('tries again where the route says so', async (t) => {
@@ -189,7 +235,10 @@ function retries(t: Test, running: () => ReplayMesh): void {
     t.equal(split?.status, 503);
   });
   t.test('gives up a try after its own timeout', async (t) => {
-    const headers = { ...failing('8b4aee1c-0000-4000-8000-000000000005', 1), 'x-upstream-delay-ms': '8000' };
+    const headers = {
+      ...failing('8b4aee1c-0000-4000-8000-000000000005', 1),
+      'x-upstream-delay-ms': '8000',
+    };
     const answer = await one(running(), reviews({ path: '/retries/slow', headers }));
     t.equal(answer.status, 200);
     t.match(seenBy(answer), { attempt: 2 });
@@ -200,15 +249,29 @@ function retries(t: Test, running: () => ReplayMesh): void {
 function splits(t: Test, running: () => ReplayMesh): void {
   const draw = (work: ClientWork) => async (): Promise<Map<string, number>> => {
     const [answers = []] = await running().ask([{ ...work, count: 2000, brief: true }]);
-    return countBy(answers, ({ status, address }) => (status === 200 ? address : `status ${status}`));
+    return countBy(answers, ({ status, address }) =>
+      status === 200 ? address : `status ${status}`,
+    );
   };
   // At 10 000 requests: test/long/replay-weights.test.ts.
   t.test('splits 80/20', async (t) => {
-    const verdict = await checkSplit(new Map([[V1, 80], [V2, 20]]), draw(reviews()));
+    const verdict = await checkSplit(
+      new Map([
+        [V1, 80],
+        [V2, 20],
+      ]),
+      draw(reviews()),
+    );
     t.ok(verdict.ok, verdict.text);
   });
   t.test('splits 1/2/0 between services', async (t) => {
-    const verdict = await checkSplit(new Map([['10.244.0.13', 1], [V3, 2]]), draw(ratings()));
+    const verdict = await checkSplit(
+      new Map([
+        ['10.244.0.13', 1],
+        [V3, 2],
+      ]),
+      draw(ratings()),
+    );
     t.ok(verdict.ok, verdict.text);
   });
 }
@@ -216,7 +279,11 @@ function splits(t: Test, running: () => ReplayMesh): void {
 function mirrors(t: Test, running: () => ReplayMesh): void {
   const shadows = (path: string): Map<string, number> =>
     countBy(
-      running().upstreamLines.map((line) => JSON.parse(line) as { address: string; url: string; host: string }).filter(({ url }) => url === path),
+      running()
+        .upstreamLines.map(
+          (line) => JSON.parse(line) as { address: string; url: string; host: string },
+        )
+        .filter(({ url }) => url === path),
       ({ address, host }) => `${address} ${host}`,
     );
   t.test('mirrors', async (t) => {
@@ -224,10 +291,19 @@ function mirrors(t: Test, running: () => ReplayMesh): void {
       reviews({ path: '/mirror-all', count: 20 }),
       reviews({ path: '/mirror-half', count: 200 }),
     ]);
-    t.strictSame([...countBy([...all, ...half], ({ address }) => address).keys()], [V1], 'answers are the route’s own');
+    t.strictSame(
+      [...countBy([...all, ...half], ({ address }) => address).keys()],
+      [V1],
+      'answers are the route’s own',
+    );
     const shadow = `${V2} reviews-shadow:9080`;
-    await eventually('all mirrored', () => shadows('/mirror-all').get(shadow) === 20).catch(() => {});
-    t.strictSame([...shadows('/mirror-all')].sort(), [[`${V1} reviews:9080`, 20], [shadow, 20]]);
+    await eventually('all mirrored', () => shadows('/mirror-all').get(shadow) === 20).catch(
+      () => {},
+    );
+    t.strictSame([...shadows('/mirror-all')].sort(), [
+      [`${V1} reviews:9080`, 20],
+      [shadow, 20],
+    ]);
     const mirrored = shadows('/mirror-half').get(shadow) ?? 0;
     // Six standard deviations of 200 coins.
     t.ok(mirrored > 57 && mirrored < 143, `half: ${mirrored} of 200`);

@@ -32,10 +32,16 @@ const call = (service: string, vip: string, rest: Partial<ClientWork> = {}): Cli
 const reviews = (rest: Partial<ClientWork> = {}): ClientWork => call('reviews', '10.96.0.13', rest);
 const toV2 = { headers: { 'end-user': 'jason' } };
 
-const label = ({ status, address }: ClientAnswer): string => (status === 200 ? address : `${status}`);
+const label = ({ status, address }: ClientAnswer): string =>
+  status === 200 ? address : `${status}`;
 
 /** Acknowledged means applied on the main thread; the worker hears of it a moment later. */
-async function comesTo(t: Test, running: ReplayMesh, work: ClientWork, addresses: readonly string[]): Promise<void> {
+async function comesTo(
+  t: Test,
+  running: ReplayMesh,
+  work: ClientWork,
+  addresses: readonly string[],
+): Promise<void> {
   let found: readonly string[] = [];
   const isThere = async (): Promise<boolean> => {
     const [answers = []] = await running.ask([{ ...work, count: 60, brief: true }]);
@@ -50,10 +56,16 @@ type Check = (t: Test, running: ReplayMesh) => Promise<void>;
 
 const CHECKS: Readonly<Record<string, Check>> = {
   'change-weights': async (t, running) => {
-    const verdict = await checkSplit(new Map([[pod(14), 1], [pod(15), 1]]), async () => {
-      const [answers = []] = await running.ask([reviews({ count: 2000, brief: true })]);
-      return countBy(answers, label);
-    });
+    const verdict = await checkSplit(
+      new Map([
+        [pod(14), 1],
+        [pod(15), 1],
+      ]),
+      async () => {
+        const [answers = []] = await running.ask([reviews({ count: 2000, brief: true })]);
+        return countBy(answers, label);
+      },
+    );
     t.ok(verdict.ok, verdict.text);
   },
   'add-endpoint': (t, running) => comesTo(t, running, reviews(toV2), [pod(15), pod(25)]),
@@ -62,10 +74,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'remove-service': async (t, running) => {
     await comesTo(t, running, call('details', REMOVED_VIP), [REMOVED_VIP]);
     await eventually('the passthrough in the access log', () =>
-      running.proxy.accessLog.some((line) => line.includes(`"${REMOVED_VIP}:9080" PassthroughCluster`) && line.endsWith('allow_any')),
+      running.proxy.accessLog.some(
+        (line) =>
+          line.includes(`"${REMOVED_VIP}:9080" PassthroughCluster`) && line.endsWith('allow_any'),
+      ),
     );
   },
-  'delete-virtualservice': (t, running) => comesTo(t, running, reviews(), [pod(14), pod(16), pod(25)]),
+  'delete-virtualservice': (t, running) =>
+    comesTo(t, running, reviews(), [pod(14), pod(16), pod(25)]),
   'strict-mtls': async (t, running) => {
     let answer: ClientAnswer | undefined;
     await eventually('plaintext from outside is refused', async () => {
@@ -81,7 +97,10 @@ const CHECKS: Readonly<Record<string, Check>> = {
 async function updates(t: Test, recording: string): Promise<void> {
   const running = await startReplayMesh(t, recording, mesh);
   const { controlPlane } = running.proxy;
-  t.strictSame(Object.keys(CHECKS), controlPlane.steps.map(({ name }) => name));
+  t.strictSame(
+    Object.keys(CHECKS),
+    controlPlane.steps.map(({ name }) => name),
+  );
   for (const step of controlPlane.steps) {
     t.comment(step.name);
     // Long enough that the step falls into it.

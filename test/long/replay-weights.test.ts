@@ -34,7 +34,8 @@ const CASES: readonly Case[] = [
   { recording: '03-faults/productpage', what: 'half of them aborted', service: 'details', path: '/details/0', weights: new Map([[DETAILS, 1], ['400', 1]]) },
 ];
 
-const label = ({ status, address }: ClientAnswer): string => (status === 200 ? address : `${status}`);
+const label = ({ status, address }: ClientAnswer): string =>
+  status === 200 ? address : `${status}`;
 
 const skip = netnsUnavailableReason() ?? false;
 t.test('Weights of recordings at 10 000 requests', { skip, timeout: 290_000 }, async (t) => {
@@ -42,7 +43,14 @@ t.test('Weights of recordings at 10 000 requests', { skip, timeout: 290_000 }, a
     t.test(`${recording}: ${what}`, { timeout: 90_000 }, async (t) => {
       const running = await startReplayMesh(t, recording, mesh);
       const headers = { host: `${service}:9080` };
-      const work: ClientWork = { host: VIP[service], port: 9080, path, headers, count: 10_000, brief: true };
+      const work: ClientWork = {
+        host: VIP[service],
+        port: 9080,
+        path,
+        headers,
+        count: 10_000,
+        brief: true,
+      };
       const verdict = await checkSplit(weights, async () => {
         const [answers = []] = await running.ask([work]);
         return countBy(answers, label);

@@ -21,8 +21,20 @@ const LINE =
 export function parseAccessLogLine(text: string): AccessLogLine | undefined {
   const found = LINE.exec(text);
   if (found === null) return undefined;
-  const [, method, path, status, flags, details, userAgent, upstreamHost, cluster, upstreamLocal, downstreamLocal, route] =
-    found as unknown as string[];
+  const [
+    ,
+    method,
+    path,
+    status,
+    flags,
+    details,
+    userAgent,
+    upstreamHost,
+    cluster,
+    upstreamLocal,
+    downstreamLocal,
+    route,
+  ] = found as unknown as string[];
   return {
     method: method!,
     path: path!,

@@ -40,7 +40,11 @@ function ask(work: ClientWork, agent: Agent): Promise<ClientAnswer> {
         (body) => {
           const address = /^{"address":"([^"]*)"/.exec(body)?.[1] ?? '';
           const status = response.statusCode ?? 0;
-          done(work.brief === true ? { status, address } : { status, address, headers: response.headers, body });
+          done(
+            work.brief === true
+              ? { status, address }
+              : { status, address, headers: response.headers, body },
+          );
         },
         (error: Error) => done({ status: 0, address: '', body: error.message }),
       );
@@ -58,7 +62,9 @@ function sendRaw({ host, port, raw = '' }: ClientWork): Promise<ClientAnswer> {
     socket.setTimeout(500, () => socket.destroy());
     socket.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
     socket.on('error', (error) => (body += error.message));
-    socket.on('close', () => resolve({ status: 0, address: '', body, ms: performance.now() - startedMs }));
+    socket.on('close', () =>
+      resolve({ status: 0, address: '', body, ms: performance.now() - startedMs }),
+    );
   });
 }
 

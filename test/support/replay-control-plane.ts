@@ -219,7 +219,9 @@ function readResponses(recording: string, plaintext: boolean): ReadonlyMap<numbe
 function withoutTlsMode(resource: RecordedResource): void {
   const any = anyOf(resource);
   const assignment = unpackAnyAs(EDS, any)!;
-  for (const endpoint of (assignment.endpoints ?? []).flatMap((group) => group.lb_endpoints ?? [])) {
+  for (const endpoint of (assignment.endpoints ?? []).flatMap(
+    (group) => group.lb_endpoints ?? [],
+  )) {
     endpoint.metadata?.filter_metadata?.delete('envoy.transport_socket_match');
   }
   any.value = packAny(EDS, assignment).value;

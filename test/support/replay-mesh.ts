@@ -5,7 +5,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { eventually } from "./eventually.ts";
+import { eventually } from './eventually.ts';
 import { PodNetwork } from './netns.ts';
 import type { Pod } from './netns.ts';
 import type { Teardowns } from './private-dir.ts';
@@ -55,7 +55,10 @@ export async function startReplayMesh(
   giveAddresses(node, services, options);
   must(node, IPTABLES, [...RULES, ...PORTS]);
   const upstreamLines: string[] = [];
-  await Promise.all([startUpstream(services, options.ports, upstreamLines), startUpstream(node, options.ports, upstreamLines)]);
+  await Promise.all([
+    startUpstream(services, options.ports, upstreamLines),
+    startUpstream(node, options.ports, upstreamLines),
+  ]);
   const plaintextEndpoints = options.plaintextEndpoints ?? true;
   const proxy = await startReplayProxy(t, recording, { pod: node, plaintextEndpoints });
   await isLive(proxy);
@@ -69,10 +72,15 @@ export async function startReplayMesh(
 }
 
 /** Service addresses need a route only, so that the kernel gets as far as the rules. */
-function giveAddresses(node: Pod, services: Pod, { ownAddress, endpoints }: ReplayMeshOptions): void {
+function giveAddresses(
+  node: Pod,
+  services: Pod,
+  { ownAddress, endpoints }: ReplayMeshOptions,
+): void {
   must(node, 'ip', ['addr', 'add', `${ownAddress}/32`, 'dev', 'lo']);
   must(node, 'ip', ['route', 'add', 'default', 'via', services.ipv4]);
-  for (const address of endpoints) must(services, 'ip', ['addr', 'add', `${address}/32`, 'dev', 'lo']);
+  for (const address of endpoints)
+    must(services, 'ip', ['addr', 'add', `${address}/32`, 'dev', 'lo']);
   must(services, 'ip', ['route', 'add', `${ownAddress}/32`, 'via', node.ipv4]);
 }
 
@@ -82,7 +90,9 @@ function must(pod: Pod, command: string, args: readonly string[]): void {
 }
 
 function startUpstream(pod: Pod, ports: readonly number[], lines: string[]): Promise<void> {
-  const child = pod.spawn(process.execPath, [UPSTREAM, ...ports.map(String)], { uid: APPLICATION_UID });
+  const child = pod.spawn(process.execPath, [UPSTREAM, ...ports.map(String)], {
+    uid: APPLICATION_UID,
+  });
   return new Promise((resolve, reject) => {
     let errors = '';
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));

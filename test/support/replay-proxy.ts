@@ -49,7 +49,8 @@ export async function startReplayProxy(
   writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, `${dir}/XDS`)));
   const running = startProxyProcess(t, bootstrap, options.pod);
   const isLoaded = (): boolean => {
-    if (running.child.exitCode !== null) throw new Error(`the proxy ended: ${running.log.join('\n')}`);
+    if (running.child.exitCode !== null)
+      throw new Error(`the proxy ended: ${running.log.join('\n')}`);
     return controlPlane.unanswered.length === 0;
   };
   // Listeners wait for names that have to be resolved, and there may be no name server.

@@ -49,7 +49,10 @@ export async function checkSplit(
   for (let round = 0; round < 2; round++) {
     const counts = await draw();
     const found = chiSquare({ counts, weights });
-    const shown = [...counts].map(([name, count]) => `${name}: ${count}`).sort().join(', ');
+    const shown = [...counts]
+      .map(([name, count]) => `${name}: ${count}`)
+      .sort()
+      .join(', ');
     texts.push(`${shown} (χ² ${found.toFixed(2)}, bound ${bound})`);
     if (found <= bound) return { ok: true, text: texts.join('; then ') };
   }

@@ -80,7 +80,12 @@ function addressOf(pod: number): string {
 
 export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
   const [caller, callerApp, service, v1, v1App, v2] = [1, 2, 3, 11, 12, 21].map(addressOf) as [
-    string, string, string, string, string, string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
   ];
   const dir = privateDir(t);
   const config = join(dir, 'config');
@@ -89,10 +94,20 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
     writeFileSync(join(config, `.${file}`), yaml);
     renameSync(join(config, `.${file}`), join(config, file));
   };
-  write('mesh.yaml', readFileSync(new URL('../fixtures/istiod/mesh.yaml', import.meta.url), 'utf8'));
+  write(
+    'mesh.yaml',
+    readFileSync(new URL('../fixtures/istiod/mesh.yaml', import.meta.url), 'utf8'),
+  );
   write('services.yaml', SERVICES);
-  const workloads = [['caller', 'v1', caller], ['reviews', 'v1', v1], ['reviews', 'v2', v2]] as const;
-  write('workloads.yaml', workloads.map(([app, version, address]) => workloadYaml(app, version, address)).join('---'));
+  const workloads = [
+    ['caller', 'v1', caller],
+    ['reviews', 'v1', v1],
+    ['reviews', 'v2', v2],
+  ] as const;
+  write(
+    'workloads.yaml',
+    workloads.map(([app, version, address]) => workloadYaml(app, version, address)).join('---'),
+  );
   write('routing.yaml', splitYaml(80, 20));
   const log = captureLog();
   const options = { configFolder: config, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' } as const;
@@ -116,7 +131,9 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
       OUTRIGGER_BIND_ADDRESS: address,
       OUTRIGGER_ADMIN_ADDRESS: address,
       ISTIO_META_OUTRIGGER_NO_REDIRECT: 'true',
-      ISTIO_META_OUTRIGGER_SERVICE_ADDRESSES: JSON.stringify(name === 'caller' ? { [HOST]: service } : {}),
+      ISTIO_META_OUTRIGGER_SERVICE_ADDRESSES: JSON.stringify(
+        name === 'caller' ? { [HOST]: service } : {},
+      ),
       ISTIO_META_OUTRIGGER_OUTBOUND_ADDRESS: address,
       ISTIO_META_OUTRIGGER_OUTBOUND_PORT: '15001',
       ISTIO_META_OUTRIGGER_INBOUND_ADDRESS: address,
@@ -160,7 +177,10 @@ function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, st
 export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return text.split(' ').filter((word) => word !== '').map(Number);
+    return text
+      .split(' ')
+      .filter((word) => word !== '')
+      .map(Number);
   } catch {
     return [];
   }
@@ -186,7 +206,8 @@ export interface LoadAnswer {
 
 export function loadOnce(address: string, agent?: Agent): Promise<LoadAnswer> {
   return new Promise((resolve) => {
-    const done = (status: number, body: string): void => resolve({ status, body, atMs: performance.now() });
+    const done = (status: number, body: string): void =>
+      resolve({ status, body, atMs: performance.now() });
     const headers = { host: 'reviews:9080' };
     const options = { host: address, port: PORT, path: '/', headers, agent: agent ?? false };
     const sent = request(options, (response) => {
