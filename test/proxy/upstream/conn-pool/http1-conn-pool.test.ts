@@ -1,0 +1,294 @@
+// Http1ConnPool against a scripted upstream on loopback: reuse, queue, breakers, failures, draining.
+import t from 'tap';
+
+import { realTime } from '../../../../proxy/base/clock.ts';
+import type { CircuitBreakerConfig } from '../../../../proxy/config/cluster-config.ts';
+import { RequestHeaders } from '../../../../proxy/http/header-map.ts';
+import type { HeaderMap, ResponseHeaders } from '../../../../proxy/http/header-map.ts';
+import { StreamResetReason } from '../../../../proxy/http/codec.ts';
+import type {
+  RequestEncoder,
+  ResponseDecoder,
+  StreamCallbacks,
+} from '../../../../proxy/http/codec.ts';
+import { IoThread } from '../../../../proxy/network/io-thread.ts';
+import { StatsStore } from '../../../../proxy/stats/store.ts';
+import { ClusterStats } from '../../../../proxy/upstream/cluster-stats.ts';
+import type {
+  HttpPoolCallbacks,
+  PoolTicket,
+} from '../../../../proxy/upstream/conn-pool/conn-pool.ts';
+import { Http1ConnPool } from '../../../../proxy/upstream/conn-pool/http1-conn-pool.ts';
+import { Host } from '../../../../proxy/upstream/host.ts';
+import {
+  BreakerCounts,
+  INTS_PER_SLOT,
+  ResourceManager,
+} from '../../../../proxy/upstream/resource-manager.ts';
+import { sampleCluster, sampleEndpoint } from '../../../support/config-samples.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { RawUpstream, answerEach } from '../../../support/raw-peers.ts';
+import type { UpstreamScript } from '../../../support/raw-peers.ts';
+import { freePort } from '../../../support/test-http.ts';
+
+const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+
+/** One request of the test: sends a GET as soon as it can, writes down what it hears. */
+class Caller implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
+  readonly heard: string[] = [];
+  encoder: RequestEncoder | null = null;
+  ticket: PoolTicket | null = null;
+  method = 'GET';
+
+  start(pool: Http1ConnPool): this {
+    this.ticket = pool.newStream(this, this);
+    return this;
+  }
+  onPoolReady(encoder: RequestEncoder): void {
+    this.encoder = encoder;
+    encoder.setCallbacks(this);
+    const headers = new RequestHeaders();
+    headers.method = this.method;
+    headers.path = '/';
+    headers.authority = 'h';
+    encoder.encodeHeaders(headers, this.method === 'GET');
+  }
+  onPoolFailure(reason: string, detail: string): void {
+    this.heard.push(`failed ${reason} ${detail}`.trimEnd());
+  }
+  onResetStream(reason: StreamResetReason): void {
+    this.heard.push(`reset ${reason}`);
+  }
+  decode1xxHeaders(): void {}
+  decodeHeaders(headers: ResponseHeaders, end: boolean): void {
+    this.heard.push(`${headers.status}${end ? '.' : ''}`);
+  }
+  decodeData(chunk: Buffer, end: boolean): void {
+    this.heard.push(`${chunk.toString()}${end ? '.' : ''}`);
+  }
+  decodeTrailers(_trailers: HeaderMap): void {
+    this.heard.push('trailers.');
+  }
+  onAboveWriteBufferHighWatermark(): void {}
+  onBelowWriteBufferLowWatermark(): void {}
+  get done(): boolean {
+    return this.heard.some(
+      (line) => line.endsWith('.') || line.startsWith('failed') || line.startsWith('reset'),
+    );
+  }
+}
+
+class Setup {
+  readonly store = new StatsStore();
+  readonly stats = new ClusterStats(this.store, 'c');
+  readonly io = new IoThread(realTime);
+  readonly #buffer = new SharedArrayBuffer(INTS_PER_SLOT * 4);
+  readonly counts = new Int32Array(this.#buffer);
+  readonly host: Host;
+  readonly pool: Http1ConnPool;
+  readonly idle: unknown[] = [];
+
+  constructor(port: number, breakers: Partial<CircuitBreakerConfig> = {}, connectTimeoutMs = 5000) {
+    const config = sampleCluster('c', { connectTimeoutMs });
+    this.host = new Host(sampleEndpoint('127.0.0.1', port), 0);
+    this.pool = new Http1ConnPool(
+      {
+        io: this.io,
+        config,
+        stats: this.stats,
+        resources: new ResourceManager(new BreakerCounts(this.#buffer, 0, 1), 0, 'DEFAULT', {
+          ...config.circuitBreakers.default,
+          ...breakers,
+        }),
+        connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
+        unsupported: () => '',
+        onPoolIdle: (pool) => this.idle.push(pool),
+      },
+      this.host,
+    );
+  }
+
+  call(method = 'GET'): Caller {
+    const caller = new Caller();
+    caller.method = method;
+    return caller.start(this.pool);
+  }
+
+  stat(name: string): number {
+    return this.store.value(this.store.counter(`cluster.c.${name}`));
+  }
+
+  /** Closes what is open and sees that nothing is still counted. */
+  async settle(t: Tap): Promise<void> {
+    this.pool.drain();
+    await eventually('nothing is counted', () => this.counts.every((count) => count === 0));
+    t.equal(this.io.timers.size, 0, 'no timer is left');
+    t.same(
+      { ...this.host.counts, rqTotal: 0, cxTotal: 0, cxConnectFail: 0 },
+      { ...this.host.counts, cxActive: 0, rqActive: 0, rqTotal: 0, cxTotal: 0, cxConnectFail: 0 },
+    );
+  }
+}
+
+interface Tap {
+  equal(found: unknown, wanted: unknown, message?: string): boolean;
+  same(found: unknown, wanted: unknown, message?: string): boolean;
+  teardown(fn: () => void | Promise<void>): void;
+}
+
+async function setup(
+  t: Tap,
+  script: UpstreamScript,
+  breakers: Partial<CircuitBreakerConfig> = {},
+): Promise<[Setup, RawUpstream]> {
+  const upstream = await RawUpstream.start(t, script);
+  return [new Setup(upstream.port, breakers), upstream];
+}
+
+const all = (...callers: Caller[]): Promise<void> =>
+  eventually('all are done', () => callers.every((caller) => caller.done));
+
+t.test('Http1ConnPool', async (t) => {
+  await t.test('uses a connection again', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    for (let i = 0; i < 5; i++) await all(it.call());
+    t.equal(upstream.connections.length, 1);
+    t.equal(it.stat('upstream_rq_total'), 5);
+    await it.settle(t);
+  });
+
+  await t.test(
+    'opens one connection for each that waits, and pairs answers with requests',
+    async (t) => {
+      const [it, upstream] = await setup(t, answerEach(OK));
+      const callers = Array.from({ length: 10 }, () => it.call());
+      t.equal(it.counts[1], 10);
+      await all(...callers);
+      t.equal(upstream.connections.length, 10);
+      for (const caller of callers) t.same(caller.heard, ['200', 'ok.']);
+      await it.settle(t);
+    },
+  );
+
+  await t.test('does not use a connection again when it must not', async (t) => {
+    const rows: readonly (readonly [string, UpstreamScript])[] = [
+      [
+        'connection: close',
+        answerEach('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok'),
+      ],
+      ['HTTP/1.0', answerEach('HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok')],
+      ['bytes behind a body', answerEach(`${OK}HTTP/1.1 200 OK\r\n`)],
+      ['bytes behind a head', answerEach('HTTP/1.1 304 Not Modified\r\n\r\nX')],
+      [
+        'bytes behind chunks',
+        answerEach('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nX'),
+      ],
+    ];
+    for (const [name, script] of rows) {
+      const [it, upstream] = await setup(t, script, { maxConnections: 1 });
+      // The second waits for the first's connection: it must get one of its own, never the poisoned one.
+      const callers = [it.call(), it.call()];
+      await all(...callers);
+      t.equal(upstream.connections.length, 2, name);
+      for (const caller of callers)
+        t.notOk(
+          caller.heard.some((line) => line.startsWith('reset')),
+          name,
+        );
+      await it.settle(t);
+    }
+  });
+
+  await t.test('closes an idle connection on which the upstream speaks', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call());
+    upstream.connections[0]!.send('HTTP/1.1 408 Request Timeout\r\n\r\n');
+    await eventually('closed', () => it.counts[0] === 0);
+    t.equal(it.stat('upstream_cx_protocol_error'), 1);
+    await it.settle(t);
+  });
+
+  await t.test('answered before the request was complete: the connection goes', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call('POST'));
+    await eventually('closed', () => upstream.connections[0]!.ending !== 'open');
+    t.equal(it.stat('upstream_rq_tx_reset'), 1);
+    await it.settle(t);
+  });
+
+  await t.test('limits the queue, the connections and the requests', async (t) => {
+    const [it] = await setup(t, () => {}, { maxConnections: 1, maxPendingRequests: 2 });
+    const callers = [1, 2, 3].map(() => it.call());
+    t.same(
+      callers.map((caller) => caller.heard),
+      [[], [], ['failed overflow']],
+    );
+    await eventually('first is sent', () => callers[0]!.encoder !== null);
+    t.equal(it.stat('upstream_rq_pending_overflow'), 1);
+    t.equal(it.counts[0], 1);
+    callers[1]!.ticket!.cancel();
+    callers[1]!.ticket!.cancel();
+    t.equal(it.counts[1], 0);
+    callers[0]!.encoder!.resetStream(StreamResetReason.LocalReset);
+    callers[0]!.encoder!.resetStream(StreamResetReason.LocalReset);
+    await it.settle(t);
+
+    const [other] = await setup(t, () => {}, { maxRequests: 1 });
+    const one = other.call();
+    const two = other.call();
+    await eventually('second is refused', () => two.done || one.done);
+    t.equal(other.stat('upstream_rq_active_overflow'), 1);
+    for (const caller of [one, two]) caller.encoder?.resetStream(StreamResetReason.LocalReset);
+    await other.settle(t);
+  });
+
+  await t.test('a failed connect fails all who wait', async (t) => {
+    const it = new Setup(await freePort());
+    const callers = [1, 2, 3].map(() => it.call());
+    await all(...callers);
+    for (const caller of callers)
+      t.same(caller.heard, [
+        'failed remote connection failure delayed connect error: Connection refused',
+      ]);
+    t.equal(it.stat('upstream_rq_pending_failure_eject'), 3);
+    await it.settle(t);
+  });
+
+  await t.test('a lost connection fails its stream and serves the queue on another', async (t) => {
+    const [it, upstream] = await setup(
+      t,
+      (connection) => connection.socket.once('data', () => connection.socket.end()),
+      { maxConnections: 1 },
+    );
+    const callers = [it.call(), it.call()];
+    await all(...callers);
+    for (const caller of callers) t.same(caller.heard, ['reset connection termination']);
+    t.equal(upstream.connections.length, 2);
+    await it.settle(t);
+  });
+
+  await t.test('draining lets streams and waiters finish, then says idle', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call());
+    const waiting = [it.call(), it.call(), it.call()];
+    it.pool.drain();
+    await all(...waiting);
+    for (const caller of waiting) t.same(caller.heard, ['200', 'ok.']);
+    await eventually('idle', () => it.idle.length > 0);
+    t.ok(it.idle.every((pool) => pool === it.pool));
+    await eventually('closed', () =>
+      upstream.connections.every((connection) => connection.ending !== 'open'),
+    );
+    await it.settle(t);
+  });
+
+  await t.test('draining without waiters gives dials up', async (t) => {
+    const [it] = await setup(t, answerEach(OK));
+    const caller = it.call();
+    caller.ticket!.cancel();
+    it.pool.drain();
+    t.equal(it.counts[0], 0);
+    t.ok(it.idle.length > 0);
+    await it.settle(t);
+  });
+});
