@@ -1,8 +1,10 @@
 // [m] What the configuration names and the proxy accepts without doing it: told once in the log, and in /config_dump.
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import { inertParts } from '../xds/inert-parts.ts';
 
+/** A mesh has the same filters in hundreds of listeners: one note a part, not one a listener. */
 export class InertNotes {
   readonly #notes = new Set<string>();
   readonly #tell: (note: string) => void;
@@ -17,40 +19,22 @@ export class InertNotes {
   }
 
   addBootstrap(bootstrap: BootstrapConfig): void {
-    for (const name of bootstrap.inert) this.#inert(`bootstrap: ${name}`);
+    this.#add(bootstrap.inert.map((name) => `bootstrap ${name}: does nothing in this version`));
   }
 
   addCluster(cluster: ClusterConfig): void {
-    for (const name of cluster.inert) this.#inert(`cluster: ${name}`);
+    this.#add(inertParts({ cluster }));
   }
 
-  /** A mesh has the same filters in hundreds of listeners: one note a filter, not one a listener. */
   addListener(listener: ListenerConfig): void {
-    for (const chain of listener.filterChains) this.#addChain(chain);
-    if (listener.defaultFilterChain !== undefined) this.#addChain(listener.defaultFilterChain);
+    this.#add(inertParts({ listener }));
   }
 
-  #addChain(chain: FilterChainConfig): void {
-    for (const filter of chain.networkFilters) {
-      if (filter.kind === 'inert') this.#inert(`filter ${filter.name} (${filter.typeUrl})`);
-      if (filter.kind === 'refuse')
-        this.#add(`filter ${filter.name} closes every connection: ${filter.reason}`);
-      if (filter.kind !== 'http_connection_manager') continue;
-      for (const { name, settings } of filter.settings.httpFilters) {
-        if (settings.kind === 'inert') this.#inert(`filter ${name} (${settings.typeUrl})`);
-        if (settings.kind === 'refuse')
-          this.#add(`filter ${name} refuses every request: ${settings.reason}`);
-      }
+  #add(notes: readonly string[]): void {
+    for (const note of notes) {
+      if (this.#notes.has(note)) continue;
+      this.#notes.add(note);
+      this.#tell(note);
     }
-  }
-
-  #inert(what: string): void {
-    this.#add(`${what} is accepted and does nothing yet`);
-  }
-
-  #add(note: string): void {
-    if (this.#notes.has(note)) return;
-    this.#notes.add(note);
-    this.#tell(note);
   }
 }

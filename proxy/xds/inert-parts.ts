@@ -88,6 +88,12 @@ function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
   const policy = cluster.lbPolicy.kind;
   if (policy === 'ring_hash' || policy === 'maglev')
     notes.add(`lb policy ${policy}: picks at random in this version`);
+  const sockets = [
+    cluster.transportSocket,
+    ...cluster.transportSocketMatches.map((m) => m.transportSocket),
+  ];
+  if (sockets.some(({ kind }) => kind === 'tls'))
+    notes.add('upstream transport socket tls: its hosts are not dialled in this version');
 }
 
 function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): void {

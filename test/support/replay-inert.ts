@@ -11,28 +11,39 @@ export interface InertRow {
 
 // prettier-ignore
 export const INERT_ROWS: readonly InertRow[] = [
-  { note: 'cluster: istio.metadata_exchange', recordings: '', meaning: 'TCP peers are not told who calls' },
-  { note: 'filter istio.stats', recordings: '', meaning: 'no istio_requests_total and kin' },
-  { note: 'filter istio.metadata_exchange (type.googleapis.com/envoy.tcp', recordings: '', meaning: 'TCP peers are not told who serves' },
-  { note: 'filter istio.metadata_exchange (type.googleapis.com/io.istio', recordings: '', meaning: 'no x-envoy-peer-metadata headers' },
-  { note: 'filter istio.alpn', recordings: '', meaning: 'matters only with TLS, which is not built' },
-  { note: 'filter envoy.filters.http.rbac (', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
-  { note: 'filter envoy.filters.http.rbac (', recordings: '13-extensions', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
-  { note: 'filter envoy.filters.network.rbac (', recordings: '13-extensions', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
-  { note: 'filter envoy.filters.network.rbac (', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
-  { note: 'filter envoy.filters.http.rbac refuses every request', recordings: '04-security/reviews-v1', meaning: 'AuthorizationPolicy: refused until it is enforced' },
-  { note: 'filter envoy.filters.network.rbac closes every connection', recordings: '04-security/reviews-v1', meaning: 'AuthorizationPolicy: refused until it is enforced' },
-  { note: 'filter envoy.filters.http.jwt_authn refuses every request', recordings: '04-security/reviews-v1', meaning: 'RequestAuthentication: refused until it is enforced' },
-  { note: 'filter envoy.filters.http.ext_authz refuses every request', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
-  { note: 'filter envoy.filters.network.ext_authz closes every connection', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
-  { note: 'filter extensions.istio.io/wasmplugin/default.auth-plugin refuses every request', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
-  { note: 'filter extensions.istio.io/wasmplugin/default.count-plugin refuses every request', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
-  { note: 'filter envoy.filters.network.mongo_proxy', recordings: '06-protocols', meaning: 'no Mongo statistics; bytes pass' },
-  { note: 'cluster: outlier_detection', recordings: '05-resilience', meaning: 'hosts are not ejected' },
-  { note: 'cluster: slow_start_config', recordings: '05-resilience', meaning: 'new hosts get their full share at once' },
-  { note: 'cluster: ring_hash_lb_config', recordings: '05-resilience', meaning: 'consistent hash: another policy stands in' },
-  { note: 'cluster: maglev_lb_config', recordings: '05-resilience', meaning: 'consistent hash: another policy stands in' },
-  { note: 'cluster: locality_weighted_lb_config', recordings: '05-resilience', meaning: 'localities are not weighted' },
+  { note: 'cluster istio.metadata_exchange:', recordings: '', meaning: 'TCP peers are not told who calls' },
+  { note: 'network filter istio.metadata_exchange:', recordings: '', meaning: 'TCP peers are not told who serves' },
+  { note: 'http filter istio.metadata_exchange:', recordings: '', meaning: 'no x-envoy-peer-metadata headers' },
+  { note: 'http filter istio.stats:', recordings: '', meaning: 'no istio_requests_total and kin' },
+  { note: 'network filter istio.stats:', recordings: '', meaning: 'no istio_tcp_connections_opened_total and kin' },
+  { note: 'http filter istio.alpn:', recordings: '', meaning: 'matters only with TLS, which is not built' },
+  { note: 'http connection manager tracing:', recordings: '', meaning: 'no spans; trace headers pass' },
+  { note: 'transport socket tls:', recordings: '', meaning: 'inbound mTLS: chains are matched, their connections closed' },
+  { note: 'upstream transport socket tls:', recordings: '', meaning: 'outbound mTLS: 503 UF for endpoints that want it' },
+  { note: 'access log envoy.access_loggers.http_grpc:', recordings: '09-telemetry', meaning: 'no access log service' },
+  { note: 'access log envoy.access_loggers.open_telemetry:', recordings: '09-telemetry', meaning: 'no OpenTelemetry access log' },
+  { note: 'access log filter type.googleapis.com/envoy.extensions.access_loggers.filters.cel', recordings: '09-telemetry', meaning: 'CEL: every line is written' },
+  { note: 'http filter envoy.filters.http.rbac: does nothing', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
+  { note: 'http filter envoy.filters.http.rbac: does nothing', recordings: '13-extensions', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
+  { note: 'network filter envoy.filters.network.rbac: does nothing', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
+  { note: 'network filter envoy.filters.network.rbac: does nothing', recordings: '13-extensions', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
+  { note: 'http filter envoy.filters.http.rbac: not enforced in this version, refuses', recordings: '04-security/reviews-v1', meaning: 'AuthorizationPolicy: refused until it is enforced' },
+  { note: 'network filter envoy.filters.network.rbac: not enforced in this version, refuses', recordings: '04-security/reviews-v1', meaning: 'AuthorizationPolicy: refused until it is enforced' },
+  { note: 'http filter envoy.filters.http.jwt_authn: not enforced', recordings: '04-security/reviews-v1', meaning: 'RequestAuthentication: refused until it is enforced' },
+  { note: 'http filter envoy.filters.http.ext_authz: not enforced', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
+  { note: 'network filter envoy.filters.network.ext_authz: not enforced', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
+  { note: 'http filter extensions.istio.io/wasmplugin/default.auth-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
+  { note: 'http filter extensions.istio.io/wasmplugin/default.count-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
+  { note: 'network filter envoy.filters.network.mongo_proxy:', recordings: '06-protocols', meaning: 'no Mongo statistics; bytes pass' },
+  { note: 'listener envoy.filters.listener.original_src:', recordings: '12-tproxy-and-none/productpage-tproxy', meaning: 'TPROXY: the application does not see the peer’s address' },
+  { note: 'listener transparent:', recordings: '12-tproxy-and-none/productpage-tproxy', meaning: 'TPROXY is not built' },
+  { note: 'cluster outlier_detection:', recordings: '05-resilience', meaning: 'hosts are not ejected' },
+  { note: 'cluster slow_start_config:', recordings: '05-resilience', meaning: 'new hosts get their full share at once' },
+  { note: 'cluster ring_hash_lb_config:', recordings: '05-resilience', meaning: 'sizes of a ring that is not built' },
+  { note: 'cluster maglev_lb_config:', recordings: '05-resilience', meaning: 'sizes of a table that is not built' },
+  { note: 'cluster locality_weighted_lb_config:', recordings: '05-resilience', meaning: 'localities are not weighted' },
+  { note: 'lb policy ring_hash:', recordings: '05-resilience', meaning: 'consistent hash: hosts are picked at random' },
+  { note: 'lb policy maglev:', recordings: '05-resilience', meaning: 'consistent hash: hosts are picked at random' },
 ];
 
 /** Responses that the proxy never asks for. */
@@ -42,5 +53,4 @@ export const NOT_ASKED_FOR: readonly string[] = [
 ];
 
 /** A line of the log that names something not done; the others tell of start and stop. */
-export const isInertNote = (line: string): boolean =>
-  /accepted and does nothing yet|refuses every request|closes every connection/.test(line);
+export const isInertNote = (line: string): boolean => / in this version(, refuses .*)?$/.test(line);

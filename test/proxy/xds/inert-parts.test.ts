@@ -36,6 +36,17 @@ t.test('inertParts', (t) => {
       'cluster outlier_detection: does nothing in this version',
       'lb policy maglev: picks at random in this version',
     ]);
+    const tls = {
+      name: 'tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      },
+    };
+    const match = { name: 'm', match: { tlsMode: 'istio' }, transport_socket: tls };
+    const secure = cluster({ name: 'c', transport_socket_matches: [match] });
+    t.strictSame(inertParts({ cluster: secure }), [
+      'upstream transport socket tls: its hosts are not dialled in this version',
+    ]);
     const table = routes({
       name: 'r',
       typed_per_filter_config: { csrf: { '@type': `${HTTP}.csrf.v3.CsrfPolicy` } },
