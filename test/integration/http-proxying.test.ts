@@ -96,6 +96,22 @@ const bootstrap = (upstream: number, dead: number) =>
           delayed_close_timeout: '0.05s',
         },
       }),
+      httpListener('edge', [toCluster('up')], { hcm: { use_remote_address: true } }),
+      httpListener('edge-hops', [toCluster('up')], {
+        hcm: {
+          use_remote_address: true,
+          xff_num_trusted_hops: 1,
+          append_x_forwarded_port: true,
+          via: 'v',
+        },
+      }),
+      httpListener('inside', [toCluster('up')], {
+        hcm: {
+          internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
+          skip_xff_append: true,
+          add_user_agent: true,
+        },
+      }),
       httpListener('trailers', [toCluster('up')], {
         hcm: { http_protocol_options: { enable_trailers: true } },
       }),
@@ -625,6 +641,36 @@ const rows: readonly Row[] = [
     expect: /^HTTP\/1\.1 40[34]/,
     closes: true,
   },
+  // addresses and trust (envoy-behaviour §1.3, §1.4); the upstream's text is compared with Envoy's
+  ...['l', 'edge', 'edge-hops', 'inside'].flatMap((listener) =>
+    [
+      [],
+      ['x-forwarded-for: 10.1.2.3'],
+      ['x-forwarded-for: 1.1.1.1, 10.1.2.3', 'x-forwarded-proto: https', 'x-forwarded-port: 1'],
+      ['x-forwarded-for: nonsense', 'user-agent: me', 'referer: http://a@b/'],
+      [
+        'x-envoy-internal: true',
+        'x-envoy-max-retries: 1',
+        'x-envoy-original-path: /x',
+        'x-envoy-downstream-service-node: n2',
+        'x-request-id: abc',
+      ],
+      [
+        'te: gzip',
+        'keep-alive: 1',
+        'proxy-connection: keep-alive',
+        'upgrade: foo',
+        'x-forwarded-for: 10.1.2.3',
+      ],
+    ].map((lines, i) => ({
+      name: `trust of listener ${listener}, case ${i}`,
+      listener,
+      script: OK,
+      send: get('/', ...lines),
+      until: 'ok',
+      expect: /^HTTP\/1\.1 200 OK/,
+    })),
+  ),
   // early answers
   {
     name: 'an answer while the body still flows',
@@ -677,7 +723,8 @@ const comparable = (text: string): string =>
     .replaceAll('|', '')
     .replace(/date: [^\r]*/g, 'date: ')
     .replace(/service-time: \d+/g, 'service-time: ')
-    .replace(/rq-timeout-ms: \d+/g, 'rq-timeout-ms: ');
+    .replace(/rq-timeout-ms: \d+/g, 'rq-timeout-ms: ')
+    .replace(/forwarded-port: \d{4,}/g, 'forwarded-port: ');
 
 t.test('HTTP/1.1 between raw peers', async (t) => {
   const upstream = await RawUpstream.start(t, () => {});
