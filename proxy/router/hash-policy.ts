@@ -8,7 +8,7 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { queryParameter } from './query-matcher.ts';
 import { RegexRewriter } from './regex.ts';
 import { wireText } from './wire-text.ts';
-import { xxHash64OfText } from './xx-hash64.ts';
+import { xxHash64OfWire } from '../base/xx-hash64.ts';
 
 /** Takes the `set-cookie` values that hashing made. */
 export interface CookieSink {
@@ -44,7 +44,7 @@ export class HashPolicy {
     for (const method of this.#methods) {
       const text = this.#subject(method, headers, info, cookies);
       if (text !== undefined) {
-        const hash = xxHash64OfText(text);
+        const hash = xxHash64OfWire(text);
         key = key === undefined ? hash : BigInt.asUintN(64, (key << 1n) | (key >> 63n)) ^ hash;
       }
       if (method.config.terminal && key !== undefined) return key;
@@ -88,7 +88,7 @@ function headerSubject(method: Method, headers: RequestHeaders): string | undefi
 }
 
 const newCookieValue = (info: StreamInfo): string =>
-  xxHash64OfText(info.remoteAddress + info.connection.localAddress).toString(16);
+  xxHash64OfWire(info.remoteAddress + info.connection.localAddress).toString(16);
 
 function setCookie(name: string, value: string, ttlMs: number, path: string): string {
   const age = ttlMs === 0 ? '' : `; Max-Age=${Math.floor(ttlMs / 1000)}`;

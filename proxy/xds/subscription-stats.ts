@@ -1,6 +1,6 @@
 // [m] Stats of one subscription under its Envoy prefix (`cluster_manager.cds.` …), and of the stream (`control_plane.`).
 import type { StatId, StatsStore } from '../stats/store.ts';
-import { xxHash64 } from './xx-hash64.ts';
+import { xxHash64OfText } from '../base/xx-hash64.ts';
 
 /** What a subscription counts; the text of the version is in AdsClient.state(). */
 export class SubscriptionStats {
@@ -40,7 +40,7 @@ export class SubscriptionStats {
     store.inc(this.#updateAttempt);
     store.set(this.#updateTime, Math.floor(wallMs));
     // A double holds 53 of the hash's 64 bits: good enough to see "the same" and "another".
-    store.set(this.#version, Number(xxHash64(version)));
+    store.set(this.#version, Number(xxHash64OfText(version)));
     store.record(this.#updateDuration, Math.floor(durationMs));
   }
 

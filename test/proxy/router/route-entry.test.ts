@@ -15,7 +15,7 @@ import { HeaderMutator } from '../../../proxy/router/header-mutator.ts';
 import { RegexRewriter } from '../../../proxy/router/regex.ts';
 import type { RouteEntry } from '../../../proxy/router/route-entry.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
-import { xxHash64 } from '../../../proxy/router/xx-hash64.ts';
+import { xxHash64 } from '../../../proxy/base/xx-hash64.ts';
 import {
   headerAdd,
   linesOf,

@@ -1,5 +1,5 @@
-// [b] xxHash64 (seed 0) of bytes, as Envoy hashes for ring hash and maglev (the xxHash specification, XXH64).
-// BigInt arithmetic costs about a microsecond for a short key: only computed when a balancer asks.
+// [b] xxHash64 (seed 0) of bytes (the public XXH64 algorithm): Envoy hashes keys, resource names and versions with it.
+// BigInt arithmetic costs about a microsecond for a short key: on the data path only computed when a balancer asks.
 
 const MASK = 0xffffffffffffffffn;
 const P1 = 11400714785074694791n;
@@ -56,4 +56,7 @@ export function xxHash64(bytes: Buffer): bigint {
 }
 
 /** Of a wire string: one byte a character. */
-export const xxHash64OfText = (text: string): bigint => xxHash64(Buffer.from(text, 'latin1'));
+export const xxHash64OfWire = (text: string): bigint => xxHash64(Buffer.from(text, 'latin1'));
+
+/** Of a string of ours. */
+export const xxHash64OfText = (text: string): bigint => xxHash64(Buffer.from(text, 'utf8'));
