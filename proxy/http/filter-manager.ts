@@ -164,18 +164,24 @@ export class FilterManager {
     const held = this.#decodeHeld?.[index];
     if (this.#destroyed || held === undefined) return;
     this.#decodeHeld![index] = undefined;
-    const { headers, chunks, endStream, trailers } = held;
-    const last = chunks.length - 1;
-    if (headers !== null) {
-      const alone = held.headersEndStream || (endStream && last < 0 && trailers === null);
+    if (held.headers !== null) {
+      const { endStream, chunks, trailers } = held;
+      const ended = endStream && chunks.length === 0 && trailers === null;
+      const alone = held.headersEndStream || ended;
       this.#runDecodeHeaders(index + 1, this.stream.requestHeaders, alone);
       if (alone) return;
     }
+    this.#releaseRequest(held, index + 1);
+  }
+
+  #releaseRequest(held: Held, from: number): void {
+    const { chunks, endStream, trailers } = held;
+    const last = chunks.length - 1;
     for (let i = 0; i <= last && !this.#destroyed; i++) {
-      this.#runDecodeData(index + 1, chunks[i]!, endStream && i === last);
+      this.#runDecodeData(from, chunks[i]!, endStream && i === last);
     }
-    if (endStream && last < 0 && !this.#destroyed) this.#runDecodeData(index + 1, EMPTY, true);
-    if (trailers !== null && !this.#destroyed) this.#runDecodeTrailers(index + 1, trailers);
+    if (endStream && last < 0 && !this.#destroyed) this.#runDecodeData(from, EMPTY, true);
+    if (trailers !== null && !this.#destroyed) this.#runDecodeTrailers(from, trailers);
     if (held.paused && !this.#destroyed) this.stream.requestReadDisable(false);
   }
 

@@ -1,4 +1,5 @@
 // HTTP/1.1 through the whole proxy, between scripted raw peers; rows that end by themselves are also compared with Envoy.
+/* oxlint-disable eslint/max-lines -- a table, one row per behaviour */
 import t from 'tap';
 
 import {

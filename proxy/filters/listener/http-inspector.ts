@@ -10,6 +10,14 @@ const LF = 0x0a;
 const isMethodByte = (byte: number): boolean =>
   (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d || byte === 0x5f;
 
+/** Behind the letters of a method, looking no further than a method can be long. */
+function endOfMethod(bytes: Buffer, start: number): number {
+  const most = Math.min(bytes.length, start + MAX_METHOD_BYTES + 1);
+  let end = start;
+  while (end < most && isMethodByte(bytes[end]!)) end++;
+  return end;
+}
+
 export class HttpInspector implements Inspector {
   inspect(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
     if (found.transportProtocol !== '' && found.transportProtocol !== 'raw_buffer') return 'done';
@@ -26,9 +34,7 @@ export class HttpInspector implements Inspector {
   #firstLine(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
     let start = 0;
     while (start < bytes.length && (bytes[start] === 0x0d || bytes[start] === LF)) start++;
-    let space = start;
-    while (space < bytes.length && space - start <= MAX_METHOD_BYTES && isMethodByte(bytes[space]!))
-      space++;
+    const space = endOfMethod(bytes, start);
     if (space - start > MAX_METHOD_BYTES) return 'done';
     // Bytes that cannot begin a method end the search at once.
     if (space < bytes.length && (bytes[space] !== 0x20 || space === start)) return 'done';
