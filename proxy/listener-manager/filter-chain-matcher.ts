@@ -3,7 +3,7 @@
 //
 //   port ─▶ destination CIDR ─▶ SNI ─▶ transport protocol ─▶ ALPN ─▶ direct source ─▶ source type ─▶ source ─▶ port
 import { Cidr, isLoopbackIp, parseIp } from '../network/address.ts';
-import type { FilterChainMatchConfig } from '../config/listener-config.ts';
+import type { CidrConfig, FilterChainMatchConfig } from '../config/listener-config.ts';
 
 /** What is known of a connection when its chain is chosen. */
 export interface ConnectionFacts {
@@ -43,11 +43,25 @@ function groupBy<T, K>(
 
 const NO_PORT = -1;
 
+/** By the range's configuration object. */
+type CompiledRanges = Map<CidrConfig, Cidr>;
+
 export class FilterChainMatcher<T extends MatchableChain> {
   readonly #byPort: Map<number, T[]>;
   readonly #default: T | null;
+  readonly #cidrs: CompiledRanges = new Map();
 
   constructor(chains: readonly T[], defaultChain: T | null) {
+    for (const { match } of chains) {
+      for (const ranges of [
+        match.prefixRanges,
+        match.directSourcePrefixRanges,
+        match.sourcePrefixRanges,
+      ]) {
+        for (const range of ranges)
+          this.#cidrs.set(range, new Cidr(range.address, range.prefixLength));
+      }
+    }
     this.#byPort = groupBy(
       chains,
       (chain) => (chain.match.destinationPort === undefined ? [] : [chain.match.destinationPort]),
@@ -64,13 +78,13 @@ export class FilterChainMatcher<T extends MatchableChain> {
   }
 
   #narrow(chains: readonly T[], facts: ConnectionFacts): T | null {
-    let left = byRange(chains, facts.localIp, (match) => match.prefixRanges);
+    let left = byRange(chains, facts.localIp, (match) => match.prefixRanges, this.#cidrs);
     left = byServerName(left, facts.serverName);
     left = byExact(left, facts.transportProtocol);
     left = byAlpn(left, facts.applicationProtocols);
-    left = byRange(left, facts.remoteIp, (match) => match.directSourcePrefixRanges);
+    left = byRange(left, facts.remoteIp, (match) => match.directSourcePrefixRanges, this.#cidrs);
     left = bySourceType(left, facts);
-    left = byRange(left, facts.remoteIp, (match) => match.sourcePrefixRanges);
+    left = byRange(left, facts.remoteIp, (match) => match.sourcePrefixRanges, this.#cidrs);
     left = bySourcePort(left, facts.remotePort);
     return left[0] ?? null;
   }
@@ -80,7 +94,8 @@ export class FilterChainMatcher<T extends MatchableChain> {
 function byRange<T extends MatchableChain>(
   chains: readonly T[],
   ip: string,
-  rangesOf: (match: FilterChainMatchConfig) => FilterChainMatchConfig['prefixRanges'],
+  rangesOf: (match: FilterChainMatchConfig) => readonly CidrConfig[],
+  cidrs: CompiledRanges,
 ): readonly T[] {
   if (chains.every((chain) => rangesOf(chain.match).length === 0)) return chains;
   const bytes = parseIp(ip);
@@ -91,8 +106,7 @@ function byRange<T extends MatchableChain>(
     let length = ranges.length === 0 ? 0 : -1;
     for (const range of ranges) {
       if (bytes === null || range.prefixLength + 1 <= length) continue;
-      if (new Cidr(range.address, range.prefixLength).contains(bytes))
-        length = range.prefixLength + 1;
+      if (cidrs.get(range)!.contains(bytes)) length = range.prefixLength + 1;
     }
     if (length < 0 || length < longest) continue;
     if (length > longest) {
