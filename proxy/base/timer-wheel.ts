@@ -1,11 +1,12 @@
 // [w] Coarse shared timers for idle and per-request deadlines: arming and cancelling are a few pointer writes.
 //
-//   slot 0   slot 1   slot 2  …  slot 1023          a slot covers TICK_MS; an entry further away than one
-//     │        │                                     turn of the wheel waits in its slot with `rounds` > 0
-//   entry ⇄ entry ⇄ …                                (doubly linked, the slot's head is a sentinel)
+//   near:  slot 0   slot 1   …  slot 1023      one slot a tick of 4 ms: what is due within the next 4 s
+//   far:   slot 0   slot 1   …  slot 1023      one slot a turn of the near wheel: moved there when its turn begins
+//            │        │
+//          entry ⇄ entry ⇄ …                   doubly linked, the slot's head is a sentinel
 //
-// One platform timer is armed at a time, for the next tick that has work. Entries fire up to TICK_MS late,
-// never early.
+// One platform timer is armed at a time, for the next slot that holds something: thousands of idle connections with
+// an hour to go wake nobody. Entries fire up to TICK_MS late, never early.
 import type { TimeSource, TimerHandle } from './clock.ts';
 
 const TICK_MS = 4;
@@ -34,9 +35,28 @@ export class WheelTimer {
   }
 }
 
+function emptySlots(): WheelTimer[] {
+  return Array.from({ length: SLOTS }, () => {
+    const head = new WheelTimer(null, 0);
+    head.next = head;
+    head.previous = head;
+    return head;
+  });
+}
+
+function append(head: WheelTimer, timer: WheelTimer): void {
+  timer.previous = head.previous;
+  timer.next = head;
+  head.previous!.next = timer;
+  head.previous = timer;
+}
+
+const isEmpty = (head: WheelTimer): boolean => head.next === head;
+
 export class TimerWheel {
   readonly #time: TimeSource;
-  readonly #slots: WheelTimer[] = [];
+  readonly #near = emptySlots();
+  readonly #far = emptySlots();
   /** Last tick whose slot was worked through. */
   #doneTick: number;
   #count = 0;
@@ -47,12 +67,6 @@ export class TimerWheel {
   constructor(time: TimeSource) {
     this.#time = time;
     this.#doneTick = this.#currentTick();
-    for (let i = 0; i < SLOTS; i++) {
-      const head = new WheelTimer(null, 0);
-      head.next = head;
-      head.previous = head;
-      this.#slots.push(head);
-    }
   }
 
   /** Number of armed timers. */
@@ -68,18 +82,11 @@ export class TimerWheel {
   arm(timer: WheelTimer, delayMs: number): void {
     if (timer.next !== null) this.#unlink(timer);
     if (this.#count === 0) this.#doneTick = this.#currentTick();
-    const dueTick = Math.max(
-      this.#doneTick + 1,
-      Math.ceil((this.#time.monotonicMs() + Math.max(0, delayMs)) / TICK_MS),
-    );
-    timer.dueTick = dueTick;
-    const head = this.#slots[dueTick % SLOTS]!;
-    timer.previous = head.previous;
-    timer.next = head;
-    head.previous!.next = timer;
-    head.previous = timer;
+    const dueMs = this.#time.monotonicMs() + Math.max(0, delayMs);
+    timer.dueTick = Math.max(this.#doneTick + 1, Math.ceil(dueMs / TICK_MS));
     this.#count++;
-    if (dueTick < this.#platformTick) this.#armPlatform(dueTick);
+    const wakeTick = this.#link(timer);
+    if (wakeTick < this.#platformTick) this.#armPlatform(wakeTick);
   }
 
   cancel(timer: WheelTimer): void {
@@ -91,6 +98,15 @@ export class TimerWheel {
     this.#platformTimer?.cancel();
     this.#platformTimer = null;
     this.#platformTick = -Infinity;
+  }
+
+  /** Puts the entry into its slot; the tick at which that slot has to be looked at. */
+  #link(timer: WheelTimer): number {
+    const { dueTick } = timer;
+    const turn = Math.floor(dueTick / SLOTS);
+    const isNear = dueTick - this.#doneTick < SLOTS;
+    append(isNear ? this.#near[dueTick % SLOTS]! : this.#far[turn % SLOTS]!, timer);
+    return isNear ? dueTick : turn * SLOTS;
   }
 
   #unlink(timer: WheelTimer): void {
@@ -117,12 +133,32 @@ export class TimerWheel {
     this.#platformTimer = null;
     this.#platformTick = Infinity;
     const nowTick = this.#currentTick();
+    const doneTick = this.#doneTick;
     // After a long stall every slot is looked at once, not once per missed turn.
-    const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
-    this.#doneTick = Math.max(this.#doneTick, nowTick);
+    const from = Math.max(doneTick + 1, nowTick - SLOTS + 1);
+    this.#doneTick = Math.max(doneTick, nowTick);
+    this.#bringNear(Math.floor(doneTick / SLOTS), Math.floor(nowTick / SLOTS));
     for (let tick = from; tick <= nowTick; tick++)
-      this.#fireSlot(this.#slots[tick % SLOTS]!, nowTick);
+      this.#fireSlot(this.#near[tick % SLOTS]!, nowTick);
     if (this.#count > 0) this.#armNext();
+  }
+
+  /** Entries of turns that have begun move from the far wheel to the near one. */
+  #bringNear(doneTurn: number, nowTurn: number): void {
+    const from = Math.max(doneTurn + 1, nowTurn - SLOTS + 1);
+    for (let turn = from; turn <= nowTurn; turn++) {
+      const head = this.#far[turn % SLOTS]!;
+      for (let timer = head.next!; timer !== head;) {
+        const next = timer.next!;
+        // One that is a whole round of the far wheel away stays.
+        if (timer.dueTick < (nowTurn + 1) * SLOTS) {
+          this.#unlink(timer);
+          this.#count++;
+          append(this.#near[timer.dueTick % SLOTS]!, timer);
+        }
+        timer = next;
+      }
+    }
   }
 
   #fireSlot(head: WheelTimer, nowTick: number): void {
@@ -141,12 +177,20 @@ export class TimerWheel {
   }
 
   #armNext(): void {
-    for (let ahead = 1; ahead <= SLOTS; ahead++) {
+    let wakeTick = Infinity;
+    for (let ahead = 1; ahead <= SLOTS && wakeTick === Infinity; ahead++) {
       const tick = this.#doneTick + ahead;
-      const head = this.#slots[tick % SLOTS]!;
-      if (head.next === head) continue;
-      if (tick < this.#platformTick) this.#armPlatform(tick);
-      return;
+      if (!isEmpty(this.#near[tick % SLOTS]!)) wakeTick = tick;
     }
+    const turn = Math.floor(this.#doneTick / SLOTS);
+    for (let ahead = 1; ahead <= SLOTS; ahead++) {
+      const turnStart = (turn + ahead) * SLOTS;
+      if (turnStart >= wakeTick) break;
+      if (!isEmpty(this.#far[(turn + ahead) % SLOTS]!)) {
+        wakeTick = turnStart;
+        break;
+      }
+    }
+    if (wakeTick < this.#platformTick) this.#armPlatform(wakeTick);
   }
 }

@@ -31,6 +31,30 @@ t.test('TimerWheel', (t) => {
     t.end();
   });
 
+  t.test('sleeps while thousands of timers are far away', (t) => {
+    const time = new SimulatedTime();
+    let wakes = 0;
+    const counting = {
+      monotonicMs: () => time.monotonicMs(),
+      wallMs: () => time.wallMs(),
+      setTimer: (callback: () => void, delayMs: number) =>
+        time.setTimer(() => {
+          wakes++;
+          callback();
+        }, delayMs),
+    };
+    const wheel = new TimerWheel(counting);
+    let fired = 0;
+    for (let i = 0; i < 2000; i++) {
+      wheel.arm(new WheelTimer({ onTimer: () => fired++ }, 0), 3_600_000 + i * 2);
+    }
+    time.advance(3_590_000);
+    t.equal(wakes, 0, 'nobody is woken for an hour');
+    time.advance(20_000);
+    t.equal(fired, 2000);
+    t.end();
+  });
+
   t.test('moves and cancels', (t) => {
     const time = new SimulatedTime();
     const wheel = new TimerWheel(time);
