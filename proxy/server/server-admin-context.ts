@@ -77,7 +77,8 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     reopenLogs: () => server.reopenLogs(),
     drainListeners: (request) => drain.drainListeners(request),
     setHealthCheckFailed: (failed) => drain.setHealthCheckFailed(failed),
-    quit: () => server.quit(),
+    // The end closes admin's connections: not before the answer is written.
+    quit: () => void setImmediate(() => server.quit()),
   };
 }
 

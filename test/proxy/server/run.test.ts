@@ -93,6 +93,16 @@ t.test('outrigger-proxy', (t) => {
     });
   }
 
+  t.test('answers /quitquitquit before it ends with exit code 0', async (t) => {
+    const address = '{socket_address: {address: 127.0.0.1, port_value: 0}}';
+    const run = start(['--config-yaml', `admin: {address: ${address}}`, '--concurrency', '1']);
+    await live(run);
+    const admin = /admin address: (127\.0\.0\.1:\d+)/.exec(run.stderr())?.[1];
+    const answer = await fetch(`http://${admin}/quitquitquit`, { method: 'POST' });
+    t.equal(await answer.text(), 'OK\n');
+    t.match(await run.exit, { code: 0, signal: null });
+  });
+
   t.test('ends with exit code 1 when a static listener cannot bind, and says which', async (t) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
