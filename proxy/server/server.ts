@@ -84,7 +84,7 @@ export class Server {
     this.#deps = deps;
     const { options, bootstrap, time } = deps;
     this.#log = deps.loggers.get('main');
-    this.#notes = new InertNotes((note) => this.#log.info(note));
+    this.#notes = new InertNotes((note) => this.#log.warn(note));
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
