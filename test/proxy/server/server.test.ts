@@ -116,7 +116,7 @@ t.test('Server', (t) => {
         t.ok(entries(admin.dumpClusters()).includes('static xds-grpc'));
         t.ok(admin.dumpClusters().versionInfo !== '' || mode === 'delta');
         t.ok(
-          lines.some((line) => /^warning main filter istio.*does nothing/.test(line)),
+          lines.some((line) => /^warning main http filter istio.*does nothing/.test(line)),
           'inert filters are named in the log, at the level that the agent gives a proxy',
         );
         t.ok(admin.inertNotes.length > 0);
