@@ -741,8 +741,7 @@ t.test('HTTP/1.1 between raw peers', async (t) => {
       t.match(text, row.expect);
       if (row.upstream !== undefined) t.match(upstream.text, row.upstream);
       if (row.connections !== undefined) t.equal(upstream.connections.length, row.connections);
-      const lines = await proxy.log(logged + 1);
-      if (row.log !== undefined) t.match(lines.at(-1), row.log);
+      const line = row.log === undefined ? '' : await proxy.logLine(logged, row.log);
       if (envoy === null || declaredDifferences.has(row.name)) return;
       const ours = upstream.text;
       const before = (await envoy.log(0)).length;
@@ -750,7 +749,7 @@ t.test('HTTP/1.1 between raw peers', async (t) => {
       t.equal(comparable(text), comparable(theirs), 'answer as Envoy');
       t.equal(comparable(ours), comparable(upstream.text), 'upstream as Envoy');
       if (row.log !== undefined)
-        t.equal(lines.at(-1), (await envoy.log(before + 1)).at(-1), 'log as Envoy');
+        t.equal(line, await envoy.logLine(before, row.log), 'log as Envoy');
     });
   }
   t.ok(proxy.alive, proxy.stderr);

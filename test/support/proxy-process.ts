@@ -121,6 +121,16 @@ export class ProxyProcess {
     return lines();
   }
 
+  /** The newest line behind the first `seen` ones that matches; lines of earlier requests may come late. */
+  async logLine(seen: number, pattern: RegExp): Promise<string> {
+    let line: string | undefined;
+    await eventually(`a line of access log like ${String(pattern)}`, async () => {
+      line = (await this.log(seen)).slice(seen).findLast((text) => pattern.test(text));
+      return line !== undefined;
+    });
+    return line!;
+  }
+
   /** Private memory in kilobytes. */
   privateKb(): number {
     const rollup = readFileSync(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');

@@ -40,7 +40,11 @@ import type {
 } from '../../proxy/upstream/conn-pool/conn-pool.ts';
 import { Host } from '../../proxy/upstream/host.ts';
 import type { LoadBalancerContext } from '../../proxy/upstream/load-balancer.ts';
-import { BreakerCounts, INTS_PER_SLOT, ResourceManager } from '../../proxy/upstream/resource-manager.ts';
+import {
+  BreakerCounts,
+  INTS_PER_SLOT,
+  ResourceManager,
+} from '../../proxy/upstream/resource-manager.ts';
 import type { ThreadLocalCluster } from '../../proxy/upstream/thread-local-cluster.ts';
 import { sampleCluster, sampleEndpoint } from './config-samples.ts';
 import { SimulatedTime } from './simulated-time.ts';

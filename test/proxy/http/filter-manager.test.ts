@@ -145,7 +145,17 @@ t.test('FilterManager', (t) => {
     manager.decodeHeaders(stream.requestHeaders, false);
     manager.decodeData(Buffer.from('x'), false);
     manager.decodeTrailers(new HeaderMap());
-    t.same(stream.take(), ['a >H', 'b >H', 'c >H', 'a >D x', 'b >D x', 'c >D x', 'a >T', 'b >T', 'c >T']);
+    t.same(stream.take(), [
+      'a >H',
+      'b >H',
+      'c >H',
+      'a >D x',
+      'b >D x',
+      'c >D x',
+      'a >T',
+      'b >T',
+      'c >T',
+    ]);
     manager.encodeHeaders(response(), false);
     manager.encodeData(Buffer.from('y'), true);
     t.same(stream.take(), [
@@ -224,7 +234,14 @@ t.test('FilterManager', (t) => {
     manager.encodeTrailers(new HeaderMap());
     t.same(stream.take(), ['c <H', 'b <H', 'c <D 12345', 'c <T']);
     manager.continueEncoding(1);
-    t.same(stream.take().slice(0, 6), ['a <H', 'out H 200', 'a <D 12345', 'out D 12345', 'a <T', 'out T']);
+    t.same(stream.take().slice(0, 6), [
+      'a <H',
+      'out H 200',
+      'a <D 12345',
+      'out D 12345',
+      'a <T',
+      'out T',
+    ]);
     t.end();
   });
 
@@ -248,20 +265,38 @@ t.test('FilterManager', (t) => {
     stream.manager.encodeHeaders(response(), false);
     stream.take();
     stream.manager.encodeData(Buffer.from('12345678901'), false);
-    t.same(stream.take(), ['c <D 12345678901', 'b <D 12345678901', 'reply 500 response_payload_too_large', 'reset', 'a gone', 'b gone', 'c gone']);
+    t.same(stream.take(), [
+      'c <D 12345678901',
+      'b <D 12345678901',
+      'reply 500 response_payload_too_large',
+      'reset',
+      'a gone',
+      'b gone',
+      'c gone',
+    ]);
     t.end();
   });
 
   t.test('forgets what is held when a reply of our own comes', (t) => {
     const stream = new RecordedStream('b >H');
-    const reply: LocalReply = { status: 403, body: 'no', details: 'd', flag: undefined, grpcStatus: undefined, modifyHeaders: undefined };
+    const reply: LocalReply = {
+      status: 403,
+      body: 'no',
+      details: 'd',
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    };
     stream.manager.decodeHeaders(stream.requestHeaders, false);
     stream.manager.decodeData(Buffer.from('x'), false);
     stream.take();
     stream.filters[1]!.callbacks.sendLocalReply(reply);
     stream.filters[1]!.callbacks.continueDecoding();
     stream.manager.decodeData(Buffer.from('y'), true);
-    t.same(stream.take().filter((line) => line.includes('>') || line.startsWith('out')), ['out H 403', 'out D no.']);
+    t.same(
+      stream.take().filter((line) => line.includes('>') || line.startsWith('out')),
+      ['out H 403', 'out D no.'],
+    );
     t.end();
   });
 
