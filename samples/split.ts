@@ -25,6 +25,8 @@ interface SplitOptions {
   readonly connections: number;
 }
 
+type SplitFlags = SplitOptions | 'help';
+
 function readCount(text: string, what: string, most: number): number {
   const count = /^[0-9]{1,7}$/.test(text) ? Number(text) : 0;
   if (count < 1 || count > most)
@@ -32,12 +34,17 @@ function readCount(text: string, what: string, most: number): number {
   return count;
 }
 
-function readOptions(argv: readonly string[]): SplitOptions {
+function readOptions(argv: readonly string[]): SplitFlags {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { user: { type: 'string' }, connections: { type: 'string', default: '8' } },
+    options: {
+      user: { type: 'string' },
+      connections: { type: 'string', default: '8' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   });
+  if (values.help) return 'help';
   if (positionals.length > 2) throw new Error(`too many words: ${positionals.slice(2).join(' ')}`);
   // A url alone, or both in any order.
   const url = positionals.find((word) => word.includes('/')) ?? DEFAULT_URL;
@@ -105,12 +112,16 @@ async function askAll(options: SplitOptions): Promise<Answered[]> {
 }
 
 async function main(): Promise<number> {
-  let options: SplitOptions;
+  let options: SplitFlags;
   try {
     options = readOptions(process.argv.slice(2));
   } catch (error) {
     process.stderr.write(`${USAGE}split: ${(error as Error).message}\n`);
     return 2;
+  }
+  if (options === 'help') {
+    process.stdout.write(USAGE);
+    return 0;
   }
   try {
     const answers = await askAll(options);

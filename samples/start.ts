@@ -18,6 +18,7 @@ import { readStartFlags, START_USAGE } from './local-mesh/options.ts';
 import type { StartFlags } from './local-mesh/options.ts';
 import { listenPlaces, planMesh, readServices } from './local-mesh/plan.ts';
 import type { MeshMode, MeshPlan } from './local-mesh/plan.ts';
+import { ProblemWatch } from './local-mesh/problem-watch.ts';
 import { waitForHttp } from './local-mesh/readiness.ts';
 import { reportText } from './local-mesh/report.ts';
 
@@ -161,6 +162,8 @@ async function start(flags: StartFlags, signal: AbortSignal, leftovers: Leftover
     `Starting ${plan.pods.length} pods${flags.withSidecars ? ', each with its sidecar,' : ''} in mode ${mode} …`,
   );
   const onEvent = (text: string): void => say(`! ${text}`);
+  const problems = new ProblemWatch(join(runDir, 'logs/control-plane.log'), onEvent);
+  leftovers.add(() => problems.close());
   const options: StartOptions = {
     plan,
     runId,
