@@ -4,9 +4,9 @@ import { StringDecoder } from 'node:string_decoder';
 
 const POLL_MS = 300;
 const CHUNK_BYTES = 65_536;
-/** Errors, and the word that they are gone. */
+/** Errors and warnings, and the word that they are gone. */
 const TOLD =
-  /^[^\t]*\t(?:error\t[^\t]*\t(?:error: )?(.*)|info\t[^\t]*\t(\d+ earlier problems? (?:is|are) gone))$/;
+  /^[^\t]*\t(?:(?:error|warning)\t[^\t]*\t(?:error: )?(.*)|info\t[^\t]*\t(\d+ earlier problems? (?:is|are) gone))$/;
 
 export class ProblemWatch {
   readonly #logFile: string;
