@@ -6,32 +6,140 @@ export interface LoadCase {
   readonly name: string;
   readonly meaning: string;
   readonly chain: ProxyChain;
-  readonly path: string;
-  /** Bytes of the backend's answer, headers apart. */
+  /** Default GET. */
+  readonly method?: 'GET' | 'POST';
+  readonly requestBodyBytes?: number;
+  /** Request headers of about 40 bytes besides those of the load generator. */
+  readonly extraHeaders?: number;
+  /** A connection serves one request. */
+  readonly newConnections?: boolean;
+  /** Of the backend's answer, headers apart. */
   readonly responseBytes: number;
   /** Keep-alive connections of the load generator. */
   readonly connections: number;
+  /** Proxies in a row between client and backend, as with a sidecar on either side. Default 1. */
+  readonly hops?: 1 | 2;
+  /** Fixed rates at which added latency and CPU are measured, requests per second. */
+  readonly rates?: readonly number[];
+  /** So many connections that served one request each stay open; their memory is measured, and no load is run. */
+  readonly idleConnections?: number;
+  /** Time from exec to the first answer is measured as often as there are rounds. */
+  readonly startup?: boolean;
+  /** Why Outrigger cannot do it yet: the case is reported as skipped. */
+  readonly notBuilt?: string;
   /** Part of `npm run bench -- quick`. */
-  readonly quick: boolean;
+  readonly quick?: boolean;
 }
+
+const RATES = [1_000, 5_000];
 
 export const LOAD_CASES: readonly LoadCase[] = [
   {
     name: 'h1-get-100b-router',
     meaning: 'HTTP/1.1 GET, 100 B answer, router only',
     chain: 'router',
-    path: '/',
     responseBytes: 100,
     connections: 32,
+    rates: RATES,
+    startup: true,
     quick: true,
   },
   {
     name: 'h1-get-100b-sidecar',
     meaning: "the same through a sidecar's filters, weighted route, retry policy, access log",
     chain: 'sidecar',
-    path: '/',
     responseBytes: 100,
     connections: 32,
+    rates: RATES,
+    startup: true,
     quick: true,
   },
+  {
+    name: 'h1-get-1kb-router',
+    meaning: 'HTTP/1.1 GET, 1 KB answer, router only',
+    chain: 'router',
+    responseBytes: 1_024,
+    connections: 32,
+  },
+  {
+    name: 'h1-get-100kb-router',
+    meaning: 'HTTP/1.1 GET, 100 KB answer, router only',
+    chain: 'router',
+    responseBytes: 102_400,
+    connections: 32,
+  },
+  {
+    name: 'h1-post-10kb-router',
+    meaning: 'HTTP/1.1 POST of 10 KB, 100 B answer, router only',
+    chain: 'router',
+    method: 'POST',
+    requestBodyBytes: 10_240,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'h1-post-10kb-sidecar',
+    meaning: 'HTTP/1.1 POST of 10 KB, 100 B answer, sidecar chain',
+    chain: 'sidecar',
+    method: 'POST',
+    requestBodyBytes: 10_240,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'h1-50-headers-router',
+    meaning: 'HTTP/1.1 GET with 50 request headers, 100 B answer, router only',
+    chain: 'router',
+    extraHeaders: 50,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'h1-new-connection-router',
+    meaning: 'HTTP/1.1 GET, a new connection for each request, router only',
+    chain: 'router',
+    newConnections: true,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'idle-connections-router',
+    meaning: '2000 idle keep-alive connections, router only',
+    chain: 'router',
+    idleConnections: 2_000,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'tcp-passthrough',
+    meaning: 'TCP proxy; a round trip is 40 B there and 250 B back on a kept connection',
+    chain: 'tcp',
+    responseBytes: 100,
+    connections: 32,
+    rates: [1_000],
+  },
+  {
+    name: 'h1-two-sidecars',
+    meaning: 'HTTP/1.1 GET, 100 B answer, through two sidecars in a row (CPU and memory of both)',
+    chain: 'sidecar',
+    hops: 2,
+    responseBytes: 100,
+    connections: 32,
+    rates: [1_000],
+  },
+  ...(
+    [
+      ['h1-tls-router', 'TLS downstream, router only', 'downstream TLS'],
+      ['h1-mtls-two-sidecars', 'two sidecars with mTLS between them', 'mTLS'],
+      ['h2-get-100b-router', 'HTTP/2 GET, 100 B answer, router only', 'HTTP/2'],
+      ['grpc-unary-sidecar', 'gRPC unary call, sidecar chain', 'HTTP/2, which gRPC needs,'],
+    ] as const
+  ).map(([name, meaning, what]) => ({
+    name,
+    meaning,
+    chain: 'router' as const,
+    responseBytes: 100,
+    connections: 32,
+    notBuilt: `${what} is not built in Outrigger yet`,
+  })),
 ];

@@ -1,8 +1,11 @@
 // The bootstrap that Envoy and Outrigger both get, byte for byte: one listener, one cluster, the filters of a case.
 import { stringify } from 'yaml';
 
-/** `router`: nothing but the router. `sidecar`: what Istio puts on an outbound HTTP listener, as far as stock Envoy has it. */
-export type ProxyChain = 'router' | 'sidecar';
+/**
+ * `router`: nothing but the router. `sidecar`: what Istio puts on an outbound HTTP listener, as far as stock Envoy has it.
+ * `tcp`: the TCP proxy, without HTTP.
+ */
+export type ProxyChain = 'router' | 'sidecar' | 'tcp';
 
 export interface BootstrapInput {
   readonly chain: ProxyChain;
@@ -132,6 +135,21 @@ const cluster = (name: string, backendPort: number): object => ({
   },
 });
 
+function networkFilter(input: BootstrapInput): object {
+  const [name, config] =
+    input.chain === 'tcp'
+      ? [
+          'tcp_proxy',
+          {
+            '@type': `${TYPE}extensions.filters.network.tcp_proxy.v3.TcpProxy`,
+            stat_prefix: 'bench',
+            cluster: 'backend',
+          },
+        ]
+      : ['http_connection_manager', connectionManager(input)];
+  return { name: `envoy.filters.network.${name as string}`, typed_config: config };
+}
+
 export function envoyBootstrap(input: BootstrapInput): string {
   const clusters = [cluster('backend', input.backendPort)];
   if (input.chain === 'sidecar') clusters.push(cluster('backend-canary', input.backendPort));
@@ -142,16 +160,7 @@ export function envoyBootstrap(input: BootstrapInput): string {
         {
           name: 'bench',
           address: loopback(input.listenPort),
-          filter_chains: [
-            {
-              filters: [
-                {
-                  name: 'envoy.filters.network.http_connection_manager',
-                  typed_config: connectionManager(input),
-                },
-              ],
-            },
-          ],
+          filter_chains: [{ filters: [networkFilter(input)] }],
         },
       ],
       clusters,

@@ -1,5 +1,5 @@
 // Finds the programs that a run compares or uses: PATH, the usual system folders, and for Envoy virtual environments near the tree.
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { accessSync, constants, globSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Servers live there; a person's PATH often leaves them out. */
@@ -37,6 +37,14 @@ function nearbyVirtualEnvironments(root: string): string[] {
   }
 }
 
+/** The PyPI package's launcher is a Python script; its own start must not count as Envoy's. */
+function behindLauncher(path: string): string {
+  const packaged = globSync(
+    join(dirname(dirname(path)), 'lib/python*/site-packages/envoy/_bin/envoy'),
+  );
+  return packaged.find(isExecutable) ?? path;
+}
+
 /** `given` (a flag) wins over ENVOY_BIN, $VIRTUAL_ENV, virtual environments in `root` and the folders above it, PATH. */
 export function findEnvoy(
   given: string | undefined,
@@ -45,7 +53,7 @@ export function findEnvoy(
 ): string | undefined {
   const named = given ?? env['ENVOY_BIN'];
   if (named !== undefined && named !== '') {
-    if (isExecutable(named)) return named;
+    if (isExecutable(named)) return behindLauncher(named);
     throw new Error(
       `${given === undefined ? 'ENVOY_BIN' : '--envoy'}: ${named} cannot be executed`,
     );
@@ -54,5 +62,6 @@ export function findEnvoy(
   const candidates = environments
     .filter((dir) => dir !== undefined && dir !== '')
     .map((dir) => join(dir!, 'bin/envoy'));
-  return candidates.find(isExecutable) ?? findProgram('envoy', env);
+  const found = candidates.find(isExecutable) ?? findProgram('envoy', env);
+  return found === undefined ? undefined : behindLauncher(found);
 }

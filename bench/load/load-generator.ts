@@ -1,18 +1,20 @@
-// Load on a proxy for a given time: wrk where it is installed, else keep-alive-load.ts in a worker thread.
-import { execFile } from 'node:child_process';
+// Saturating load for a given time: wrk where it is installed, else request-load.ts. Fixed rates are always request-load.ts.
+import { execFile, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
 
 import { findProgram } from './find-program.ts';
-import type { LoadReply, LoadRequest } from './keep-alive-load.ts';
+import type { LoadReply, LoadRequest } from './request-load.ts';
 
 export interface LoadResult {
   readonly requests: number;
   readonly elapsedMs: number;
   /** Answers that are not 2xx or 3xx, and broken connections: a run with any is no measurement. */
   readonly failures: number;
-  readonly latencyP50Us: number;
-  readonly latencyP99Us: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
 }
 
 export interface LoadGenerator {
@@ -46,49 +48,76 @@ export function parseWrkOutput(text: string): LoadResult {
     requests: Number(total[1]),
     elapsedMs: (Number(total[2]) * (UNITS_US.get(total[3] ?? '') ?? Number.NaN)) / 1_000,
     failures,
-    latencyP50Us: readLatencyUs(text, '50'),
-    latencyP99Us: readLatencyUs(text, '99'),
+    p50Us: readLatencyUs(text, '50'),
+    p99Us: readLatencyUs(text, '99'),
   };
 }
 
 const execute = promisify(execFile);
 
-function wrkGenerator(wrk: string, cpus: string | undefined): LoadGenerator {
-  return {
-    name: 'wrk',
-    run: async ({ url, connections, durationMs }) => {
-      const seconds = Math.max(1, Math.round(durationMs / 1_000));
-      const words = [
-        wrk,
-        '--threads',
-        '1',
-        '--connections',
-        String(connections),
-        '--duration',
-        `${seconds}s`,
-        '--latency',
-        url,
-      ];
-      if (cpus !== undefined) words.unshift('taskset', '--cpu-list', cpus);
-      const { stdout } = await execute(words[0]!, words.slice(1), { timeout: durationMs + 60_000 });
-      return parseWrkOutput(stdout);
-    },
-  };
+function wrkArguments(request: LoadRequest, dir: string): string[] {
+  const seconds = Math.max(1, Math.round(request.durationMs / 1_000));
+  const words = ['--threads', '1', '--connections', String(request.connections)];
+  words.push('--duration', `${seconds}s`, '--latency');
+  for (const [name, value] of request.headers ?? []) words.push('--header', `${name}: ${value}`);
+  if (request.method !== undefined && request.method !== 'GET') {
+    const script = join(dir, 'wrk.lua');
+    const body = `string.rep("x", ${request.bodyBytes ?? 0})`;
+    writeFileSync(script, `wrk.method = "${request.method}"\nwrk.body = ${body}\n`);
+    words.push('--script', script);
+  }
+  return [...words, request.url];
 }
 
-const ownGenerator: LoadGenerator = {
-  name: 'node',
-  run: (request) =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./keep-alive-load.ts', import.meta.url), {
-        workerData: request,
-      });
-      worker.once('message', (reply: LoadReply) => resolve(reply));
-      worker.once('error', reject);
-    }),
-};
+function pinned(words: readonly string[], cpus: string | undefined): [string, string[]] {
+  const all = cpus === undefined ? words : ['taskset', '--cpu-list', cpus, ...words];
+  return [all[0]!, all.slice(1)];
+}
 
-export function findLoadGenerator(env: NodeJS.ProcessEnv, cpus: string | undefined): LoadGenerator {
+/** request-load.ts in a process of its own. */
+export function runOwnLoad(request: LoadRequest, cpus: string | undefined): Promise<LoadReply> {
+  return startOwnLoad(request, cpus).reply;
+}
+
+export interface StartedLoad {
+  readonly reply: Promise<LoadReply>;
+  /** Ends it before its time; `reply` still comes. */
+  stop(): void;
+}
+
+export function startOwnLoad(request: LoadRequest, cpus: string | undefined): StartedLoad {
+  const [command, args] = pinned(
+    [process.execPath, join(import.meta.dirname, 'load-process.ts'), JSON.stringify(request)],
+    cpus,
+  );
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.on('error', () => {});
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+  const reply = new Promise<LoadReply>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0 && output !== '') resolve(JSON.parse(output) as LoadReply);
+      else reject(new Error(`the load generator ended with ${code}`));
+    });
+  });
+  return { reply, stop: () => child.stdin.end() };
+}
+
+export interface LoadGeneratorPlace {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cpus: string | undefined;
+  /** For wrk's scripts. */
+  readonly dir: string;
+}
+
+export function findLoadGenerator({ env, cpus, dir }: LoadGeneratorPlace): LoadGenerator {
   const wrk = findProgram('wrk', env);
-  return wrk === undefined ? ownGenerator : wrkGenerator(wrk, cpus);
+  if (wrk === undefined) return { name: 'node', run: (request) => runOwnLoad(request, cpus) };
+  const run = async (request: LoadRequest): Promise<LoadResult> => {
+    const [command, args] = pinned([wrk, ...wrkArguments(request, dir)], cpus);
+    const { stdout } = await execute(command, args, { timeout: request.durationMs + 60_000 });
+    return parseWrkOutput(stdout);
+  };
+  return { name: 'wrk', run };
 }

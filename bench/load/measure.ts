@@ -1,30 +1,34 @@
 // One case: all peers up, then rounds in which each gets the same load in turn, so that what disturbs the machine disturbs all.
-import { mkdirSync, statSync, truncateSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { startBackend } from './backend.ts';
 import type { LoadCase } from './cases.ts';
-import type { LoadGenerator } from './load-generator.ts';
+import {
+  directContestant,
+  emptyAccessLogs,
+  settle,
+  startContestant,
+  stopAll,
+} from './contestant.ts';
+import type { Contestant, MeasureOptions } from './contestant.ts';
+import {
+  addFixedRate,
+  measureFixedRate,
+  measureHeap,
+  measureIdleConnections,
+  measureSaturated,
+} from './measurements.ts';
+import type { Samples } from './metrics.ts';
 import type { Peer } from './peers.ts';
-import { cpuTimeOf, memoryOf, processTree } from './process-tree.ts';
-import type { Memory } from './process-tree.ts';
-import { freePorts, RunningProcess } from './running-process.ts';
-
-export interface Sample {
-  readonly requestsPerSecond: number;
-  readonly userUsPerRequest: number;
-  readonly systemUsPerRequest: number;
-  readonly latencyP50Us: number;
-  readonly latencyP99Us: number;
-  readonly memory: Memory;
-}
+import { freePorts } from './running-process.ts';
 
 export interface PeerResult {
   readonly peer: string;
   readonly version: string;
-  readonly idleMemory: Memory;
-  readonly samples: readonly Sample[];
+  readonly samples: Samples;
+}
+
+export interface NotMeasured {
+  readonly peer: string;
+  readonly reason: string;
 }
 
 export interface CaseResult {
@@ -32,200 +36,186 @@ export interface CaseResult {
   readonly meaning: string;
   readonly backend: string;
   readonly peers: readonly PeerResult[];
-  /** Peers that could not be measured, with the reason. */
-  readonly failed: readonly { readonly peer: string; readonly reason: string }[];
+  /** Peers that have nothing of the kind that the case wants. */
+  readonly skipped: readonly NotMeasured[];
+  /** Peers that could not be measured. */
+  readonly failed: readonly NotMeasured[];
 }
 
-export interface MeasureOptions {
-  readonly dir: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly rounds: number;
-  readonly durationMs: number;
-  readonly warmUpMs: number;
-  readonly load: LoadGenerator;
-  /** The proxy's, and all the others'; undefined: not pinned. */
-  readonly proxyCpus: string | undefined;
-  readonly otherCpus: string | undefined;
-  readonly progress: (text: string) => void;
-  /** All that is started goes there, so that an interrupt can end it. */
-  readonly running: Set<RunningProcess>;
-}
+const message = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
-const START_LIMIT_MS = 30_000;
-const SETTLE_MS = 1_000;
-/** Where in a run memory is read: late enough to have grown. */
-const MEMORY_AT = 0.7;
+class CaseRun {
+  readonly #load: LoadCase;
+  readonly #options: MeasureOptions;
+  readonly #contestants: Contestant[] = [];
+  readonly #skipped: NotMeasured[] = [];
+  readonly #failed = new Map<string, string>();
+  #backendPort = 0;
 
-interface Contestant {
-  readonly peer: Peer;
-  readonly process: RunningProcess;
-  readonly port: number;
-  readonly accessLog: string;
-  readonly idleMemory: Memory;
-  readonly samples: Sample[];
-}
-
-async function startPeer(
-  peer: Peer,
-  load: LoadCase,
-  backendPort: number,
-  options: MeasureOptions,
-): Promise<Contestant> {
-  const dir = join(options.dir, `${load.name}-${peer.name}`);
-  mkdirSync(dir, { recursive: true });
-  const [listenPort = 0, adminPort = 0] = await freePorts(2);
-  const args = peer.prepare({ case: load, dir, listenPort, adminPort, backendPort });
-  const logFile = join(dir, 'output.log');
-  const process = new RunningProcess({
-    name: peer.name,
-    command: peer.command,
-    args,
-    logFile,
-    cpus: options.proxyCpus,
-  });
-  options.running.add(process);
-  await process.waitForPort(listenPort, START_LIMIT_MS);
-  await sleep(SETTLE_MS);
-  const idleMemory = memoryOf(processTree(process.pid));
-  return {
-    peer,
-    process,
-    port: listenPort,
-    accessLog: join(dir, 'access.log'),
-    idleMemory,
-    samples: [],
-  };
-}
-
-async function measureOnce(
-  contestant: Contestant,
-  load: LoadCase,
-  options: MeasureOptions,
-): Promise<Sample> {
-  const request = {
-    url: `http://127.0.0.1:${contestant.port}${load.path}`,
-    connections: load.connections,
-  };
-  await options.load.run({ ...request, durationMs: options.warmUpMs });
-  const pids = processTree(contestant.process.pid);
-  const before = cpuTimeOf(pids);
-  const running = options.load.run({ ...request, durationMs: options.durationMs });
-  const [result, memory] = await Promise.all([
-    running,
-    sleep(options.durationMs * MEMORY_AT).then(() => memoryOf(processTree(contestant.process.pid))),
-  ]);
-  const after = cpuTimeOf(pids);
-  if (result.failures > 0) {
-    const example = await oneAnswer(request.url);
-    throw new Error(`${result.failures} of ${result.requests} requests failed; ${example}`);
+  constructor(load: LoadCase, options: MeasureOptions) {
+    this.#load = load;
+    this.#options = options;
   }
-  if (result.requests === 0) throw new Error('no request was answered');
-  checkAccessLog(contestant.accessLog, load, result.requests);
-  return {
-    requestsPerSecond: (result.requests * 1_000) / result.elapsedMs,
-    userUsPerRequest: (after.userUs - before.userUs) / result.requests,
-    systemUsPerRequest: (after.systemUs - before.systemUs) / result.requests,
-    latencyP50Us: result.latencyP50Us,
-    latencyP99Us: result.latencyP99Us,
-    memory,
-  };
-}
 
-/** What a person would look at first. */
-async function oneAnswer(url: string): Promise<string> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-    return `one more is answered ${response.status} ${(await response.text()).slice(0, 200)}`;
-  } catch (error) {
-    return `one more is not answered: ${(error as Error).message}`;
+  async run(peers: readonly Peer[]): Promise<CaseResult> {
+    const { name, meaning, responseBytes } = this.#load;
+    const { dir, env, otherCpus: cpus, running } = this.#options;
+    [this.#backendPort = 0] = await freePorts(1);
+    const backend = await startBackend({ dir, env, port: this.#backendPort, responseBytes, cpus });
+    running.add(backend.process);
+    try {
+      await this.#startAll(peers);
+      for (let round = 1; round <= this.#options.rounds; round++) await this.#round(round);
+      await this.#stopContestants();
+      await this.#measureAlone();
+    } finally {
+      await this.#stopContestants();
+      await stopAll([backend.process], this.#options);
+    }
+    return {
+      name,
+      meaning,
+      backend: backend.kind,
+      peers: this.#contestants
+        .filter(({ samples }) => !samples.empty)
+        .map((one) => ({
+          peer: one.name,
+          version: one.version,
+          samples: one.samples.toSamples(),
+        })),
+      skipped: this.#skipped,
+      failed: [...this.#failed].map(([peer, reason]) => ({ peer, reason })),
+    };
+  }
+
+  async #startAll(peers: readonly Peer[]): Promise<void> {
+    if ((this.#load.rates ?? []).length > 0)
+      this.#contestants.push(directContestant(this.#backendPort));
+    for (const peer of peers) {
+      const reason = peer.refuses(this.#load);
+      if (reason !== undefined) this.#skipped.push({ peer: peer.name, reason });
+      else
+        await this.#guard(peer.name, async () => this.#contestants.push(await this.#start(peer)));
+    }
+    // One at a time: starting one disturbs the memory of none, but its CPU time would.
+    for (const contestant of this.#contestants) await settle(contestant);
+  }
+
+  #start(peer: Peer, label = 'main', heapTrace = false): Promise<Contestant> {
+    const start = { backendPort: this.#backendPort, label, heapTrace };
+    return startContestant(peer, this.#load, start, this.#options);
+  }
+
+  /** What fails is reported and left out from then on; the others go on. */
+  async #guard(name: string, work: () => Promise<unknown>): Promise<void> {
+    if (this.#failed.has(name)) return;
+    try {
+      await work();
+    } catch (error) {
+      const process = this.#contestants.find((one) => one.name === name)?.processes;
+      const reason = process?.find(({ problem }) => problem !== undefined)?.problem;
+      this.#failed.set(name, reason ?? message(error));
+      this.#say(`${name} FAILED: ${reason ?? message(error)}`);
+    }
+  }
+
+  #say(text: string): void {
+    this.#options.progress(`${this.#load.name}: ${text}`);
+  }
+
+  async #round(round: number): Promise<void> {
+    const load = this.#load;
+    const options = this.#options;
+    const tell = (contestant: Contestant, text: string): void =>
+      this.#say(`round ${round} of ${options.rounds}: ${contestant.name} ${text}`);
+    for (const contestant of this.#contestants) {
+      await this.#guard(contestant.name, async () => {
+        if (load.idleConnections !== undefined)
+          tell(contestant, await measureIdleConnections(contestant, load, options));
+        else tell(contestant, await measureSaturated(contestant, load, options));
+      });
+      emptyAccessLogs(contestant);
+    }
+    for (const rps of load.rates ?? []) await this.#roundAtRate(rps, tell);
+  }
+
+  async #roundAtRate(
+    rps: number,
+    tell: (contestant: Contestant, text: string) => void,
+  ): Promise<void> {
+    const [direct, ...others] = this.#contestants;
+    if (direct === undefined) return;
+    const base = await measureFixedRate(direct, this.#load, rps, this.#options);
+    if (base === undefined) {
+      this.#say(`even without a proxy ${rps} requests/s cannot be held: this rate is left out`);
+      return;
+    }
+    for (const contestant of others) {
+      await this.#guard(contestant.name, async () => {
+        const rate = await measureFixedRate(contestant, this.#load, rps, this.#options);
+        if (rate === undefined) {
+          tell(contestant, `cannot hold ${rps} requests/s`);
+          return;
+        }
+        addFixedRate(contestant, rps, rate, base);
+        const added = (rate.p99Us - base.p99Us).toFixed(0);
+        tell(contestant, `at ${rps}/s: p99 +${added} µs, ${rate.vcpu.toFixed(3)} vCPU`);
+      });
+      emptyAccessLogs(contestant);
+    }
+  }
+
+  /** What needs processes of its own: further starts, and a start with GC traces. */
+  async #measureAlone(): Promise<void> {
+    const { rounds } = this.#options;
+    for (const contestant of this.#contestants) {
+      const { peer, name, samples } = contestant;
+      if (peer === undefined) continue;
+      for (let i = 2; this.#load.startup === true && i <= rounds; i++) {
+        await this.#guard(name, async () => {
+          const again = await this.#start(peer, `start-${i}`);
+          await stopAll(again.processes, this.#options);
+          samples.add('readyMs', again.samples.toSamples()['readyMs']?.[0] ?? Number.NaN);
+        });
+      }
+      const heap = this.#options.heap && this.#load.idleConnections === undefined;
+      if (heap && peer.heapTrace !== undefined)
+        await this.#guard(name, async () => this.#heapRounds(peer, contestant));
+    }
+  }
+
+  async #heapRounds(peer: Peer, { name, samples }: Contestant): Promise<void> {
+    const traced = await this.#start(peer, 'gc', true);
+    try {
+      for (let round = 1; round <= this.#options.rounds; round++) {
+        const heap = await measureHeap(traced, this.#load, this.#options);
+        samples.add('allocatedBytes', heap.allocatedBytes);
+        samples.add('gcPercent', heap.gcPercent);
+        emptyAccessLogs(traced);
+        const { allocatedBytes, gcPercent } = heap;
+        this.#say(
+          `${name} allocates ${allocatedBytes.toFixed(0)} B a request, collects ${gcPercent.toFixed(2)} % of the time`,
+        );
+      }
+    } finally {
+      await stopAll(traced.processes, this.#options);
+    }
+  }
+
+  async #stopContestants(): Promise<void> {
+    for (const { processes } of this.#contestants) await stopAll(processes, this.#options);
   }
 }
 
-/** Istio's line is about 250 bytes; loggers keep some of them back for a while. */
-const LEAST_LOG_BYTES_PER_REQUEST = 100;
-
-/** A proxy that skips a part of the work has not won anything. */
-function checkAccessLog(path: string, load: LoadCase, requests: number): void {
-  if (load.chain !== 'sidecar') return;
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes < requests * LEAST_LOG_BYTES_PER_REQUEST) {
-    throw new Error(`its access log has ${bytes} bytes after ${requests} requests`);
-  }
-}
-
-/** Every request writes a line; a day of runs must not fill a disk. */
-function emptyAccessLog(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false }) !== undefined) truncateSync(path);
-}
-
-export async function measureCase(
+export function measureCase(
   load: LoadCase,
   peers: readonly Peer[],
   options: MeasureOptions,
 ): Promise<CaseResult> {
-  const failed: { peer: string; reason: string }[] = [];
-  const contestants: Contestant[] = [];
-  const [backendPort = 0] = await freePorts(1);
-  const { dir, env, otherCpus: cpus } = options;
-  const backend = await startBackend({
-    dir,
-    env,
-    port: backendPort,
-    responseBytes: load.responseBytes,
-    cpus,
-  });
-  options.running.add(backend.process);
-  const fail = (peer: string, error: unknown): void => {
-    const reason = error instanceof Error ? error.message : String(error);
-    failed.push({ peer, reason });
-    options.progress(`${load.name}: ${peer} FAILED: ${reason}`);
-  };
-  for (const peer of peers.filter((candidate) => candidate.canRun(load))) {
-    await startPeer(peer, load, backendPort, options).then(
-      (contestant) => contestants.push(contestant),
-      (error: unknown) => fail(peer.name, error),
-    );
-  }
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const contestant of contestants) {
-      const { name } = contestant.peer;
-      if (failed.some(({ peer }) => peer === name)) continue;
-      try {
-        const sample = await measureOnce(contestant, load, options);
-        contestant.samples.push(sample);
-        options.progress(
-          `${load.name}: round ${round} of ${options.rounds}: ${name} ${describeSample(sample)}`,
-        );
-      } catch (error) {
-        fail(name, contestant.process.problem ?? error);
-      }
-      emptyAccessLog(contestant.accessLog);
-    }
-  }
-  for (const process of [...contestants.map((contestant) => contestant.process), backend.process]) {
-    await process.stop();
-    options.running.delete(process);
-  }
-  const results = contestants.filter(({ samples }) => samples.length > 0);
-  return {
-    name: load.name,
-    meaning: load.meaning,
-    backend: backend.kind,
-    peers: results.map(({ peer, idleMemory, samples }) => ({
-      peer: peer.name,
-      version: peer.version,
-      idleMemory,
-      samples,
-    })),
-    failed,
-  };
-}
-
-function describeSample({
-  requestsPerSecond,
-  userUsPerRequest,
-  systemUsPerRequest,
-}: Sample): string {
-  const cpu = userUsPerRequest + systemUsPerRequest;
-  return `${Math.round(requestsPerSecond)} requests/s, ${cpu.toFixed(1)} µs of CPU each`;
+  if (load.notBuilt === undefined) return new CaseRun(load, options).run(peers);
+  options.progress(`${load.name}: SKIPPED: ${load.notBuilt}`);
+  const { name, meaning, notBuilt: reason } = load;
+  const skipped = [{ peer: 'all', reason }];
+  return Promise.resolve({ name, meaning, backend: '-', peers: [], skipped, failed: [] });
 }

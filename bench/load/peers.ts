@@ -1,15 +1,27 @@
-// The proxies that are compared: how each is found, configured as a plain HTTP/1 proxy on one core, and asked for its version.
+// The proxies that are compared: how each is found, asked for its version and started for a case, with one worker. A new peer is a
+// finder here and its configuration in peer-configs.ts.
 import { execFile } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
 import { promisify } from 'node:util';
 
 import type { LoadCase } from './cases.ts';
 import { envoyBootstrap } from './envoy-bootstrap.ts';
 import { findEnvoy, findProgram } from './find-program.ts';
+import { haproxyConfig, nghttpxConfig, nginxConfig } from './peer-configs.ts';
+
+/** A tree that holds Outrigger: emitted JavaScript where it could be built, else the sources. */
+export interface OutriggerTree {
+  /** `outrigger`, or `outrigger@COMMIT` where two are compared. */
+  readonly name: string;
+  readonly root: string;
+  readonly kind: 'emitted JS' | 'sources';
+}
 
 export interface PeerSearch {
-  /** The folder that holds proxy/. */
+  readonly outriggers: readonly OutriggerTree[];
+  /** Virtual environments near it are searched for Envoy. */
   readonly root: string;
   readonly env: NodeJS.ProcessEnv;
   readonly envoy: string | undefined;
@@ -29,10 +41,16 @@ export interface Peer {
   readonly name: string;
   readonly version: string;
   readonly command: string;
-  /** False: this peer has nothing of the kind that the case wants. */
-  readonly canRun: (load: LoadCase) => boolean;
+  /** Added to the environment. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Why this peer cannot run the case; undefined: it can. */
+  readonly refuses: (load: LoadCase) => string | undefined;
   /** Writes its files and returns its arguments. */
   readonly prepare: (setup: PeerSetup) => string[];
+  /** Takes Envoy's bootstrap and xDS: the config scale cases run on it. Arguments besides the bootstrap's. */
+  readonly envoyArguments?: readonly string[];
+  /** Environment in which its log has V8's GC traces; `dir` is for files that this needs. */
+  readonly heapTrace?: (dir: string) => NodeJS.ProcessEnv;
 }
 
 export interface MissingPeer {
@@ -58,54 +76,48 @@ function writeConfig(dir: string, name: string, text: string): string {
   return path;
 }
 
-const prepareEnvoy = ({ case: load, dir, ...ports }: PeerSetup): string[] => {
-  const accessLogPath = join(dir, 'access.log');
-  const text = envoyBootstrap({ chain: load.chain, accessLogPath, ...ports });
-  return ['-c', writeConfig(dir, 'bootstrap.yaml', text), '--concurrency', '1'];
-};
+const prepareEnvoy =
+  (more: readonly string[]) =>
+  ({ case: load, dir, ...ports }: PeerSetup): string[] => {
+    const text = envoyBootstrap({
+      chain: load.chain,
+      accessLogPath: join(dir, 'access.log'),
+      ...ports,
+    });
+    return ['-c', writeConfig(dir, 'bootstrap.yaml', text), ...more];
+  };
 
-const plainOnly = (load: LoadCase): boolean => load.chain === 'router';
+const ONE_WORKER = ['--concurrency', '1'];
 
-function nginxConfig({ listenPort, backendPort, dir }: PeerSetup): string {
-  const user = process.getuid?.() === 0 ? 'user root;' : '';
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (kind) => `  ${kind}_temp_path ${dir}/${kind};`,
-  );
-  return `${user}
-daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log error;
-events { worker_connections 4096; }
-http {
-${temporary.join('\n')}
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
-  upstream backend { server 127.0.0.1:${backendPort}; keepalive 256; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${listenPort};
-    location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; }
-  }
-}
-`;
+function plainOnly({ chain }: LoadCase): string | undefined {
+  return chain === 'sidecar' ? 'has nothing like the sidecar chain' : undefined;
 }
 
-const haproxyConfig = ({ listenPort, backendPort }: PeerSetup): string => `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 10s
-  timeout client 1h
-  timeout server 1h
-  http-reuse always
-listen bench
-  bind 127.0.0.1:${listenPort}
-  server backend 127.0.0.1:${backendPort}
-`;
+const httpOnly = (load: LoadCase): string | undefined =>
+  load.chain === 'tcp' ? 'does HTTP only' : plainOnly(load);
 
-async function findOutrigger({ root }: PeerSearch): Promise<Peer | MissingPeer> {
+/** The launcher takes its node from OUTRIGGER_NODE: a script there adds the flag. V8's traces go to standard output. */
+function heapTraceEnvironment(dir: string): NodeJS.ProcessEnv {
+  const node = join(dir, 'node-with-gc-traces');
+  writeFileSync(node, `#!/bin/sh\nexec '${process.execPath}' --trace-gc-nvp "$@"\n`);
+  chmodSync(node, 0o755);
+  return { OUTRIGGER_NODE: node };
+}
+
+async function findOutrigger({ name, root, kind }: OutriggerTree): Promise<Peer | MissingPeer> {
   const command = join(root, 'proxy/bin/outrigger-proxy');
   if (!existsSync(command))
-    return { name: 'outrigger', reason: 'there is no proxy/bin/outrigger-proxy yet' };
-  const version = await versionOf(command, '--version');
-  return { name: 'outrigger', version, command, canRun: () => true, prepare: prepareEnvoy };
+    return { name, reason: `${kind}: there is no proxy/bin/outrigger-proxy` };
+  return {
+    name,
+    version: `${await versionOf(command, '--version')} (${kind})`,
+    command,
+    env: { OUTRIGGER_NODE: process.execPath },
+    refuses: (load) => load.notBuilt,
+    prepare: prepareEnvoy(ONE_WORKER),
+    envoyArguments: ONE_WORKER,
+    heapTrace: heapTraceEnvironment,
+  };
 }
 
 async function findEnvoyPeer({ root, env, envoy }: PeerSearch): Promise<Peer | MissingPeer> {
@@ -113,45 +125,92 @@ async function findEnvoyPeer({ root, env, envoy }: PeerSearch): Promise<Peer | M
   if (command === undefined) {
     return { name: 'envoy', reason: 'not found; give its path with --envoy or ENVOY_BIN' };
   }
-  const version = (await versionOf(command, '--version')).replace(/^.*\//, '');
-  const prepare = (setup: PeerSetup): string[] => [
-    ...prepareEnvoy(setup),
-    '--disable-hot-restart',
-    '-l',
-    'error',
-  ];
-  return { name: 'envoy', version, command, canRun: () => true, prepare };
+  const { stdout } = await run(command, ['--version'], { timeout: 20_000 });
+  const version = /\/([0-9]+\.[0-9]+\.[0-9]+[^/]*)\//.exec(stdout)?.[1] ?? 'unknown';
+  const envoyArguments = [...ONE_WORKER, '--disable-hot-restart', '-l', 'error'];
+  return {
+    name: 'envoy',
+    version,
+    command,
+    refuses: () => undefined,
+    prepare: prepareEnvoy(envoyArguments),
+    envoyArguments,
+  };
 }
 
 async function findNginx({ env }: PeerSearch): Promise<Peer | MissingPeer> {
   const command = findProgram('nginx', env);
   if (command === undefined) return { name: 'nginx', reason: 'not installed' };
-  const version = await versionOf(command, '-v');
-  const prepare = (setup: PeerSetup): string[] => [
-    '-c',
-    writeConfig(setup.dir, 'nginx.conf', nginxConfig(setup)),
-  ];
-  return { name: 'nginx', version, command, canRun: plainOnly, prepare };
+  const { stdout, stderr } = await run(command, ['-V'], { timeout: 20_000 });
+  const modulesDir = /--modules-path=(\S+)/.exec(`${stdout}${stderr}`)?.[1] ?? '';
+  const builtIn = /--with-stream(?!\S)/.test(`${stdout}${stderr}`);
+  const loadable = join(modulesDir, 'ngx_stream_module.so');
+  const streamModule = builtIn ? '' : existsSync(loadable) ? loadable : undefined;
+  return {
+    name: 'nginx',
+    version: await versionOf(command, '-v'),
+    command,
+    refuses: (load) =>
+      load.chain === 'tcp' && streamModule === undefined
+        ? 'its stream module is not installed'
+        : plainOnly(load),
+    prepare: (setup) => [
+      '-c',
+      writeConfig(setup.dir, 'nginx.conf', nginxConfig(setup, streamModule ?? '')),
+    ],
+  };
 }
 
 async function findHaproxy({ env }: PeerSearch): Promise<Peer | MissingPeer> {
   const command = findProgram('haproxy', env);
   if (command === undefined) return { name: 'haproxy', reason: 'not installed' };
-  const version = await versionOf(command, '-v');
-  const prepare = (setup: PeerSetup): string[] => [
-    '-f',
-    writeConfig(setup.dir, 'haproxy.cfg', haproxyConfig(setup)),
-  ];
-  return { name: 'haproxy', version, command, canRun: plainOnly, prepare };
+  return {
+    name: 'haproxy',
+    version: await versionOf(command, '-v'),
+    command,
+    refuses: plainOnly,
+    prepare: (setup) => ['-f', writeConfig(setup.dir, 'haproxy.cfg', haproxyConfig(setup))],
+  };
 }
 
-const FINDERS = {
-  outrigger: findOutrigger,
-  envoy: findEnvoyPeer,
-  nginx: findNginx,
-  haproxy: findHaproxy,
-} as const;
-export const PEER_NAMES: readonly string[] = Object.keys(FINDERS);
+async function findNghttpx({ env }: PeerSearch): Promise<Peer | MissingPeer> {
+  const command = findProgram('nghttpx', env);
+  if (command === undefined) return { name: 'nghttpx', reason: 'not installed' };
+  return {
+    name: 'nghttpx',
+    version: await versionOf(command, '--version'),
+    command,
+    refuses: httpOnly,
+    prepare: (setup) => ['--conf', writeConfig(setup.dir, 'nghttpx.conf', nghttpxConfig(setup))],
+  };
+}
+
+/** Scripts of ../peers/ on this very Node. */
+const nodePeer =
+  (name: string, packageName: string) =>
+  async ({ root }: PeerSearch): Promise<Peer | MissingPeer> => {
+    const manifest = join(root, 'node_modules', packageName, 'package.json');
+    if (!existsSync(manifest)) return { name, reason: `npm's ${packageName} is not installed` };
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+    const script = join(dirname(import.meta.dirname), 'peers', `${name}.ts`);
+    return {
+      name,
+      version,
+      command: process.execPath,
+      refuses: httpOnly,
+      prepare: ({ listenPort, backendPort }) => [script, String(listenPort), String(backendPort)],
+    };
+  };
+
+const FINDERS: ReadonlyMap<string, (search: PeerSearch) => Promise<Peer | MissingPeer>> = new Map([
+  ['envoy', findEnvoyPeer],
+  ['nginx', findNginx],
+  ['haproxy', findHaproxy],
+  ['nghttpx', findNghttpx],
+  ['http-proxy', nodePeer('http-proxy', 'http-proxy')],
+  ['http-undici', nodePeer('http-undici', 'undici')],
+]);
+export const PEER_NAMES: readonly string[] = ['outrigger', ...FINDERS.keys()];
 
 /** What cannot be run is returned with its reason, so that no table is short of a row without a word. */
 export async function findPeers(
@@ -160,15 +219,18 @@ export async function findPeers(
 ): Promise<{ readonly found: Peer[]; readonly missing: MissingPeer[] }> {
   const found: Peer[] = [];
   const missing: MissingPeer[] = [];
-  for (const [name, find] of Object.entries(FINDERS)) {
-    if (!wanted.includes(name)) continue;
+  const look = async (name: string, find: () => Promise<Peer | MissingPeer>): Promise<void> => {
     try {
-      const peer = await find(search);
+      const peer = await find();
       if ('reason' in peer) missing.push(peer);
       else found.push(peer);
     } catch (error) {
       missing.push({ name, reason: (error as Error).message });
     }
-  }
+  };
+  if (wanted.includes('outrigger'))
+    for (const tree of search.outriggers) await look(tree.name, () => findOutrigger(tree));
+  for (const [name, find] of FINDERS)
+    if (wanted.includes(name)) await look(name, () => find(search));
   return { found, missing };
 }

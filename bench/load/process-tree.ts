@@ -4,6 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 export interface CpuTime {
   readonly userUs: number;
   readonly systemUs: number;
+  /** Both together, to the nanosecond where the kernel keeps schedstat; user and system time count in ticks of 10 ms. */
+  readonly totalUs: number;
 }
 
 export interface Memory {
@@ -57,15 +59,40 @@ export function processTree(root: number): number[] {
   return tree;
 }
 
+/** Of all threads that live; NaN where the kernel has no schedstat. */
+function runTimeUs(pid: number): number {
+  let sumUs = 0;
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8');
+      sumUs += Number(text.split(' ')[0]) / 1_000;
+    }
+    return sumUs;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 export function cpuTimeOf(pids: readonly number[]): CpuTime {
   let userUs = 0;
   let systemUs = 0;
+  let totalUs = 0;
   for (const pid of pids) {
     const stat = readStat(pid);
     userUs += (stat?.userTicks ?? 0) * TICK_US;
     systemUs += (stat?.systemTicks ?? 0) * TICK_US;
+    totalUs += runTimeUs(pid);
   }
-  return { userUs, systemUs };
+  return { userUs, systemUs, totalUs: Number.isNaN(totalUs) ? userUs + systemUs : totalUs };
+}
+
+/** What was spent in between; user and system time are scaled to the finer total. */
+export function cpuBetween(before: CpuTime, after: CpuTime): CpuTime {
+  const userUs = after.userUs - before.userUs;
+  const systemUs = after.systemUs - before.systemUs;
+  const totalUs = after.totalUs - before.totalUs;
+  const scale = userUs + systemUs > 0 ? totalUs / (userUs + systemUs) : 0;
+  return { userUs: userUs * scale, systemUs: systemUs * scale, totalUs };
 }
 
 const kilobytes = (text: string, field: string): number =>

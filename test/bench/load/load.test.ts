@@ -9,10 +9,10 @@ import { startBackend } from '../../../bench/load/backend.ts';
 import { LOAD_CASES } from '../../../bench/load/cases.ts';
 import { envoyBootstrap } from '../../../bench/load/envoy-bootstrap.ts';
 import { findEnvoy } from '../../../bench/load/find-program.ts';
-import { responseLength } from '../../../bench/load/keep-alive-load.ts';
 import { findLoadGenerator, parseWrkOutput } from '../../../bench/load/load-generator.ts';
 import { parseSmapsRollup, parseStat, processTree } from '../../../bench/load/process-tree.ts';
-import { caseTable } from '../../../bench/load/report.ts';
+import { caseTables } from '../../../bench/load/report.ts';
+import { RequestLoad } from '../../../bench/load/request-load.ts';
 import { freePorts } from '../../../bench/load/running-process.ts';
 import { spreadOf } from '../../../bench/load/statistics.ts';
 
@@ -56,8 +56,8 @@ t.test('parseWrkOutput', async (t) => {
       requests: 79_697,
       elapsedMs: 3_000,
       failures: 0,
-      latencyP50Us: 1_140,
-      latencyP99Us: 980,
+      p50Us: 1_140,
+      p99Us: 980,
     });
   });
 
@@ -123,65 +123,70 @@ t.test('findEnvoy', async (t) => {
   });
 });
 
-t.test('caseTable', async (t) => {
-  await t.test('shows medians with their spread, and memory in MB', async (t) => {
-    const memory = { privateDirtyKb: 2_048, privateCleanKb: 0, residentKb: 0 };
-    const sample = (requestsPerSecond: number, userUsPerRequest: number) => ({
-      requestsPerSecond,
-      userUsPerRequest,
-      systemUsPerRequest: 5,
-      latencyP50Us: 100,
-      latencyP99Us: 200,
-      memory,
-    });
-    const peers = [
-      {
-        peer: 'a',
-        version: '1',
-        idleMemory: memory,
-        samples: [sample(10, 1), sample(30, 3), sample(20, 2)],
-      },
-    ];
-    const table = caseTable({ name: 'n', meaning: 'm', backend: 'b', peers, failed: [] });
-    t.match(table, '20 (10–30)');
-    t.match(table, '7.0 (6.0–8.0)');
-    t.match(table, '2.0');
-    t.equal(
-      new Set(table.split('\n').map((line) => line.length)).size,
-      1,
-      'all lines are equally long',
-    );
-  });
+t.test('caseTables', async (t) => {
+  await t.test(
+    'shows medians with their spread, one table for each group of metrics',
+    async (t) => {
+      const samples = { rps: [10, 30, 20], cpuUs: [6, 8, 7], idleMb: [2] };
+      const peers = [{ peer: 'a', version: '1', samples }];
+      const [load = '', memory = '', ...more] = caseTables({
+        name: 'n',
+        meaning: 'm',
+        backend: 'b',
+        peers,
+        skipped: [],
+        failed: [],
+      }).split('\n\n');
+      t.match(load, '20 (10–30)');
+      t.match(load, '7.0 (6.0–8.0)');
+      t.match(memory, '| 2.0 |');
+      t.same(more, []);
+      t.equal(
+        new Set(load.split('\n').map((line) => line.length)).size,
+        1,
+        'all lines are equally long',
+      );
+    },
+  );
 });
 
 t.test('own load generator', async (t) => {
-  for (const [text, length] of [
-    ['', 0],
-    ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nx', 0],
-    ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxx', 40],
-    ['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nxxHTTP/1.1', 40],
-  ] as const) {
-    t.equal(responseLength(text), length, JSON.stringify(text));
-  }
+  const dir = mkdtempSync(join(tmpdir(), 'bench-test-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  // Without a PATH neither nginx nor wrk is found, unless they lie in a system folder.
+  const env = { PATH: '' };
+  const [port = 0] = await freePorts(1);
+  const backend = await startBackend({ dir, env, port, responseBytes: 100, cpus: undefined });
+  t.teardown(() => backend.process.stop());
+  const url = `http://127.0.0.1:${port}/`;
 
   await t.test('counts the answers of the own backend', async (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'bench-test-'));
-    t.teardown(() => rmSync(dir, { recursive: true }));
-    const [port = 0] = await freePorts(1);
-    // Without a PATH neither nginx nor wrk is found, unless they lie in a system folder.
-    const env = { PATH: '' };
-    const backend = await startBackend({ dir, env, port, responseBytes: 100, cpus: undefined });
-    t.teardown(() => backend.process.stop());
-    const load = findLoadGenerator(env, undefined);
+    const load = findLoadGenerator({ env, cpus: undefined, dir });
     t.equal(load.name, 'node');
-    const result = await load.run({
-      url: `http://127.0.0.1:${port}/`,
-      connections: 4,
-      durationMs: 300,
-    });
+    const result = await load.run({ url, connections: 4, durationMs: 300 });
     t.equal(result.failures, 0);
     t.ok(result.requests > 0);
-    t.ok(result.latencyP99Us >= result.latencyP50Us);
+    t.ok(result.p99Us >= result.p50Us);
+  });
+
+  await t.test('sends bodies', async (t) => {
+    const load = new RequestLoad({
+      url,
+      connections: 2,
+      durationMs: 200,
+      method: 'POST',
+      bodyBytes: 10_000,
+    });
+    const reply = await load.run();
+    t.equal(reply.failures, 0);
+    t.ok(reply.requests > 0);
+  });
+
+  await t.test('keeps a rate by the clock, and owes every request an answer', async (t) => {
+    const load = new RequestLoad({ url, connections: 4, durationMs: 500, rps: 200 });
+    const reply = await load.run();
+    t.equal(reply.failures, 0);
+    t.ok(reply.requests >= 95 && reply.requests <= 105, `${reply.requests} requests`);
   });
 });
 
