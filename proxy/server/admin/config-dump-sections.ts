@@ -10,6 +10,7 @@ import type {
 } from '../../config/config-resource.ts';
 import type { AdminContext } from '../admin-context.ts';
 import { bootstrapMessage } from './bootstrap-message.ts';
+import { inlineRoutes } from './inline-routes.ts';
 
 export type NameFilter = (name: string) => boolean;
 
@@ -130,9 +131,14 @@ function listenersDump(section: ConfigDumpSection, filter: NameFilter): Any {
 
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
-function routesDump(section: ConfigDumpSection, filter: NameFilter): Any {
+function routesDump(
+  section: ConfigDumpSection,
+  listeners: ConfigDumpSection,
+  filter: NameFilter,
+): Any {
+  const inline = inlineRoutes(listeners.entries).filter(({ name }) => filter(name));
   return packAny('envoy.admin.v3.RoutesConfigDump', {
-    static_route_configs: statesOf(section, filter, 'static').map((entry) => ({
+    static_route_configs: inline.map((entry) => ({
       route_config: resource(ROUTES, entry.raw),
       last_updated: timestamp(entry.lastUpdatedMs),
     })),
@@ -151,13 +157,14 @@ export function configDumpSections(
   filter: NameFilter,
   includeEds: boolean,
 ): readonly Any[] {
+  const listeners = context.dumpListeners();
   return [
     bootstrapDump(context),
     clustersDump(context.dumpClusters(), filter),
     ...(includeEds ? [endpointsDump(context.dumpEndpoints(), filter)] : []),
-    listenersDump(context.dumpListeners(), filter),
+    listenersDump(listeners, filter),
     packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),
-    routesDump(context.dumpRoutes(), filter),
+    routesDump(context.dumpRoutes(), listeners, filter),
     packAny('envoy.admin.v3.SecretsConfigDump', {}),
   ];
 }

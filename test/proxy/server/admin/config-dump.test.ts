@@ -3,7 +3,7 @@ import t from 'tap';
 import { fromJson } from '../../../../xds-protos/proto-json.ts';
 import { dispatchAdmin } from '../../../../proxy/server/admin/admin-dispatch.ts';
 import { redactSecrets } from '../../../../proxy/server/admin/redaction.ts';
-import { adminFixture, dumpEntry } from '../../../support/admin-context.ts';
+import { adminFixture, dumpEntry, dumpSection } from '../../../support/admin-context.ts';
 import type { AdminResponse } from '../../../../proxy/server/admin/admin-endpoint.ts';
 import type { JsonObject } from '../../../../xds-protos/well-known-types.ts';
 
@@ -68,6 +68,34 @@ t.test('/config_dump', async (t) => {
       },
     ]);
     t.match(routes, { dynamic_route_configs: [{ route_config: { name: '9080' } }] });
+  });
+
+  t.test('lists route tables of connection managers as static ones', async (t) => {
+    const manager = {
+      '@type':
+        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      route_config: { name: 'inbound|9080||', virtual_hosts: [{ name: 'v', domains: ['*'] }] },
+    };
+    const chain = { filters: [{ name: 'other' }, { name: 'manager', typed_config: manager }] };
+    const listener = dumpEntry('envoy.config.listener.v3.Listener', 'active', {
+      name: 'virtualInbound',
+      filter_chains: [chain, {}],
+      default_filter_chain: chain,
+    });
+    const { context: withRoutes } = await adminFixture({
+      dumpListeners: () => dumpSection([listener]),
+    });
+    const staticRoutes = async (query: string): Promise<unknown> => {
+      const target = `/config_dump?resource=static_route_configs${query}`;
+      const { body } = await dispatchAdmin(withRoutes, { method: 'GET', target, form: '' });
+      return (JSON.parse(body) as Dump).configs ?? [];
+    };
+    const one = {
+      route_config: { name: 'inbound|9080||', virtual_hosts: [{ name: 'v' }] },
+      last_updated: '2024-01-31T12:34:56.789Z',
+    };
+    t.match(await staticRoutes(''), [one, one], 'one for each manager, as Envoy does');
+    t.same(await staticRoutes('&name_regex=outbound.*'), []);
   });
 
   t.test('tells of refused updates', async (t) => {
