@@ -1,7 +1,7 @@
 // [m] Entry of pilot-agent: picks the subcommand, leaves with its exit code. Each subcommand loads only what it needs.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { fs } from '../proxy/base/node-builtins.ts';
 import {
   commandUsage,
   parseCommandLine,
@@ -74,7 +74,7 @@ async function wait(line: CommandLine): Promise<number> {
 }
 
 async function version(): Promise<number> {
-  const text = readFileSync(join(readSurroundings().installDir, 'package.json'), 'utf8');
+  const text = fs.readFileSync(join(readSurroundings().installDir, 'package.json'), 'utf8');
   const { version: own } = JSON.parse(text) as { readonly version: string };
   outputs.out.write(`outrigger ${own} (as Istio ${DEFAULT_ISTIO_VERSION})\n`);
   return 0;

@@ -1,9 +1,9 @@
 // [m] AgentOptions: flags and environment, checked and frozen; only reader of process.env in agent/. Istio: pilot/cmd/pilot-agent/options.
-import { readFileSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
+import { fs } from '../proxy/base/node-builtins.ts';
 import type { CommandLine } from './command-line.ts';
 import { readControlPlane } from './control-plane-options.ts';
 import type { ControlPlaneOptions } from './control-plane-options.ts';
@@ -98,7 +98,7 @@ const DEFAULT_RESTART_BUDGET = 10;
 
 function readTextFile(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return fs.readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

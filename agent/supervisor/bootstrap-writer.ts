@@ -1,7 +1,7 @@
 // [m] The proxy's bootstrap file: dynamic resources over ADS, node, admin, runtime; written into a private folder. Istio: tools/packaging/common/envoy_bootstrap.json.
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { fs } from '../../proxy/base/node-builtins.ts';
 import type { AgentOptions } from '../options.ts';
 import { emptyObject } from '../proxy-config.ts';
 import type { JsonObject } from '../proxy-config.ts';
@@ -92,9 +92,9 @@ export function buildBootstrap(options: AgentOptions): JsonObject {
 
 /** Makes `path` and its parents; the last folder is for its owner alone, even where it was there before. */
 export function makePrivateFolder(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  chmodSync(path, 0o700);
+  fs.mkdirSync(dirname(path), { recursive: true });
+  fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  fs.chmodSync(path, 0o700);
 }
 
 /** Whole or not at all: a proxy that starts meanwhile never reads half a file. */
@@ -102,6 +102,8 @@ export function writeBootstrap(options: AgentOptions): void {
   const { workDir, bootstrapFile } = options.paths;
   makePrivateFolder(workDir);
   const partial = `${bootstrapFile}.partial`;
-  writeFileSync(partial, `${JSON.stringify(buildBootstrap(options), null, 2)}\n`, { mode: 0o600 });
-  renameSync(partial, bootstrapFile);
+  fs.writeFileSync(partial, `${JSON.stringify(buildBootstrap(options), null, 2)}\n`, {
+    mode: 0o600,
+  });
+  fs.renameSync(partial, bootstrapFile);
 }

@@ -1,7 +1,7 @@
 // [m] XdsProxy: ADS on a unix socket for the proxy; each of its streams gets one to the control plane. Istio: pkg/istio-agent/xds_proxy.go.
-import { chmodSync } from 'node:fs';
 import { connect } from 'node:net';
 
+import { fs } from '../../proxy/base/node-builtins.ts';
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
@@ -83,7 +83,7 @@ export class XdsProxy implements Closable {
       );
     }
     await this.#server.listen(`unix:${socketPath}`);
-    chmodSync(socketPath, 0o600);
+    fs.chmodSync(socketPath, 0o600);
   }
 
   close(): void {

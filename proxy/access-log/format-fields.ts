@@ -1,5 +1,5 @@
 // [w] What each %COMMAND% of a format prints (envoy-behaviour §11.1): commands become getters, once, at configuration.
-import { randomUUID } from 'node:crypto';
+import { randomUuid } from '../base/uuid.ts';
 import { byteText } from './log-text.ts';
 import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
 import { compileTimeFormat } from './time-format.ts';
@@ -157,7 +157,7 @@ const FIELDS = new Map<string, Field>([
   ['ROUTE_NAME', configText((info) => info.routeName)],
   ['CONNECTION_ID', ({ info }) => info.connection.connectionId],
   ['STREAM_ID', ({ requestHeaders }) => streamId(requestHeaders)],
-  ['UNIQUE_ID', () => randomUUID()],
+  ['UNIQUE_ID', () => randomUuid()],
   ['GRPC_STATUS_NUMBER', grpcStatusNumber],
   [
     'ACCESS_LOG_TYPE',
@@ -168,7 +168,7 @@ const FIELDS = new Map<string, Field>([
 
 /** The request's id; a connection without requests gets one of its own. */
 function streamId(headers: HeaderMap | undefined): string | null {
-  return headers === undefined ? randomUUID() : (headers.get(H.xRequestId) ?? null);
+  return headers === undefined ? randomUuid() : (headers.get(H.xRequestId) ?? null);
 }
 
 /** Envoy has these commands; their facts do not exist here yet, so they print as missing. */

@@ -5,7 +5,7 @@
 //
 // Pipes (a container's stdout) keep only writes of up to 4096 bytes apart, so they get their lines in such pieces,
 // without waiting: a reader that stalls makes lines queue up to MAX_QUEUED_BYTES, then lines are dropped and counted.
-import { close, closeSync, write, writeSync } from 'node:fs';
+import { fs } from '../base/node-builtins.ts';
 import type { TimeSource, TimerHandle } from '../base/clock.ts';
 import type { LogFileStats } from './log-file-stats.ts';
 import type { LogTarget } from './log-target.ts';
@@ -123,7 +123,7 @@ export class LogFile {
     if (head === undefined) return;
     this.#busy = true;
     this.#inFlight = true;
-    write(this.#target.fd, head, 0, head.length, null, (error, written) =>
+    fs.write(this.#target.fd, head, 0, head.length, null, (error, written) =>
       this.#onWritten(error, written),
     );
   }
@@ -207,7 +207,7 @@ function tryWrite(
   buffer: Buffer,
 ): { readonly error: NodeJS.ErrnoException | null; readonly written: number } {
   try {
-    return { error: null, written: writeSync(fd, buffer) };
+    return { error: null, written: fs.writeSync(fd, buffer) };
   } catch (error) {
     return { error: error as NodeJS.ErrnoException, written: 0 };
   }
@@ -216,6 +216,6 @@ function tryWrite(
 function closeTarget(target: LogTarget): void {
   if (!target.owned) return;
   // A file system that hangs must not hang the worker with it, except at the very end.
-  if (target.kind === 'file') close(target.fd, () => {});
-  else closeSync(target.fd);
+  if (target.kind === 'file') fs.close(target.fd, () => {});
+  else fs.closeSync(target.fd);
 }

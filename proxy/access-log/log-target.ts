@@ -1,5 +1,5 @@
 // [w] Opens what access logs are written to: files with O_APPEND, and the process's stdout and stderr.
-import { constants, fstatSync, openSync } from 'node:fs';
+import { fs } from '../base/node-builtins.ts';
 
 export interface LogTarget {
   /** 'pipe': never blocks, and keeps writes of up to 4096 bytes in one piece. */
@@ -23,9 +23,9 @@ export function openLogTarget(path: string): LogTarget {
   const standard = STANDARD.get(path);
   if (standard !== undefined) return openStandard(standard);
   // Without O_NONBLOCK a FIFO that nobody reads would hang the worker here.
-  const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants;
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o644);
-  return { kind: fstatSync(fd).isFIFO() ? 'pipe' : 'file', fd, owned: true };
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = fs.constants;
+  const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o644);
+  return { kind: fs.fstatSync(fd).isFIFO() ? 'pipe' : 'file', fd, owned: true };
 }
 
 /**
@@ -33,9 +33,12 @@ export function openLogTarget(path: string): LogTarget {
  * by everyone who shares it. Others are used as they are: a file's offset is shared with the process's own output.
  */
 function openStandard(fd: number): LogTarget {
-  if (fstatSync(fd).isFIFO()) {
+  if (fs.fstatSync(fd).isFIFO()) {
     try {
-      const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+      const own = fs.openSync(
+        `/proc/self/fd/${fd}`,
+        fs.constants.O_WRONLY | fs.constants.O_NONBLOCK,
+      );
       return { kind: 'pipe', fd: own, owned: true };
     } catch {
       // A pipe that another user made may not be opened again (common in containers).

@@ -1,6 +1,6 @@
 // [w] Request header mutation on the way in: hop-by-hop fields, client address, X-Forwarded-*, internal or external,
 // request id (envoy-behaviour §1.3, §1.4, §1.6, §1.7). Response fields on the way out (§1.8).
-import { randomUUID } from 'node:crypto';
+import { randomUuid } from '../base/uuid.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import { Cidr, isLoopbackIp, parseIp, printAddress } from '../network/address.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -160,7 +160,7 @@ export class RequestMutator {
       (!edge || this.#config.preserveExternalRequestId)
     )
       return;
-    headers.set(H.xRequestId, randomUUID());
+    headers.set(H.xRequestId, randomUuid());
   }
 }
 

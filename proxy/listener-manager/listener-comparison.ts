@@ -1,6 +1,6 @@
 // [m] Questions about listener configurations: which tables they need, whether two want the same address, whether only
 // filter chains differ (envoy-behaviour §8.5).
-import { isDeepStrictEqual } from 'node:util';
+import { util } from '../base/node-builtins.ts';
 import type {
   AddressConfig,
   FilterChainConfig,
@@ -53,5 +53,5 @@ export function onlyFilterChainsDiffer(a: ListenerConfig, b: ListenerConfig): bo
     filterChains: [],
     defaultFilterChain: undefined,
   });
-  return isDeepStrictEqual(chainless(a), chainless(b));
+  return util.isDeepStrictEqual(chainless(a), chainless(b));
 }

@@ -1,7 +1,6 @@
 // Asks the kernel where a redirected connection was going: the one place that calls getsockopt. [w] Linux netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h.
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
-import process from 'node:process';
 
 export interface OriginalDestination {
   /** Text form as `net` writes it: dotted, or RFC 5952 without brackets. */

@@ -3,7 +3,7 @@
 //
 // The shapes below are what Node 26 gives; `assertBinding()` is called once per worker and fails with a sentence
 // when a Node is run that has them no longer.
-import { getSystemErrorName } from 'node:util';
+import { util } from '../base/node-builtins.ts';
 
 export interface SocketHandle {
   /** Kept here by us: the Connection (or listener) the handle belongs to. */
@@ -146,4 +146,4 @@ export const connectPipe = (handle: SocketHandle, request: ConnectRequest, path:
 
 /** `ECONNRESET` for -104; '' for 0. */
 export const errnoName = (status: number): string =>
-  status === 0 ? '' : getSystemErrorName(status);
+  status === 0 ? '' : util.getSystemErrorName(status);

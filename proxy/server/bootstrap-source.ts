@@ -1,5 +1,5 @@
 // [m] The bootstrap from file and command line to one message: read, parse (JSON or YAML), merge (envoy-behaviour §14.4).
-import { readFileSync, statSync } from 'node:fs';
+import { fs } from '../base/node-builtins.ts';
 import { decode, encode } from '../../xds-protos/codec.ts';
 import type { Bootstrap } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import { fromJson, ProtoJsonError } from '../../xds-protos/proto-json.ts';
@@ -39,10 +39,10 @@ function readText(path: string, place: string): string {
     throw new BootstrapError(`${place}: protobuf files are not read; give JSON or YAML`);
   }
   try {
-    const { size } = statSync(path);
+    const { size } = fs.statSync(path);
     if (size > MAX_BYTES)
       throw new BootstrapError(`${place}: has ${size} bytes, at most ${MAX_BYTES} are read`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+    return new TextDecoder('utf-8', { fatal: true }).decode(fs.readFileSync(path));
   } catch (error) {
     if (error instanceof BootstrapError) throw error;
     if (error instanceof TypeError) throw new BootstrapError(`${place}: is not UTF-8 text`);

@@ -1,5 +1,5 @@
 // [m] docs/stats.md as text, made from stat-names.ts. Run as a script it writes the file.
-import { writeFileSync } from 'node:fs';
+import { fs } from '../base/node-builtins.ts';
 import { STAT_GROUPS } from './stat-names.ts';
 import type { StatGroup } from './stat-names.ts';
 
@@ -31,4 +31,4 @@ function groupText({ title, prefix, rows }: StatGroup): string {
 }
 
 if (import.meta.main)
-  writeFileSync(new URL('../../docs/stats.md', import.meta.url), statsDocument());
+  fs.writeFileSync(new URL('../../docs/stats.md', import.meta.url), statsDocument());

@@ -1,6 +1,6 @@
 // [m] A short name for the content of decoded configuration: equal content, equal hash, whatever order a map came in.
 // Not the hash of the bytes: protobuf maps have no order, and a cluster must not lose its pools over that.
-import { hash } from 'node:crypto';
+import { crypto } from '../base/node-builtins.ts';
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Map) {
@@ -14,4 +14,4 @@ function plain(_key: string, value: unknown): unknown {
 
 /** 27 characters; fields that are undefined count as absent. `content` is plain data without cycles. */
 export const contentHash = (content: unknown): string =>
-  hash('sha1', JSON.stringify(content, plain), 'base64url');
+  crypto().hash('sha1', JSON.stringify(content, plain), 'base64url');

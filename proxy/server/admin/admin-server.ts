@@ -1,5 +1,5 @@
 // [m] AdminServer: the admin address (15000 in a pod), on the main thread with node:http. No request of the mesh passes here.
-import { chmodSync, lstatSync, unlinkSync, writeFileSync } from 'node:fs';
+import { fs } from '../../base/node-builtins.ts';
 import { createServer } from '../../base/lean-http.ts';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -48,7 +48,7 @@ export class AdminServer implements Closable {
     this.#server.on('error', () => {});
     const { adminAddressPath } = this.#context.options;
     const bound = this.address ?? address;
-    if (adminAddressPath !== '') writeFileSync(adminAddressPath, addressText(bound));
+    if (adminAddressPath !== '') fs.writeFileSync(adminAddressPath, addressText(bound));
     return bound;
   }
 
@@ -71,7 +71,7 @@ export class AdminServer implements Closable {
     removeSocket(path);
     this.#pipePath = path;
     this.#server.listen({ path }, () => {
-      if (mode !== 0) chmodSync(path, mode);
+      if (mode !== 0) fs.chmodSync(path, mode);
       done();
     });
   }
@@ -118,7 +118,7 @@ async function readForm(request: IncomingMessage): Promise<string> {
 /** A socket that a proxy before us left behind; anything else at that path stays, and listening fails. */
 function removeSocket(path: string): void {
   try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
+    if (fs.lstatSync(path).isSocket()) fs.unlinkSync(path);
   } catch {
     // Nothing was there.
   }
