@@ -1,6 +1,8 @@
 // [b] RE2 patterns from configuration: full match, and global replacement with `\1` groups (envoy.type.matcher.v3).
 // Linear time whatever the pattern (attack checklist 72); V8's own RegExp is never given text from outside.
-import { RE2JS, RE2JSException } from 're2js';
+import type { RE2JS } from 're2js';
+import { re2 } from '../base/re2.ts';
+import { WildcardPattern } from '../base/wildcard-pattern.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { RegexRewriteConfig } from '../config/matcher-config.ts';
 import { wireText } from './wire-text.ts';
@@ -17,9 +19,9 @@ function compile(pattern: string, place: string): RE2JS {
   }
   let compiled: RE2JS;
   try {
-    compiled = RE2JS.compile(wireText(pattern));
+    compiled = re2().RE2JS.compile(wireText(pattern));
   } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error;
+    if (!(error instanceof re2().RE2JSException)) throw error;
     throw new ConfigError([
       { path: place, message: `Invalid regex '${pattern}': ${error.message}` },
     ]);
@@ -33,15 +35,16 @@ function compile(pattern: string, place: string): RE2JS {
 
 /** Compiled once; the whole text has to match. */
 export class FullMatchRegex {
-  readonly #regex: RE2JS;
+  readonly #regex: WildcardPattern | RE2JS;
 
   /** Throws ConfigError with `place` for a bad pattern. */
   constructor(pattern: string, place: string) {
-    this.#regex = compile(pattern, place);
+    this.#regex = WildcardPattern.parse(wireText(pattern)) ?? compile(pattern, place);
   }
 
   matches(text: string): boolean {
-    return this.#regex.testExact(text);
+    const regex = this.#regex;
+    return regex instanceof WildcardPattern ? regex.matches(text) : regex.testExact(text);
   }
 }
 

@@ -1,6 +1,7 @@
 // [b] Which stats are shown: the bootstrap's inclusion or exclusion list (Istio's proxyStatsMatcher ends there).
-import { RE2JS } from 're2js';
 import { unreachable } from '../base/assert.ts';
+import { re2 } from '../base/re2.ts';
+import { WildcardPattern } from '../base/wildcard-pattern.ts';
 import type { StatsMatcherConfig, StatsPatternConfig } from '../config/bootstrap-config.ts';
 
 export type NamePredicate = (statName: string) => boolean;
@@ -8,7 +9,9 @@ export type NamePredicate = (statName: string) => boolean;
 /** Full match; patterns were checked when the bootstrap was read. */
 export function compileStatsPattern(config: StatsPatternConfig): NamePredicate {
   if (config.kind === 'regex') {
-    const regex = RE2JS.compile(config.pattern);
+    const wildcards = WildcardPattern.parse(config.pattern);
+    if (wildcards !== null) return (name) => wildcards.matches(name);
+    const regex = re2().RE2JS.compile(config.pattern);
     return (name) => regex.testExact(name);
   }
   const { kind, ignoreCase } = config;

@@ -1,6 +1,7 @@
 // [m] Cuts tags out of stat names: `cluster.foo.upstream_rq_200` → `cluster.upstream_rq` and two labels. Rules are the
 // bootstrap's stats_tags and Envoy's default ones. All rules look at the whole name; what they found is cut afterwards.
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { re2 } from '../base/re2.ts';
 import type { StatsConfig, StatsTagConfig } from '../config/bootstrap-config.ts';
 import { DEFAULT_TAGS } from './default-tags.ts';
 import type { DefaultTag } from './default-tags.ts';
@@ -141,7 +142,7 @@ function regexRule(tagName: string, pattern: string): TagRule | null {
 function compileRegex(pattern: string): RE2JS | null {
   if (pattern.length > MAX_REGEX_LENGTH) return null;
   try {
-    const regex = RE2JS.compile(pattern);
+    const regex = re2().RE2JS.compile(pattern);
     return regex.programSize() <= MAX_PROGRAM_SIZE ? regex : null;
   } catch {
     return null;

@@ -1,5 +1,4 @@
 // [m] Decodes string, header and query matchers, fractions and regex rewrites (envoy-behaviour §3.2).
-import { RE2JS } from 're2js';
 import type {
   HeaderMatcher,
   QueryParameterMatcher,
@@ -10,6 +9,7 @@ import type {
   StringMatcher,
 } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type { FractionalPercent } from '../../xds-protos/gen/envoy.type.v3.ts';
+import { re2 } from '../base/re2.ts';
 import type {
   FractionConfig,
   HeaderMatchConfig,
@@ -161,6 +161,6 @@ function substitutionProblem(pattern: string, substitution: string): string | un
     highest = Math.max(highest, Number(next));
   }
   if (highest === 0 || pattern === '' || regexProblem(pattern) !== undefined) return undefined;
-  const groups = RE2JS.compile(pattern).groupCount();
+  const groups = re2().RE2JS.compile(pattern).groupCount();
   return highest > groups ? `refers to group ${highest}, but the pattern has ${groups}` : undefined;
 }

@@ -1,5 +1,6 @@
 // [m] Compiles every regular expression of a configuration once, on main, so that a worker can never meet a bad one.
-import { RE2JS } from 're2js';
+import { re2 } from '../base/re2.ts';
+import { WildcardPattern } from '../base/wildcard-pattern.ts';
 import type { RegexMatcher } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type { FieldReader } from './field-reader.ts';
 
@@ -15,8 +16,9 @@ function verdict(pattern: string): string | undefined {
   if (pattern.length > MAX_PATTERN_LENGTH) {
     return `regular expression of ${pattern.length} characters is longer than ${MAX_PATTERN_LENGTH}`;
   }
+  if (WildcardPattern.parse(pattern) !== null) return undefined;
   try {
-    const size = RE2JS.compile(pattern).programSize();
+    const size = re2().RE2JS.compile(pattern).programSize();
     if (size <= MAX_PROGRAM_SIZE) return undefined;
     return `regex '${pattern}' RE2 program size of ${size} > max program size of ${MAX_PROGRAM_SIZE}`;
   } catch (error) {

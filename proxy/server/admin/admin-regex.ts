@@ -1,5 +1,6 @@
 // [m] Regular expressions from admin queries: RE2 only, bounded, with RE2's words for what is wrong.
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { re2 } from '../../base/re2.ts';
 
 const MAX_PATTERN_CHARS = 1024;
 const MAX_PROGRAM_SIZE = 32_768;
@@ -13,7 +14,7 @@ export function compileAdminRegex(pattern: string): RegexResult {
   if (pattern.length > MAX_PATTERN_CHARS)
     return { ok: false, error: `pattern longer than ${MAX_PATTERN_CHARS} characters` };
   try {
-    const regex = RE2JS.compile(pattern);
+    const regex = re2().RE2JS.compile(pattern);
     if (regex.programSize() > MAX_PROGRAM_SIZE)
       return { ok: false, error: `pattern too large: ${pattern}` };
     return { ok: true, regex };
