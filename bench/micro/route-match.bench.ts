@@ -23,16 +23,7 @@ import {
   streamInfo,
   virtualHost,
 } from '../../test/support/route-samples.ts';
-
-const ROUNDS = 1_000_000;
-
-function measure(name: string, run: (i: number) => void): void {
-  for (let i = 0; i < 200_000; i++) run(i);
-  const start = process.hrtime.bigint();
-  for (let i = 0; i < ROUNDS; i++) run(i);
-  const ns = Number(process.hrtime.bigint() - start) / ROUNDS;
-  process.stdout.write(`${name.padEnd(52)} ${ns.toFixed(0).padStart(6)} ns\n`);
-}
+import { bench } from './micro-bench.ts';
 
 const exact = (value: string) =>
   ({ kind: 'string', match: { kind: 'exact', value, ignoreCase: false } }) as const;
@@ -79,8 +70,8 @@ const lines = [
 const ask = (path: string) => request([...lines, [':authority', 's7:9080'], [':path', path]]);
 const first = ask('/api/v0');
 const last = ask('/productpage?u=normal');
-measure('route(): first of ten routes', () => void table.route(first, info));
-measure('route(): last of ten routes', () => void table.route(last, info));
+bench('route(): first of ten routes', () => void table.route(first, info));
+bench('route(): last of ten routes', () => void table.route(last, info));
 const byRegex = new CompiledRouteTable(
   routeConfig([
     virtualHost({
@@ -90,7 +81,7 @@ const byRegex = new CompiledRouteTable(
     }),
   ]),
 );
-measure('route(): one regex', () => void byRegex.route(last, info));
+bench('route(): one regex', () => void byRegex.route(last, info));
 
 /** An encoder that takes everything and a decoder that is answered at once by hand. */
 class IdleCluster extends ScriptedCluster {
@@ -161,7 +152,7 @@ const callbacks: FilterCallbacks = {
   upgradeRequested: false,
 };
 const body = Buffer.from('hello');
-measure('router filter: GET, answer with body, Istio route', () => {
+bench('router filter: GET, answer with body, Istio route', () => {
   const filter = factory.createFilter(callbacks);
   filter.decodeHeaders(last, true);
   const answer = new ResponseHeaders();
@@ -172,7 +163,7 @@ measure('router filter: GET, answer with body, Istio route', () => {
 });
 const plain = new CompiledRouteTable(routeConfig([virtualHost()])).route(last, info);
 const timed: FilterCallbacks = { ...callbacks, route: plain };
-measure('router filter: the same with a 15 s time-out', () => {
+bench('router filter: the same with a 15 s time-out', () => {
   const filter = factory.createFilter(timed);
   filter.decodeHeaders(last, true);
   const answer = new ResponseHeaders();
@@ -181,4 +172,5 @@ measure('router filter: the same with a 15 s time-out', () => {
   cluster.decoder!.decodeData(body, true);
   filter.onDestroy();
 });
+// The timer wheel would keep the process alive.
 process.exit(0);

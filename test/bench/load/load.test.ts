@@ -139,7 +139,7 @@ t.test('caseTables', async (t) => {
       }).split('\n\n');
       t.match(load, '20 (10–30)');
       t.match(load, '7.0 (6.0–8.0)');
-      t.match(memory, '| 2.0 |');
+      t.match(memory, /\| +2\.0 \|/);
       t.same(more, []);
       t.equal(
         new Set(load.split('\n').map((line) => line.length)).size,

@@ -19,7 +19,7 @@ async function startStallingServer(fromMs: number, stallMs: number) {
       if (Number.isNaN(startedMs)) startedMs = nowMs;
       const leftMs = startedMs + fromMs + stallMs - nowMs;
       const stalls = nowMs >= startedMs + fromMs && leftMs > 0;
-      if (stalls) setTimeout(() => socket.write(ANSWER), leftMs);
+      if (stalls) setTimeout(() => socket.write(ANSWER), leftMs).unref();
       else socket.write(ANSWER);
     });
   });
