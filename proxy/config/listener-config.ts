@@ -35,6 +35,7 @@ export interface ListenerConfig {
   readonly accessLogs: readonly AccessLogConfig[];
   /** Default 1 MiB. */
   readonly perConnectionBufferLimitBytes: number;
+  /** Connections that wait for accept(); the kernel has a limit of its own. Default: that limit. */
   readonly tcpBacklogSize: number;
   /** As in `listener.<this>.`; made from the address where not given. */
   readonly statPrefix: string;

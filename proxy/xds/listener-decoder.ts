@@ -21,7 +21,8 @@ import { decodeTransportSocket } from './transport-socket-decoder.ts';
 
 const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1_048_576;
-const DEFAULT_BACKLOG = 128;
+/** Cut by the kernel to net.core.somaxconn, which is Envoy's default on Linux. */
+const DEFAULT_BACKLOG = 0x7fff_ffff;
 
 type Reader = FieldReader<Listener>;
 

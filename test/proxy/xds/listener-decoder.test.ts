@@ -269,6 +269,7 @@ t.test('decodeListener', (t) => {
       useOriginalDst: false,
       listenerFiltersTimeoutMs: 15_000,
       perConnectionBufferLimitBytes: 1_048_576,
+      tcpBacklogSize: 0x7fff_ffff,
       statPrefix: '127.0.0.1_80',
       drainType: 'DEFAULT',
       filterChains: [
