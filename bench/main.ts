@@ -10,6 +10,7 @@ import { microCommand } from './commands/micro.ts';
 import { UsageError } from './commands/options.ts';
 import { runCommand } from './commands/run.ts';
 import { smokeCommand } from './commands/smoke.ts';
+import { syscallsCommand } from './commands/syscalls.ts';
 import { LOAD_CASES } from './load/cases.ts';
 import { PEER_NAMES } from './load/peers.ts';
 import { SCALES } from './scale/scales.ts';
@@ -23,6 +24,7 @@ const USAGE = `usage: npm run bench -- [command] [flags]
   micro [words]       nanoseconds and bytes per call of the parts; --smoke runs each once
   budget              what CI checks against bench/budget.json
   smoke               micro --smoke, then the shortest load with the budget; under a minute
+  syscalls            system calls per request, counted by strace (quick's cases, or --only)
   memory              bench/memory.ts, where it is there
 
 flags of the measuring commands
@@ -63,6 +65,8 @@ function dispatch(argv: readonly string[]): Promise<number> {
       return microCommand(rest);
     case 'budget':
       return budgetCommand(rest);
+    case 'syscalls':
+      return syscallsCommand(rest);
     case 'smoke':
       return smokeCommand();
     case 'memory':

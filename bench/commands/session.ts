@@ -56,7 +56,6 @@ export class Session {
   }
 
   measureOptions(options: RunOptions): MeasureOptions {
-    // oxlint-disable-next-line node/no-process-env -- the bench looks programs up in PATH as a shell would
     const env = process.env;
     const shares = shareCpus(options.pin, env);
     const { dir, running } = this;
@@ -73,7 +72,6 @@ export class Session {
     options: RunOptions,
     outriggers: readonly OutriggerTree[],
   ): Promise<{ readonly found: Peer[]; readonly missing: MissingPeer[] }> {
-    // oxlint-disable-next-line node/no-process-env -- as above
     const search = { outriggers, root: ROOT, env: process.env, envoy: options.envoy };
     const result = await findPeers(search, options.peers);
     for (const { name, version } of result.found) print(`found ${name} ${version}`);

@@ -21,7 +21,7 @@ export interface LoadCase {
   readonly hops?: 1 | 2;
   /** Fixed rates at which added latency and CPU are measured, requests per second. */
   readonly rates?: readonly number[];
-  /** So many connections that served one request each stay open; their memory is measured, and no load is run. */
+  /** So many connections, then as many again, stay open after one request each; their memory is measured. */
   readonly idleConnections?: number;
   /** Time from exec to the first answer is measured as often as there are rounds. */
   readonly startup?: boolean;
@@ -104,7 +104,7 @@ export const LOAD_CASES: readonly LoadCase[] = [
   },
   {
     name: 'idle-connections-router',
-    meaning: '2000 idle keep-alive connections, router only',
+    meaning: '2000 idle keep-alive connections, then 2000 more, router only',
     chain: 'router',
     idleConnections: 2_000,
     responseBytes: 100,

@@ -132,12 +132,25 @@ class CaseRun {
     for (const contestant of this.#contestants) {
       await this.#guard(contestant.name, async () => {
         if (load.idleConnections !== undefined)
-          tell(contestant, await measureIdleConnections(contestant, load, options));
+          tell(contestant, await this.#idle(contestant, round));
         else tell(contestant, await measureSaturated(contestant, load, options));
       });
       emptyAccessLogs(contestant);
     }
     for (const rps of load.rates ?? []) await this.#roundAtRate(rps, tell);
+  }
+
+  /** Each round on a process of its own; the first has one already. */
+  async #idle(contestant: Contestant, round: number): Promise<string> {
+    const { peer, samples } = contestant;
+    if (round === 1 || peer === undefined)
+      return measureIdleConnections(contestant, samples, this.#load, this.#options);
+    const fresh = await this.#start(peer, `idle-${round}`);
+    try {
+      return await measureIdleConnections(fresh, samples, this.#load, this.#options);
+    } finally {
+      await stopAll(fresh.processes, this.#options);
+    }
   }
 
   async #roundAtRate(

@@ -9,7 +9,8 @@ import { checkAccessLogs, oneAnswer, processIds, requestOf } from './contestant.
 import type { Contestant, MeasureOptions } from './contestant.ts';
 import { gcTotals } from './gc-trace.ts';
 import { runOwnLoad } from './load-generator.ts';
-import { cpuBetween, cpuTimeOf, memoryOf } from './process-tree.ts';
+import type { SampleBag } from './metrics.ts';
+import { cpuBetween, cpuTimeOf, memoryOf, processTree } from './process-tree.ts';
 import { ResponseReader } from './response-reader.ts';
 
 /** Where in a run memory is read: late enough to have grown. */
@@ -129,28 +130,35 @@ export async function measureHeap(
   };
 }
 
-/** Memory that a connection keeps after one request. Upstream connections are few: requests come one after the other. */
+/**
+ * Memory that a connection keeps after one request: the growth from N to 2 N connections, because the first N fill what the process
+ * had in reserve. Needs a fresh process: what was freed before would be used again. Upstream connections are few: requests come one
+ * after the other.
+ */
 export async function measureIdleConnections(
-  contestant: Contestant,
+  { processes, port }: Contestant,
+  samples: SampleBag,
   load: LoadCase,
   options: MeasureOptions,
 ): Promise<string> {
   const count = load.idleConnections ?? 0;
-  // Code and pools are warm before the first reading.
-  await options.load.run(requestOf(load, contestant.port, options.warmUpMs));
-  await sleep(1_000);
-  const before = memoryOf(processIds(contestant));
+  const ids = (): number[] => processes.flatMap((process) => processTree(process.pid));
+  await options.load.run(requestOf(load, port, options.warmUpMs));
   const sockets: Socket[] = [];
-  try {
-    for (let i = 0; i < count; i++) sockets.push(await openAndAsk(contestant.port));
+  const open = async (): Promise<number> => {
+    for (let i = 0; i < count; i++) sockets.push(await openAndAsk(port));
     await sleep(1_500);
-    const after = memoryOf(processIds(contestant));
-    const kb = (after.privateDirtyKb - before.privateDirtyKb) / count;
-    contestant.samples.add('connectionKb', kb);
-    return `${kb.toFixed(1)} KB for each of ${count} idle connections`;
+    return memoryOf(ids()).privateDirtyKb;
+  };
+  try {
+    const first = await open();
+    const second = await open();
+    const kb = (second - first) / count;
+    samples.add('loadMb', first / 1_024);
+    samples.add('connectionKb', kb);
+    return `${kb.toFixed(1)} KB for each idle connection, ${(first / 1_024).toFixed(1)} MB private with ${count}`;
   } finally {
     for (const socket of sockets) socket.destroy();
-    await sleep(500);
   }
 }
 

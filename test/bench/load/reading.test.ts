@@ -12,6 +12,7 @@ import { LatencyHistogram } from '../../../bench/load/latency-histogram.ts';
 import type { CaseResult } from '../../../bench/load/measure.ts';
 import { ResponseReader } from '../../../bench/load/response-reader.ts';
 import { difference } from '../../../bench/load/statistics.ts';
+import { parseStraceSummary } from '../../../bench/load/syscalls.ts';
 
 t.test('ResponseReader', async (t) => {
   const cases: readonly (readonly [name: string, text: string, responses: number])[] = [
@@ -216,4 +217,20 @@ t.test('chartSvg', async (t) => {
   t.equal(svg.match(/class="ours"/g)?.length, 1);
   t.equal(svg.match(/class="bar"/g)?.length, 1);
   t.notMatch(svg, /NaN|Infinity/);
+});
+
+t.test('parseStraceSummary', async (t) => {
+  await t.test('reads counts with and without errors, the most frequent first', async (t) => {
+    const text = `% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ------------------
+ 60.00    0.010000           5      2000        10 read
+ 40.00    0.006000           2      3000           epoll_pwait
+------ ----------- ----------- --------- --------- ------------------
+100.00    0.016000           3      5000        10 total
+`;
+    t.same(parseStraceSummary(text), [
+      { name: 'epoll_pwait', calls: 3_000, errors: 0 },
+      { name: 'read', calls: 2_000, errors: 10 },
+    ]);
+  });
 });
