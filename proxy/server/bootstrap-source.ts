@@ -102,10 +102,9 @@ function merge(sources: readonly Bootstrap[]): Bootstrap {
 /** `--service-*` fill what the bootstrap leaves open, `--stats-tag` adds. */
 function withFlags(bootstrap: Bootstrap, options: ServerOptions): Bootstrap {
   const node = { ...bootstrap.node };
-  if (!node.id && options.serviceNode !== '') node.id = options.serviceNode;
-  if (!node.cluster && options.serviceCluster !== '') node.cluster = options.serviceCluster;
-  if (!node.locality?.zone && options.serviceZone !== '')
-    node.locality = { ...node.locality, zone: options.serviceZone };
+  if (options.serviceNode !== '') node.id = options.serviceNode;
+  if (options.serviceCluster !== '') node.cluster = options.serviceCluster;
+  if (options.serviceZone !== '') node.locality = { ...node.locality, zone: options.serviceZone };
   if (options.statsTags.length === 0) return { ...bootstrap, node };
   const tags = options.statsTags.map(({ name, value }) => ({ tag_name: name, fixed_value: value }));
   const statsTags = [...(bootstrap.stats_config?.stats_tags ?? []), ...tags];

@@ -56,9 +56,9 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   text(['--log-format'], 'format', NO_EFFECT),
   flag('--log-format-escaped', NO_EFFECT),
   flag('--enable-fine-grain-logging', NO_EFFECT),
-  text(['--service-node'], 'id', 'Node id; the bootstrap wins.'),
-  text(['--service-cluster'], 'name', 'Node cluster; the bootstrap wins.'),
-  text(['--service-zone'], 'zone', 'Node locality zone; the bootstrap wins.'),
+  text(['--service-node'], 'id', 'Node id; wins over the bootstrap.'),
+  text(['--service-cluster'], 'name', 'Node cluster; wins over the bootstrap.'),
+  text(['--service-zone'], 'zone', 'Node locality zone; wins over the bootstrap.'),
   count('--drain-time-s', 'Seconds a drain takes (default 600).'),
   choice(
     ['--drain-strategy'],

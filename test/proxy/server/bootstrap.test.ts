@@ -65,7 +65,7 @@ t.test('readBootstrap', (t) => {
     t.equal(merged.admin?.address?.pipe, undefined, 'of a oneof the later wins');
   });
 
-  t.test('fills the node from flags where the bootstrap leaves it open', async (t) => {
+  t.test('lets flags about the node win over the bootstrap, as Envoy does', async (t) => {
     const args = [
       '--service-node',
       'fn',
@@ -77,7 +77,7 @@ t.test('readBootstrap', (t) => {
       'a:b',
     ];
     const message = await readBootstrap(options(['--config-yaml', 'node: {id: n}', ...args]));
-    t.match(message.node, { id: 'n', cluster: 'fc', locality: { zone: 'fz' } });
+    t.match(message.node, { id: 'fn', cluster: 'fc', locality: { zone: 'fz' } });
     t.match(message.stats_config?.stats_tags, [{ tag_name: 'a', fixed_value: 'b' }]);
   });
 
