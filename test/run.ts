@@ -12,15 +12,35 @@ import { readMarks, runTestFile } from './runner/test-file.ts';
 import type { FileResult, TestFile } from './runner/test-file.ts';
 
 process.chdir(join(import.meta.dirname, '..'));
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    'no-check': { type: 'boolean', default: false },
-    long: { type: 'boolean', default: false },
-    jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
-    timeout: { type: 'string', default: '60' },
-  },
-});
+const OPTIONS = {
+  help: { type: 'boolean', default: false },
+  'no-check': { type: 'boolean', default: false },
+  long: { type: 'boolean', default: false },
+  jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+  timeout: { type: 'string', default: '60' },
+} as const;
+
+const USAGE = `usage: npm test -- [flags] [words]
+  words       only test files whose path has one of them
+  --no-check  leave out types, lint, format and layering (left out with words anyway)
+  --long      the suites marked @long instead
+  --jobs N    files at the same time; default 2
+  --timeout S seconds a file may take; default 60`;
+
+const { values, positionals } = readFlags();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+
+function readFlags() {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return process.exit(1);
+  }
+}
 
 const files = findFiles();
 if (files.length === 0) {

@@ -99,7 +99,7 @@ function merge(sources: readonly Bootstrap[]): Bootstrap {
   );
 }
 
-/** `--service-*` fill what the bootstrap leaves open, `--stats-tag` adds. */
+/** `--service-*` win over the bootstrap, as in Envoy; `--stats-tag` adds. */
 function withFlags(bootstrap: Bootstrap, options: ServerOptions): Bootstrap {
   const node = { ...bootstrap.node };
   if (options.serviceNode !== '') node.id = options.serviceNode;
