@@ -16,7 +16,7 @@ import { PEER_NAMES } from './load/peers.ts';
 import { SCALES } from './scale/scales.ts';
 
 const USAGE = `usage: npm run bench -- [command] [flags]
-  (none)              all cases and scales beside all proxies that are found; about 45 minutes
+  (none)              all cases and scales beside all proxies that are found; about half an hour
   quick               the cases that answer "is it faster or slower"; about three minutes
   compare A B         two result files; or two commits, run side by side (quick's cases, or --only)
   load URL            an open loop against something that runs: --rps 1000 --duration 10 --connections 32

@@ -65,7 +65,7 @@ function replyLine(reply: LoadReply): string {
 function summary(reply: LoadReply, request: LoadRequest): string {
   const rate = ((reply.requests * 1_000) / reply.elapsedMs).toFixed(1);
   const lines = [
-    `${reply.requests} answers in ${(reply.elapsedMs / 1_000).toFixed(1)} s (${rate}/s), ${reply.failures} failures`,
+    `${reply.requests} answers in ${(reply.elapsedMs / 1_000).toFixed(1)} s (${rate}/s), ${reply.failures} failures, ${reply.connectFailures} connections refused`,
     request.rps === undefined
       ? 'closed loop: a slow server is asked less, and its latencies look better than users see them'
       : 'latency from when a request fell due, so waiting for a free connection is in it',
@@ -99,5 +99,5 @@ export async function loadCommand(argv: readonly string[]): Promise<number> {
     writeFileSync(jsonPath, `${JSON.stringify(file, null, 1)}\n`);
     print(`written to ${jsonPath}`);
   }
-  return reply.failures > 0 || reply.requests === 0 ? 1 : 0;
+  return reply.failures + reply.connectFailures > 0 || reply.requests === 0 ? 1 : 0;
 }

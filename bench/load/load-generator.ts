@@ -113,7 +113,13 @@ export interface LoadGeneratorPlace {
 
 export function findLoadGenerator({ env, cpus, dir }: LoadGeneratorPlace): LoadGenerator {
   const wrk = findProgram('wrk', env);
-  if (wrk === undefined) return { name: 'node', run: (request) => runOwnLoad(request, cpus) };
+  if (wrk === undefined) {
+    const run = async (request: LoadRequest): Promise<LoadResult> => {
+      const reply = await runOwnLoad(request, cpus);
+      return { ...reply, failures: reply.failures + reply.connectFailures };
+    };
+    return { name: 'node', run };
+  }
   const run = async (request: LoadRequest): Promise<LoadResult> => {
     const [command, args] = pinned([wrk, ...wrkArguments(request, dir)], cpus);
     const { stdout } = await execute(command, args, { timeout: request.durationMs + 60_000 });

@@ -188,8 +188,9 @@ class CaseRun {
       for (let i = 2; this.#load.startup === true && i <= rounds; i++) {
         await this.#guard(name, async () => {
           const again = await this.#start(peer, `start-${i}`);
-          await stopAll(again.processes, this.#options);
-          samples.add('readyMs', again.samples.toSamples()['readyMs']?.[0] ?? Number.NaN);
+          await settle(again).finally(() => stopAll(again.processes, this.#options));
+          for (const [metric, values] of Object.entries(again.samples.toSamples()))
+            for (const value of values) samples.add(metric, value);
         });
       }
       const heap = this.#options.heap && this.#load.idleConnections === undefined;

@@ -83,7 +83,8 @@ export async function measureFixedRate(
   const startedMs = performance.now();
   const result = await runOwnLoad(request, options.otherCpus);
   const cpu = cpuBetween(before, cpuTimeOf(pids));
-  await refuseFailures(contestant.port, result);
+  const failures = result.failures + result.connectFailures;
+  await refuseFailures(contestant.port, { requests: result.requests, failures });
   // The generator's own process starts and ends in it, too.
   const elapsedMs = Math.min(performance.now() - startedMs, result.elapsedMs);
   if ((result.requests * 1_000) / elapsedMs < rps * 0.95) return undefined;

@@ -20,10 +20,12 @@ export interface LoadRequest {
 }
 
 export interface LoadReply {
+  /** Whole answers. */
   readonly requests: number;
   readonly elapsedMs: number;
-  /** Answers that are not 2xx or 3xx, broken connections, and requests without an answer at the end. */
+  /** Answers that are not 2xx or 3xx, requests whose connection broke, and requests without an answer at the end. */
   readonly failures: number;
+  readonly connectFailures: number;
   readonly meanUs: number;
   readonly p50Us: number;
   readonly p90Us: number;
@@ -60,7 +62,9 @@ export class RequestLoad {
   #waitingHead = 0;
   #startedMs = 0;
   #sent = 0;
+  #answers = 0;
   #failures = 0;
+  #connectFailures = 0;
   #over = false;
   #done = false;
   #timer: NodeJS.Timeout | undefined;
@@ -84,9 +88,10 @@ export class RequestLoad {
   progress(): LoadReply {
     const latencies = this.#latencies;
     return {
-      requests: latencies.count,
+      requests: this.#answers,
       elapsedMs: performance.now() - this.#startedMs,
       failures: this.#failures,
+      connectFailures: this.#connectFailures,
       meanUs: latencies.meanUs,
       p50Us: latencies.quantileUs(0.5),
       p90Us: latencies.quantileUs(0.9),
@@ -160,6 +165,7 @@ export class RequestLoad {
   }
 
   #answered(line: Line): void {
+    this.#answers++;
     this.#latencies.record((performance.now() - line.dueMs) * 1_000);
     line.dueMs = Number.NaN;
     if (line.reader.closes) line.socket.end();
@@ -187,7 +193,8 @@ export class RequestLoad {
     if (this.#done) return;
     const inFlight = !Number.isNaN(line.dueMs);
     if (inFlight && line.reader.end()) this.#answered(line);
-    else if (inFlight || !line.ready) this.#failures++;
+    else if (inFlight) this.#failures++;
+    else if (!line.ready) this.#connectFailures++;
     if (this.#over) this.#finishWhenQuiet();
     else if (line.ready) this.#open();
     else setTimeout(() => !this.#over && this.#open(), RECONNECT_MS);
