@@ -188,7 +188,11 @@ class CaseRun {
       for (let i = 2; this.#load.startup === true && i <= rounds; i++) {
         await this.#guard(name, async () => {
           const again = await this.#start(peer, `start-${i}`);
-          await settle(again).finally(() => stopAll(again.processes, this.#options));
+          try {
+            await settle(again);
+          } finally {
+            await stopAll(again.processes, this.#options);
+          }
           for (const [metric, values] of Object.entries(again.samples.toSamples()))
             for (const value of values) samples.add(metric, value);
         });
