@@ -1,4 +1,5 @@
 // [m] Our proxy as a process of its own, configured over ADS by a recording: with the recorded node's id and metadata, in a pod where one is given.
+import { isInertNote } from './replay-inert.ts';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -95,7 +96,9 @@ export function startProxyProcess(t: Teardowns, bootstrap: string, pod: Pod | un
 function textOf(line: string): string {
   if (!line.startsWith('{')) return line;
   const { level, msg, ...rest } = JSON.parse(line) as { level: string; msg: string };
-  return level === 'info' ? msg : `${level}: ${msg} ${JSON.stringify(rest)}`;
+  // What is told of things not done stands alone, whatever its level.
+  if (level === 'info' || isInertNote(msg)) return msg;
+  return `${level}: ${msg} ${JSON.stringify(rest)}`;
 }
 
 function bootstrapOf(recording: string, socket: string): object {
