@@ -13,6 +13,7 @@ import { startOwnLoad } from '../load/load-generator.ts';
 import type { CaseResult, NotMeasured } from '../load/measure.ts';
 import { SampleBag } from '../load/metrics.ts';
 import type { Peer } from '../load/peers.ts';
+import type { LoadReply } from '../load/request-load.ts';
 import { memoryOf, processTree } from '../load/process-tree.ts';
 import { freePorts, RunningProcess } from '../load/running-process.ts';
 import {
@@ -34,6 +35,8 @@ const PUSHES = 8;
 const PUSH_LIMIT_MS = 20_000;
 const TRAFFIC_RPS = 500;
 const SETTLE_MS = 2_000;
+/** The first requests of a process say more about its compiler than about updates. */
+const WARM_UP_MS = 2_000;
 /** Traffic goes to service 0, pushes to service 1. */
 const BUSY = 0;
 const PUSHED = 1;
@@ -150,6 +153,10 @@ class ScaleRound {
     const privateMb = (): number => memoryOf(processTree(process.pid)).privateDirtyKb / 1_024;
     await sleep(SETTLE_MS);
     this.#samples.add('idleMb', privateMb());
+    const warmUp = this.#startTraffic(port);
+    await sleep(WARM_UP_MS);
+    warmUp.stop();
+    await warmUp.reply;
     const quiet = this.#startTraffic(port);
     await sleep(this.#options.durationMs);
     quiet.stop();
@@ -172,8 +179,14 @@ class ScaleRound {
     return startOwnLoad({ url, headers, ...limit }, this.#options.otherCpus);
   }
 
-  #addTail(metric: string, reply: { readonly failures: number; readonly p99Us: number }): void {
-    if (reply.failures > 0) throw new Error(`${reply.failures} requests of the traffic failed`);
+  #addTail(metric: string, reply: LoadReply): void {
+    const { requests, failures, maxUs } = reply;
+    if (failures > 0) {
+      const slowest = `the slowest took ${(maxUs / 1_000).toFixed(0)} ms`;
+      throw new Error(
+        `${failures} requests of the traffic failed, ${requests} did not; ${slowest}`,
+      );
+    }
     this.#samples.add(metric, reply.p99Us);
   }
 
