@@ -7,6 +7,7 @@ import process from 'node:process';
 
 import { BOOKINFO_WORKLOADS, FRONT_POD } from './bookinfo/workloads.ts';
 import { ConfigFolder } from './local-mesh/config-folder.ts';
+import { emitWhereStale } from './local-mesh/emitted.ts';
 import { Forwarder } from './local-mesh/forwarder.ts';
 import type { ForwardPlace } from './local-mesh/forwarder.ts';
 import { startGuardian } from './local-mesh/guardian.ts';
@@ -124,6 +125,18 @@ async function publishAdmins(
   return urls;
 }
 
+/** All that is started from here runs emitted JavaScript, unless OUTRIGGER_EMITTED says something else. */
+function preferEmitted(): void {
+  if (process.env['OUTRIGGER_EMITTED'] !== undefined) return;
+  try {
+    emitWhereStale(ROOT, () => say('Building …'));
+    process.env['OUTRIGGER_EMITTED'] = '1';
+  } catch (error) {
+    const reason = (error as Error).message;
+    say(`! Nothing is built (${reason}): it runs from sources, which takes twice the memory.`);
+  }
+}
+
 function makeRunDir(leftovers: Leftovers): string {
   const runDir = mkdtempSync(join(tmpdir(), 'outrigger-'));
   leftovers.add(() => rmSync(runDir, { recursive: true, force: true, maxRetries: 3 }));
@@ -140,6 +153,7 @@ async function start(flags: StartFlags, signal: AbortSignal, leftovers: Leftover
   }
   const { mode, unshareFlags } = await chooseMode(flags);
   const plan = await makePlan(mode, flags, leftovers);
+  preferEmitted();
   signal.throwIfAborted();
   const runId = randomBytes(8).toString('hex');
   const runDir = makeRunDir(leftovers);
