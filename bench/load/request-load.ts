@@ -174,9 +174,9 @@ export class RequestLoad {
   }
 
   #next(line: Line): void {
-    if (this.#over) return;
-    if (this.#request.rps === undefined) this.#send(line, performance.now());
-    else if (this.#waitingHead < this.#waiting.length) {
+    if (this.#request.rps === undefined) {
+      if (!this.#over) this.#send(line, performance.now());
+    } else if (this.#waitingHead < this.#waiting.length) {
       const dueMs = this.#waiting[this.#waitingHead++]!;
       if (this.#waitingHead > 4_096 && this.#waitingHead * 2 > this.#waiting.length) {
         this.#waiting = this.#waiting.slice(this.#waitingHead);
@@ -212,7 +212,9 @@ export class RequestLoad {
     }
   }
 
+  /** What fell due and waits is still sent. */
   #finishWhenQuiet(): void {
+    if (this.#waitingHead < this.#waiting.length && this.#lines.size > 0) return;
     for (const line of this.#lines) {
       if (Number.isNaN(line.dueMs)) continue;
       return;

@@ -44,6 +44,15 @@ t.test('RequestLoad', async (t) => {
     t.ok(reply.maxUs > 350_000, `most ${reply.maxUs}`);
   });
 
+  await t.test('still sends what waits when the time is over', async (t) => {
+    const server = await startStallingServer(100, 400);
+    t.teardown(server.close);
+    const load = new RequestLoad({ url: server.url, connections: 1, durationMs: 300, rps: 100 });
+    const reply = await load.run();
+    t.equal(reply.failures, 0);
+    t.ok(reply.requests >= 28, `${reply.requests}`);
+  });
+
   await t.test('counts requests that get no answer as failures', async (t) => {
     const server = await startStallingServer(0, 60_000);
     t.teardown(server.close);
