@@ -46,7 +46,8 @@ export const LOAD_CASES: readonly LoadCase[] = [
   },
   {
     name: 'h1-get-100b-sidecar',
-    meaning: "the same through a sidecar's filters, weighted route, retry policy, access log",
+    meaning:
+      "HTTP/1.1 GET, 100 B answer, a sidecar's filters, weighted route, retry policy, access log",
     chain: 'sidecar',
     responseBytes: 100,
     connections: 32,

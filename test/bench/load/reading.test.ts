@@ -170,6 +170,7 @@ t.test('budget', async (t) => {
   const versus = { ...rule, against: 'envoy' };
   for (const [name, one, result, status] of [
     ['takes the best round of either side', versus, resultOf([90, 11], [30, 10]), 'kept'],
+    ['takes the best ratio of a round', versus, resultOf([20, 50], [10, 50]), 'kept'],
     ['tells an exceeded ratio', versus, resultOf([12, 12], [10, 10]), 'missed'],
     ['skips a ratio without the other', versus, resultOf([12], undefined), 'skipped'],
     ['takes a limit of its own', { ...rule, limit: 10 }, resultOf([11, 20], undefined), 'kept'],
