@@ -164,6 +164,7 @@ class CaseRun {
       this.#say(`even without a proxy ${rps} requests/s cannot be held: this rate is left out`);
       return;
     }
+    direct.samples.add(`directP99Us@${rps}`, base.p99Us);
     for (const contestant of others) {
       await this.#guard(contestant.name, async () => {
         const rate = await measureFixedRate(contestant, this.#load, rps, this.#options);

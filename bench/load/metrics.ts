@@ -30,6 +30,11 @@ function rateMetrics(rps: number): [string, Metric][] {
     [`addedP90Us@${rps}`, lessIsBetter(`+p90 ${at}`, 'µs', 0, added)],
     [`addedP99Us@${rps}`, lessIsBetter(`+p99 ${at}`, 'µs', 0, { ...added, grain: 200 })],
     [`addedP999Us@${rps}`, lessIsBetter(`+p99.9 ${at}`, 'µs', 0, { ...added, grain: 500 })],
+    // Of the row without a proxy: what the others are above, and how far it scatters.
+    [
+      `directP99Us@${rps}`,
+      { title: `p99 µs direct ${at}`, unit: 'µs', digits: 0, better: undefined, ...added },
+    ],
     [`vcpu@${rps}`, lessIsBetter(`vCPU ${at}`, '', 3, { grain: 0.005, group: 'latency' })],
   ];
 }
