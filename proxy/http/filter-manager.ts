@@ -127,12 +127,17 @@ export class FilterManager {
 
   /** After the route is known. */
   createFilters(factories: readonly HttpFilterFactory[]): void {
+    const route = this.stream.route;
+    // A factory that has nothing to do keeps nothing: its handle serves the next one.
+    let handle: FilterHandle | null = null;
     for (let i = 0; i < factories.length; i++) {
       const factory = factories[i]!;
-      const route = this.stream.route;
       if (route !== null && route.filterState(factory.name) === 'disabled') continue;
-      const filter = factory.createFilter(new FilterHandle(this, this.#filters.length));
-      if (filter !== null) this.#filters.push(filter);
+      handle ??= new FilterHandle(this, this.#filters.length);
+      const filter = factory.createFilter(handle);
+      if (filter === null) continue;
+      this.#filters.push(filter);
+      handle = null;
     }
   }
 

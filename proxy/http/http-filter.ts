@@ -100,6 +100,6 @@ export interface DownstreamWatermarkCallbacks {
 export interface HttpFilterFactory {
   /** Name of the entry in `http_filters`. */
   readonly name: string;
-  /** Null: nothing to do for this stream. The route is already known. */
+  /** Null: nothing to do for this stream, and `callbacks` was not kept. The route is already known. */
   createFilter(callbacks: FilterCallbacks): HttpFilter | null;
 }

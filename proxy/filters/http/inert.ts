@@ -1,5 +1,6 @@
 // [w] InertFilterFactory: a filter that is accepted by name and does nothing here. A route may still guard itself with
 // settings of that name that are not enforced yet; those refuse, as everywhere.
+import type { RefusingFilterConfig } from '../../config/http-filter-config.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import { RefusingFilterFactory } from './refuse.ts';
@@ -7,7 +8,8 @@ import { RefusingFilterFactory } from './refuse.ts';
 export class InertFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly #context: FilterFactoryContext;
-  #refusing: RefusingFilterFactory | null = null;
+  /** By the route's settings: each refusal gives its own reason. */
+  readonly #refusing = new WeakMap<RefusingFilterConfig, RefusingFilterFactory>();
 
   constructor(name: string, context: FilterFactoryContext) {
     this.name = name;
@@ -21,7 +23,11 @@ export class InertFilterFactory implements HttpFilterFactory {
       callbacks.streamInfo,
     );
     if (settings === undefined || settings.kind !== 'refuse') return null;
-    this.#refusing ??= new RefusingFilterFactory(this.name, settings, this.#context);
-    return this.#refusing.createFilter(callbacks);
+    let refusing = this.#refusing.get(settings);
+    if (refusing === undefined) {
+      refusing = new RefusingFilterFactory(this.name, settings, this.#context);
+      this.#refusing.set(settings, refusing);
+    }
+    return refusing.createFilter(callbacks);
   }
 }

@@ -107,6 +107,11 @@ t.test('InertFilter', async (t) => {
     const guarded = clientOnRoute([{ name: 'the-filter', disabled: false, settings }]);
     factory.createFilter(guarded)!.decodeHeaders(guarded.requestHeaders, true);
     t.equal(guarded.reply?.status, 503);
+    const other = clientOnRoute([
+      { name: 'the-filter', disabled: false, settings: { ...settings, reason: 'another one' } },
+    ]);
+    factory.createFilter(other)!.decodeHeaders(other.requestHeaders, true);
+    t.match(other.reply?.body, /another one/, 'each route gives its own reason');
   });
 });
 
