@@ -127,12 +127,16 @@ export class FilterManager {
 
   /** After the route is known. */
   createFilters(factories: readonly HttpFilterFactory[]): void {
-    const route = this.stream.route;
+    const { route, requestHeaders, streamInfo } = this.stream;
     // A factory that has nothing to do keeps nothing: its handle serves the next one.
     let handle: FilterHandle | null = null;
     for (let i = 0; i < factories.length; i++) {
       const factory = factories[i]!;
-      if (route !== null && route.filterState(factory.name) === 'disabled') continue;
+      if (
+        route !== null &&
+        route.filterState(factory.name, requestHeaders, streamInfo) === 'disabled'
+      )
+        continue;
       handle ??= new FilterHandle(this, this.#filters.length);
       const filter = factory.createFilter(handle);
       if (filter === null) continue;

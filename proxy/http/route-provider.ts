@@ -26,7 +26,7 @@ export interface Route {
     info: StreamInfo,
   ): HttpFilterPerRouteSettings | undefined;
   /** Whether the route says that a filter is on or off here; `default` where it says nothing. */
-  filterState(filterName: string): RouteFilterState;
+  filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState;
   /** Adds and removes response headers of all levels; also done to local replies. */
   finalizeResponseHeaders(
     headers: ResponseHeaders,

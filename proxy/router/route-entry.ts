@@ -126,8 +126,13 @@ export class RouteEntry implements Route {
     return this.#perFilter === null ? undefined : this.#perFilter.get(filterName)?.settings;
   }
 
-  filterState(filterName: string): RouteFilterState {
-    const entry = this.#perFilter === null ? undefined : this.#perFilter.get(filterName);
+  filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState {
+    const weighted = this.action === null ? null : this.action.weighted;
+    const own =
+      weighted !== null && weighted.entriesDiffer
+        ? weighted.pick(headers, info).perFilter?.get(filterName)
+        : undefined;
+    const entry = own ?? this.#perFilter?.get(filterName);
     if (entry === undefined) return 'default';
     return entry.disabled ? 'disabled' : 'enabled';
   }

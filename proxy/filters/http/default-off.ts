@@ -11,8 +11,8 @@ export class DefaultOffFactory implements HttpFilterFactory {
   }
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {
-    return callbacks.route?.filterState(this.name) === 'enabled'
-      ? this.#factory.createFilter(callbacks)
-      : null;
+    const { route, requestHeaders, streamInfo } = callbacks;
+    const state = route?.filterState(this.name, requestHeaders, streamInfo);
+    return state === 'enabled' ? this.#factory.createFilter(callbacks) : null;
   }
 }

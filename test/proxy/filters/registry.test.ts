@@ -12,8 +12,10 @@ import { H } from '../../../proxy/http/headers.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
 import { RouterHarness, ScriptedClient } from '../../support/router-harness.ts';
 import {
+  noHeaders,
   request,
   response,
+  routeAction,
   routeConfig,
   routeEntry,
   streamInfo,
@@ -99,6 +101,28 @@ function clientOnRoute(perFilter: HttpFilterPerRouteConfig[]): ScriptedClient {
   return new ScriptedClient(headers, table.route(headers, streamInfo()), streamInfo());
 }
 
+/** A client on a route whose only weighted cluster says `perFilter`. */
+function clientOnWeightedCluster(
+  perFilter: HttpFilterPerRouteConfig[],
+  ofRoute: HttpFilterPerRouteConfig[] = [],
+): ScriptedClient {
+  const cluster = {
+    name: 'c',
+    weight: 1,
+    headers: noHeaders,
+    perFilter,
+    hostRewriteLiteral: undefined,
+  };
+  const action = routeAction({
+    cluster: { kind: 'weighted', clusters: [cluster], headerName: undefined },
+  });
+  const table = new CompiledRouteTable(
+    routeConfig([virtualHost({ routes: [routeEntry({ action, perFilter: ofRoute })] })]),
+  );
+  const headers = request();
+  return new ScriptedClient(headers, table.route(headers, streamInfo()), streamInfo());
+}
+
 t.test('InertFilter', async (t) => {
   t.test('does nothing, but a route that is guarded by settings of its name refuses', async (t) => {
     const { factory } = factoryFor({ kind: 'inert', typeUrl: 'x' });
@@ -129,6 +153,9 @@ t.test('DefaultOffFilter', async (t) => {
       factory.createFilter(clientOnRoute([on])),
       'an entry without settings switches it on, too',
     );
+    t.ok(factory.createFilter(clientOnWeightedCluster([on])), 'so does the weighted cluster');
+    const off = { ...on, disabled: true };
+    t.equal(factory.createFilter(clientOnWeightedCluster([off], [on])), null, 'and wins');
   });
 });
 

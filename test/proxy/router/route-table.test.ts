@@ -262,7 +262,9 @@ t.test('CompiledRouteTable', async (t) => {
     };
     t.same(['a', 'b', 'c', 'd'].map(from), ['config', 'vhost', 'route', undefined]);
     t.same(
-      ['a', 'b', 'c', 'd'].map((name) => route.filterState(name) === 'disabled'),
+      ['a', 'b', 'c', 'd'].map(
+        (name) => route.filterState(name, request(), streamInfo()) === 'disabled',
+      ),
       [false, true, false, false],
     );
   });
