@@ -1,5 +1,7 @@
 // [w] Facts of one request (or one TCP session): times, bytes, peers, route, cluster, attempts. Filled along the
 // walk, read once at the end by access logs and stats.
+import { DynamicMetadata } from './dynamic-metadata.ts';
+import { FilterState } from './filter-state.ts';
 import type { ResponseFlag } from './response-flags.ts';
 
 /** Facts of the downstream connection; shared by all its streams. Addresses are printed as `ip:port` or `[v6]:port`. */
@@ -61,6 +63,9 @@ export class StreamInfo {
   readonly streamRandom: number;
   /** Health-check request per filter, not logged where asked. */
   healthCheck = false;
+  /** Null until a filter set something: readers ask these, writers ask the two methods below. */
+  dynamicMetadata: DynamicMetadata | null = null;
+  filterState: FilterState | null = null;
   #flags = '';
 
   constructor(
@@ -75,6 +80,14 @@ export class StreamInfo {
     this.streamRandom = streamRandom;
     this.remoteAddress = connection.directRemoteAddress;
     this.remoteIp = connection.directRemoteIp;
+  }
+
+  metadataForWriting(): DynamicMetadata {
+    return (this.dynamicMetadata ??= new DynamicMetadata());
+  }
+
+  filterStateForWriting(): FilterState {
+    return (this.filterState ??= new FilterState());
   }
 
   /** Kept in the order they were set, each once. */

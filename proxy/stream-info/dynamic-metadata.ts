@@ -1,0 +1,44 @@
+// [w] DynamicMetadata: what filters tell each other and the log about one stream, by namespace (Envoy's
+// StreamInfo::dynamicMetadata). Values are those of google.protobuf.Struct; structs are Maps, since keys come from outside.
+
+export type MetadataValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly MetadataValue[]
+  | MetadataStruct;
+
+export type MetadataStruct = ReadonlyMap<string, MetadataValue>;
+
+export class DynamicMetadata {
+  readonly #namespaces = new Map<string, Map<string, MetadataValue>>();
+
+  namespace(name: string): MetadataStruct | undefined {
+    return this.#namespaces.get(name);
+  }
+
+  /** Undefined where a step of the path is missing or no struct. An empty path gives the namespace. */
+  value(namespace: string, path: readonly string[]): MetadataValue | undefined {
+    let value: MetadataValue | undefined = this.#namespaces.get(namespace);
+    for (const key of path) {
+      if (!(value instanceof Map)) return undefined;
+      value = (value as MetadataStruct).get(key);
+    }
+    return value;
+  }
+
+  set(namespace: string, key: string, value: MetadataValue): void {
+    let struct = this.#namespaces.get(namespace);
+    if (struct === undefined) {
+      struct = new Map<string, MetadataValue>();
+      this.#namespaces.set(namespace, struct);
+    }
+    struct.set(key, value);
+  }
+
+  /** Keys that are there already are replaced, as Envoy's setDynamicMetadata does. */
+  merge(namespace: string, struct: MetadataStruct): void {
+    for (const [key, value] of struct) this.set(namespace, key, value);
+  }
+}
