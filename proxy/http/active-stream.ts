@@ -207,6 +207,34 @@ export class ActiveStream
     for (let i = 0; i < this.#aboveWatermark; i++) callbacks.onAboveWriteBufferHighWatermark();
   }
 
+  responseReadDisable(disable: boolean): void {
+    if (disable) {
+      this.#aboveWatermark++;
+      this.#watermarks?.onAboveWriteBufferHighWatermark();
+    } else if (this.#aboveWatermark > 0) {
+      this.#aboveWatermark--;
+      this.#watermarks?.onBelowWriteBufferLowWatermark();
+    }
+  }
+
+  refreshRoute(): void {
+    const table = this.#context.routes.current();
+    if (table !== null) this.#setRoute(table.route(this.requestHeaders, this.streamInfo));
+  }
+
+  refuseLargeRequest(): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.rqTooLarge);
+    this.sendLocalReply({
+      status: 413,
+      body: 'Payload Too Large',
+      details: 'request_payload_too_large',
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
+  }
+
   sendLocalReply(reply: LocalReply): void {
     if (this.#done) return;
     const info = this.streamInfo;

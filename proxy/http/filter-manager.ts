@@ -30,6 +30,12 @@ export interface FilterManagerStream {
   resetStream(): void;
   requestReadDisable(disable: boolean): void;
   setDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks | null): void;
+  /** As if the client took the response too slowly. */
+  responseReadDisable(disable: boolean): void;
+  /** Chooses the route again. */
+  refreshRoute(): void;
+  /** Counts and answers a body that is larger than what may be held. */
+  refuseLargeRequest(): void;
   /** What came out of the encode chain, ready for the codec. */
   writeHeaders1xx(headers: ResponseHeaders): void;
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void;
@@ -47,12 +53,18 @@ class Held {
   endStream = false;
   trailers: HeaderMap | null = null;
   paused = false;
+  /** The filter that stopped sees what follows before it is kept. */
+  watched = false;
 }
+
+const NO_CHUNKS: readonly Buffer[] = [];
 
 /** One filter's view of its stream. */
 class FilterHandle implements FilterCallbacks {
   readonly #manager: FilterManager;
   readonly #index: number;
+  /** Of the factory that the filter came from. */
+  factoryIndex = 0;
 
   constructor(manager: FilterManager, index: number) {
     this.#manager = manager;
@@ -83,6 +95,21 @@ class FilterHandle implements FilterCallbacks {
   continueEncoding(): void {
     this.#manager.continueEncoding(this.#index);
   }
+  get bufferLimitBytes(): number {
+    return this.#manager.stream.bufferLimitBytes;
+  }
+  heldRequestBody(): readonly Buffer[] {
+    return this.#manager.heldRequestBody(this.#index);
+  }
+  injectEncodedData(chunk: Buffer, endStream: boolean): void {
+    this.#manager.injectEncodedData(this.#index, chunk, endStream);
+  }
+  responseReadDisable(disable: boolean): void {
+    this.#manager.stream.responseReadDisable(disable);
+  }
+  clearRouteCache(): void {
+    this.#manager.clearRouteCache(this.#index, this.factoryIndex);
+  }
   sendLocalReply(reply: LocalReply): void {
     this.#manager.stream.sendLocalReply(reply);
   }
@@ -112,6 +139,7 @@ class FilterHandle implements FilterCallbacks {
 export class FilterManager {
   readonly stream: FilterManagerStream;
   readonly #filters: HttpFilter[] = [];
+  #factories: readonly HttpFilterFactory[] = NO_FACTORIES;
   /** By index of the filter that stopped; null while none did, which is nearly always. */
   #decodeHeld: (Held | undefined)[] | null = null;
   #encodeHeld: (Held | undefined)[] | null = null;
@@ -120,6 +148,8 @@ export class FilterManager {
   /** A reply that a full buffer made goes past the filters: the one that stopped would stop it, too. */
   #encodeDirect = false;
   #destroyed = false;
+  /** The last filter that got the request's headers. */
+  #reached = -1;
 
   constructor(stream: FilterManagerStream) {
     this.stream = stream;
@@ -127,10 +157,16 @@ export class FilterManager {
 
   /** After the route is known. */
   createFilters(factories: readonly HttpFilterFactory[]): void {
+    this.#factories = factories;
+    this.#createFrom(0);
+  }
+
+  #createFrom(first: number): void {
+    const factories = this.#factories;
     const { route, requestHeaders, streamInfo } = this.stream;
     // A factory that has nothing to do keeps nothing: its handle serves the next one.
     let handle: FilterHandle | null = null;
-    for (let i = 0; i < factories.length; i++) {
+    for (let i = first; i < factories.length; i++) {
       const factory = factories[i]!;
       if (
         route !== null &&
@@ -138,11 +174,32 @@ export class FilterManager {
       )
         continue;
       handle ??= new FilterHandle(this, this.#filters.length);
+      handle.factoryIndex = i;
       const filter = factory.createFilter(handle);
       if (filter === null) continue;
       this.#filters.push(filter);
       handle = null;
     }
+  }
+
+  /**
+   * A filter exists by what its route says, so those behind the caller, which have seen nothing yet, are made anew.
+   * Once the request is past the caller, or is answered, only later readers see the new route.
+   */
+  clearRouteCache(index: number, factoryIndex: number): void {
+    if (this.#destroyed) return;
+    this.stream.refreshRoute();
+    if (this.#decodeEnd === 0 || this.#reached > index) return;
+    for (const filter of this.#filters.splice(index + 1)) filter.onDestroy();
+    this.#createFrom(factoryIndex + 1);
+  }
+
+  heldRequestBody(index: number): readonly Buffer[] {
+    return this.#decodeHeld?.[index]?.chunks ?? NO_CHUNKS;
+  }
+
+  injectEncodedData(index: number, chunk: Buffer, endStream: boolean): void {
+    if (!this.#destroyed) this.#runEncodeData(index - 1, chunk, endStream);
   }
 
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
@@ -230,10 +287,11 @@ export class FilterManager {
   #runDecodeHeaders(from: number, headers: RequestHeaders, endStream: boolean): void {
     const filters = this.#filters;
     for (let i = from; i < filters.length && i < this.#decodeEnd; i++) {
+      this.#reached = i;
       const status = filters[i]!.decodeHeaders(headers, endStream);
       if (this.#destroyed) return;
-      if (status === FilterStatus.StopIteration && i < filters.length - 1) {
-        const held = this.#stopDecode(i);
+      if (status !== FilterStatus.Continue && i < filters.length - 1) {
+        const held = this.#stopDecode(i, status);
         held.headers = headers;
         held.headersEndStream = endStream;
         return;
@@ -246,13 +304,13 @@ export class FilterManager {
     for (let i = from; i < filters.length && i < this.#decodeEnd; i++) {
       const waiting = this.#decodeHeld?.[i];
       if (waiting !== undefined) {
-        this.#holdRequest(waiting, chunk, endStream);
+        this.#decodeHeldData(i, waiting, chunk, endStream);
         return;
       }
       const status = filters[i]!.decodeData(chunk, endStream);
       if (this.#destroyed) return;
-      if (status === FilterStatus.StopIteration && i < filters.length - 1) {
-        this.#holdRequest(this.#stopDecode(i), chunk, endStream);
+      if (status !== FilterStatus.Continue && i < filters.length - 1) {
+        this.#holdRequest(this.#stopDecode(i, status), chunk, endStream);
         return;
       }
     }
@@ -264,12 +322,17 @@ export class FilterManager {
       const waiting = this.#decodeHeld?.[i];
       if (waiting !== undefined) {
         waiting.trailers = trailers;
+        if (!waiting.watched) return;
+        const answer = filters[i]!.decodeTrailers(trailers);
+        if (this.#decodeHeld?.[i] !== waiting) return;
+        if (answer === FilterStatus.Continue) this.continueDecoding(i);
+        else waiting.watched = answer === FilterStatus.StopAndBuffer;
         return;
       }
       const status = filters[i]!.decodeTrailers(trailers);
       if (this.#destroyed) return;
-      if (status === FilterStatus.StopIteration && i < filters.length - 1) {
-        this.#stopDecode(i).trailers = trailers;
+      if (status !== FilterStatus.Continue && i < filters.length - 1) {
+        this.#stopDecode(i, status).trailers = trailers;
         return;
       }
     }
@@ -297,7 +360,7 @@ export class FilterManager {
         return;
       }
       const status = this.#filters[i]!.encodeData(chunk, endStream);
-      if (this.#destroyed) return;
+      if (this.#destroyed || status === FilterStatus.Consumed) return;
       if (status === FilterStatus.StopIteration) {
         this.#holdResponse(this.#stopEncode(i), chunk, endStream);
         return;
@@ -323,8 +386,29 @@ export class FilterManager {
     this.stream.writeTrailers(trailers);
   }
 
-  #stopDecode(index: number): Held {
+  /** A part of a held request: first to the filter where that wants to see it. */
+  #decodeHeldData(index: number, held: Held, chunk: Buffer, endStream: boolean): void {
+    if (!held.watched) {
+      this.#holdRequest(held, chunk, endStream);
+      return;
+    }
+    const status = this.#filters[index]!.decodeData(chunk, endStream);
+    if (this.#destroyed) return;
+    if (this.#decodeHeld?.[index] !== held) {
+      // Let go, or answered, by the filter itself.
+      this.#runDecodeData(index + 1, chunk, endStream);
+      return;
+    }
+    held.watched = status === FilterStatus.StopAndBuffer;
+    if (status === FilterStatus.Continue) {
+      keep(held, chunk, endStream);
+      this.continueDecoding(index);
+    } else this.#holdRequest(held, chunk, endStream);
+  }
+
+  #stopDecode(index: number, status: FilterStatus): Held {
     const held = new Held();
+    held.watched = status === FilterStatus.StopAndBuffer;
     (this.#decodeHeld ??= [])[index] = held;
     return held;
   }
@@ -338,6 +422,10 @@ export class FilterManager {
   #holdRequest(held: Held, chunk: Buffer, endStream: boolean): void {
     keep(held, chunk, endStream);
     if (held.paused || held.byteCount <= this.stream.bufferLimitBytes) return;
+    if (held.watched) {
+      this.stream.refuseLargeRequest();
+      return;
+    }
     held.paused = true;
     this.stream.requestReadDisable(true);
   }
@@ -374,3 +462,5 @@ const TOO_LARGE: LocalReply = {
 };
 
 const EMPTY = Buffer.alloc(0);
+
+const NO_FACTORIES: readonly HttpFilterFactory[] = [];

@@ -3,13 +3,24 @@
 //
 // Requests go through decode* in list order, responses through encode* in reverse. A filter that returns
 // `StopIteration` from decodeHeaders/encodeHeaders holds the message: what follows is kept by the filter manager
-// (within the buffer limit, with back-pressure) until continueDecoding()/continueEncoding().
+// (within the buffer limit, with back-pressure) until continueDecoding()/continueEncoding(). `StopAndBuffer` holds it,
+// too, but shows what follows to the filter first.
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { Route } from './route-provider.ts';
 
-export const FilterStatus = { Continue: 0, StopIteration: 1 } as const;
+export const FilterStatus = {
+  Continue: 0,
+  StopIteration: 1,
+  /**
+   * decode only: what follows comes to this filter before it is held; `Continue` for a part of it lets all of it go,
+   * `StopIteration` holds the rest unseen. More than the buffer limit is answered with 413.
+   */
+  StopAndBuffer: 2,
+  /** encodeData only: the filter copied the chunk and will inject it. */
+  Consumed: 3,
+} as const;
 export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus];
 
 export interface HttpFilter {
@@ -71,6 +82,16 @@ export interface FilterCallbacks {
   /** Resume what decodeHeaders/decodeData stopped. */
   continueDecoding(): void;
   continueEncoding(): void;
+  /** What StopAndBuffer has kept of the body so far; valid during the call. */
+  heldRequestBody(): readonly Buffer[];
+  /** Sends response bytes on to the filters before this one; owned by them. */
+  injectEncodedData(chunk: Buffer, endStream: boolean): void;
+  /** Stop or resume reading the response from the upstream; calls nest. */
+  responseReadDisable(disable: boolean): void;
+  /** What one direction of the stream may hold. */
+  readonly bufferLimitBytes: number;
+  /** Headers that choose the route were changed: it is chosen again, and the filters behind this one made anew. */
+  clearRouteCache(): void;
   /** Ends the stream with a reply of our own; if response headers are out already, the stream is reset. */
   sendLocalReply(reply: LocalReply): void;
   /** Only for the terminal filter: the upstream's answer enters the encode path. */

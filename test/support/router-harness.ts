@@ -232,7 +232,25 @@ export class ScriptedClient implements FilterCallbacks {
   continueDecoding(): void {
     this.continued++;
   }
-  continueEncoding(): void {}
+  continueEncoding(): void {
+    this.seen.push('continued');
+  }
+  readonly bufferLimitBytes = 1024;
+  held: Buffer[] = [];
+  responsePauses = 0;
+  routeRefreshes = 0;
+  heldRequestBody(): readonly Buffer[] {
+    return this.held;
+  }
+  injectEncodedData(chunk: Buffer, endStream: boolean): void {
+    this.encodeData(chunk, endStream);
+  }
+  responseReadDisable(disable: boolean): void {
+    this.responsePauses += disable ? 1 : -1;
+  }
+  clearRouteCache(): void {
+    this.routeRefreshes++;
+  }
   sendLocalReply(reply: LocalReply): void {
     this.reply = reply;
     if (reply.flag !== undefined) this.streamInfo.setFlag(reply.flag);

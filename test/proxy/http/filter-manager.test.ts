@@ -15,9 +15,9 @@ import type {
 import { localReplyHeaders } from '../../../proxy/http/local-reply.ts';
 import { streamInfo } from '../../support/route-samples.ts';
 
-const { Continue, StopIteration } = FilterStatus;
+const { Continue, StopIteration, StopAndBuffer, Consumed } = FilterStatus;
 
-/** Writes what passes it into the common journal; stops where told, once each. */
+/** Writes what passes it into the common journal; stops, buffers or takes where told, once each. */
 class ScriptedFilter implements HttpFilter {
   readonly name: string;
   readonly journal: string[];
@@ -33,7 +33,10 @@ class ScriptedFilter implements HttpFilter {
 
   #step(event: string, text: string): FilterStatus {
     this.journal.push(`${this.name} ${event}${text}`);
-    return this.stops.delete(`${this.name} ${event}`) ? StopIteration : Continue;
+    const at = `${this.name} ${event}`;
+    if (this.stops.delete(`${at} buffer`)) return StopAndBuffer;
+    if (this.stops.delete(`${at} take`)) return Consumed;
+    return this.stops.delete(at) ? StopIteration : Continue;
   }
 
   decodeHeaders(_headers: RequestHeaders, end: boolean): FilterStatus {
@@ -103,6 +106,14 @@ class RecordedStream implements FilterManagerStream {
     this.journal.push(disable ? 'pause' : 'resume');
   }
   setDownstreamWatermarkCallbacks(): void {}
+  responseReadDisable(): void {}
+  refreshRoute(): void {
+    this.journal.push('route');
+  }
+  refuseLargeRequest(): void {
+    this.journal.push('too large');
+    this.manager.abandonHeld();
+  }
   writeHeaders1xx(): void {}
   writeHeaders(headers: ResponseHeaders, end: boolean): void {
     this.responseStarted = true;
@@ -312,6 +323,81 @@ t.test('FilterManager', (t) => {
       filter.callbacks.continueEncoding();
     }
     t.same(stream.take(), []);
+    t.end();
+  });
+
+  t.test('shows what it buffers to the filter that asked for it', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D buffer');
+    const { manager } = stream;
+    manager.decodeHeaders(stream.requestHeaders, false);
+    view('one', (chunk) => manager.decodeData(chunk, false));
+    t.same(stream.take(), ['a >H', 'b >H', 'a >D one', 'b >D one']);
+    t.same(stream.filters[1]!.callbacks.heldRequestBody().map(String), ['one']);
+    view('two', (chunk) => manager.decodeData(chunk, false));
+    t.same(stream.take(), ['a >D two', 'b >D two', 'c >H', 'c >D one', 'c >D two']);
+    manager.decodeData(Buffer.from('3'), true);
+    t.same(stream.take(), ['a >D 3.', 'b >D 3.', 'c >D 3.']);
+    t.end();
+  });
+
+  t.test('holds the rest unseen once the filter has seen enough', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D');
+    const { manager } = stream;
+    manager.decodeHeaders(stream.requestHeaders, false);
+    for (const text of ['one', 'two', 'three', 'four'])
+      view(text, (chunk) => manager.decodeData(chunk, text === 'four'));
+    const seen = stream.take();
+    t.notOk(seen.includes('b >D two'));
+    t.ok(seen.includes('pause'), 'beyond the limit the client waits');
+    manager.continueDecoding(1);
+    t.same(stream.take().slice(0, 5), ['c >H', 'c >D one', 'c >D two', 'c >D three', 'c >D four.']);
+    t.end();
+  });
+
+  t.test('lets a buffered request go at its trailers', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D buffer');
+    stream.manager.decodeHeaders(stream.requestHeaders, false);
+    view('one', (chunk) => stream.manager.decodeData(chunk, false));
+    stream.take();
+    stream.manager.decodeTrailers(new HeaderMap());
+    t.same(stream.take(), ['a >T', 'b >T', 'c >H', 'c >D one', 'c >T']);
+    t.end();
+  });
+
+  t.test('refuses more than a filter may buffer', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D buffer');
+    stream.manager.decodeHeaders(stream.requestHeaders, false);
+    stream.manager.decodeData(Buffer.from('12345678901'), true);
+    t.same(stream.take(), ['a >H', 'b >H', 'a >D 12345678901.', 'b >D 12345678901.', 'too large']);
+    t.end();
+  });
+
+  t.test('lets a filter take response bytes and give them back later', (t) => {
+    const stream = new RecordedStream('b <D take');
+    stream.manager.encodeHeaders(response(), false);
+    stream.take();
+    stream.manager.encodeData(Buffer.from('12'), true);
+    t.same(stream.take(), ['c <D 12.', 'b <D 12.']);
+    const { callbacks } = stream.filters[1]!;
+    callbacks.injectEncodedData(Buffer.from('1'), false);
+    callbacks.injectEncodedData(Buffer.from('2'), true);
+    t.same(stream.take().slice(0, 4), ['a <D 1', 'out D 1', 'a <D 2.', 'out D 2.']);
+    callbacks.injectEncodedData(Buffer.from('3'), true);
+    t.same(stream.take(), [], 'nothing after the end');
+    t.end();
+  });
+
+  t.test('makes the filters behind the one that changed the route anew', (t) => {
+    const stream = new RecordedStream('b >H');
+    stream.manager.decodeHeaders(stream.requestHeaders, true);
+    stream.take();
+    stream.filters[1]!.callbacks.clearRouteCache();
+    t.same(stream.take(), ['route', 'c gone']);
+    t.equal(stream.filters.length, 4);
+    stream.manager.continueDecoding(1);
+    t.same(stream.take(), ['c >H.']);
+    stream.filters[0]!.callbacks.clearRouteCache();
+    t.same(stream.take(), ['route'], 'not those that have seen the request');
     t.end();
   });
   t.end();
