@@ -34,6 +34,12 @@ export interface ClusterSpecifierPlugin {
   is_optional?: boolean | undefined;
 }
 
+export interface CookieMatcher {
+  name?: string | undefined;
+  string_match?: envoy_type_matcher_v3.StringMatcher | undefined;
+  invert_match?: boolean | undefined;
+}
+
 export interface CorsPolicy {
   allow_methods?: string | undefined;
   allow_headers?: string | undefined;
@@ -56,6 +62,7 @@ export interface Decorator {
 export interface DirectResponseAction {
   status?: number | undefined;
   body?: envoy_config_core_v3.DataSource | undefined;
+  body_format?: envoy_config_core_v3.SubstitutionFormatString | undefined;
 }
 
 export interface FilterAction {
@@ -220,6 +227,8 @@ export interface RedirectAction {
   port_redirect?: number | undefined;
   /** oneof path_rewrite_specifier */
   regex_rewrite?: envoy_type_matcher_v3.RegexMatchAndSubstitute | undefined;
+  /** oneof path_rewrite_specifier */
+  path_rewrite?: string | undefined;
 }
 
 export interface RetryPolicy {
@@ -288,6 +297,8 @@ export interface Route {
   /** oneof action */
   non_forwarding_action?: NonForwardingAction | undefined;
   stat_prefix?: string | undefined;
+  request_body_buffer_limit?: bigint | undefined;
+  route_specifiers?: envoy_config_core_v3.TypedExtensionConfig[] | undefined;
 }
 
 export interface RouteAction {
@@ -334,6 +345,10 @@ export interface RouteAction {
   inline_cluster_specifier_plugin?: ClusterSpecifierPlugin | undefined;
   early_data_policy?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   path_rewrite_policy?: envoy_config_core_v3.TypedExtensionConfig | undefined;
+  flush_timeout?: Duration | undefined;
+  /** oneof host_rewrite_specifier */
+  host_rewrite?: string | undefined;
+  path_rewrite?: string | undefined;
 }
 
 export interface RouteAction_HashPolicy {
@@ -424,6 +439,10 @@ export interface RouteConfiguration {
   metadata?: envoy_config_core_v3.Metadata | undefined;
 }
 
+export interface RouteList {
+  routes?: Route[] | undefined;
+}
+
 export interface RouteMatch {
   /** oneof path_specifier */
   prefix?: string | undefined;
@@ -444,6 +463,8 @@ export interface RouteMatch {
   path_separated_prefix?: string | undefined;
   /** oneof path_specifier */
   path_match_policy?: envoy_config_core_v3.TypedExtensionConfig | undefined;
+  filter_state?: envoy_type_matcher_v3.FilterStateMatcher[] | undefined;
+  cookies?: CookieMatcher[] | undefined;
 }
 
 export type RouteMatch_ConnectMatcher = Record<never, never>;
@@ -511,6 +532,8 @@ export interface VirtualHost {
   request_mirror_policies?: RouteAction_RequestMirrorPolicy[] | undefined;
   include_is_timeout_retry_header?: boolean | undefined;
   metadata?: envoy_config_core_v3.Metadata | undefined;
+  request_body_buffer_limit?: bigint | undefined;
+  route_specifiers?: envoy_config_core_v3.TypedExtensionConfig[] | undefined;
 }
 
 export interface WeightedCluster {
@@ -519,6 +542,8 @@ export interface WeightedCluster {
   total_weight?: number | undefined;
   /** oneof random_value_specifier */
   header_name?: string | undefined;
+  /** oneof random_value_specifier */
+  use_hash_policy?: boolean | undefined;
 }
 
 export interface WeightedCluster_ClusterWeight {

@@ -2,6 +2,11 @@
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
 import type * as xds_core_v3 from './xds.core.v3.ts';
 
+export interface AddressMatcher {
+  ranges?: xds_core_v3.CidrRange[] | undefined;
+  invert_match?: boolean | undefined;
+}
+
 export interface DoubleMatcher {
   /** oneof match_pattern */
   range?: envoy_type_v3.DoubleRange | undefined;
@@ -13,6 +18,8 @@ export interface FilterStateMatcher {
   key?: string | undefined;
   /** oneof matcher */
   string_match?: StringMatcher | undefined;
+  /** oneof matcher */
+  address_match?: AddressMatcher | undefined;
 }
 
 export interface HttpRequestHeaderMatchInput {

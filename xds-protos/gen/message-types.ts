@@ -426,6 +426,7 @@ export interface MessageTypes {
   'envoy.config.rbac.v3.RBAC.AuditLoggingOptions': envoy_config_rbac_v3.RBAC_AuditLoggingOptions;
   'envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig': envoy_config_rbac_v3.RBAC_AuditLoggingOptions_AuditLoggerConfig;
   'envoy.config.route.v3.ClusterSpecifierPlugin': envoy_config_route_v3.ClusterSpecifierPlugin;
+  'envoy.config.route.v3.CookieMatcher': envoy_config_route_v3.CookieMatcher;
   'envoy.config.route.v3.CorsPolicy': envoy_config_route_v3.CorsPolicy;
   'envoy.config.route.v3.Decorator': envoy_config_route_v3.Decorator;
   'envoy.config.route.v3.DirectResponseAction': envoy_config_route_v3.DirectResponseAction;
@@ -471,6 +472,7 @@ export interface MessageTypes {
   'envoy.config.route.v3.RouteAction.UpgradeConfig': envoy_config_route_v3.RouteAction_UpgradeConfig;
   'envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig': envoy_config_route_v3.RouteAction_UpgradeConfig_ConnectConfig;
   'envoy.config.route.v3.RouteConfiguration': envoy_config_route_v3.RouteConfiguration;
+  'envoy.config.route.v3.RouteList': envoy_config_route_v3.RouteList;
   'envoy.config.route.v3.RouteMatch': envoy_config_route_v3.RouteMatch;
   'envoy.config.route.v3.RouteMatch.ConnectMatcher': envoy_config_route_v3.RouteMatch_ConnectMatcher;
   'envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions': envoy_config_route_v3.RouteMatch_GrpcRouteMatchOptions;
@@ -792,6 +794,7 @@ export interface MessageTypes {
   'envoy.type.http.v3.PathTransformation.Operation': envoy_type_http_v3.PathTransformation_Operation;
   'envoy.type.http.v3.PathTransformation.Operation.MergeSlashes': envoy_type_http_v3.PathTransformation_Operation_MergeSlashes;
   'envoy.type.http.v3.PathTransformation.Operation.NormalizePathRFC3986': envoy_type_http_v3.PathTransformation_Operation_NormalizePathRFC3986;
+  'envoy.type.matcher.v3.AddressMatcher': envoy_type_matcher_v3.AddressMatcher;
   'envoy.type.matcher.v3.DoubleMatcher': envoy_type_matcher_v3.DoubleMatcher;
   'envoy.type.matcher.v3.FilterStateMatcher': envoy_type_matcher_v3.FilterStateMatcher;
   'envoy.type.matcher.v3.HttpRequestHeaderMatchInput': envoy_type_matcher_v3.HttpRequestHeaderMatchInput;

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import protobuf from 'protobufjs';
-import { addNewerFields } from './newer-fields.ts';
+import { addNewerFields, typesOfNewerFields } from './newer-fields.ts';
 
 const here = import.meta.dirname;
 const depsFolder = path.join(
@@ -51,7 +51,7 @@ function resolveImport(target: string): string | null {
 export function loadMessages(fullNames: readonly string[]): protobuf.Root {
   const fileOfMessage = indexMessages();
   const files = new Set<string>();
-  for (const fullName of fullNames) {
+  for (const fullName of [...fullNames, ...typesOfNewerFields]) {
     if (fullName.startsWith('google.protobuf.')) continue;
     const file = fileOfMessage.get(fullName);
     if (file === undefined) throw new Error(`no .proto file declares ${fullName}`);

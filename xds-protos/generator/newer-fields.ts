@@ -1,14 +1,20 @@
 // Fields that Envoy has and the .proto files of @grpc/grpc-js-xds do not yet (development only). Each was seen on the wire of a
-// real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type. Remove a row once the package has it:
-// the generator then refuses the second declaration.
+// real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type, or in the descriptors that Envoy 1.40
+// carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
 
 interface NewerField {
   readonly message: string;
   readonly name: string;
   readonly number: number;
+  /** A scalar (`string`, `bool`, …) or the full name of a message. */
   readonly type: string;
+  readonly repeated?: true;
+  /** The oneof of the message that it belongs to. */
+  readonly oneof?: string;
 }
+
+const ROUTE = 'envoy.config.route.v3';
 
 const newerFields: readonly NewerField[] = [
   // 06-protocols: DNS clusters.
@@ -25,7 +31,102 @@ const newerFields: readonly NewerField[] = [
     number: 7,
     type: 'envoy.extensions.wasm.v3.FailurePolicy',
   },
+  // Envoy 1.40: routes.
+  {
+    message: `${ROUTE}.RouteMatch`,
+    name: 'filter_state',
+    number: 16,
+    type: 'envoy.type.matcher.v3.FilterStateMatcher',
+    repeated: true,
+  },
+  {
+    message: `${ROUTE}.RouteMatch`,
+    name: 'cookies',
+    number: 17,
+    type: `${ROUTE}.CookieMatcher`,
+    repeated: true,
+  },
+  {
+    message: `${ROUTE}.RouteAction`,
+    name: 'flush_timeout',
+    number: 42,
+    type: 'google.protobuf.Duration',
+  },
+  {
+    message: `${ROUTE}.RouteAction`,
+    name: 'host_rewrite',
+    number: 44,
+    type: 'string',
+    oneof: 'host_rewrite_specifier',
+  },
+  { message: `${ROUTE}.RouteAction`, name: 'path_rewrite', number: 45, type: 'string' },
+  {
+    message: `${ROUTE}.RedirectAction`,
+    name: 'path_rewrite',
+    number: 10,
+    type: 'string',
+    oneof: 'path_rewrite_specifier',
+  },
+  {
+    message: `${ROUTE}.DirectResponseAction`,
+    name: 'body_format',
+    number: 3,
+    type: 'envoy.config.core.v3.SubstitutionFormatString',
+  },
+  {
+    message: `${ROUTE}.WeightedCluster`,
+    name: 'use_hash_policy',
+    number: 5,
+    type: 'google.protobuf.BoolValue',
+    oneof: 'random_value_specifier',
+  },
+  {
+    message: `${ROUTE}.VirtualHost`,
+    name: 'request_body_buffer_limit',
+    number: 25,
+    type: 'google.protobuf.UInt64Value',
+  },
+  {
+    message: `${ROUTE}.VirtualHost`,
+    name: 'route_specifiers',
+    number: 26,
+    type: 'envoy.config.core.v3.TypedExtensionConfig',
+    repeated: true,
+  },
+  {
+    message: `${ROUTE}.Route`,
+    name: 'request_body_buffer_limit',
+    number: 20,
+    type: 'google.protobuf.UInt64Value',
+  },
+  {
+    message: `${ROUTE}.Route`,
+    name: 'route_specifiers',
+    number: 21,
+    type: 'envoy.config.core.v3.TypedExtensionConfig',
+    repeated: true,
+  },
+  {
+    message: 'envoy.type.matcher.v3.FilterStateMatcher',
+    name: 'address_match',
+    number: 3,
+    type: 'envoy.type.matcher.v3.AddressMatcher',
+    oneof: 'matcher',
+  },
 ];
+
+/** Whole messages, as the rows above. */
+const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'>[]>> = {
+  [`${ROUTE}.CookieMatcher`]: [
+    { name: 'name', number: 1, type: 'string' },
+    { name: 'string_match', number: 2, type: 'envoy.type.matcher.v3.StringMatcher' },
+    { name: 'invert_match', number: 3, type: 'bool' },
+  ],
+  'envoy.type.matcher.v3.AddressMatcher': [
+    { name: 'ranges', number: 1, type: 'xds.core.v3.CidrRange', repeated: true },
+    { name: 'invert_match', number: 2, type: 'bool' },
+  ],
+};
 
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   'envoy.extensions.wasm.v3.FailurePolicy': {
@@ -36,16 +137,44 @@ const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   },
 };
 
+/** Messages of the .proto files that the rows name: their files have to be loaded. */
+export const typesOfNewerFields: readonly string[] = [
+  ...newerFields,
+  ...Object.values(newerMessages).flat(),
+]
+  .map(({ type }) => type)
+  .filter((type) => type.includes('.') && !(type in newerMessages) && !(type in newerEnums));
+
 export function addNewerFields(root: protobuf.Root): void {
-  for (const [fullName, values] of Object.entries(newerEnums)) {
-    const dot = fullName.lastIndexOf('.');
-    root
-      .define(fullName.slice(0, dot))
-      .add(new protobuf.Enum(fullName.slice(dot + 1), { ...values }));
+  for (const [fullName, values] of Object.entries(newerEnums))
+    addTo(root, fullName, (name) => new protobuf.Enum(name, { ...values }));
+  for (const [fullName, fields] of Object.entries(newerMessages)) {
+    addTo(root, fullName, (name) => {
+      const message = new protobuf.Type(name);
+      for (const field of fields) addField(message, field);
+      return message;
+    });
   }
-  for (const { message, name, number, type } of newerFields) {
+  for (const field of newerFields) {
     // Only what the roots reach is loaded.
-    const found = root.lookup(`.${message}`);
-    if (found instanceof protobuf.Type) found.add(new protobuf.Field(name, number, `.${type}`));
+    const found = root.lookup(`.${field.message}`);
+    if (found instanceof protobuf.Type) addField(found, field);
   }
+}
+
+function addTo(
+  root: protobuf.Root,
+  fullName: string,
+  make: (name: string) => protobuf.ReflectionObject,
+): void {
+  const dot = fullName.lastIndexOf('.');
+  root.define(fullName.slice(0, dot)).add(make(fullName.slice(dot + 1)));
+}
+
+function addField(message: protobuf.Type, newer: Omit<NewerField, 'message'>): void {
+  const { name, number, type, repeated, oneof } = newer;
+  const typeName = type.includes('.') ? `.${type}` : type;
+  const field = new protobuf.Field(name, number, typeName, repeated && 'repeated');
+  if (oneof === undefined) message.add(field);
+  else message.oneofs[oneof]!.add(field);
 }

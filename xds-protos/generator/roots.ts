@@ -26,6 +26,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
     'ScopedRouteConfiguration',
     'VirtualHost',
     'Route',
+    'RouteList',
     'FilterConfig',
   ],
   'envoy.config.core.v3': ['TypedExtensionConfig'],
