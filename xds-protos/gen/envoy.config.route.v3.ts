@@ -9,6 +9,8 @@ import type * as xds_type_matcher_v3 from './xds.type.matcher.v3.ts';
 
 export type RateLimit_Action_MetaData_Source = 'DYNAMIC' | 'ROUTE_ENTRY';
 
+export type RateLimit_XRateLimitOption = 'UNSPECIFIED' | 'OFF' | 'DRAFT_VERSION_03';
+
 export type RedirectAction_RedirectResponseCode =
   | 'MOVED_PERMANENTLY'
   | 'FOUND'
@@ -126,6 +128,9 @@ export interface RateLimit {
   disable_key?: string | undefined;
   actions?: RateLimit_Action[] | undefined;
   limit?: RateLimit_Override | undefined;
+  hits_addend?: RateLimit_HitsAddend | undefined;
+  apply_on_stream_done?: boolean | undefined;
+  x_ratelimit_option?: RateLimit_XRateLimitOption | number | undefined;
 }
 
 export interface RateLimit_Action {
@@ -151,6 +156,10 @@ export interface RateLimit_Action {
   masked_remote_address?: RateLimit_Action_MaskedRemoteAddress | undefined;
   /** oneof action_specifier */
   query_parameter_value_match?: RateLimit_Action_QueryParameterValueMatch | undefined;
+  /** oneof action_specifier */
+  query_parameters?: RateLimit_Action_QueryParameters | undefined;
+  /** oneof action_specifier */
+  remote_address_match?: RateLimit_Action_RemoteAddressMatch | undefined;
 }
 
 export type RateLimit_Action_DestinationCluster = Record<never, never>;
@@ -164,6 +173,7 @@ export interface RateLimit_Action_DynamicMetaData {
 export interface RateLimit_Action_GenericKey {
   descriptor_value?: string | undefined;
   descriptor_key?: string | undefined;
+  default_value?: string | undefined;
 }
 
 export interface RateLimit_Action_HeaderValueMatch {
@@ -171,6 +181,7 @@ export interface RateLimit_Action_HeaderValueMatch {
   expect_match?: boolean | undefined;
   headers?: HeaderMatcher[] | undefined;
   descriptor_key?: string | undefined;
+  default_value?: string | undefined;
 }
 
 export interface RateLimit_Action_MaskedRemoteAddress {
@@ -191,9 +202,23 @@ export interface RateLimit_Action_QueryParameterValueMatch {
   expect_match?: boolean | undefined;
   query_parameters?: QueryParameterMatcher[] | undefined;
   descriptor_key?: string | undefined;
+  default_value?: string | undefined;
+}
+
+export interface RateLimit_Action_QueryParameters {
+  query_parameter_name?: string | undefined;
+  descriptor_key?: string | undefined;
+  skip_if_absent?: boolean | undefined;
 }
 
 export type RateLimit_Action_RemoteAddress = Record<never, never>;
+
+export interface RateLimit_Action_RemoteAddressMatch {
+  descriptor_value?: string | undefined;
+  descriptor_key?: string | undefined;
+  default_value?: string | undefined;
+  address_matcher?: envoy_type_matcher_v3.AddressMatcher | undefined;
+}
 
 export interface RateLimit_Action_RequestHeaders {
   header_name?: string | undefined;
@@ -203,13 +228,26 @@ export interface RateLimit_Action_RequestHeaders {
 
 export type RateLimit_Action_SourceCluster = Record<never, never>;
 
+export interface RateLimit_HitsAddend {
+  number?: bigint | undefined;
+  format?: string | undefined;
+  is_negative_hits?: boolean | undefined;
+}
+
 export interface RateLimit_Override {
   /** oneof override_specifier */
   dynamic_metadata?: RateLimit_Override_DynamicMetadata | undefined;
+  /** oneof override_specifier */
+  rate_limit?: RateLimit_Override_RateLimitOverride | undefined;
 }
 
 export interface RateLimit_Override_DynamicMetadata {
   metadata_key?: envoy_type_metadata_v3.MetadataKey | undefined;
+}
+
+export interface RateLimit_Override_RateLimitOverride {
+  requests_per_unit?: number | undefined;
+  unit?: envoy_type_v3.RateLimitUnit | number | undefined;
 }
 
 export interface RedirectAction {

@@ -8,6 +8,7 @@ export type Config_ValueType = 'STRING' | 'NUMBER' | 'PROTOBUF_VALUE';
 export interface Config {
   request_rules?: Config_Rule[] | undefined;
   response_rules?: Config_Rule[] | undefined;
+  stat_prefix?: string | undefined;
 }
 
 export interface Config_KeyValuePair {

@@ -5,4 +5,5 @@ export interface Config {
   on_request_headers?:
     | envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[]
     | undefined;
+  clear_route_cache?: boolean | undefined;
 }

@@ -5,6 +5,8 @@ export type CodecClientType = 'HTTP1' | 'HTTP2' | 'HTTP3';
 
 export type FractionalPercent_DenominatorType = 'HUNDRED' | 'TEN_THOUSAND' | 'MILLION';
 
+export type RateLimitUnit = 'UNKNOWN' | 'SECOND' | 'MINUTE' | 'HOUR' | 'DAY' | 'MONTH' | 'YEAR';
+
 export type StatusCode =
   | 'Empty'
   | 'Continue'

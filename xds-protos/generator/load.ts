@@ -22,22 +22,22 @@ const includeFolders: readonly string[] = [
   path.join(here, '..', 'istio'),
 ];
 
-/** Full message name to the file that declares it, over all include folders (old v2 packages aside). */
-function indexMessages(): Map<string, string> {
-  const fileOfMessage = new Map<string, string>();
+/** Full name of a message or an enum to the file that declares it, over all include folders (old v2 packages aside). */
+function indexTypes(): Map<string, string> {
+  const fileOfType = new Map<string, string>();
   for (const folder of includeFolders) {
     for (const name of globSync('**/*.proto', { cwd: folder }).sort()) {
       if (/\/v[12](alpha\d*|beta\d*)?\//.test(name) && name.startsWith('envoy/')) continue;
       const text = readFileSync(path.join(folder, name), 'utf8');
       const packageName = /^package ([\w.]+);/m.exec(text)?.[1];
       if (packageName === undefined) continue;
-      for (const found of text.matchAll(/^message (\w+)/gm)) {
+      for (const found of text.matchAll(/^(?:message|enum) (\w+)/gm)) {
         const fullName = `${packageName}.${found[1] ?? ''}`;
-        if (!fileOfMessage.has(fullName)) fileOfMessage.set(fullName, name);
+        if (!fileOfType.has(fullName)) fileOfType.set(fullName, name);
       }
     }
   }
-  return fileOfMessage;
+  return fileOfType;
 }
 
 function resolveImport(target: string): string | null {
@@ -49,11 +49,11 @@ function resolveImport(target: string): string | null {
 
 /** Loads the files that declare the given messages, and all they import. Throws for a name no file declares. */
 export function loadMessages(fullNames: readonly string[]): protobuf.Root {
-  const fileOfMessage = indexMessages();
+  const fileOfType = indexTypes();
   const files = new Set<string>();
   for (const fullName of [...fullNames, ...typesOfNewerFields]) {
     if (fullName.startsWith('google.protobuf.')) continue;
-    const file = fileOfMessage.get(fullName);
+    const file = fileOfType.get(fullName);
     if (file === undefined) throw new Error(`no .proto file declares ${fullName}`);
     files.add(file);
   }

@@ -15,6 +15,8 @@ interface NewerField {
 }
 
 const ROUTE = 'envoy.config.route.v3';
+const RATE_LIMIT = `${ROUTE}.RateLimit`;
+const COMPRESSOR = 'envoy.extensions.filters.http.compressor.v3';
 
 const newerFields: readonly NewerField[] = [
   // 06-protocols: DNS clusters.
@@ -113,6 +115,94 @@ const newerFields: readonly NewerField[] = [
     type: 'envoy.type.matcher.v3.AddressMatcher',
     oneof: 'matcher',
   },
+  // Envoy 1.40: rate limit actions.
+  { message: RATE_LIMIT, name: 'hits_addend', number: 5, type: `${RATE_LIMIT}.HitsAddend` },
+  { message: RATE_LIMIT, name: 'apply_on_stream_done', number: 6, type: 'bool' },
+  {
+    message: RATE_LIMIT,
+    name: 'x_ratelimit_option',
+    number: 7,
+    type: `${RATE_LIMIT}.XRateLimitOption`,
+  },
+  {
+    message: `${RATE_LIMIT}.Action`,
+    name: 'query_parameters',
+    number: 12,
+    type: `${RATE_LIMIT}.Action.QueryParameters`,
+    oneof: 'action_specifier',
+  },
+  {
+    message: `${RATE_LIMIT}.Action`,
+    name: 'remote_address_match',
+    number: 13,
+    type: `${RATE_LIMIT}.Action.RemoteAddressMatch`,
+    oneof: 'action_specifier',
+  },
+  { message: `${RATE_LIMIT}.Action.GenericKey`, name: 'default_value', number: 3, type: 'string' },
+  {
+    message: `${RATE_LIMIT}.Action.HeaderValueMatch`,
+    name: 'default_value',
+    number: 5,
+    type: 'string',
+  },
+  {
+    message: `${RATE_LIMIT}.Action.QueryParameterValueMatch`,
+    name: 'default_value',
+    number: 5,
+    type: 'string',
+  },
+  {
+    message: `${RATE_LIMIT}.Override`,
+    name: 'rate_limit',
+    number: 2,
+    type: `${RATE_LIMIT}.Override.RateLimitOverride`,
+    oneof: 'override_specifier',
+  },
+  // Envoy 1.40: HTTP filters.
+  {
+    message: 'envoy.extensions.filters.http.header_to_metadata.v3.Config',
+    name: 'stat_prefix',
+    number: 3,
+    type: 'string',
+  },
+  {
+    message: 'envoy.extensions.filters.http.set_filter_state.v3.Config',
+    name: 'clear_route_cache',
+    number: 2,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.CommonDirectionConfig`,
+    name: 'content_type_matcher',
+    number: 4,
+    type: 'envoy.type.matcher.v3.StringMatcher',
+    repeated: true,
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'uncompressible_response_codes',
+    number: 4,
+    type: 'uint32',
+    repeated: true,
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'status_header_enabled',
+    number: 5,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'weaken_etag_on_compress',
+    number: 6,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.CompressorOverrides`,
+    name: 'compressor_library',
+    number: 2,
+    type: 'envoy.config.core.v3.TypedExtensionConfig',
+  },
 ];
 
 /** Whole messages, as the rows above. */
@@ -126,6 +216,26 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
     { name: 'ranges', number: 1, type: 'xds.core.v3.CidrRange', repeated: true },
     { name: 'invert_match', number: 2, type: 'bool' },
   ],
+  [`${RATE_LIMIT}.HitsAddend`]: [
+    { name: 'number', number: 1, type: 'google.protobuf.UInt64Value' },
+    { name: 'format', number: 2, type: 'string' },
+    { name: 'is_negative_hits', number: 3, type: 'bool' },
+  ],
+  [`${RATE_LIMIT}.Action.QueryParameters`]: [
+    { name: 'query_parameter_name', number: 1, type: 'string' },
+    { name: 'descriptor_key', number: 2, type: 'string' },
+    { name: 'skip_if_absent', number: 3, type: 'bool' },
+  ],
+  [`${RATE_LIMIT}.Action.RemoteAddressMatch`]: [
+    { name: 'descriptor_value', number: 1, type: 'string' },
+    { name: 'descriptor_key', number: 2, type: 'string' },
+    { name: 'default_value', number: 3, type: 'string' },
+    { name: 'address_matcher', number: 4, type: 'envoy.type.matcher.v3.AddressMatcher' },
+  ],
+  [`${RATE_LIMIT}.Override.RateLimitOverride`]: [
+    { name: 'requests_per_unit', number: 1, type: 'uint32' },
+    { name: 'unit', number: 2, type: 'envoy.type.v3.RateLimitUnit' },
+  ],
 };
 
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -135,6 +245,7 @@ const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     FAIL_CLOSED: 2,
     FAIL_OPEN: 3,
   },
+  [`${RATE_LIMIT}.XRateLimitOption`]: { UNSPECIFIED: 0, OFF: 1, DRAFT_VERSION_03: 2 },
 };
 
 /** Messages of the .proto files that the rows name: their files have to be loaded. */
