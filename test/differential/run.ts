@@ -1,0 +1,71 @@
+// `node_modules/.bin/node test/differential/run.ts --only "words"`: plays cases and prints both sides' bytes.
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { envoyPath } from './differential.ts';
+import { bothSides, failures } from './judge.ts';
+import { printable } from './observation.ts';
+import { play } from './play.ts';
+import type { Suite } from './row.ts';
+
+const USAGE = `usage: node_modules/.bin/node test/differential/run.ts [flags] [words of file names]
+  --only WORDS  only rows whose name holds them
+  --cuts        also in pieces
+  --failed      print only rows that fail
+  --patience N  wait N times as long (1)`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    help: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    cuts: { type: 'boolean', default: false },
+    failed: { type: 'boolean', default: false },
+    patience: { type: 'string', default: '1' },
+  },
+});
+
+if (values.help) console.log(USAGE);
+else await main();
+
+async function main(): Promise<void> {
+  const envoy = envoyPath();
+  if (envoy === undefined) console.log('NO ENVOY FOUND: ours alone');
+  let failed = 0;
+  let count = 0;
+  for (const suite of await suites()) {
+    const rows = suite.rows.filter(({ name }) => name.includes(values.only));
+    if (rows.length === 0) continue;
+    const options = { envoy, cuts: values.cuts, patience: Number(values.patience) };
+    for (const played of await play({ ...suite, rows }, options)) {
+      const found = failures(played);
+      count++;
+      if (found.length > 0) failed++;
+      else if (values.failed) continue;
+      console.log(`\n=== ${suite.title}: ${played.row.name}`);
+      console.log(`OURS\n${printable(played.ours)}`);
+      if (played.envoy !== undefined) console.log(`ENVOY\n${printable(played.envoy)}`);
+      const shown = new Set<string>();
+      for (const statement of found) {
+        console.log(`✗ ${statement.text}`);
+        const [name] = statement.other ?? ['ENVOY'];
+        if (name === 'ENVOY' || shown.has(name)) continue;
+        shown.add(name);
+        console.log(bothSides(played.ours, statement));
+      }
+    }
+  }
+  console.log(`\n${count} rows, ${failed} failed`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+async function suites(): Promise<Suite[]> {
+  const found: Suite[] = [];
+  for (const path of globSync(join(import.meta.dirname, 'cases/*.test.ts')).toSorted()) {
+    if (positionals.length > 0 && !positionals.some((word) => path.includes(word))) continue;
+    const { suite } = (await import(path)) as { suite: Suite };
+    found.push(suite);
+  }
+  return found;
+}
