@@ -1,13 +1,11 @@
 // `node_modules/.bin/node test/differential/run.ts --only "words"`: plays cases and prints both sides' bytes.
-import { globSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { allSuites } from './differences-page.ts';
 import { envoyPath } from './differential.ts';
 import { bothSides, failures } from './judge.ts';
 import { printable } from './observation.ts';
 import { play } from './play.ts';
-import type { Suite } from './row.ts';
 
 const USAGE = `usage: node_modules/.bin/node test/differential/run.ts [flags] [words of file names]
   --only WORDS  only rows whose name holds them
@@ -34,7 +32,7 @@ async function main(): Promise<void> {
   if (envoy === undefined) console.log('NO ENVOY FOUND: ours alone');
   let failed = 0;
   let count = 0;
-  for (const suite of await suites()) {
+  for (const suite of await allSuites(positionals)) {
     const rows = suite.rows.filter(({ name }) => name.includes(values.only));
     if (rows.length === 0) continue;
     const options = { envoy, cuts: values.cuts, patience: Number(values.patience) };
@@ -58,14 +56,4 @@ async function main(): Promise<void> {
   }
   console.log(`\n${count} rows, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
-}
-
-async function suites(): Promise<Suite[]> {
-  const found: Suite[] = [];
-  for (const path of globSync(join(import.meta.dirname, 'cases/*.test.ts')).toSorted()) {
-    if (positionals.length > 0 && !positionals.some((word) => path.includes(word))) continue;
-    const { suite } = (await import(path)) as { suite: Suite };
-    found.push(suite);
-  }
-  return found;
 }
