@@ -129,6 +129,7 @@ const factory = new RouterFilterFactory(
     time: realTime,
     random: realRandom,
     log: new LoggerRegistry('off', () => {}).get('bench'),
+    serviceCluster: 'bench',
   },
 );
 

@@ -1,6 +1,7 @@
 // [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
 import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
+import type { RateLimitConfig } from './rate-limit-config.ts';
 import type {
   FractionConfig,
   HeaderMatchConfig,
@@ -42,6 +43,7 @@ export interface VirtualHostConfig {
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
   /** Bound of the retry and shadow buffer; undefined or absent: the connection's. */
   readonly perRequestBufferLimitBytes?: number | undefined;
+  readonly rateLimits?: readonly RateLimitConfig[] | undefined;
 }
 
 export type PathMatchConfig =
@@ -185,6 +187,9 @@ export interface RouteActionConfig {
   readonly hashPolicy: readonly HashPolicyConfig[];
   readonly mirrors: readonly RequestMirrorConfig[];
   readonly upgrades: readonly UpgradeConfig[];
+  readonly rateLimits?: readonly RateLimitConfig[] | undefined;
+  /** Those of the virtual host count even where the route has its own. */
+  readonly includeVirtualHostRateLimits?: boolean | undefined;
 }
 
 export interface UpgradeConfig {

@@ -15,6 +15,8 @@ export interface FilterFactoryContext {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly log: Logger;
+  /** `--service-cluster`: the node's own cluster. */
+  readonly serviceCluster: string;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
   readonly bufferLimitBytes?: number;
 }

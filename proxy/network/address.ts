@@ -88,3 +88,35 @@ export const isLoopbackIp = (text: string): boolean => text.startsWith('127.') |
 /** `a.b.c.d:port` or `[v6]:port`. */
 export const printAddress = (ip: string, port: number): string =>
   ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+
+/** The network that an address is in, as `10.1.0.0/16`; null: no IP address. */
+export function maskedIp(
+  text: string,
+  v4PrefixLength: number,
+  v6PrefixLength: number,
+): string | null {
+  const bytes = parseIp(text);
+  if (bytes === null) return null;
+  const length = bytes.length === 4 ? v4PrefixLength : v6PrefixLength;
+  for (let i = 0; i < bytes.length; i++) {
+    const kept = Math.max(0, Math.min(8, length - i * 8));
+    bytes[i] = bytes[i]! & (0xff << (8 - kept));
+  }
+  return `${printIp(bytes)}/${length}`;
+}
+
+/** As inet_ntop prints it: the longest run of zero groups, of two at least, becomes `::`. */
+function printIp(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.');
+  const groups16 = Array.from({ length: 8 }, (_, i) => (bytes[i * 2]! << 8) | bytes[i * 2 + 1]!);
+  let longest = { start: -1, length: 1 };
+  for (let start = 0; start < 8; start++) {
+    let end = start;
+    while (end < 8 && groups16[end] === 0) end++;
+    if (end - start > longest.length) longest = { start, length: end - start };
+  }
+  const hex = groups16.map((group) => group.toString(16));
+  if (longest.start < 0) return hex.join(':');
+  const tail = hex.slice(longest.start + longest.length);
+  return `${hex.slice(0, longest.start).join(':')}::${tail.join(':')}`;
+}

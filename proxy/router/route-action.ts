@@ -9,6 +9,7 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
 import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
+import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
@@ -36,6 +37,8 @@ export class RouteAction {
   readonly mirrors: readonly MirrorPolicy[];
   readonly autoHostRewrite: boolean;
   readonly appendXForwardedHost: boolean;
+  readonly rateLimits: RateLimitPolicy | null;
+  readonly includeVirtualHostRateLimits: boolean;
   readonly #matcher: RouteMatcher;
   readonly #pathRewriter: PathRewriter | null;
   readonly #hostRewriter: HostRewriter;
@@ -74,6 +77,8 @@ export class RouteAction {
     this.mirrors = config.mirrors.map(mirrorPolicy);
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
+    this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
+    this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
     this.#matcher = matcher;
     if (config.pathRewriteTemplate !== undefined) {
       throw new ConfigError([

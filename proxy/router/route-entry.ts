@@ -13,6 +13,7 @@ import type { DirectResponse } from './direct-response.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
+import type { RateLimitPolicy } from './rate-limit-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import { RouteAction } from './route-action.ts';
 import type { MatchPath } from './route-matcher.ts';
@@ -30,6 +31,7 @@ export interface RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly rateLimits: RateLimitPolicy | null;
   /** Undefined: the connection's. */
   readonly bodyBufferLimitBytes: number | undefined;
 }
@@ -54,6 +56,8 @@ export class RouteEntry implements Route {
   /** How much of a body is kept for retries; undefined: the connection's limit. */
   readonly bodyBufferLimitBytes: number | undefined;
   readonly index: number;
+  /** `metadata.filter_metadata`, as JSON text by namespace. */
+  readonly metadata: ReadonlyMap<string, string>;
   readonly #matcher: RouteMatcher | null;
   readonly #perFilter: PerFilterSettings | null;
   readonly #requestMutators: readonly HeaderMutator[];
@@ -66,6 +70,7 @@ export class RouteEntry implements Route {
     this.scope = scope;
     this.index = index;
     this.name = config.name;
+    this.metadata = config.metadata;
     const action = config.action;
     const matcher = new RouteMatcher(config.match, `${place}.match`);
     this.#matcher = matcher;

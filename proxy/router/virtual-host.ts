@@ -6,6 +6,7 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
+import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import type { RouteScope } from './route-entry.ts';
 import { RouteEntry } from './route-entry.ts';
@@ -30,6 +31,7 @@ export class VirtualHost implements RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly rateLimits: RateLimitPolicy | null;
   readonly bodyBufferLimitBytes: number | undefined;
   readonly routes: readonly RouteEntry[];
   readonly #requireTls: VirtualHostConfig['requireTls'];
@@ -56,6 +58,7 @@ export class VirtualHost implements RouteScope {
     );
     this.includeRequestAttemptCount = config.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
+    this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);

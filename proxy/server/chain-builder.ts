@@ -91,6 +91,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       time: io.time,
       random,
       log,
+      serviceCluster: node.cluster,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
     const factories = config.httpFilters.map((filter) =>

@@ -19,6 +19,7 @@ import { decodeHashPolicies } from './hash-policy-decoder.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
 import { breaksHeader, decodeRegexRewrite, decodeRuntimeFraction } from './matcher-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
+import { decodeRateLimits } from './rate-limit-decoder.ts';
 import { decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
@@ -57,6 +58,8 @@ export function decodeRouteAction(
     hashPolicy: decodeHashPolicies(reader.children('hash_policy')),
     mirrors: reader.has('request_mirror_policies') ? decodeMirrors(reader) : mirrors,
     upgrades: decodeUpgrades(reader.children('upgrade_configs')),
+    rateLimits: decodeRateLimits(reader),
+    includeVirtualHostRateLimits: reader.bool('include_vh_rate_limits'),
   };
 }
 

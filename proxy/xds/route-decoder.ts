@@ -20,6 +20,7 @@ import { decodeHeaderMutations } from './header-mutation-decoder.ts';
 import { decodeMetadata } from './metadata-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
+import { decodeRateLimits } from './rate-limit-decoder.ts';
 import { decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { decodeMirrors, decodeRouteAction } from './route-action-decoder.ts';
 import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
@@ -94,6 +95,7 @@ function decodeVirtualHost(
     includeAttemptCountInResponse: reader.bool('include_attempt_count_in_response'),
     requireTls: reader.enumName('require_tls', 'NONE'),
     perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
+    rateLimits: decodeRateLimits(reader),
   };
 }
 

@@ -314,6 +314,7 @@ export class RouterHarness {
       time: this.time,
       random: new SeededRandom(1),
       log: new LoggerRegistry('off', () => {}).get('filter'),
+      serviceCluster: 'me',
       ...(options.bufferLimitBytes === undefined
         ? {}
         : { bufferLimitBytes: options.bufferLimitBytes }),
