@@ -6,6 +6,7 @@ import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
 import { realTime } from '../../proxy/base/clock.ts';
 import { realRandom } from '../../proxy/base/random.ts';
+import { Runtime } from '../../proxy/base/runtime.ts';
 import { TimerWheel } from '../../proxy/base/timer-wheel.ts';
 import { LoggerRegistry } from '../../proxy/base/logger.ts';
 import { ResponseHeaders } from '../../proxy/http/header-map.ts';
@@ -128,6 +129,7 @@ const factory = new RouterFilterFactory(
     timers: new TimerWheel(realTime),
     time: realTime,
     random: realRandom,
+    runtime: Runtime.EMPTY,
     log: new LoggerRegistry('off', () => {}).get('bench'),
     serviceCluster: 'bench',
   },

@@ -1,5 +1,6 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
-import type { FractionConfig, HeaderMatchConfig, StringMatchConfig } from './matcher-config.ts';
+import type { FaultConfig } from './fault-config.ts';
+import type { FractionConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
 export interface HttpFilterConfig {
@@ -51,33 +52,6 @@ export interface RouterFilterConfig {
   readonly respectExpectedRqTimeout: boolean;
   /** Lower-case names out of the five that may be checked. */
   readonly strictCheckHeaders: readonly string[];
-}
-
-/** envoy.extensions.filters.http.fault.v3.HTTPFault; as a per-route setting it replaces the filter's whole. */
-export interface FaultConfig {
-  readonly kind: 'fault';
-  readonly delay: FaultDelayConfig | undefined;
-  readonly abort: FaultAbortConfig | undefined;
-  /** '' matches any. */
-  readonly upstreamCluster: string;
-  readonly headers: readonly HeaderMatchConfig[];
-  readonly downstreamNodes: readonly string[];
-  /** undefined: unlimited. */
-  readonly maxActiveFaults: number | undefined;
-}
-
-export interface FaultDelayConfig {
-  /** undefined: taken from `x-envoy-fault-delay-request`. */
-  readonly fixedDelayMs: number | undefined;
-  readonly percentage: FractionConfig;
-}
-
-export interface FaultAbortConfig {
-  readonly source:
-    | { readonly kind: 'http_status'; readonly status: number }
-    | { readonly kind: 'grpc_status'; readonly status: number }
-    | { readonly kind: 'header' };
-  readonly percentage: FractionConfig;
 }
 
 /** envoy.extensions.filters.http.cors.v3.CorsPolicy */

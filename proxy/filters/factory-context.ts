@@ -2,6 +2,7 @@
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
@@ -14,6 +15,7 @@ export interface FilterFactoryContext {
   readonly timers: TimerWheel;
   readonly time: TimeSource;
   readonly random: RandomSource;
+  readonly runtime: Runtime;
   readonly log: Logger;
   /** `--service-cluster`: the node's own cluster. */
   readonly serviceCluster: string;

@@ -8,6 +8,7 @@ import type {
   TcpProxyConfig,
 } from '../config/listener-config.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
@@ -30,6 +31,7 @@ export interface ChainBuilderParts {
   readonly io: IoThread;
   readonly store: StatsStore;
   readonly random: RandomSource;
+  readonly runtime: Runtime;
   readonly log: Logger;
   readonly clusters: ThreadLocalClusterManager;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
@@ -82,7 +84,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     listener: ListenerConfig,
     drain: ChainDrainState,
   ): TerminalFilterFactory {
-    const { io, store, random, clusters, node, log } = this.#parts;
+    const { io, store, random, runtime, clusters, node, log } = this.#parts;
     const filterContext = {
       clusters,
       stats: store,
@@ -90,6 +92,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       timers: io.timers,
       time: io.time,
       random,
+      runtime,
       log,
       serviceCluster: node.cluster,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,

@@ -5,6 +5,7 @@ import { createAccessLog } from '../access-log/access-logger.ts';
 import { LogFiles } from '../access-log/log-files.ts';
 import { realRandom } from '../base/random.ts';
 import type { RandomSource } from '../base/random.ts';
+import { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
@@ -70,6 +71,7 @@ export class WorkerRuntime {
       io: this.#io,
       store: this.#store,
       random,
+      runtime: new Runtime(init.runtime),
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },

@@ -1,6 +1,7 @@
 // [m] Decodes core.v3.Metadata to JSON text by namespace: carried for logs and metrics, never looked into on the way.
 import type { Metadata } from '../../xds-protos/gen/envoy.config.core.v3.ts';
-import type { JsonObject } from '../../xds-protos/well-known-types.ts';
+import type { JsonObject, JsonValue } from '../../xds-protos/well-known-types.ts';
+import type { MetadataStruct, MetadataValue } from '../stream-info/dynamic-metadata.ts';
 import type { FieldReader } from './field-reader.ts';
 
 const NONE: ReadonlyMap<string, string> = new Map();
@@ -22,4 +23,14 @@ export function structLabels(struct: JsonObject | undefined): ReadonlyMap<string
       typeof value === 'string' ? value : JSON.stringify(value),
     ]),
   );
+}
+
+/** A google.protobuf.Struct as dynamic metadata holds it. */
+export const metadataStruct = (struct: JsonObject | undefined): MetadataStruct =>
+  new Map(Object.entries(struct ?? {}).map(([key, value]) => [key, metadataValue(value)]));
+
+function metadataValue(value: JsonValue): MetadataValue {
+  if (Array.isArray(value)) return value.map(metadataValue);
+  if (typeof value === 'object' && value !== null) return metadataStruct(value as JsonObject);
+  return value as MetadataValue;
 }

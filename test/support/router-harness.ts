@@ -1,6 +1,7 @@
 // The router's surroundings, scripted: a client (FilterCallbacks), clusters with hosts, and pools whose streams the
 // test plays by hand. The other side of contracts only; nothing of the router itself is replaced.
 import { SeededRandom } from '../../proxy/base/random.ts';
+import { Runtime } from '../../proxy/base/runtime.ts';
 import { TimerWheel } from '../../proxy/base/timer-wheel.ts';
 import { LoggerRegistry } from '../../proxy/base/logger.ts';
 import type { ClusterConfig } from '../../proxy/config/cluster-config.ts';
@@ -288,6 +289,7 @@ export interface HarnessOptions {
   readonly virtualHost?: Partial<VirtualHostConfig>;
   readonly router?: Partial<RouterFilterConfig>;
   readonly bufferLimitBytes?: number;
+  readonly runtime?: ReadonlyMap<string, string>;
 }
 
 /** One router filter entry with its clusters: `backend` (two hosts) and `mirror`. */
@@ -313,6 +315,7 @@ export class RouterHarness {
       timers: this.timers,
       time: this.time,
       random: new SeededRandom(1),
+      runtime: new Runtime(options.runtime ?? new Map()),
       log: new LoggerRegistry('off', () => {}).get('filter'),
       serviceCluster: 'me',
       ...(options.bufferLimitBytes === undefined

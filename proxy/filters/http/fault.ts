@@ -1,73 +1,65 @@
-// [w] envoy.filters.http.fault: delays and aborts (envoy-behaviour §6). Exists for a stream only when its settings,
-// the route's or the filter's own, have either. Response rate limits and runtime keys are not built.
+// [w] envoy.filters.http.fault: delays, aborts, slow responses (envoy-behaviour §6). Exists for a stream only when its
+// settings, the route's or the filter's own, have one of them.
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
-import type {
-  FaultAbortConfig,
-  FaultConfig,
-  FaultDelayConfig,
-} from '../../config/http-filter-config.ts';
-import type { FractionConfig } from '../../config/matcher-config.ts';
-import { H, headerName } from '../../http/headers.ts';
-import type { HeaderName } from '../../http/headers.ts';
-import type { RequestHeaders } from '../../http/header-map.ts';
+import type { FaultConfig } from '../../config/fault-config.ts';
+import { H } from '../../http/headers.ts';
+import type { HeaderMap, RequestHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
-import { fractionHolds } from '../../router/fraction.ts';
-import {
-  allHeadersMatch,
-  compileHeaderMatchers,
-  decimalInteger,
-} from '../../router/header-matcher.ts';
-import type { HeaderMatcher } from '../../router/header-matcher.ts';
 import { MAX_TIMER_MS } from '../../router/timeouts.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import { FaultSettings } from './fault-settings.ts';
+import { ResponseRateLimiter } from './response-rate-limiter.ts';
 
-const DELAY_REQUEST = headerName('x-envoy-fault-delay-request');
-const DELAY_REQUEST_PERCENTAGE = headerName('x-envoy-fault-delay-request-percentage');
-const ABORT_REQUEST = headerName('x-envoy-fault-abort-request');
-const ABORT_GRPC_REQUEST = headerName('x-envoy-fault-abort-grpc-request');
-const ABORT_REQUEST_PERCENTAGE = headerName('x-envoy-fault-abort-request-percentage');
+const METADATA_NAMESPACE = 'envoy.filters.http.fault';
+/** Callers name their cluster themselves: so many get counters of their own, with names of such a length. */
+const MAX_DOWNSTREAM_CLUSTERS = 1000;
+const MAX_DOWNSTREAM_CLUSTER_LENGTH = 256;
 
-/** Settings with their matchers compiled. */
-class FaultSettings {
-  readonly config: FaultConfig;
-  readonly #headers: readonly HeaderMatcher[];
-
-  constructor(config: FaultConfig) {
-    this.config = config;
-    this.#headers = compileHeaderMatchers(config.headers, 'headers');
-  }
-
-  /** All gates: cluster, downstream node, headers. */
-  applies(headers: RequestHeaders, callbacks: FilterCallbacks): boolean {
-    const { upstreamCluster, downstreamNodes } = this.config;
-    if (upstreamCluster !== '') {
-      const cluster = callbacks.route?.clusterNameFor(headers, callbacks.streamInfo) ?? '';
-      if (cluster !== upstreamCluster) return false;
-    }
-    if (downstreamNodes.length > 0) {
-      const node = headers.get(H.xEnvoyDownstreamServiceNode);
-      if (node === undefined || !downstreamNodes.includes(node)) return false;
-    }
-    return allHeadersMatch(this.#headers, headers);
-  }
+interface DownstreamClusterStats {
+  readonly abortsInjected: StatId;
+  readonly delaysInjected: StatId;
 }
 
-interface FaultStats {
+class FaultStats {
   readonly store: StatsStore;
   readonly abortsInjected: StatId;
   readonly delaysInjected: StatId;
+  readonly responseRlInjected: StatId;
   readonly faultsOverflow: StatId;
   readonly activeFaults: StatId;
-}
+  readonly #prefix: string;
+  readonly #byCluster = new Map<string, DownstreamClusterStats>();
 
-/** What an abort answers with. */
-interface Abort {
-  readonly httpStatus: number;
-  readonly grpcStatus: number | undefined;
+  constructor(store: StatsStore, statPrefix: string) {
+    const prefix = `http.${statPrefix}.fault.`;
+    this.store = store;
+    this.#prefix = prefix;
+    this.abortsInjected = store.counter(`${prefix}aborts_injected`);
+    this.delaysInjected = store.counter(`${prefix}delays_injected`);
+    this.responseRlInjected = store.counter(`${prefix}response_rl_injected`);
+    this.faultsOverflow = store.counter(`${prefix}faults_overflow`);
+    this.activeFaults = store.gauge(`${prefix}active_faults`);
+  }
+
+  /** `cluster`: as the caller named it; '' when it named none. */
+  charge(what: 'abortsInjected' | 'delaysInjected', cluster: string): void {
+    this.store.inc(this[what]);
+    if (cluster === '' || cluster.length > MAX_DOWNSTREAM_CLUSTER_LENGTH) return;
+    let own = this.#byCluster.get(cluster);
+    if (own === undefined) {
+      if (this.#byCluster.size >= MAX_DOWNSTREAM_CLUSTERS) return;
+      own = {
+        abortsInjected: this.store.counter(`${this.#prefix}${cluster}.aborts_injected`),
+        delaysInjected: this.store.counter(`${this.#prefix}${cluster}.delays_injected`),
+      };
+      this.#byCluster.set(cluster, own);
+    }
+    this.store.inc(own[what]);
+  }
 }
 
 class FaultFilter extends PassThroughFilter implements TimerOwner {
@@ -76,6 +68,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   readonly #settings: FaultSettings;
   readonly #stats: FaultStats;
   #timer: WheelTimer | null = null;
+  #limiter: ResponseRateLimiter | null = null;
   /** Counted among the active faults. */
   #active = false;
 
@@ -94,8 +87,21 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
 
   override decodeHeaders(headers: RequestHeaders): FilterStatus {
     if (!this.#settings.applies(headers, this.#callbacks)) return FilterStatus.Continue;
+    this.#limitResponse(headers);
     if (this.#startDelay(headers)) return FilterStatus.StopIteration;
     return this.#abort(headers) ? FilterStatus.StopIteration : FilterStatus.Continue;
+  }
+
+  override encodeData(chunk: Buffer, endStream: boolean): FilterStatus {
+    if (this.#limiter === null) return FilterStatus.Continue;
+    this.#limiter.write(chunk, endStream);
+    return FilterStatus.Consumed;
+  }
+
+  override encodeTrailers(_trailers: HeaderMap): FilterStatus {
+    return this.#limiter !== null && this.#limiter.holdTrailers()
+      ? FilterStatus.StopIteration
+      : FilterStatus.Continue;
   }
 
   onTimer(): void {
@@ -106,37 +112,34 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   override onDestroy(): void {
     if (this.#timer !== null) this.#context.timers.cancel(this.#timer);
     this.#timer = null;
+    if (this.#limiter !== null) this.#limiter.destroy();
     if (this.#active) this.#stats.store.dec(this.#stats.activeFaults);
     this.#active = false;
   }
 
+  #limitResponse(headers: RequestHeaders): void {
+    const kbps = this.#settings.responseKbps(headers, this.#context);
+    if (kbps === 0 || !this.#activate()) return;
+    this.#stats.store.inc(this.#stats.responseRlInjected);
+    this.#limiter = new ResponseRateLimiter(this.#callbacks, this.#context, kbps);
+  }
+
   #startDelay(headers: RequestHeaders): boolean {
-    const delay = this.#settings.config.delay;
-    if (delay === undefined) return false;
-    const delayMs = delayMsFor(delay, headers);
-    if (
-      !(delayMs > 0) ||
-      !this.#drawn(delay.percentage, headers, DELAY_REQUEST_PERCENTAGE, delay.fixedDelayMs)
-    ) {
-      return false;
-    }
-    if (!this.#activate()) return false;
-    this.#stats.store.inc(this.#stats.delaysInjected);
+    const delayMs = this.#settings.delayMs(headers, this.#context);
+    if (delayMs === 0 || !this.#activate()) return false;
+    this.#stats.charge('delaysInjected', this.#downstreamCluster(headers));
     this.#callbacks.streamInfo.setFlag(ResponseFlag.DelayInjected);
+    this.#noteMetadata();
     this.#timer = new WheelTimer(this, 0);
     this.#context.timers.arm(this.#timer, Math.min(delayMs, MAX_TIMER_MS));
     return true;
   }
 
   #abort(headers: RequestHeaders): boolean {
-    const config = this.#settings.config.abort;
-    if (config === undefined) return false;
-    const abort = abortFor(config, headers);
-    if (abort === undefined) return false;
-    const fixed = config.source.kind === 'header' ? undefined : 0;
-    if (!this.#drawn(config.percentage, headers, ABORT_REQUEST_PERCENTAGE, fixed)) return false;
-    if (!this.#activate()) return false;
-    this.#stats.store.inc(this.#stats.abortsInjected);
+    const abort = this.#settings.abort(headers, this.#context);
+    if (abort === undefined || !this.#activate()) return false;
+    this.#stats.charge('abortsInjected', this.#downstreamCluster(headers));
+    this.#noteMetadata();
     this.#callbacks.sendLocalReply({
       status: abort.httpStatus,
       body: 'fault filter abort',
@@ -148,26 +151,11 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     return true;
   }
 
-  /** A draw of its own for each check; a header may lower the percentage where the fault comes by header. */
-  #drawn(
-    percentage: FractionConfig,
-    headers: RequestHeaders,
-    header: HeaderName,
-    fixed: number | undefined,
-  ): boolean {
-    const random = this.#context.random.nextUint32();
-    if (fixed !== undefined) return fractionHolds(percentage, random);
-    const asked = decimalInteger(headers.get(header) ?? '');
-    const numerator = asked >= 0 ? Math.min(asked, percentage.numerator) : percentage.numerator;
-    return random % percentage.denominator < numerator;
-  }
-
   /** False: as many faults are active as may be. A stream counts once. */
   #activate(): boolean {
     if (this.#active) return true;
     const stats = this.#stats;
-    const max = this.#settings.config.maxActiveFaults;
-    if (max !== undefined && stats.store.value(stats.activeFaults) >= max) {
+    if (stats.store.value(stats.activeFaults) >= this.#settings.maxActiveFaults(this.#context)) {
       stats.store.inc(stats.faultsOverflow);
       return false;
     }
@@ -175,25 +163,23 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     stats.store.inc(stats.activeFaults);
     return true;
   }
-}
 
-/** NaN or 0: none. */
-const delayMsFor = (delay: FaultDelayConfig, headers: RequestHeaders): number =>
-  delay.fixedDelayMs ?? decimalInteger(headers.get(DELAY_REQUEST) ?? '');
+  #downstreamCluster(headers: RequestHeaders): string {
+    if (this.#settings.config.disableDownstreamClusterStats) return '';
+    return headers.get(H.xEnvoyDownstreamServiceCluster) ?? '';
+  }
 
-/** Undefined: the headers ask for none, or for one that does not exist. HTTP goes before gRPC. */
-function abortFor(config: FaultAbortConfig, headers: RequestHeaders): Abort | undefined {
-  const source = config.source;
-  if (source.kind === 'http_status') return { httpStatus: source.status, grpcStatus: undefined };
-  if (source.kind === 'grpc_status') return { httpStatus: 200, grpcStatus: source.status };
-  const http = decimalInteger(headers.get(ABORT_REQUEST) ?? '');
-  if (http >= 200 && http <= 599) return { httpStatus: http, grpcStatus: undefined };
-  const grpc = decimalInteger(headers.get(ABORT_GRPC_REQUEST) ?? '');
-  return grpc >= 0 ? { httpStatus: 200, grpcStatus: grpc } : undefined;
+  #noteMetadata(): void {
+    const { filterMetadata } = this.#settings.config;
+    if (filterMetadata.size > 0)
+      this.#callbacks.streamInfo.metadataForWriting().merge(METADATA_NAMESPACE, filterMetadata);
+  }
 }
 
 const hasFault = (config: FaultConfig): boolean =>
-  config.delay !== undefined || config.abort !== undefined;
+  config.delay !== undefined ||
+  config.abort !== undefined ||
+  config.responseRateLimit !== undefined;
 
 export class FaultFilterFactory implements HttpFilterFactory {
   readonly name: string;
@@ -208,14 +194,7 @@ export class FaultFilterFactory implements HttpFilterFactory {
     this.name = name;
     this.#context = context;
     this.#own = hasFault(config) ? new FaultSettings(config) : null;
-    const prefix = `http.${context.statPrefix}.fault.`;
-    this.#stats = {
-      store: context.stats,
-      abortsInjected: context.stats.counter(`${prefix}aborts_injected`),
-      delaysInjected: context.stats.counter(`${prefix}delays_injected`),
-      faultsOverflow: context.stats.counter(`${prefix}faults_overflow`),
-      activeFaults: context.stats.gauge(`${prefix}active_faults`),
-    };
+    this.#stats = new FaultStats(context.stats, context.statPrefix);
   }
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {

@@ -10,6 +10,7 @@ import { HeaderMap } from '../../../proxy/http/header-map.ts';
 import { FilterStatus } from '../../../proxy/http/http-filter.ts';
 import { H } from '../../../proxy/http/headers.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
+import { faultConfig } from '../../support/filter-samples.ts';
 import { RouterHarness, ScriptedClient } from '../../support/router-harness.ts';
 import {
   noHeaders,
@@ -50,15 +51,7 @@ t.test('createHttpFilterFactory', async (t) => {
         respectExpectedRqTimeout: false,
         strictCheckHeaders: [],
       },
-      {
-        kind: 'fault',
-        delay: undefined,
-        abort: undefined,
-        upstreamCluster: '',
-        headers: [],
-        downstreamNodes: [],
-        maxActiveFaults: undefined,
-      },
+      faultConfig(),
       { kind: 'cors' },
       { kind: 'grpc_stats', emitFilterState: true, enableUpstreamStats: false },
       { kind: 'refuse', typeUrl: 'x', reason: 'not built' },

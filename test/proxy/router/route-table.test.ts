@@ -10,6 +10,7 @@ import { SeededRandom } from '../../../proxy/base/random.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
 import { RouteEntry } from '../../../proxy/router/route-entry.ts';
 import { RouteTableSlot } from '../../../proxy/router/route-table-slot.ts';
+import { faultConfig } from '../../support/filter-samples.ts';
 import {
   request,
   routeAction,
@@ -225,16 +226,7 @@ t.test('CompiledRouteTable', async (t) => {
   });
 
   t.test('resolves per-filter settings from the most specific level', async (t) => {
-    const fault = (upstreamCluster: string) =>
-      ({
-        kind: 'fault',
-        delay: undefined,
-        abort: undefined,
-        upstreamCluster,
-        headers: [],
-        downstreamNodes: [],
-        maxActiveFaults: undefined,
-      }) as const;
+    const fault = (upstreamCluster: string) => faultConfig({ upstreamCluster });
     const entry = (name: string, from: string, disabled = false) => ({
       name,
       disabled,

@@ -377,6 +377,25 @@ t.test('decodeRouteTable', (t) => {
         { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: true } },
       ],
     );
+    t.match(
+      perFilter({
+        a: {
+          '@type': `${type}.fault.v3.HTTPFault`,
+          response_rate_limit: { fixed_limit: { limit_kbps: 5 }, percentage: { numerator: 7 } },
+          filter_metadata: { a: { b: [1, 'x'] } },
+          abort_percent_runtime: 'mine',
+        },
+      }),
+      [
+        {
+          settings: {
+            responseRateLimit: { limitKbps: 5, percentage: { numerator: 7, denominator: 100 } },
+            filterMetadata: new Map([['a', new Map([['b', [1, 'x']]])]]),
+            runtime: { abortPercent: 'mine', abortHttpStatus: 'fault.http.abort.http_status' },
+          },
+        },
+      ],
+    );
     const legacy = routes(forward({ cors: { allow_methods: 'GET' } }));
     t.match(legacy.virtualHosts[0]?.routes[0]?.perFilter, [
       { name: 'envoy.filters.http.cors', settings: { kind: 'cors_policy', allowMethods: 'GET' } },

@@ -1,0 +1,68 @@
+// [b] Runtime: a snapshot of runtime values, asked where Envoy asks its own (envoy-behaviour §15). Keys are flat;
+// values are text as layers give it: a number, a boolean, or a FractionalPercent as JSON.
+
+interface Fraction {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+interface RuntimeValue {
+  /** Whole part of a number that is not negative; else undefined. */
+  readonly integer: number | undefined;
+  readonly fraction: Fraction | undefined;
+}
+
+const DENOMINATORS: ReadonlyMap<unknown, number> = new Map<unknown, number>([
+  [undefined, 100],
+  ['HUNDRED', 100],
+  [0, 100],
+  ['TEN_THOUSAND', 10_000],
+  [1, 10_000],
+  ['MILLION', 1_000_000],
+  [2, 1_000_000],
+]);
+
+export class Runtime {
+  static readonly EMPTY = new Runtime(new Map());
+
+  readonly #values = new Map<string, RuntimeValue>();
+
+  constructor(values: ReadonlyMap<string, string>) {
+    for (const [key, text] of values) this.#values.set(key, parse(text));
+  }
+
+  /** `fallback` where the key is '', unknown, or no number. */
+  integer(key: string, fallback: number): number {
+    return this.#values.get(key)?.integer ?? fallback;
+  }
+
+  /** Whether `random` falls into the fraction that the key, or else `fallback`, says. An integer is a percentage. */
+  holds(key: string, fallback: Fraction, random: number): boolean {
+    const value = key === '' ? undefined : this.#values.get(key);
+    if (value?.fraction !== undefined) return within(value.fraction, random);
+    if (value?.integer !== undefined) return random % 100 < value.integer;
+    return within(fallback, random);
+  }
+}
+
+const within = (fraction: Fraction, random: number): boolean =>
+  random % fraction.denominator < fraction.numerator;
+
+function parse(text: string): RuntimeValue {
+  const number = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Math.trunc(Number(text)) : undefined;
+  return { integer: number, fraction: number === undefined ? fractionOf(text) : undefined };
+}
+
+function fractionOf(text: string): Fraction | undefined {
+  if (!text.startsWith('{')) return undefined;
+  let value: { readonly numerator?: unknown; readonly denominator?: unknown };
+  try {
+    value = JSON.parse(text) as typeof value;
+  } catch {
+    return undefined;
+  }
+  const denominator = DENOMINATORS.get(value.denominator);
+  const { numerator } = value;
+  if (denominator === undefined || typeof numerator !== 'number') return undefined;
+  return { numerator, denominator };
+}

@@ -1,0 +1,93 @@
+// [w] ResponseRateLimiter: lets a response's body through at so many KiB a second, in slices of 50 ms (Envoy's
+// StreamRateLimiter). Keeps what waits, and stops the upstream's socket when that is more than the buffer limit.
+import { TokenBucket } from '../../base/token-bucket.ts';
+import { WheelTimer } from '../../base/timer-wheel.ts';
+import type { TimerOwner, TimerWheel } from '../../base/timer-wheel.ts';
+import type { TimeSource } from '../../base/clock.ts';
+import type { FilterCallbacks } from '../../http/http-filter.ts';
+
+const SLICE_MS = 50;
+
+export interface LimiterClock {
+  readonly timers: TimerWheel;
+  readonly time: TimeSource;
+}
+
+export class ResponseRateLimiter implements TimerOwner {
+  readonly #callbacks: FilterCallbacks;
+  readonly #timers: TimerWheel;
+  readonly #timer = new WheelTimer(this, 0);
+  readonly #bucket: TokenBucket;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #ended = false;
+  #trailersWait = false;
+  #paused = false;
+
+  constructor(callbacks: FilterCallbacks, clock: LimiterClock, kbps: number) {
+    const bytesPerSecond = kbps * 1024;
+    this.#callbacks = callbacks;
+    this.#timers = clock.timers;
+    const firstSlice = (bytesPerSecond * SLICE_MS) / 1000;
+    this.#bucket = new TokenBucket(clock.time, bytesPerSecond, bytesPerSecond, firstSlice);
+  }
+
+  write(chunk: Buffer, endStream: boolean): void {
+    if (chunk.length > 0) this.#waiting.push(Buffer.from(chunk));
+    this.#waitingBytes += chunk.length;
+    this.#ended = endStream;
+    if (!this.#timer.armed) this.#sendSlice();
+    if (!this.#paused && this.#waitingBytes > this.#callbacks.bufferLimitBytes) this.#pause(true);
+  }
+
+  /** False: they may pass at once. */
+  holdTrailers(): boolean {
+    this.#trailersWait = this.#waitingBytes > 0;
+    return this.#trailersWait;
+  }
+
+  onTimer(): void {
+    this.#sendSlice();
+  }
+
+  destroy(): void {
+    this.#timers.cancel(this.#timer);
+  }
+
+  #sendSlice(): void {
+    const slice = this.#take(this.#bucket.takeUpTo(this.#waitingBytes));
+    const empty = this.#waitingBytes === 0;
+    if (!empty) this.#timers.arm(this.#timer, SLICE_MS);
+    if (this.#paused && this.#waitingBytes <= this.#callbacks.bufferLimitBytes / 2)
+      this.#pause(false);
+    const last = this.#ended && empty;
+    if (slice.length > 0 || last) this.#callbacks.injectEncodedData(slice, last);
+    if (empty && this.#trailersWait) {
+      this.#trailersWait = false;
+      this.#callbacks.continueEncoding();
+    }
+  }
+
+  #take(length: number): Buffer {
+    const parts: Buffer[] = [];
+    let left = length;
+    while (left > 0) {
+      const first = this.#waiting[0]!;
+      if (first.length > left) {
+        parts.push(first.subarray(0, left));
+        this.#waiting[0] = first.subarray(left);
+        break;
+      }
+      parts.push(first);
+      left -= first.length;
+      this.#waiting.shift();
+    }
+    this.#waitingBytes -= length;
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length);
+  }
+
+  #pause(pause: boolean): void {
+    this.#paused = pause;
+    this.#callbacks.responseReadDisable(pause);
+  }
+}
