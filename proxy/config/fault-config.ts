@@ -1,5 +1,5 @@
 // [b] Settings of the fault filter as plain data (envoy-behaviour §6).
-import type { MetadataStruct } from '../stream-info/dynamic-metadata.ts';
+import type { MetadataStruct } from './metadata-value.ts';
 import type { FractionConfig, HeaderMatchConfig } from './matcher-config.ts';
 
 /** envoy.extensions.filters.http.fault.v3.HTTPFault; as a per-route setting it replaces the filter's whole. */

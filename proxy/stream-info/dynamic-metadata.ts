@@ -1,15 +1,9 @@
 // [w] DynamicMetadata: what filters tell each other and the log about one stream, by namespace (Envoy's
 // StreamInfo::dynamicMetadata). Values are those of google.protobuf.Struct; structs are Maps, since keys come from outside.
 
-export type MetadataValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly MetadataValue[]
-  | MetadataStruct;
+import type { MetadataStruct, MetadataValue } from '../config/metadata-value.ts';
 
-export type MetadataStruct = ReadonlyMap<string, MetadataValue>;
+export type { MetadataStruct, MetadataValue };
 
 export class DynamicMetadata {
   readonly #namespaces = new Map<string, Map<string, MetadataValue>>();

@@ -1,7 +1,7 @@
 // [m] Decodes core.v3.Metadata to JSON text by namespace: carried for logs and metrics, never looked into on the way.
 import type { Metadata } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { JsonObject, JsonValue } from '../../xds-protos/well-known-types.ts';
-import type { MetadataStruct, MetadataValue } from '../stream-info/dynamic-metadata.ts';
+import type { MetadataStruct, MetadataValue } from '../config/metadata-value.ts';
 import type { FieldReader } from './field-reader.ts';
 
 const NONE: ReadonlyMap<string, string> = new Map();

@@ -15,14 +15,9 @@ import { FaultSettings } from './fault-settings.ts';
 import { ResponseRateLimiter } from './response-rate-limiter.ts';
 
 const METADATA_NAMESPACE = 'envoy.filters.http.fault';
-/** Callers name their cluster themselves: so many get counters of their own, with names of such a length. */
+/** Callers name their cluster themselves: there are so many counters for them, with names of such a length. */
 const MAX_DOWNSTREAM_CLUSTERS = 1000;
-const MAX_DOWNSTREAM_CLUSTER_LENGTH = 256;
-
-interface DownstreamClusterStats {
-  readonly abortsInjected: StatId;
-  readonly delaysInjected: StatId;
-}
+const MAX_NAME_LENGTH = 256;
 
 class FaultStats {
   readonly store: StatsStore;
@@ -32,7 +27,8 @@ class FaultStats {
   readonly faultsOverflow: StatId;
   readonly activeFaults: StatId;
   readonly #prefix: string;
-  readonly #byCluster = new Map<string, DownstreamClusterStats>();
+  /** By `<cluster>.<counter>`. */
+  readonly #byCluster = new Map<string, StatId>();
 
   constructor(store: StatsStore, statPrefix: string) {
     const prefix = `http.${statPrefix}.fault.`;
@@ -45,20 +41,24 @@ class FaultStats {
     this.activeFaults = store.gauge(`${prefix}active_faults`);
   }
 
-  /** `cluster`: as the caller named it; '' when it named none. */
-  charge(what: 'abortsInjected' | 'delaysInjected', cluster: string): void {
-    this.store.inc(this[what]);
-    if (cluster === '' || cluster.length > MAX_DOWNSTREAM_CLUSTER_LENGTH) return;
-    let own = this.#byCluster.get(cluster);
-    if (own === undefined) {
-      if (this.#byCluster.size >= MAX_DOWNSTREAM_CLUSTERS) return;
-      own = {
-        abortsInjected: this.store.counter(`${this.#prefix}${cluster}.aborts_injected`),
-        delaysInjected: this.store.counter(`${this.#prefix}${cluster}.delays_injected`),
-      };
-      this.#byCluster.set(cluster, own);
+  chargeAbort(cluster: string): void {
+    this.store.inc(this.abortsInjected);
+    if (cluster !== '') this.#chargeCluster(`${cluster}.aborts_injected`);
+  }
+
+  chargeDelay(cluster: string): void {
+    this.store.inc(this.delaysInjected);
+    if (cluster !== '') this.#chargeCluster(`${cluster}.delays_injected`);
+  }
+
+  #chargeCluster(name: string): void {
+    let id = this.#byCluster.get(name);
+    if (id === undefined) {
+      if (name.length > MAX_NAME_LENGTH || this.#byCluster.size >= MAX_DOWNSTREAM_CLUSTERS) return;
+      id = this.store.counter(this.#prefix + name);
+      this.#byCluster.set(name, id);
     }
-    this.store.inc(own[what]);
+    this.store.inc(id);
   }
 }
 
@@ -127,7 +127,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   #startDelay(headers: RequestHeaders): boolean {
     const delayMs = this.#settings.delayMs(headers, this.#context);
     if (delayMs === 0 || !this.#activate()) return false;
-    this.#stats.charge('delaysInjected', this.#downstreamCluster(headers));
+    this.#stats.chargeDelay(this.#downstreamCluster(headers));
     this.#callbacks.streamInfo.setFlag(ResponseFlag.DelayInjected);
     this.#noteMetadata();
     this.#timer = new WheelTimer(this, 0);
@@ -138,7 +138,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   #abort(headers: RequestHeaders): boolean {
     const abort = this.#settings.abort(headers, this.#context);
     if (abort === undefined || !this.#activate()) return false;
-    this.#stats.charge('abortsInjected', this.#downstreamCluster(headers));
+    this.#stats.chargeAbort(this.#downstreamCluster(headers));
     this.#noteMetadata();
     this.#callbacks.sendLocalReply({
       status: abort.httpStatus,

@@ -1,0 +1,11 @@
+// [b] Values of google.protobuf.Struct as plain data. Structs are Maps, since their keys come from outside.
+
+export type MetadataValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly MetadataValue[]
+  | MetadataStruct;
+
+export type MetadataStruct = ReadonlyMap<string, MetadataValue>;
