@@ -143,6 +143,7 @@ const callbacks: FilterCallbacks = {
   continueDecoding() {},
   continueEncoding() {},
   bufferLimitBytes: 0,
+  setBufferLimit() {},
   heldRequestBody: () => [],
   injectEncodedData() {},
   responseReadDisable() {},

@@ -22,12 +22,14 @@ export type HttpFilterSettings =
   | FaultConfig
   | { readonly kind: 'cors' }
   | GrpcStatsConfig
+  | BufferFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
 export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
+  | BufferFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -76,4 +78,10 @@ export interface GrpcStatsConfig {
   readonly kind: 'grpc_stats';
   readonly emitFilterState: boolean;
   readonly enableUpstreamStats: boolean;
+}
+
+/** envoy.extensions.filters.http.buffer.v3.Buffer */
+export interface BufferFilterConfig {
+  readonly kind: 'buffer';
+  readonly maxRequestBytes: number;
 }

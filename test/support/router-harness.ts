@@ -236,7 +236,10 @@ export class ScriptedClient implements FilterCallbacks {
   continueEncoding(): void {
     this.seen.push('continued');
   }
-  readonly bufferLimitBytes = 1024;
+  bufferLimitBytes = 1024;
+  setBufferLimit(bytes: number): void {
+    this.bufferLimitBytes = bytes;
+  }
   held: Buffer[] = [];
   responsePauses = 0;
   routeRefreshes = 0;
