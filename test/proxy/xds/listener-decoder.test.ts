@@ -161,9 +161,9 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
   ],
   [
     'an unknown HTTP filter',
-    httpFilters(typed('tap', `${HTTP}.tap.v3.Tap`), routerFilter),
+    httpFilters(typed('x', `${HTTP}.ext_proc.v3.ExternalProcessor`), routerFilter),
     [
-      `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'tap' with type URL: 'envoy.extensions.filters.http.tap.v3.Tap'`,
+      `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'x' with type URL: 'envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor'`,
     ],
   ],
   [
@@ -376,7 +376,7 @@ t.test('decodeListener', (t) => {
   });
 
   t.test('passes over optional filters it does not know', (t) => {
-    const unknown = { ...typed('t', `${HTTP}.tap.v3.Tap`), is_optional: true };
+    const unknown = { ...typed('x', `${HTTP}.ext_proc.v3.ExternalProcessor`), is_optional: true };
     t.strictSame(
       managerOf(listener(httpFilters(unknown, routerFilter))).httpFilters.map((f) => f.name),
       ['envoy.filters.http.router'],
