@@ -25,6 +25,12 @@ export interface Route {
     headers: RequestHeaders,
     info: StreamInfo,
   ): HttpFilterPerRouteSettings | undefined;
+  /** Settings of all levels that have any, the most specific first. */
+  filterSettingsOfLevels(
+    filterName: string,
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): readonly HttpFilterPerRouteSettings[];
   /** Whether the route says that a filter is on or off here; `default` where it says nothing. */
   filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState;
   /** Adds and removes response headers of all levels; also done to local replies. */

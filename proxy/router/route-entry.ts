@@ -36,6 +36,7 @@ export interface RouteScope {
   readonly bodyBufferLimitBytes: number | undefined;
 }
 
+const NO_SETTINGS: readonly HttpFilterPerRouteSettings[] = [];
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
 /** A route and its place in the list. */
@@ -129,6 +130,18 @@ export class RouteEntry implements Route {
       if (settings !== undefined) return settings;
     }
     return this.#perFilter === null ? undefined : this.#perFilter.get(filterName)?.settings;
+  }
+
+  filterSettingsOfLevels(
+    filterName: string,
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): readonly HttpFilterPerRouteSettings[] {
+    const levels = this.#perFilter?.get(filterName)?.levels ?? NO_SETTINGS;
+    const weighted = this.action === null ? null : this.action.weighted;
+    if (weighted === null || !weighted.entriesDiffer) return levels;
+    const own = weighted.pick(headers, info).perFilter?.get(filterName)?.settings;
+    return own === undefined ? levels : [own, ...levels];
   }
 
   filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState {

@@ -37,6 +37,10 @@ export class TlsRedirectRoute implements Route {
     return undefined;
   }
 
+  filterSettingsOfLevels(): readonly [] {
+    return [];
+  }
+
   filterState(filterName: string): RouteFilterState {
     const entry = this.scope.perFilter?.get(filterName);
     if (entry === undefined) return 'default';

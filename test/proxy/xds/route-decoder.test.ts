@@ -374,7 +374,7 @@ t.test('decodeRouteTable', (t) => {
       }),
       [
         { name: 'a', settings: { kind: 'fault', delay: undefined } },
-        { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: true } },
+        { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: undefined } },
       ],
     );
     t.match(
