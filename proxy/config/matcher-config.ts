@@ -32,6 +32,8 @@ export interface QueryMatchConfig {
 export interface FractionConfig {
   readonly numerator: number;
   readonly denominator: 100 | 10_000 | 1_000_000;
+  /** Asked of the runtime first (Runtime.fraction); undefined or absent: there is none. */
+  readonly runtimeKey?: string | undefined;
 }
 
 /** RE2 pattern and substitution (`\1` groups), replaced globally. */

@@ -128,13 +128,16 @@ export function decodeFraction(reader: FieldReader<FractionalPercent>): Fraction
   };
 }
 
-/** The default of a runtime fraction: runtime keys are not consulted. */
+/** The default, with the key under which the runtime may say something else. */
 export function decodeRuntimeFraction(
   reader: FieldReader<RuntimeFractionalPercent> | undefined,
 ): FractionConfig | undefined {
   if (reader === undefined) return undefined;
   const value = reader.required('default_value');
-  return value === undefined ? { numerator: 0, denominator: 100 } : decodeFraction(value);
+  const fraction: FractionConfig =
+    value === undefined ? { numerator: 0, denominator: 100 } : decodeFraction(value);
+  const runtimeKey = reader.nonEmpty('runtime_key');
+  return runtimeKey === undefined ? fraction : { ...fraction, runtimeKey };
 }
 
 /** `\0` … `\9` may stand in a substitution, up to the number of groups. */

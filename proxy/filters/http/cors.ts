@@ -1,5 +1,6 @@
 // [w] envoy.filters.http.cors (envoy-behaviour §10.5). Exists for a stream only when it has an `origin` and its
 // route a policy.
+import type { Runtime } from '../../base/runtime.ts';
 import type { CorsPolicyConfig } from '../../config/http-filter-config.ts';
 import type { FractionConfig } from '../../config/matcher-config.ts';
 import { H, headerName } from '../../http/headers.ts';
@@ -7,7 +8,7 @@ import type { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { Route } from '../../http/route-provider.ts';
-import { fractionHolds } from '../../router/fraction.ts';
+import { RouteEntry } from '../../router/route-entry.ts';
 import { StringMatcher } from '../../router/string-matcher.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
@@ -137,12 +138,14 @@ class CorsFilter extends PassThroughFilter {
 
 export class CorsFilterFactory implements HttpFilterFactory {
   readonly name: string;
+  readonly #runtime: Runtime;
   readonly #stats: CorsStats;
   /** By the most specific settings, which belong to one level and so to one list; entries go with their route table. */
   readonly #policies = new WeakMap<CorsPolicyConfig, CorsPolicy>();
 
   constructor(name: string, context: FilterFactoryContext) {
     this.name = name;
+    this.#runtime = context.runtime;
     const prefix = `http.${context.statPrefix}.cors.`;
     this.#stats = {
       store: context.stats,
@@ -155,14 +158,18 @@ export class CorsFilterFactory implements HttpFilterFactory {
     const headers = callbacks.requestHeaders;
     if (!headers.has(H.origin) || headers.get(H.origin) === '') return null;
     const route = callbacks.route;
-    if (route === null) return null;
+    // Redirects and direct responses are left alone, as in Envoy.
+    if (!(route instanceof RouteEntry) || route.action === null) return null;
     const policy = this.#policyFor(route, callbacks);
     if (policy === null) return null;
     const random = callbacks.streamInfo.streamRandom;
-    const enabled = policy.enabled === undefined || fractionHolds(policy.enabled, random);
-    const shadow =
-      policy.shadowEnabled !== undefined && fractionHolds(policy.shadowEnabled, random);
+    const enabled = policy.enabled === undefined || this.#holds(policy.enabled, random);
+    const shadow = policy.shadowEnabled !== undefined && this.#holds(policy.shadowEnabled, random);
     return enabled || shadow ? new CorsFilter(callbacks, policy, this.#stats, enabled) : null;
+  }
+
+  #holds(fraction: FractionConfig, random: number): boolean {
+    return this.#runtime.holds(fraction.runtimeKey ?? '', fraction, random);
   }
 
   #policyFor(route: Route, callbacks: FilterCallbacks): CorsPolicy | null {
