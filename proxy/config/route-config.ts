@@ -41,6 +41,8 @@ export interface VirtualHostConfig {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+  /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
+  readonly metadata?: ReadonlyMap<string, string> | undefined;
   /** Bound of the retry and shadow buffer; undefined or absent: the connection's. */
   readonly perRequestBufferLimitBytes?: number | undefined;
   readonly rateLimits?: readonly RateLimitConfig[] | undefined;

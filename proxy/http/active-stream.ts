@@ -410,9 +410,8 @@ export class ActiveStream
 
   #setRoute(route: Route | null): void {
     this.route = route;
+    this.streamInfo.route = route;
     if (route === null) return;
-    this.streamInfo.routeName = route.name;
-    this.streamInfo.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs !== undefined) {
       this.#idleTimeoutMs = route.idleTimeoutMs;
       if (this.#idleTimeoutMs > 0) this.#touch();
@@ -522,7 +521,9 @@ export class ActiveStream
       requestHeaders: this.requestHeaders === NO_HEADERS ? undefined : this.requestHeaders,
       responseHeaders: this.#responseHeaders ?? undefined,
       responseTrailers: this.#responseTrailers ?? undefined,
-    };
+      type: 'DownstreamEnd',
+      localReplyBody: '',
+    } as const;
     const logs = this.#context.accessLogs;
     for (let i = 0; i < logs.length; i++) logs[i]!.log(entry);
   }

@@ -26,6 +26,8 @@ export class HeaderFormat {
       requestHeaders: request,
       responseHeaders: response ?? undefined,
       responseTrailers: undefined,
+      type: 'NotSet',
+      localReplyBody: '',
     });
   }
 }

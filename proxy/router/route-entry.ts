@@ -8,6 +8,7 @@ import type {
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { FixedResponse, Redirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
 import { HeaderMutator } from './header-mutator.ts';
@@ -22,6 +23,7 @@ import { RouteMatcher } from './route-matcher.ts';
 /** What a route takes over from its virtual host and route configuration. */
 export interface RouteScope {
   readonly name: string;
+  readonly metadata: ConfigMetadata;
   /** Place in the route configuration, for messages: `virtual_hosts[2]`. */
   readonly place: string;
   readonly retryPolicy: RetryPolicy | null;
@@ -47,6 +49,7 @@ export interface RouteOrigin {
 
 export class RouteEntry implements Route {
   readonly name: string;
+  readonly metadata: ConfigMetadata;
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly upgrades: readonly UpgradeConfig[];
@@ -57,8 +60,6 @@ export class RouteEntry implements Route {
   /** How much of a body is kept for retries; undefined: the connection's limit. */
   readonly bodyBufferLimitBytes: number | undefined;
   readonly index: number;
-  /** `metadata.filter_metadata`, as JSON text by namespace. */
-  readonly metadata: ReadonlyMap<string, string>;
   readonly #matcher: RouteMatcher | null;
   readonly #perFilter: PerFilterSettings | null;
   readonly #requestMutators: readonly HeaderMutator[];
@@ -99,6 +100,10 @@ export class RouteEntry implements Route {
 
   get virtualHostName(): string {
     return this.scope.name;
+  }
+
+  get virtualHostMetadata(): ConfigMetadata {
+    return this.scope.metadata;
   }
 
   /** For messages and explanations. */

@@ -3,6 +3,8 @@ import type { UpgradeConfig } from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { TlsRedirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
 import type { RouteScope } from './route-entry.ts';
@@ -11,6 +13,7 @@ const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
 export class TlsRedirectRoute implements Route {
   readonly name = '';
+  readonly metadata = NO_METADATA;
   readonly idleTimeoutMs = undefined;
   readonly maxStreamDuration = undefined;
   readonly upgrades = NO_UPGRADES;
@@ -23,6 +26,10 @@ export class TlsRedirectRoute implements Route {
 
   get virtualHostName(): string {
     return this.scope.name;
+  }
+
+  get virtualHostMetadata(): ConfigMetadata {
+    return this.scope.metadata;
   }
 
   get place(): string {

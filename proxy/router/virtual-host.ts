@@ -3,6 +3,8 @@ import type { RouteConfig, VirtualHostConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
@@ -23,6 +25,7 @@ export interface TableScope {
 
 export class VirtualHost implements RouteScope {
   readonly name: string;
+  readonly metadata: ConfigMetadata;
   readonly place: string;
   readonly retryPolicy: RetryPolicy | null;
   readonly perFilter: PerFilterSettings | null;
@@ -41,6 +44,7 @@ export class VirtualHost implements RouteScope {
   constructor(config: VirtualHostConfig, index: number, table: TableScope) {
     const place = `virtual_hosts[${index}]`;
     this.name = config.name;
+    this.metadata = config.metadata ?? NO_METADATA;
     this.place = place;
     this.mostSpecificMutationsWin = table.config.mostSpecificHeaderMutationsWins;
     this.retryPolicy =

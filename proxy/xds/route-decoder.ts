@@ -96,6 +96,7 @@ function decodeVirtualHost(
     requireTls: reader.enumName('require_tls', 'NONE'),
     perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
     rateLimits: decodeRateLimits(reader),
+    metadata: decodeMetadata(reader.child('metadata')),
   };
 }
 
