@@ -166,7 +166,7 @@ export class RouterFilter
     const { clusters, stats, strictChecks } = this.#context;
     const info = this.#info;
     const headers = this.#headers;
-    const name = action.clusterNameFor(headers, info);
+    const name = this.#route!.clusterNameFor(headers);
     const cluster = clusters.get(name);
     if (cluster === undefined) {
       stats.store.inc(stats.noCluster);
@@ -251,7 +251,7 @@ export class RouterFilter
       return;
     }
     stats.store.inc(stats.rqDirectResponse);
-    this.#reply(directReply(direct, this.#headers));
+    this.#reply(directReply(direct, this.#headers, this.#info));
   }
 
   // === Attempts

@@ -7,7 +7,7 @@ import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { TlsRedirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
-import type { RouteScope } from './route-entry.ts';
+import type { RouteScope } from './route-scope.ts';
 
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
