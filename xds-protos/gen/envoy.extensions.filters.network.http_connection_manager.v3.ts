@@ -7,6 +7,7 @@ import type * as envoy_config_trace_v3 from './envoy.config.trace.v3.ts';
 import type * as envoy_type_http_v3 from './envoy.type.http.v3.ts';
 import type * as envoy_type_tracing_v3 from './envoy.type.tracing.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
+import type * as xds_type_matcher_v3 from './xds.type.matcher.v3.ts';
 
 export type HttpConnectionManager_CodecType = 'AUTO' | 'HTTP1' | 'HTTP2' | 'HTTP3';
 
@@ -28,6 +29,11 @@ export type HttpConnectionManager_ServerHeaderTransformation =
   | 'OVERWRITE'
   | 'APPEND_IF_ABSENT'
   | 'PASS_THROUGH';
+
+export interface ForwardProtoConfig {
+  https_destination_ports?: number[] | undefined;
+  http_destination_ports?: number[] | undefined;
+}
 
 export interface HttpConnectionManager {
   codec_type?: HttpConnectionManager_CodecType | number | undefined;
@@ -95,6 +101,12 @@ export interface HttpConnectionManager {
   flush_access_log_on_new_request?: boolean | undefined;
   access_log_options?: HttpConnectionManager_HcmAccessLogOptions | undefined;
   append_local_overload?: boolean | undefined;
+  http1_safe_max_connection_duration?: boolean | undefined;
+  stream_flush_timeout?: Duration | undefined;
+  forward_client_cert_matcher?: xds_type_matcher_v3.Matcher | undefined;
+  forward_proto_config?: ForwardProtoConfig | undefined;
+  drain_timeout_jitter?: envoy_type_v3.Percent | undefined;
+  record_route_resolution_stats?: boolean | undefined;
 }
 
 export interface HttpConnectionManager_HcmAccessLogOptions {

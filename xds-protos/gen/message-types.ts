@@ -292,7 +292,6 @@ export interface MessageTypes {
   'envoy.config.common.matcher.v3.Matcher.MatcherTree.MatchMap': envoy_config_common_matcher_v3.Matcher_MatcherTree_MatchMap;
   'envoy.config.common.matcher.v3.Matcher.OnMatch': envoy_config_common_matcher_v3.Matcher_OnMatch;
   'envoy.config.common.mutation_rules.v3.HeaderMutation': envoy_config_common_mutation_rules_v3.HeaderMutation;
-  'envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch': envoy_config_common_mutation_rules_v3.HeaderMutation_RemoveOnMatch;
   'envoy.config.common.mutation_rules.v3.HeaderMutationRules': envoy_config_common_mutation_rules_v3.HeaderMutationRules;
   'envoy.config.core.v3.Address': envoy_config_core_v3.Address;
   'envoy.config.core.v3.AggregatedConfigSource': envoy_config_core_v3.AggregatedConfigSource;
@@ -350,10 +349,6 @@ export interface MessageTypes {
   'envoy.config.core.v3.HttpUri': envoy_config_core_v3.HttpUri;
   'envoy.config.core.v3.JsonFormatOptions': envoy_config_core_v3.JsonFormatOptions;
   'envoy.config.core.v3.KeepaliveSettings': envoy_config_core_v3.KeepaliveSettings;
-  'envoy.config.core.v3.KeyValue': envoy_config_core_v3.KeyValue;
-  'envoy.config.core.v3.KeyValueAppend': envoy_config_core_v3.KeyValueAppend;
-  'envoy.config.core.v3.KeyValueMutation': envoy_config_core_v3.KeyValueMutation;
-  'envoy.config.core.v3.KeyValuePair': envoy_config_core_v3.KeyValuePair;
   'envoy.config.core.v3.Locality': envoy_config_core_v3.Locality;
   'envoy.config.core.v3.Metadata': envoy_config_core_v3.Metadata;
   'envoy.config.core.v3.Node': envoy_config_core_v3.Node;
@@ -652,6 +647,7 @@ export interface MessageTypes {
   'envoy.extensions.filters.network.direct_response.v3.Config': envoy_extensions_filters_network_direct_response_v3.Config;
   'envoy.extensions.filters.network.echo.v3.Echo': envoy_extensions_filters_network_echo_v3.Echo;
   'envoy.extensions.filters.network.ext_authz.v3.ExtAuthz': envoy_extensions_filters_network_ext_authz_v3.ExtAuthz;
+  'envoy.extensions.filters.network.http_connection_manager.v3.ForwardProtoConfig': envoy_extensions_filters_network_http_connection_manager_v3.ForwardProtoConfig;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': envoy_extensions_filters_network_http_connection_manager_v3.HttpConnectionManager;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions': envoy_extensions_filters_network_http_connection_manager_v3.HttpConnectionManager_HcmAccessLogOptions;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig': envoy_extensions_filters_network_http_connection_manager_v3.HttpConnectionManager_InternalAddressConfig;
@@ -701,6 +697,7 @@ export interface MessageTypes {
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': envoy_extensions_http_header_formatters_preserve_case_v3.PreserveCaseFormatterConfig;
   'envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig': envoy_extensions_http_original_ip_detection_custom_header_v3.CustomHeaderConfig;
   'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig': envoy_extensions_http_original_ip_detection_xff_v3.XffConfig;
+  'envoy.extensions.http.original_ip_detection.xff.v3.XffTrustedCidrs': envoy_extensions_http_original_ip_detection_xff_v3.XffTrustedCidrs;
   'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': envoy_extensions_http_stateful_session_cookie_v3.CookieBasedSessionState;
   'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': envoy_extensions_http_stateful_session_header_v3.HeaderBasedSessionState;
   'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig': envoy_extensions_internal_redirect_allow_listed_routes_v3.AllowListedRoutesConfig;

@@ -2,9 +2,8 @@
 // real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type, or in the descriptors that Envoy 1.40
 // carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
-import { newerFilterFields } from './newer-filter-fields.ts';
 
-export interface NewerField {
+interface NewerField {
   readonly message: string;
   readonly name: string;
   readonly number: number;
@@ -17,8 +16,9 @@ export interface NewerField {
 
 const ROUTE = 'envoy.config.route.v3';
 const RATE_LIMIT = `${ROUTE}.RateLimit`;
-const CORE = 'envoy.config.core.v3';
-const MUTATION_RULE = 'envoy.config.common.mutation_rules.v3.HeaderMutation';
+const COMPRESSOR = 'envoy.extensions.filters.http.compressor.v3';
+const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3';
+const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3';
 
 const newerFields: readonly NewerField[] = [
   // 06-protocols: DNS clusters.
@@ -160,7 +160,112 @@ const newerFields: readonly NewerField[] = [
     type: `${RATE_LIMIT}.Override.RateLimitOverride`,
     oneof: 'override_specifier',
   },
-  ...newerFilterFields,
+  // Envoy 1.40: connection manager.
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'http1_safe_max_connection_duration',
+    number: 58,
+    type: 'bool',
+  },
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'stream_flush_timeout',
+    number: 59,
+    type: 'google.protobuf.Duration',
+  },
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'forward_client_cert_matcher',
+    number: 60,
+    type: 'xds.type.matcher.v3.Matcher',
+  },
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'forward_proto_config',
+    number: 61,
+    type: `${HCM}.ForwardProtoConfig`,
+  },
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'drain_timeout_jitter',
+    number: 62,
+    type: 'envoy.type.v3.Percent',
+  },
+  {
+    message: `${HCM}.HttpConnectionManager`,
+    name: 'record_route_resolution_stats',
+    number: 63,
+    type: 'bool',
+  },
+  {
+    message: 'envoy.config.core.v3.HttpProtocolOptions',
+    name: 'max_response_headers_kb',
+    number: 7,
+    type: 'google.protobuf.UInt32Value',
+  },
+  {
+    message: 'envoy.config.core.v3.HttpProtocolOptions',
+    name: 'max_connection_duration_jitter',
+    number: 8,
+    type: 'envoy.type.v3.Percent',
+  },
+  {
+    message: `${XFF}.XffConfig`,
+    name: 'xff_trusted_cidrs',
+    number: 2,
+    type: `${XFF}.XffTrustedCidrs`,
+  },
+  {
+    message: `${XFF}.XffConfig`,
+    name: 'skip_xff_append',
+    number: 3,
+    type: 'google.protobuf.BoolValue',
+  },
+  // Envoy 1.40: HTTP filters.
+  {
+    message: 'envoy.extensions.filters.http.header_to_metadata.v3.Config',
+    name: 'stat_prefix',
+    number: 3,
+    type: 'string',
+  },
+  {
+    message: 'envoy.extensions.filters.http.set_filter_state.v3.Config',
+    name: 'clear_route_cache',
+    number: 2,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.CommonDirectionConfig`,
+    name: 'content_type_matcher',
+    number: 4,
+    type: 'envoy.type.matcher.v3.StringMatcher',
+    repeated: true,
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'uncompressible_response_codes',
+    number: 4,
+    type: 'uint32',
+    repeated: true,
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'status_header_enabled',
+    number: 5,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
+    name: 'weaken_etag_on_compress',
+    number: 6,
+    type: 'bool',
+  },
+  {
+    message: `${COMPRESSOR}.CompressorOverrides`,
+    name: 'compressor_library',
+    number: 2,
+    type: 'envoy.config.core.v3.TypedExtensionConfig',
+  },
 ];
 
 /** Whole messages, as the rows above. */
@@ -170,16 +275,16 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
     { name: 'string_match', number: 2, type: 'envoy.type.matcher.v3.StringMatcher' },
     { name: 'invert_match', number: 3, type: 'bool' },
   ],
+  [`${HCM}.ForwardProtoConfig`]: [
+    { name: 'https_destination_ports', number: 1, type: 'uint32', repeated: true },
+    { name: 'http_destination_ports', number: 2, type: 'uint32', repeated: true },
+  ],
+  [`${XFF}.XffTrustedCidrs`]: [
+    { name: 'cidrs', number: 1, type: 'envoy.config.core.v3.CidrRange', repeated: true },
+  ],
   'envoy.type.matcher.v3.AddressMatcher': [
     { name: 'ranges', number: 1, type: 'xds.core.v3.CidrRange', repeated: true },
     { name: 'invert_match', number: 2, type: 'bool' },
-  ],
-  [`${CORE}.KeyValuePair`]: [
-    { name: 'key', number: 1, type: 'string' },
-    { name: 'value', number: 2, type: 'google.protobuf.Value' },
-  ],
-  [`${MUTATION_RULE}.RemoveOnMatch`]: [
-    { name: 'key_matcher', number: 1, type: 'envoy.type.matcher.v3.StringMatcher' },
   ],
   [`${RATE_LIMIT}.HitsAddend`]: [
     { name: 'number', number: 1, type: 'google.protobuf.UInt64Value' },
