@@ -31,13 +31,16 @@ const EMPTY = Buffer.alloc(0);
 
 const TIMER_CLOSE = 0;
 
+/** Detail of a close whose peer did not go, or took no byte, within the delayed close time-out. */
+export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
+
 export class Connection implements Flushable, TimerOwner {
   readonly id: number;
   readonly io: IoThread;
   bufferLimitBytes = DEFAULT_BUFFER_LIMIT_BYTES;
   /**
-   * While closing: how long the peer may take no byte, and then how long it may leave our FIN unanswered. 0: it may
-   * take no byte for ever, but is not waited for after the last one.
+   * While closing: how long the peer may take no byte, and then how long it may stay. 0: it may take no byte for ever,
+   * but is not waited for after the last one.
    */
   delayedCloseTimeoutMs = 1000;
   /** Bytes over the whole life, for stats and logs. */
@@ -217,14 +220,14 @@ export class Connection implements Flushable, TimerOwner {
   onTimer(_kind: number): void {
     const left = this.#leftToSend();
     if (left > 0 && left < this.#leftAtArming) this.#watchProgress();
-    else this.#destroy(CloseEvent.Local, '', false);
+    else this.#destroy(CloseEvent.Local, DELAYED_CLOSE_TIMEOUT, false);
   }
 
   /** From onread of the handle: `bytes` > 0, or a negative errno. */
   onRead(bytes: number): void {
     if (this.#handle === null) return;
     if (this.#closing !== '') {
-      // Waiting for the peer's FIN: what it still says is not for anybody.
+      // Waiting for the peer to go: what it still says is not for anybody.
       if (bytes < 0) this.#onEndWhileClosing(bytes);
       return;
     }
@@ -245,7 +248,7 @@ export class Connection implements Flushable, TimerOwner {
       // A client may end its side and still read our last words.
       this.#readEnded = true;
       this.#updateReading();
-    } else this.#destroy(bytes === UV_EOF ? CloseEvent.Local : CloseEvent.Remote, '', false);
+    } else this.#destroy(CloseEvent.Remote, '', false);
   }
 
   #writable(): boolean {
@@ -352,6 +355,10 @@ export class Connection implements Flushable, TimerOwner {
       this.#destroy(CloseEvent.Local, '', false);
       return;
     }
+    if (this.#closing === CloseType.FlushWriteAndDelay) {
+      this.#startDelay();
+      return;
+    }
     if (!this.#shutdownSent) {
       this.#shutdownSent = true;
       const request: ShutdownRequest = newShutdownRequest();
@@ -359,10 +366,12 @@ export class Connection implements Flushable, TimerOwner {
       request.owner = this;
       this.#handle!.shutdown(request);
     }
-    if (this.#closing === CloseType.FlushWriteAndDelay) this.#startDelay();
   }
 
-  /** envoy-behaviour §1.9, delayed_close_timeout: lets the peer read our last bytes before a RST could take them. */
+  /**
+   * envoy-behaviour §1.9, delayed_close_timeout: lets the peer read our last bytes before a RST could take them. No FIN
+   * until it has gone or its time is up, as in Envoy.
+   */
   #startDelay(): void {
     if (this.delayedCloseTimeoutMs === 0 || this.#readEnded) {
       this.#destroy(CloseEvent.Local, '', false);

@@ -14,7 +14,7 @@ export const CloseType = {
   NoFlush: 'no_flush',
   /** Buffered bytes go out first. */
   FlushWrite: 'flush_write',
-  /** Flushes, sends FIN, then waits up to the delayed close time-out for the peer's FIN. */
+  /** Flushes, then leaves the socket open until the peer ends it or the delayed close time-out passes. */
   FlushWriteAndDelay: 'flush_write_and_delay',
   /** RST. */
   Abort: 'abort',
@@ -27,7 +27,7 @@ export interface ConnectionCallbacks {
    * its side (`endStream`; the chunk may be empty).
    */
   onData(chunk: Buffer, endStream: boolean): void;
-  /** Exactly once. `detail` is '' or an error's name, for example `ECONNRESET`. */
+  /** Exactly once. `detail` is '', DELAYED_CLOSE_TIMEOUT or an error's name, for example `ECONNRESET`. */
   onClose(event: CloseEvent, detail: string): void;
   onAboveWriteBufferHighWatermark(): void;
   onBelowWriteBufferLowWatermark(): void;

@@ -189,7 +189,7 @@ t.test('Connection', async (t) => {
     t.ok(recorder.closed);
   });
 
-  await t.test('FlushWriteAndDelay sends FIN and waits for the peer', async (t) => {
+  await t.test('FlushWriteAndDelay sends no FIN while it waits for the peer to go', async (t) => {
     const { io, connection, recorder, peer } = await acceptedPair(t);
     connection.delayedCloseTimeoutMs = 60_000;
     const seen = collect(peer);
@@ -197,14 +197,28 @@ t.test('Connection', async (t) => {
       connection.writeText('bye');
       connection.close(CloseType.FlushWriteAndDelay);
     });
-    await eventually('FIN', seen.ended);
-    t.equal(seen.text(), 'bye');
+    await eventually('the bytes', () => seen.text() === 'bye');
     peer.write('this is for nobody');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.notOk(seen.ended());
     t.notOk(recorder.closed);
     peer.end();
     await eventually('closed', () => recorder.closed);
-    t.same(recorder.events, ['close local_close']);
+    t.same(recorder.events, ['close remote_close']);
     t.equal(io.timers.size, 0);
+  });
+
+  await t.test('FlushWriteAndDelay ends when its time is up, and says so', async (t) => {
+    const { io, connection, recorder, peer } = await acceptedPair(t);
+    connection.delayedCloseTimeoutMs = 20;
+    const seen = collect(peer);
+    event(io, () => {
+      connection.writeText('bye');
+      connection.close(CloseType.FlushWriteAndDelay);
+    });
+    await eventually('FIN', seen.ended);
+    await eventually('closed', () => recorder.closed);
+    t.same(recorder.events, ['close local_close delayed_close_timeout']);
   });
 
   await t.test('a FIN that comes while the last bytes wait does not cut them off', async (t) => {
