@@ -43,7 +43,6 @@ export interface FaultAbortConfig {
     | { readonly kind: 'grpc_status'; readonly status: number }
     | { readonly kind: 'header' };
   readonly percentage: FractionConfig;
-  readonly responseBody: string;
 }
 
 export interface FaultRateLimitConfig {

@@ -55,6 +55,8 @@ export interface HttpConnectionManagerConfig {
   readonly requestTimeoutMs: number;
   readonly requestHeadersTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** A connection past that age ends with its next response. */
+  readonly http1SafeMaxConnectionDuration: boolean;
   readonly maxStreamDurationMs: number;
   readonly drainTimeoutMs: number;
   readonly delayedCloseTimeoutMs: number;

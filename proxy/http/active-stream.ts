@@ -41,6 +41,9 @@ export interface StreamOwner {
   readonly localPort: number;
   /** The connection ends after the response under way. */
   closing: boolean;
+  /** It ends after the drain time; responses say so from now on. */
+  readonly draining: boolean;
+  startDrain(): void;
   /** The codec says that this request asks for an upgrade or is a CONNECT. */
   readonly requestIsUpgrade: boolean;
   readonly requestWantsClose: boolean;
@@ -51,6 +54,9 @@ export interface StreamOwner {
 const Timer = { Idle: 0, Request: 1, MaxDuration: 2 } as const;
 
 const NO_HEADERS = new RequestHeaders();
+
+/** gRPC status of a stream that lasted too long. */
+const DEADLINE_EXCEEDED = 4;
 
 export class ActiveStream
   implements RequestDecoder, StreamCallbacks, FilterManagerStream, TimerOwner
@@ -176,7 +182,7 @@ export class ActiveStream
     const { stats } = this.#context;
     stats.store.inc(stats.rqRxReset);
     this.streamInfo.setFlag(ResponseFlag.DownstreamConnectionTermination);
-    if (this.streamInfo.responseCodeDetails === '') this.streamInfo.responseCodeDetails = details;
+    this.streamInfo.responseCodeDetails = details;
     this.#finish();
   }
 
@@ -225,9 +231,6 @@ export class ActiveStream
   refuseLargeRequest(): void {
     const { stats } = this.#context;
     stats.store.inc(stats.rqTooLarge);
-    // Envoy's codec tells the end of a body apart from its last bytes: these were too many before the end.
-    this.requestComplete = false;
-    this.streamInfo.requestCompleteMs = NaN;
     this.sendLocalReply({
       status: 413,
       body: 'Payload Too Large',
@@ -269,6 +272,7 @@ export class ActiveStream
     if (this.#done) return;
     const { stats } = this.#context;
     stats.store.inc(stats.rqTxReset);
+    stats.store.inc(stats.rqRxReset);
     this.#owner.closing = true;
     this.#encoder.resetStream(ResetReason.LocalReset);
     this.#finish();
@@ -279,7 +283,7 @@ export class ActiveStream
     headers.remove(H.connection);
     headers.remove(H.transferEncoding);
     headers.remove(H.keepAlive);
-    this.#encoder.encode1xxHeaders(headers);
+    this.#encode1xx(headers);
   }
 
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
@@ -301,7 +305,7 @@ export class ActiveStream
     this.responseStarted = true;
     this.#disarm(this.#requestTimer);
     this.#requestTimer = null;
-    if (upgraded) stats.store.inc(stats.cxUpgradesTotal);
+    if (!info.healthCheck) stats.chargeResponse(headers.status);
     if (this.#idleTimeoutMs > 0) this.#touch();
     this.#encoder.encodeHeaders(headers, endStream);
     if (endStream) this.#onResponseComplete();
@@ -334,7 +338,12 @@ export class ActiveStream
       this.#timeout('request timeout', 'request_overall_timeout', undefined);
     } else {
       stats.store.inc(stats.rqMaxDurationReached);
-      this.#timeout('downstream duration timeout', 'max_duration_timeout', undefined);
+      this.#timeout(
+        'downstream duration timeout',
+        'max_duration_timeout',
+        undefined,
+        DEADLINE_EXCEEDED,
+      );
     }
   }
 
@@ -405,13 +414,19 @@ export class ActiveStream
     headers.remove(H.expect);
     const reply = new ResponseHeaders();
     reply.status = 100;
-    this.#encoder.encode1xxHeaders(reply);
+    this.#encode1xx(reply);
+  }
+
+  #encode1xx(headers: ResponseHeaders): void {
+    this.#context.stats.chargeResponse(headers.status);
+    this.#encoder.encode1xxHeaders(headers);
   }
 
   #setRoute(route: Route | null): void {
     this.route = route;
-    this.streamInfo.route = route;
     if (route === null) return;
+    this.streamInfo.routeName = route.name;
+    this.streamInfo.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs !== undefined) {
       this.#idleTimeoutMs = route.idleTimeoutMs;
       if (this.#idleTimeoutMs > 0) this.#touch();
@@ -433,13 +448,15 @@ export class ActiveStream
     const byRoute = this.route?.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
     const allowed =
       byRoute ?? this.#context.config.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
+    const { stats } = this.#context;
     if (allowed?.enabled === true) {
       this.upgradeRequested = true;
+      stats.store.inc(stats.cxUpgradesTotal);
+      stats.store.inc(stats.cxUpgradesActive);
       return true;
     }
     // Without a route the router's 404 is the better answer.
     if (this.route === null) return true;
-    const { stats } = this.#context;
     stats.store.inc(stats.rqWsOnNonWsRoute);
     this.#owner.closing = true;
     return this.#refuse(403, 'upgrade_failed');
@@ -453,6 +470,10 @@ export class ActiveStream
 
   #onRequestComplete(): void {
     this.requestComplete = true;
+    if (this.#requestTimer !== null) {
+      this.#owner.timers.cancel(this.#requestTimer);
+      this.#requestTimer = null;
+    }
     this.streamInfo.requestCompleteMs = this.#context.time.monotonicMs();
   }
 
@@ -460,16 +481,16 @@ export class ActiveStream
   #decideClose(headers: ResponseHeaders, upgraded: boolean): void {
     const owner = this.#owner;
     const { stats, drain } = this.#context;
-    if (!this.requestComplete && !upgraded) {
+    if (!owner.closing && !owner.draining && drain.drainClose()) {
+      stats.store.inc(stats.cxDrainClose);
+      owner.startDrain();
+    }
+    if (!this.requestComplete) {
       stats.store.inc(stats.rqResponseBeforeRqComplete);
       owner.closing = true;
     }
-    if (!owner.closing && drain.drainClose()) {
-      stats.store.inc(stats.cxDrainClose);
-      owner.closing = true;
-    }
     if (upgraded) return;
-    if (owner.closing) headers.set(H.connection, 'close');
+    if (owner.closing || owner.draining) headers.set(H.connection, 'close');
     else if (owner.protocol === 'HTTP/1.0') {
       if (headers.has(H.contentLength)) headers.set(H.connection, 'keep-alive');
       else {
@@ -480,20 +501,30 @@ export class ActiveStream
   }
 
   /** 408 while the request still comes, 504 after (envoy-behaviour §1.9). */
-  #timeout(body: string, details: string, flag: ResponseFlag | undefined): void {
+  #timeout(
+    body: string,
+    details: string,
+    flag: ResponseFlag | undefined,
+    grpcStatus?: number,
+  ): void {
     if (this.#done) return;
     this.sendLocalReply({
       status: this.requestComplete ? 504 : 408,
       body,
       details,
       flag,
-      grpcStatus: undefined,
+      grpcStatus,
       modifyHeaders: undefined,
     });
   }
 
   #onResponseComplete(): void {
-    if (!this.requestComplete) this.#owner.closing = true;
+    if (!this.requestComplete) {
+      // What is left of the request is for nobody: Envoy resets the stream, and counts that as the client's.
+      const { stats } = this.#context;
+      stats.store.inc(stats.rqRxReset);
+      this.#owner.closing = true;
+    }
     this.#finish();
   }
 
@@ -509,7 +540,7 @@ export class ActiveStream
     this.#disarm(this.#durationTimer);
     this.#filters.destroy();
     stats.store.dec(stats.rqActive);
-    if (info.responseCode > 0) stats.chargeResponse(info.responseCode);
+    if (this.upgradeRequested) stats.store.dec(stats.cxUpgradesActive);
     stats.store.record(stats.rqTime, info.endMs - info.startMs);
     if (accessLogs.length > 0) this.#log();
     this.#owner.onStreamDone(this);
@@ -521,9 +552,7 @@ export class ActiveStream
       requestHeaders: this.requestHeaders === NO_HEADERS ? undefined : this.requestHeaders,
       responseHeaders: this.#responseHeaders ?? undefined,
       responseTrailers: this.#responseTrailers ?? undefined,
-      type: 'DownstreamEnd',
-      localReplyBody: '',
-    } as const;
+    };
     const logs = this.#context.accessLogs;
     for (let i = 0; i < logs.length; i++) logs[i]!.log(entry);
   }

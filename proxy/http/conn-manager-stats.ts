@@ -22,6 +22,8 @@ export class ConnManagerStats {
   readonly cxTxBytesTotal: StatId;
   readonly cxUpgradesTotal: StatId;
   readonly cxUpgradesActive: StatId;
+  readonly cxDelayedCloseTimeout: StatId;
+  readonly cxHttp1SoftDrain: StatId;
   readonly cxLengthMs: StatId;
   readonly flowControlPaused: StatId;
   readonly flowControlResumed: StatId;
@@ -42,9 +44,15 @@ export class ConnManagerStats {
   readonly rqRedirectedWithNormalizedPath: StatId;
   readonly rqWsOnNonWsRoute: StatId;
   readonly rqResponseBeforeRqComplete: StatId;
+  readonly rqRejectedViaIpDetection: StatId;
+  readonly rsTooLarge: StatId;
   readonly #rqByClass: readonly StatId[];
+  /** The same under the listener: `listener.<stat_prefix>.http.<stat_prefix>.`. */
+  readonly #listenerRqCompleted: StatId;
+  readonly #listenerRqByClass: readonly StatId[];
 
-  constructor(store: StatsStore, statPrefix: string) {
+  /** `listenerPrefix`: the part of its listener's stat names that varies. */
+  constructor(store: StatsStore, statPrefix: string, listenerPrefix: string) {
     const prefix = `http.${statPrefix}.downstream_`;
     const counter = (name: string): StatId => store.counter(prefix + name);
     const gauge = (name: string): StatId => store.gauge(prefix + name);
@@ -68,6 +76,8 @@ export class ConnManagerStats {
     this.cxTxBytesTotal = counter('cx_tx_bytes_total');
     this.cxUpgradesTotal = counter('cx_upgrades_total');
     this.cxUpgradesActive = gauge('cx_upgrades_active');
+    this.cxDelayedCloseTimeout = counter('cx_delayed_close_timeout');
+    this.cxHttp1SoftDrain = gauge('cx_http1_soft_drain');
     this.cxLengthMs = store.histogram(`${prefix}cx_length_ms`);
     this.flowControlPaused = counter('flow_control_paused_reading_total');
     this.flowControlResumed = counter('flow_control_resumed_reading_total');
@@ -88,13 +98,57 @@ export class ConnManagerStats {
     this.rqRedirectedWithNormalizedPath = counter('rq_redirected_with_normalized_path');
     this.rqWsOnNonWsRoute = counter('rq_ws_on_non_ws_route');
     this.rqResponseBeforeRqComplete = counter('rq_response_before_rq_complete');
-    this.#rqByClass = [1, 2, 3, 4, 5].map((hundred) => counter(`rq_${hundred}xx`));
+    this.rqRejectedViaIpDetection = counter('rq_rejected_via_ip_detection');
+    this.rsTooLarge = store.counter(`http.${statPrefix}.rs_too_large`);
+    const classes = (at: string): StatId[] =>
+      [1, 2, 3, 4, 5].map((hundred) => store.counter(`${at}rq_${hundred}xx`));
+    const listener = `listener.${listenerPrefix}.${prefix}`;
+    this.#rqByClass = classes(prefix);
+    this.#listenerRqCompleted = store.counter(`${listener}rq_completed`);
+    this.#listenerRqByClass = classes(listener);
+    registerUncounted(store, statPrefix);
   }
 
   /** `downstream_rq_completed` and the class of the code. */
   chargeResponse(status: number): void {
-    this.store.inc(this.rqCompleted);
-    const byClass = this.#rqByClass[Math.floor(status / 100) - 1];
-    if (byClass !== undefined) this.store.inc(byClass);
+    const { store } = this;
+    store.inc(this.rqCompleted);
+    store.inc(this.#listenerRqCompleted);
+    const index = Math.floor(status / 100) - 1;
+    const byClass = this.#rqByClass[index];
+    if (byClass === undefined) return;
+    store.inc(byClass);
+    store.inc(this.#listenerRqByClass[index]!);
   }
 }
+
+/** Names that Envoy shows and that nothing counts: what they count does not exist here. */
+function registerUncounted(store: StatsStore, statPrefix: string): void {
+  const prefix = `http.${statPrefix}.`;
+  for (const name of UNCOUNTED) store.counter(prefix + name);
+  for (const name of UNCOUNTED_GAUGES) store.gauge(prefix + name);
+}
+
+const UNCOUNTED: readonly string[] = [
+  'downstream_cx_http2_total',
+  'downstream_cx_http3_total',
+  'downstream_cx_overload_disable_keepalive',
+  'downstream_cx_ssl_total',
+  'downstream_rq_http2_total',
+  'downstream_rq_http3_total',
+  'downstream_rq_overload_close',
+  'downstream_rq_too_many_premature_resets',
+  'tracing.client_enabled',
+  'tracing.health_check',
+  'tracing.not_traceable',
+  'tracing.random_sampling',
+  'tracing.service_forced',
+];
+
+const UNCOUNTED_GAUGES: readonly string[] = [
+  'downstream_cx_http2_active',
+  'downstream_cx_http3_active',
+  'downstream_cx_rx_bytes_buffered',
+  'downstream_cx_ssl_active',
+  'downstream_cx_tx_bytes_buffered',
+];

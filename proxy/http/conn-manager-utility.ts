@@ -8,6 +8,7 @@ import { hasToken, trimmed } from './http1/framing.ts';
 import { H, headerName } from './headers.ts';
 import type { HeaderName } from './headers.ts';
 import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import { isValidReferer } from './referer.ts';
 
 /** Removed from every external request. */
 const EXTERNAL_STRIPPED: readonly HeaderName[] = [
@@ -36,6 +37,10 @@ const EDGE_STRIPPED: readonly HeaderName[] = [
   H.xEnvoyOriginalPath,
   H.xEnvoyOriginalHost,
 ];
+
+const UUID_LENGTH = 36;
+/** Index of the character that tells why a request is traced: `4` not, `9` sampled, `a` and `b` forced. */
+const TRACE_REASON = 14;
 
 /** What all streams of one connection manager share; made once per update. */
 export class RequestMutator {
@@ -73,7 +78,8 @@ export class RequestMutator {
     headers.remove(H.keepAlive);
     headers.remove(H.proxyConnection);
     headers.remove(H.transferEncoding);
-    if (headers.has(H.referer)) sanitizeReferer(headers);
+    if (headers.has(H.referer) && !isValidReferer(headers.get(H.referer)!))
+      headers.remove(H.referer);
     const mayBeInternal = this.#clientAddress(headers, info);
     this.#forwardedProto(headers, info);
     const internal = mayBeInternal && this.#isInternal(info.remoteIp);
@@ -117,15 +123,15 @@ export class RequestMutator {
     const config = this.#config;
     const byTls = info.connection.tls ? 'https' : 'http';
     const trusted = config.useRemoteAddress && config.xffNumTrustedHops === 0;
-    if (config.schemeToOverwrite !== undefined) {
-      headers.scheme = config.schemeToOverwrite;
-      headers.set(H.xForwardedProto, config.schemeToOverwrite);
-      return;
-    }
     if (trusted) headers.set(H.xForwardedProto, byTls);
     else headers.setIfAbsent(H.xForwardedProto, byTls);
     if (config.appendXForwardedPort && (trusted || !headers.has(H.xForwardedPort))) {
       headers.set(H.xForwardedPort, String(info.connection.localPort));
+    }
+    if (config.schemeToOverwrite !== undefined) {
+      headers.scheme = config.schemeToOverwrite;
+      headers.set(H.xForwardedProto, config.schemeToOverwrite);
+      return;
     }
     if (headers.scheme !== '') return;
     const proto = headers.get(H.xForwardedProto);
@@ -154,13 +160,14 @@ export class RequestMutator {
 
   #requestId(headers: RequestHeaders, edge: boolean): void {
     const present = headers.get(H.xRequestId);
-    if (
-      present !== undefined &&
-      present !== '' &&
-      (!edge || this.#config.preserveExternalRequestId)
-    )
-      return;
-    headers.set(H.xRequestId, randomUuid());
+    if (present === undefined || present === '') headers.set(H.xRequestId, randomUuid());
+    else if (!edge) return;
+    else if (!this.#config.preserveExternalRequestId) headers.set(H.xRequestId, randomUuid());
+    else if (this.#config.packTraceReason && present.length === UUID_LENGTH) {
+      // An id from outside must not bring a tracing decision with it.
+      const reset = `${present.slice(0, TRACE_REASON)}4${present.slice(TRACE_REASON + 1)}`;
+      headers.set(H.xRequestId, reset);
+    }
   }
 }
 
@@ -189,37 +196,27 @@ function addressFromRight(list: string | undefined, n: number): string | null {
   }
 }
 
-/** Several referers, or one with user info or fragment: dropped. */
-function sanitizeReferer(headers: RequestHeaders): void {
-  const referer = headers.get(H.referer)!;
-  if (referer.startsWith('/') && !referer.includes(',')) return;
-  const schemeEnd = referer.indexOf('://');
-  const hostEnd = schemeEnd < 0 ? -1 : referer.indexOf('/', schemeEnd + 3);
-  const authority =
-    schemeEnd < 0 ? '' : referer.slice(schemeEnd + 3, hostEnd < 0 ? undefined : hostEnd);
-  const valid =
-    schemeEnd > 0 &&
-    authority !== '' &&
-    !authority.includes('@') &&
-    !authority.includes(',') &&
-    !referer.includes('#');
-  if (!valid) headers.remove(H.referer);
-}
-
 /** Port of an authority with its digits cut off; the authority itself when there is none. */
 export function stripPort(authority: string, onlyPort: number | null): string {
   const colon = authority.lastIndexOf(':');
   if (colon < 0 || authority.indexOf(']', colon) >= 0) return authority;
-  // An IPv6 literal without brackets has no port.
-  if (authority.indexOf(':') !== colon && !authority.startsWith('[')) return authority;
-  let port = 0;
-  for (let i = colon + 1; i < authority.length; i++) {
-    const digit = authority.charCodeAt(i) - 0x30;
-    if (digit < 0 || digit > 9 || i > colon + 5) return authority;
-    port = port * 10 + digit;
-  }
-  if (onlyPort !== null && port !== onlyPort) return authority;
+  const port = portNumber(authority, colon + 1);
+  if (port < 0 || (onlyPort !== null && port !== onlyPort)) return authority;
   return authority.slice(0, colon);
+}
+
+/** What Envoy reads as a port: digits, a plus before them, 32 bits; -1 for anything else. */
+function portNumber(authority: string, start: number): number {
+  const first = authority[start] === '+' ? start + 1 : start;
+  if (first === authority.length) return -1;
+  let port = 0;
+  for (let i = first; i < authority.length; i++) {
+    const digit = authority.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    port = port * 10 + digit;
+    if (port > 0xffff_ffff) return -1;
+  }
+  return port;
 }
 
 export function stripTrailingDot(authority: string): string {

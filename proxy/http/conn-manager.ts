@@ -1,6 +1,7 @@
 // [w] ConnManager: codec and streams of one downstream connection; drain, idle (envoy-behaviour §1.9, §1.10).
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
+import { DELAYED_CLOSE_TIMEOUT } from '../network/connection.ts';
 import type { Connection } from '../network/connection.ts';
 import { CloseEvent, CloseType } from '../network/transport.ts';
 import type { ConnectionCallbacks } from '../network/transport.ts';
@@ -25,7 +26,10 @@ export class ConnManager
   implements ConnectionCallbacks, ServerConnectionCallbacks, StreamOwner, TimerOwner
 {
   readonly context: ConnManagerContext;
+  /** The connection ends with the response under way. */
   closing = false;
+  /** Responses say so, and the connection ends when the drain time is over. */
+  draining = false;
   readonly #connection: Connection;
   readonly #info: DownstreamConnectionInfo;
   readonly #listener: ConnManagerListener;
@@ -33,6 +37,12 @@ export class ConnManager
   readonly #startMs: number;
   #stream: ActiveStream | null = null;
   #requestCount = 0;
+  /** The first byte came: Envoy makes its codec then. */
+  #begun = false;
+  #clientEnded = false;
+  /** Past its age: the next request is the last (http1_safe_max_connection_duration). */
+  #softDrain = false;
+  #lastRequest = false;
   #idleTimer: WheelTimer;
   #drainTimer: WheelTimer | null = null;
   #headersTimer: WheelTimer | null = null;
@@ -54,8 +64,6 @@ export class ConnManager
     const { stats, config } = context;
     stats.store.inc(stats.cxTotal);
     stats.store.inc(stats.cxActive);
-    stats.store.inc(stats.cxHttp1Total);
-    stats.store.inc(stats.cxHttp1Active);
     this.#idleTimer = new WheelTimer(this, Timer.Idle);
     if (config.idleTimeoutMs > 0) this.timers.arm(this.#idleTimer, config.idleTimeoutMs);
     if (config.maxConnectionDurationMs > 0) {
@@ -92,27 +100,31 @@ export class ConnManager
 
   onData(chunk: Buffer, endStream: boolean): void {
     if (chunk.length > 0) {
+      if (!this.#begun) this.#begin();
       this.#codec.dispatch(chunk);
-      if (this.context.config.requestHeadersTimeoutMs > 0) this.#watchHead();
+      // A request whose head is still coming is one already: it has a log line and time-outs.
+      if (this.#codec.headBegun && this.#stream === null) this.#awaitHead();
     }
     // A client that closes its side has gone (envoy-behaviour §1.10).
     if (endStream && this.#connection.open) {
+      this.#clientEnded = true;
       this.#goneDownstream('downstream_remote_disconnect');
       this.#connection.close(CloseType.NoFlush);
     }
   }
 
-  onClose(event: CloseEvent, _detail: string): void {
-    this.#goneDownstream(
-      event === CloseEvent.Remote ? 'downstream_remote_disconnect' : 'downstream_local_disconnect',
-    );
+  onClose(event: CloseEvent, detail: string): void {
+    const remote = this.#clientEnded || event === CloseEvent.Remote;
+    this.#goneDownstream(remote ? 'downstream_remote_disconnect' : 'downstream_local_disconnect');
     this.#codec.stop();
     const { stats } = this.context;
     const store = stats.store;
     store.dec(stats.cxActive);
-    store.dec(stats.cxHttp1Active);
+    if (this.#begun) store.dec(stats.cxHttp1Active);
+    if (this.#softDrain) store.dec(stats.cxHttp1SoftDrain);
+    if (detail === DELAYED_CLOSE_TIMEOUT) store.inc(stats.cxDelayedCloseTimeout);
     store.inc(stats.cxDestroy);
-    store.inc(event === CloseEvent.Remote ? stats.cxDestroyRemote : stats.cxDestroyLocal);
+    store.inc(remote ? stats.cxDestroyRemote : stats.cxDestroyLocal);
     store.add(stats.cxRxBytesTotal, this.#connection.bytesRead);
     store.add(stats.cxTxBytesTotal, this.#connection.bytesWritten);
     store.record(stats.cxLengthMs, this.context.time.monotonicMs() - this.#startMs);
@@ -134,24 +146,16 @@ export class ConnManager
   // === ServerConnectionCallbacks
 
   newStream(encoder: ResponseEncoder): RequestDecoder {
-    const { config, stats } = this.context;
-    this.timers.cancel(this.#idleTimer);
-    this.#cancel(this.#headersTimer);
-    this.#headersTimer = null;
-    this.#requestCount++;
-    const stream = this.#createStream(encoder);
-    if (
-      config.maxRequestsPerConnection > 0 &&
-      this.#requestCount >= config.maxRequestsPerConnection
-    ) {
-      stats.store.inc(stats.cxMaxRequestsReached);
-      this.closing = true;
+    const stream = this.#stream ?? this.#createStream(encoder);
+    if (this.#headersTimer !== null) {
+      this.timers.cancel(this.#headersTimer);
+      this.#headersTimer = null;
     }
+    stream.streamInfo.protocol = this.#codec.protocol;
     return stream;
   }
 
   onCodecError(error: CodecError): void {
-    this.timers.cancel(this.#idleTimer);
     this.#cancel(this.#headersTimer);
     const stream = this.#stream ?? this.#createStream(this.#codec);
     stream.onCodecError(error);
@@ -164,11 +168,9 @@ export class ConnManager
     this.#stream = null;
     if (!this.#connection.open) return;
     if (this.closing || this.#codec.responseEndsWithConnection) {
+      const skipDelay = this.#skipsDelay(stream);
       this.#codec.stop();
-      // No need to wait for a client that has said all it wanted to say.
-      this.#connection.close(
-        stream.requestComplete ? CloseType.FlushWrite : CloseType.FlushWriteAndDelay,
-      );
+      this.#connection.close(skipDelay ? CloseType.FlushWrite : CloseType.FlushWriteAndDelay);
       return;
     }
     if (this.context.config.idleTimeoutMs > 0)
@@ -176,28 +178,47 @@ export class ConnManager
     this.#codec.readyForNext();
   }
 
-  /** The listener drains: idle connections stay until its end, the next response says close. */
-  get idle(): boolean {
-    return this.#stream === null;
+  startDrain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    this.#drainTimer = new WheelTimer(this, Timer.Drain);
+    this.timers.arm(this.#drainTimer, this.context.config.drainTimeoutMs);
+  }
+
+  /** envoy-behaviour §1.10: no need to wait for a client that asked for the end and has said all it wanted to say. */
+  #skipsDelay(stream: ActiveStream): boolean {
+    return (
+      (this.#codec.requestWantsClose || this.#lastRequest) &&
+      (stream.requestComplete ||
+        (this.#codec.protocol === 'HTTP/1.0' && this.#codec.responseEndsWithConnection))
+    );
+  }
+
+  #hasServedEnough(): boolean {
+    const { maxRequestsPerConnection } = this.context.config;
+    return maxRequestsPerConnection > 0 && this.#requestCount >= maxRequestsPerConnection;
   }
 
   // === TimerOwner
 
   onTimer(kind: number): void {
-    const { stats, config } = this.context;
+    const { stats } = this.context;
     switch (kind) {
       case Timer.Idle:
         stats.store.inc(stats.cxIdleTimeout);
-        if (this.#requestCount === 0) this.#connection.close(CloseType.FlushWrite);
-        else this.#startDrain(config.drainTimeoutMs);
+        if (this.#begun) this.startDrain();
+        else this.#connection.close(CloseType.FlushWrite);
         return;
       case Timer.MaxDuration:
         stats.store.inc(stats.cxMaxDurationReached);
-        if (this.#requestCount === 0) this.#connection.close(CloseType.FlushWrite);
-        else this.#startDrain(config.drainTimeoutMs);
+        this.#tooOld();
         return;
       case Timer.Drain:
-        if (this.#stream === null) this.#connection.close(CloseType.FlushWrite);
+        this.closing = true;
+        if (this.#stream === null) {
+          this.#codec.stop();
+          this.#connection.close(CloseType.FlushWriteAndDelay);
+        }
         return;
       default:
         stats.store.inc(stats.rqHeaderTimeout);
@@ -205,8 +226,38 @@ export class ConnManager
     }
   }
 
+  #begin(): void {
+    this.#begun = true;
+    const { stats } = this.context;
+    stats.store.inc(stats.cxHttp1Total);
+    stats.store.inc(stats.cxHttp1Active);
+  }
+
+  #tooOld(): void {
+    if (!this.#begun) {
+      this.#connection.close(CloseType.FlushWrite);
+      return;
+    }
+    if (this.draining) return;
+    const { config, stats } = this.context;
+    if (!config.http1SafeMaxConnectionDuration) {
+      this.startDrain();
+      return;
+    }
+    // An HTTP/1 client may be sending its next request just now: that one is answered, as the last.
+    this.#softDrain = true;
+    stats.store.inc(stats.cxHttp1SoftDrain);
+  }
+
   #createStream(encoder: ResponseEncoder): ActiveStream {
-    const { time, random } = this.context;
+    const { time, random, stats } = this.context;
+    this.timers.cancel(this.#idleTimer);
+    this.#requestCount++;
+    if (this.#hasServedEnough()) stats.store.inc(stats.cxMaxRequestsReached);
+    if (this.#softDrain || this.#hasServedEnough()) {
+      this.#lastRequest = true;
+      this.closing = true;
+    }
     const info = new StreamInfo(this.#info, time.wallMs(), time.monotonicMs(), random.nextUint32());
     this.#stream = new ActiveStream(this, encoder, info);
     return this.#stream;
@@ -226,22 +277,15 @@ export class ConnManager
     stream.onDownstreamGone(details);
   }
 
-  #startDrain(drainTimeoutMs: number): void {
-    this.closing = true;
-    this.#drainTimer ??= new WheelTimer(this, Timer.Drain);
-    this.timers.arm(this.#drainTimer, drainTimeoutMs);
-  }
-
-  #watchHead(): void {
-    if (!this.#codec.headBegun || this.#headersTimer !== null) return;
+  #awaitHead(): void {
+    this.#createStream(this.#codec);
+    if (this.context.config.requestHeadersTimeoutMs <= 0) return;
     this.#headersTimer = new WheelTimer(this, Timer.Headers);
     this.timers.arm(this.#headersTimer, this.context.config.requestHeadersTimeoutMs);
   }
 
   #headersTimedOut(): void {
-    this.closing = true;
-    const stream = this.#createStream(this.#codec);
-    stream.sendLocalReply({
+    this.#stream?.sendLocalReply({
       status: 408,
       body: 'request header timeout',
       details: 'request_header_timeout',

@@ -15,7 +15,6 @@ import type {
   HttpFilterFactory,
   LocalReply,
 } from './http-filter.ts';
-import { Held } from './held-message.ts';
 import type { Route } from './route-provider.ts';
 
 /** The stream as its filters' manager sees it. */
@@ -42,6 +41,20 @@ export interface FilterManagerStream {
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void;
   writeData(chunk: Buffer, endStream: boolean): void;
   writeTrailers(trailers: HeaderMap): void;
+}
+
+/** What waits in front of the filter behind one that stopped. */
+class Held {
+  /** Null: the headers went on before. */
+  headers: HeaderMap | null = null;
+  headersEndStream = false;
+  chunks: Buffer[] = [];
+  byteCount = 0;
+  endStream = false;
+  trailers: HeaderMap | null = null;
+  paused = false;
+  /** The filter that stopped sees what follows before it is kept. */
+  watched = false;
 }
 
 const NO_CHUNKS: readonly Buffer[] = [];
@@ -83,10 +96,7 @@ class FilterHandle implements FilterCallbacks {
     this.#manager.continueEncoding(this.#index);
   }
   get bufferLimitBytes(): number {
-    return this.#manager.bufferLimitBytes;
-  }
-  setBufferLimit(bytes: number): void {
-    this.#manager.setBufferLimit(bytes);
+    return this.#manager.stream.bufferLimitBytes;
   }
   heldRequestBody(): readonly Buffer[] {
     return this.#manager.heldRequestBody(this.#index);
@@ -128,8 +138,6 @@ class FilterHandle implements FilterCallbacks {
 
 export class FilterManager {
   readonly stream: FilterManagerStream;
-  /** A filter's own limit; 0: none set one. */
-  #ownBufferLimit = 0;
   readonly #filters: HttpFilter[] = [];
   #factories: readonly HttpFilterFactory[] = NO_FACTORIES;
   /** By index of the filter that stopped; null while none did, which is nearly always. */
@@ -145,14 +153,6 @@ export class FilterManager {
 
   constructor(stream: FilterManagerStream) {
     this.stream = stream;
-  }
-
-  get bufferLimitBytes(): number {
-    return this.#ownBufferLimit === 0 ? this.stream.bufferLimitBytes : this.#ownBufferLimit;
-  }
-
-  setBufferLimit(bytes: number): void {
-    this.#ownBufferLimit = bytes;
   }
 
   /** After the route is known. */
@@ -401,9 +401,8 @@ export class FilterManager {
     }
     held.watched = status === FilterStatus.StopAndBuffer;
     if (status === FilterStatus.Continue) {
-      held.keep(chunk, endStream);
-      if (held.byteCount > this.bufferLimitBytes) this.stream.refuseLargeRequest();
-      else this.continueDecoding(index);
+      keep(held, chunk, endStream);
+      this.continueDecoding(index);
     } else this.#holdRequest(held, chunk, endStream);
   }
 
@@ -421,8 +420,8 @@ export class FilterManager {
   }
 
   #holdRequest(held: Held, chunk: Buffer, endStream: boolean): void {
-    held.keep(chunk, endStream);
-    if (held.paused || held.byteCount <= this.bufferLimitBytes) return;
+    keep(held, chunk, endStream);
+    if (held.paused || held.byteCount <= this.stream.bufferLimitBytes) return;
     if (held.watched) {
       this.stream.refuseLargeRequest();
       return;
@@ -433,8 +432,8 @@ export class FilterManager {
 
   /** envoy-behaviour §1.14: too much held is answered with 500, or the response is cut where it had begun. */
   #holdResponse(held: Held, chunk: Buffer, endStream: boolean): void {
-    if (held.byteCount + chunk.length <= this.bufferLimitBytes) {
-      held.keep(chunk, endStream);
+    if (held.byteCount + chunk.length <= this.stream.bufferLimitBytes) {
+      keep(held, chunk, endStream);
       return;
     }
     this.#encodeDirect = true;
@@ -442,6 +441,15 @@ export class FilterManager {
     // It was a reply of our own that was too large to hold.
     if (!this.#destroyed) this.stream.resetStream();
   }
+}
+
+/** Copied: chunks are views. */
+function keep(held: Held, chunk: Buffer, endStream: boolean): void {
+  if (chunk.length > 0) {
+    held.chunks.push(Buffer.from(chunk));
+    held.byteCount += chunk.length;
+  }
+  if (endStream) held.endStream = true;
 }
 
 const TOO_LARGE: LocalReply = {

@@ -25,7 +25,7 @@ const REJECT: NormalizedPath = { kind: 'reject' };
 const INTERESTING: Uint8Array = (() => {
   const set = new Uint8Array(256).fill(1, 0x7f);
   for (let code = 0; code <= 0x20; code++) set[code] = 1;
-  for (const character of '"#<>`{}%\\.') set[character.charCodeAt(0)] = 1;
+  for (const character of '"#<>`{}|^%\\.') set[character.charCodeAt(0)] = 1;
   return set;
 })();
 
@@ -79,6 +79,8 @@ const unescapeSlashes = (path: string): string =>
 
 export function mergeSlashes(path: string): string {
   if (!path.includes('//')) return path;
+  // Envoy puts a leading and a trailing slash around nothing.
+  if (isOnlySlashes(path)) return '//';
   let merged = '';
   for (let i = 0; i < path.length; i++) {
     if (path[i] === '/' && merged.endsWith('/')) continue;
@@ -87,9 +89,14 @@ export function mergeSlashes(path: string): string {
   return merged;
 }
 
+function isOnlySlashes(path: string): boolean {
+  for (let i = 0; i < path.length; i++) if (path.charCodeAt(i) !== 0x2f) return false;
+  return true;
+}
+
 /** Null: the path holds an escaped NUL. */
 function canonicalPath(path: string): string | null {
-  const escaped = canonicalEscapes(path);
+  const escaped = canonicalEscapes(path.includes('.;') ? cutDotParameters(path) : path);
   return escaped === null ? null : removeDotSegments(escaped);
 }
 
@@ -134,6 +141,17 @@ const isUnreserved = (code: number): boolean =>
   code === 0x5f ||
   code === 0x7e;
 
+/** `/a/..;x/b` is `/a/../b`, before any escape is looked at (tomcat's reading of a path with parameters). */
+const cutDotParameters = (path: string): string =>
+  path
+    .split('/')
+    .map((segment) =>
+      segment.startsWith('.;') || segment.startsWith('..;')
+        ? segment.slice(0, segment.indexOf(';'))
+        : segment,
+    )
+    .join('/');
+
 function removeDotSegments(path: string): string {
   const segments = path.split('/');
   const kept: string[] = [];
@@ -142,7 +160,7 @@ function removeDotSegments(path: string): string {
     const segment = segments[i]!;
     if (segment === '.') {
       if (i === last) kept.push('');
-    } else if (segment === '..' || segment.startsWith('..;')) {
+    } else if (segment === '..') {
       kept.pop();
       if (i === last) kept.push('');
     } else kept.push(segment);

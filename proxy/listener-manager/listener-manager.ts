@@ -3,7 +3,6 @@
 import { assert } from '../base/assert.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Runtime } from '../base/runtime.ts';
 import type {
   ConfigDumpEntry,
   ConfigDumpSection,
@@ -47,7 +46,6 @@ export interface ListenerManagerDeps {
   readonly events: ListenerManagerEvents;
   readonly time: TimeSource;
   readonly stats: StatsStore;
-  readonly runtime: Runtime;
   readonly log: Logger;
   /** A first version of that cluster is on its way: routes to it wait a little. */
   readonly isClusterWarming: (name: string) => boolean;
@@ -148,7 +146,7 @@ export class ListenerManager {
     const now = { wallMs: time.wallMs(), monotonicMs: time.monotonicMs() };
     const problems: ConfigResourceProblem[] = [];
     for (const resource of upserts) {
-      const message = routeProblem(resource.config, this.#deps.runtime);
+      const message = routeProblem(resource.config);
       if (message === undefined) {
         this.#routes.set(resource, now);
         continue;
@@ -237,9 +235,7 @@ export class ListenerManager {
     if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
       return undefined;
     if (this.#isStopped(resource.config)) return undefined;
-    const conflict =
-      listenerProblem(resource.config, this.#deps.runtime) ??
-      this.#addressConflict(resource.config);
+    const conflict = listenerProblem(resource.config) ?? this.#addressConflict(resource.config);
     if (conflict !== undefined) return conflict;
     if (known === undefined) {
       this.#listeners.set(resource.name, newListener(false));

@@ -1,26 +1,29 @@
 // [b] RouteAction: what forwarding needs of a route, compiled (envoy-behaviour §3.3–§3.8).
-import type { Fraction } from '../base/runtime.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { FractionConfig } from '../config/matcher-config.ts';
 import type { RequestMirrorConfig, RouteActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
-import { H } from '../http/headers.ts';
+import { H, headerName } from '../http/headers.ts';
+import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
-import { PathRewriter } from './path-rewriter.ts';
+import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
-import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
-import type { RouteScope } from './route-scope.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
 
 export interface MirrorPolicy {
   readonly cluster: string;
-  readonly fraction: Fraction | undefined;
+  readonly fraction: FractionConfig | undefined;
   readonly appendHostSuffix: boolean;
 }
 
 export class RouteAction {
+  /** '' where a header or weights decide. */
+  readonly clusterName: string;
+  readonly clusterHeader: HeaderName | null;
   readonly weighted: WeightedClusters | null;
   readonly clusterNotFoundStatus: number;
   /** 0: none. */
@@ -36,18 +39,26 @@ export class RouteAction {
   readonly appendXForwardedHost: boolean;
   readonly rateLimits: RateLimitPolicy | null;
   readonly includeVirtualHostRateLimits: boolean;
+  readonly #matcher: RouteMatcher;
   readonly #pathRewriter: PathRewriter | null;
   readonly #hostRewriter: HostRewriter;
-  /** Nothing of host or path is rewritten. */
+  /** Nothing of host or path is rewritten, whichever weighted entry is taken. */
   readonly #plain: boolean;
 
-  /** `scope`: its retry policy is used where the route has none. Throws ConfigError with `place`. */
+  /** `vhostRetryPolicy`: used where the route has none. Throws ConfigError with `place`. */
   constructor(
     config: RouteActionConfig,
     matcher: RouteMatcher,
-    scope: Pick<RouteScope, 'retryPolicy' | 'environment'>,
+    vhostRetryPolicy: RetryPolicy | null,
     place: string,
   ) {
+    const cluster = config.cluster;
+    this.clusterName = cluster.kind === 'cluster' ? cluster.name : '';
+    this.clusterHeader = cluster.kind === 'cluster_header' ? headerName(cluster.header) : null;
+    this.weighted =
+      cluster.kind === 'weighted'
+        ? new WeightedClusters(cluster, `${place}.weighted_clusters`)
+        : null;
     this.clusterNotFoundStatus = config.clusterNotFoundStatus;
     // With max_stream_duration the connection manager keeps the clock and the route's time-out is not used.
     this.timeoutMs = config.maxStreamDuration === undefined ? config.timeoutMs : 0;
@@ -56,46 +67,50 @@ export class RouteAction {
     this.grpcTimeoutOffsetMs = config.grpcTimeoutOffsetMs ?? 0;
     this.retryPolicy =
       config.retryPolicy === undefined
-        ? scope.retryPolicy
+        ? vhostRetryPolicy
         : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
     this.priority = config.priority;
     this.hashPolicy =
       config.hashPolicy.length === 0
         ? null
         : new HashPolicy(config.hashPolicy, `${place}.hash_policy`);
-    this.weighted =
-      config.cluster.kind === 'weighted'
-        ? new WeightedClusters(
-            config.cluster,
-            this.hashPolicy,
-            scope.environment,
-            `${place}.weighted_clusters`,
-          )
-        : null;
-    this.mirrors = config.mirrors.map((mirror) => mirrorPolicy(mirror, scope.environment));
+    this.mirrors = config.mirrors.map(mirrorPolicy);
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
-    this.#pathRewriter = PathRewriter.from(config, matcher, place);
+    this.#matcher = matcher;
+    if (config.pathRewriteTemplate !== undefined) {
+      throw new ConfigError([
+        {
+          path: `${place}.path_rewrite_policy`,
+          message: 'URI template rewrites are not supported yet',
+        },
+      ]);
+    }
+    this.#pathRewriter = PathRewriter.from(config.prefixRewrite, config.regexRewrite, place);
     this.#hostRewriter = new HostRewriter(config, place);
-    this.#plain = this.#pathRewriter === null && this.#hostRewriter.empty;
+    this.#plain =
+      this.#pathRewriter === null &&
+      this.#hostRewriter.empty &&
+      this.weighted?.entriesDiffer !== true;
   }
 
-  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. `hostLiteral` wins over what the route says. */
-  rewrite(
-    headers: RequestHeaders,
-    info: StreamInfo,
-    keepOriginals: boolean,
-    hostLiteral: string | undefined,
-  ): void {
-    if (this.#plain && hostLiteral === undefined) return;
-    const host = hostLiteral ?? this.#hostRewriter.newHost(headers, info);
+  clusterNameFor(headers: RequestHeaders, info: StreamInfo): string {
+    if (this.weighted !== null) return this.weighted.pick(headers, info).name;
+    if (this.clusterHeader !== null) return headers.getAny(this.clusterHeader) ?? '';
+    return this.clusterName;
+  }
+
+  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. */
+  rewrite(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
+    if (this.#plain) return;
+    const host = this.#newHost(headers, info);
     if (host !== undefined && host !== '') this.replaceHost(headers, host, keepOriginals);
-    const path = this.#pathRewriter?.rewrite(headers, info);
-    if (path === undefined) return;
+    if (this.#pathRewriter === null) return;
+    const matched = this.#matcher.matchedLength(pathWithoutQuery(headers.path));
     if (keepOriginals) headers.set(H.xEnvoyOriginalPath, headers.path);
-    headers.path = path;
+    headers.path = this.#pathRewriter.rewrite(headers.path, matched);
   }
 
   /** Also used by `auto_host_rewrite`, once the host is known. */
@@ -109,14 +124,19 @@ export class RouteAction {
     }
     headers.authority = host;
   }
+
+  #newHost(headers: RequestHeaders, info: StreamInfo): string | undefined {
+    if (this.weighted?.entriesDiffer === true) {
+      const literal = this.weighted.pick(headers, info).hostRewriteLiteral;
+      if (literal !== undefined) return literal;
+    }
+    return this.#hostRewriter.newHost(headers);
+  }
 }
 
-const mirrorPolicy = (
-  config: RequestMirrorConfig,
-  { runtime }: RouteEnvironment,
-): MirrorPolicy => ({
+const mirrorPolicy = (config: RequestMirrorConfig): MirrorPolicy => ({
   cluster: config.cluster,
-  fraction: config.fraction && runtime.fraction(config.fraction.runtimeKey ?? '', config.fraction),
+  fraction: config.fraction,
   appendHostSuffix: !config.disableShadowHostSuffixAppend,
 });
 

@@ -15,7 +15,6 @@ import { isGrpcRequest } from '../http/local-reply.ts';
 import type { Route } from '../http/route-provider.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
@@ -166,14 +165,14 @@ export class RouterFilter
     const { clusters, stats, strictChecks } = this.#context;
     const info = this.#info;
     const headers = this.#headers;
-    const name = this.#route!.clusterNameFor(headers);
+    const name = action.clusterNameFor(headers, info);
     const cluster = clusters.get(name);
     if (cluster === undefined) {
       stats.store.inc(stats.noCluster);
       this.#reply(noClusterReply(action.clusterNotFoundStatus));
       return null;
     }
-    info.cluster = cluster.config;
+    info.upstreamCluster = name;
     this.#cluster = cluster;
     headers.remove(H.xEnvoyUpstreamAltStatName);
     const invalid =
@@ -251,7 +250,7 @@ export class RouterFilter
       return;
     }
     stats.store.inc(stats.rqDirectResponse);
-    this.#reply(directReply(direct, this.#headers, this.#info));
+    this.#reply(directReply(direct, this.#headers));
   }
 
   // === Attempts
@@ -259,18 +258,18 @@ export class RouterFilter
   #startAttempt(host: Host): void {
     const info = this.#info;
     const action = this.#action!;
-    info.host = host;
-    info.upstreamConnection = null;
+    info.upstreamHost = host.addressText;
+    info.upstreamHostName = host.hostname;
     if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) this.#selection!.avoid(host);
     const attempt = new UpstreamRequest(this, host);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority));
   }
 
-  onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void {
+  onUpstreamReady(attempt: UpstreamRequest, upstreamLocalAddress: string): void {
     const info = this.#info;
     const action = this.#action!;
-    info.upstreamConnection = connection;
+    info.upstreamLocalAddress = upstreamLocalAddress;
     if (action.autoHostRewrite && attempt.host.hostname !== '') {
       action.replaceHost(this.#headers, attempt.host.hostname, !this.#context.suppressEnvoyHeaders);
     }

@@ -40,7 +40,9 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_total: connections accepted
         downstream_cx_destroy: connections that ended
         downstream_pre_cx_timeout: connections whose first bytes came too late for the listener filters
-        no_filter_chain_match: connections closed because no filter chain was for them`),
+        no_filter_chain_match: connections closed because no filter chain was for them
+        http.<stat_prefix>.downstream_rq_completed: responses sent by one of its connection managers
+        http.<stat_prefix>.downstream_rq_<n>xx: the same by class of code`),
       ...gauges(`
         downstream_cx_active: open connections
         downstream_pre_cx_active: connections in the listener filters`),
@@ -65,6 +67,11 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_max_duration_reached: connections closed for their age
         downstream_cx_max_requests_reached: connections closed after their last allowed request
         downstream_cx_drain_close: connections closed because the listener or the server drains
+        downstream_cx_delayed_close_timeout: connections whose client did not go within the delayed close time-out
+        downstream_cx_http2_total: always 0
+        downstream_cx_http3_total: always 0
+        downstream_cx_ssl_total: always 0
+        downstream_cx_overload_disable_keepalive: always 0
         downstream_cx_rx_bytes_total [bytes]: received
         downstream_cx_tx_bytes_total [bytes]: sent
         downstream_cx_upgrades_total: connections upgraded (WebSocket)
@@ -72,6 +79,8 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_flow_control_resumed_reading_total: times reading went on
         downstream_rq_total: requests
         downstream_rq_http1_total: HTTP/1 requests
+        downstream_rq_http2_total: always 0
+        downstream_rq_http3_total: always 0
         downstream_rq_completed: responses sent, of any code
         downstream_rq_<n>xx: responses by class of code
         downstream_rq_rx_reset: requests that the client broke off
@@ -80,12 +89,21 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_rq_header_timeout: requests whose headers were not complete in time
         downstream_rq_idle_timeout: requests that stood still too long (stream_idle_timeout)
         downstream_rq_max_duration_reached: requests that took longer than allowed
+        downstream_rq_overload_close: always 0
+        downstream_rq_too_many_premature_resets: always 0
+        downstream_rq_rejected_via_ip_detection: requests refused by an original IP detection extension
+        rs_too_large: responses too large to hold (500)
         downstream_rq_too_large: bodies over the buffer limit (413)
         downstream_rq_non_relative_path: targets that are no path (404)
         downstream_rq_failed_path_normalization: paths that could not be normalised (400)
         downstream_rq_redirected_with_normalized_path: paths answered with a redirect to their normal form
         downstream_rq_ws_on_non_ws_route: upgrades that the route does not allow
         downstream_rq_response_before_rq_complete: responses that were complete before their request
+        tracing.client_enabled: always 0
+        tracing.health_check: always 0
+        tracing.not_traceable: always 0
+        tracing.random_sampling: always 0
+        tracing.service_forced: always 0
         filter_not_enforced: requests refused because a security filter is configured and not built
         no_route: requests for which no route was found (404)
         no_cluster: requests whose cluster does not exist
@@ -102,6 +120,12 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       ...gauges(`
         downstream_cx_active: open connections
         downstream_cx_http1_active: open HTTP/1 connections
+        downstream_cx_http1_soft_drain: connections that end after their next response, for their age
+        downstream_cx_http2_active: always 0
+        downstream_cx_http3_active: always 0
+        downstream_cx_ssl_active: always 0
+        downstream_cx_rx_bytes_buffered: always 0
+        downstream_cx_tx_bytes_buffered: always 0
         downstream_cx_upgrades_active: open upgraded connections
         downstream_rq_active: requests under way
         fault.active_faults: faults under way`),

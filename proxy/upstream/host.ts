@@ -45,10 +45,6 @@ export class Host {
     return this.endpoint.hostname;
   }
 
-  get metadata(): ReadonlyMap<string, string> {
-    return this.endpoint.metadata;
-  }
-
   get weight(): number {
     return this.endpoint.weight;
   }

@@ -73,11 +73,7 @@ function decodeDelay(reader: FieldReader<FaultDelay>): FaultDelayConfig {
 }
 
 function decodeAbort(reader: FieldReader<FaultAbort>): FaultAbortConfig {
-  return {
-    source: abortSource(reader),
-    percentage: percentage(reader.child('percentage')),
-    responseBody: reader.nonEmpty('response_body') ?? 'fault filter abort',
-  };
+  return { source: abortSource(reader), percentage: percentage(reader.child('percentage')) };
 }
 
 function abortSource(reader: FieldReader<FaultAbort>): FaultAbortConfig['source'] {

@@ -250,6 +250,7 @@ function decodeTimeouts(
   | 'requestTimeoutMs'
   | 'requestHeadersTimeoutMs'
   | 'maxConnectionDurationMs'
+  | 'http1SafeMaxConnectionDuration'
   | 'maxStreamDurationMs'
   | 'drainTimeoutMs'
   | 'delayedCloseTimeoutMs'
@@ -260,6 +261,7 @@ function decodeTimeouts(
     streamIdleTimeoutMs: reader.durationMs('stream_idle_timeout', 300_000),
     requestTimeoutMs: reader.durationMs('request_timeout', 0),
     requestHeadersTimeoutMs: reader.durationMs('request_headers_timeout', 0),
+    http1SafeMaxConnectionDuration: reader.bool('http1_safe_max_connection_duration'),
     maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
     maxStreamDurationMs: common?.durationMs('max_stream_duration', 0) ?? 0,
     drainTimeoutMs: reader.durationMs('drain_timeout', 5000),

@@ -101,31 +101,15 @@ function decodeWeightedClusters(reader: FieldReader<WeightedCluster>): ClusterSp
   else if (sum > MAX_UINT32) {
     reader.problem('clusters', `The sum of weights of all weighted clusters exceeds ${MAX_UINT32}`);
   }
-  if (breaksHeader(reader.string('header_name')))
-    reader.problem('header_name', 'holds characters no header name can have');
-  return {
-    kind: 'weighted',
-    clusters,
-    headerName: reader.nonEmpty('header_name')?.toLowerCase(),
-    useHashPolicy: reader.bool('use_hash_policy'),
-    runtimeKeyPrefix: reader.nonEmpty('runtime_key_prefix'),
-  };
+  return { kind: 'weighted', clusters, headerName: reader.nonEmpty('header_name')?.toLowerCase() };
 }
 
 function decodeClusterWeight(
   reader: FieldReader<WeightedCluster_ClusterWeight>,
 ): WeightedClusterConfig {
-  const name = reader.string('name');
-  const clusterHeader = reader.nonEmpty('cluster_header')?.toLowerCase();
-  if (name === '' && clusterHeader === undefined)
-    reader.problem('', 'At least one of name or cluster_header need to be specified');
-  if (name !== '' && clusterHeader !== undefined)
-    reader.problem('', 'Only one of name or cluster_header can be specified');
-  if (clusterHeader !== undefined && breaksHeader(clusterHeader))
-    reader.problem('cluster_header', 'holds characters no header name can have');
+  if (reader.string('cluster_header') !== '') reader.refuse('cluster_header');
   return {
-    name,
-    clusterHeader,
+    name: reader.requiredString('name'),
     weight: reader.number('weight', 0),
     headers: decodeHeaderMutations(reader),
     perFilter: decodePerFilter(reader),
@@ -148,8 +132,6 @@ type Rewrites = Pick<
   | 'prefixRewrite'
   | 'regexRewrite'
   | 'pathRewriteTemplate'
-  | 'pathRewriteFormat'
-  | 'hostRewriteFormat'
   | 'hostRewriteLiteral'
   | 'hostRewriteHeader'
   | 'hostRewritePathRegex'
@@ -161,28 +143,19 @@ function decodeRewrites(reader: FieldReader<RouteAction>): Rewrites {
   const regex = reader.child('regex_rewrite');
   const hostRegex = reader.child('host_rewrite_path_regex');
   const pathRewriteTemplate = decodeRewriteTemplate(reader);
-  const pathRewriteFormat = reader.nonEmpty('path_rewrite');
-  const given = [prefixRewrite, regex, pathRewriteTemplate, pathRewriteFormat].filter(
+  const given = [prefixRewrite, regex, pathRewriteTemplate].filter(
     (rewrite) => rewrite !== undefined,
   );
   if (given.length > 1) {
     reader.problem('', 'Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy');
   }
-  for (const field of [
-    'prefix_rewrite',
-    'path_rewrite',
-    'host_rewrite_literal',
-    'host_rewrite_header',
-    'host_rewrite',
-  ] as const) {
+  for (const field of ['prefix_rewrite', 'host_rewrite_literal', 'host_rewrite_header'] as const) {
     if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
   }
   return {
     prefixRewrite,
     regexRewrite: regex && decodeRegexRewrite(regex),
     pathRewriteTemplate,
-    pathRewriteFormat,
-    hostRewriteFormat: reader.nonEmpty('host_rewrite'),
     hostRewriteLiteral: reader.nonEmpty('host_rewrite_literal'),
     hostRewriteHeader: reader.nonEmpty('host_rewrite_header')?.toLowerCase(),
     hostRewritePathRegex: hostRegex && decodeRegexRewrite(hostRegex),

@@ -136,6 +136,7 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     requestTimeoutMs: 0,
     requestHeadersTimeoutMs: 0,
     maxConnectionDurationMs: 0,
+    http1SafeMaxConnectionDuration: false,
     maxStreamDurationMs: 0,
     drainTimeoutMs: 5000,
     delayedCloseTimeoutMs: 1000,

@@ -142,7 +142,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     this.#noteMetadata();
     this.#callbacks.sendLocalReply({
       status: abort.httpStatus,
-      body: this.#settings.config.abort!.responseBody,
+      body: 'fault filter abort',
       details: 'fault_filter_abort',
       flag: ResponseFlag.FaultInjected,
       grpcStatus: abort.grpcStatus,

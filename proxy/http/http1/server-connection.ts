@@ -107,9 +107,9 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     return this.#http10 ? 'HTTP/1.0' : 'HTTP/1.1';
   }
 
-  /** Some bytes of a request that is not complete have arrived. */
+  /** Asked after bytes came: some of them are of a request whose head is not complete. Envoy counts CR LF before it. */
   get headBegun(): boolean {
-    return this.#state === State.Head && this.#head.begun && !this.#head.done;
+    return this.#state === State.Head && !this.#head.done;
   }
 
   dispatch(chunk: Buffer): void {

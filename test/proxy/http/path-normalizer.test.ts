@@ -25,6 +25,12 @@ t.test('normalizePath', (t) => {
     ['/../../..', '/'],
     ['/.hidden/a.b', '/.hidden/a.b'],
     ['/a?b=%00&c=..', '/a?b=%00&c=..'],
+    ['/a|b^c', '/a%7Cb%5Ec'],
+    ['/a/.;x/b', '/a/b'],
+    ['/a/..;', '/'],
+    ['/a/.;%2f/b', '/a/b'],
+    ['/a/..;x\\b/c', '/c'],
+    ['/a/b..;x/c', '/a/b..;x/c'],
   ];
   for (const [path, expected] of rows) {
     t.test(`${path} becomes ${expected}`, (t) => {
@@ -51,7 +57,16 @@ t.test('normalizePath', (t) => {
     t.strictSame(normalizePath('/a#b', { ...base, normalizePath: false }), { kind: 'reject' });
     t.end();
   });
+  t.test('reads parameters of dot segments before escapes', (t) => {
+    t.strictSame(normalizePath('/a/%2E%2E;x/b', base), { kind: 'ok', path: '/a/..;x/b' });
+    t.strictSame(normalizePath('/a\\..;x/b', base), { kind: 'ok', path: '/a/..;x/b' });
+    t.end();
+  });
   t.test('merges slashes in the path only', (t) => {
+    t.strictSame(normalizePath('///?//', { ...base, mergeSlashes: true }), {
+      kind: 'ok',
+      path: '//?//',
+    });
     t.strictSame(normalizePath('//a///b//?c=//', { ...base, mergeSlashes: true }), {
       kind: 'ok',
       path: '/a/b/?c=//',

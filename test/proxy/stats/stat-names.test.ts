@@ -23,7 +23,7 @@ const known = STAT_GROUPS.flatMap(({ prefix, rows }) =>
 t.test('stat names', (t) => {
   t.test('are all in the table', (t) => {
     const store = new StatsStore();
-    new ConnManagerStats(store, 'p');
+    new ConnManagerStats(store, 'p', '0_0_0_0_80');
     new ListenerStats(store, '0_0_0_0_80');
     new ClusterStats(store, 'c').chargeCode(503);
     new ClusterStats(store, 'c').chargeCode(503, 'retry.');
