@@ -13,6 +13,7 @@ import { ResponseHeaders } from '../../proxy/http/header-map.ts';
 import type { FilterCallbacks } from '../../proxy/http/http-filter.ts';
 import type { HttpPoolCallbacks } from '../../proxy/upstream/conn-pool/conn-pool.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
+import { sampleConnection } from '../../test/support/access-log-entry.ts';
 import { ScriptedCluster } from '../../test/support/router-harness.ts';
 import {
   request,
@@ -86,10 +87,11 @@ bench('route(): one regex', () => void byRegex.route(last, info));
 
 /** An encoder that takes everything and a decoder that is answered at once by hand. */
 class IdleCluster extends ScriptedCluster {
+  readonly #facts = sampleConnection(this.hosts[0]!);
   readonly #pool = {
     newStream: (decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): null => {
       this.decoder = decoder;
-      callbacks.onPoolReady(this.encoder, this.only, '10.0.0.2:5000');
+      callbacks.onPoolReady(this.encoder, this.only, this.#facts);
       return null;
     },
   };
@@ -143,6 +145,7 @@ const callbacks: FilterCallbacks = {
   continueDecoding() {},
   continueEncoding() {},
   bufferLimitBytes: 0,
+  setBufferLimit() {},
   heldRequestBody: () => [],
   injectEncodedData() {},
   responseReadDisable() {},

@@ -6,7 +6,7 @@ import { compileJsonFormat } from './json-formatter.ts';
 import type { AccessLogConfig, AccessLogFormat } from '../config/access-log-config.ts';
 import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
-import type { FormatEnvironment } from './format-fields.ts';
+import type { FormatEnvironment } from './field.ts';
 import type { Formatter } from './formatter.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
@@ -18,11 +18,13 @@ export const DEFAULT_FORMAT =
   '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
 
 export class FileAccessLog implements AccessLog {
+  readonly needsMeter: boolean;
   readonly #file: LogFile;
   readonly #formatter: Formatter;
   readonly #filter: AccessLogFilter | null;
 
   constructor(file: LogFile, formatter: Formatter, filter: AccessLogFilter | null) {
+    this.needsMeter = formatter.needsMeter;
     this.#file = file;
     this.#formatter = formatter;
     this.#filter = filter;
@@ -65,8 +67,10 @@ export function compileAccessLogFormat(
   format: AccessLogFormat,
   environment: FormatEnvironment,
 ): Formatter {
+  const { omitEmptyValues, reqWithoutQuery = false } = format;
   if (format.kind === 'json')
-    return compileJsonFormat(format.json, format.omitEmptyValues, { environment });
+    return compileJsonFormat(format.json, omitEmptyValues, { environment, reqWithoutQuery });
   const text = format.text === '' ? DEFAULT_FORMAT : format.text;
-  return compileFormat(text, { environment, missing: format.omitEmptyValues ? '' : '-' });
+  const missing = omitEmptyValues ? '' : '-';
+  return compileFormat(text, { environment, missing, reqWithoutQuery });
 }

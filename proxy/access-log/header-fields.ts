@@ -1,49 +1,35 @@
-// [w] The commands that read headers and paths: REQ, RESP, TRAILER, REQ_WITHOUT_QUERY, PATH, QUERY_PARAM.
+// [w] The commands that read headers and paths: REQ, RESP, TRAILER, REQ_WITHOUT_QUERY, PATH, QUERY_PARAM(S), XFCC_VALUE,
+// REQUESTED_SERVER_NAME (envoy-behaviour §11.1).
 import { headerName, H } from '../http/headers.ts';
+import { isToken } from '../http/http1/tokens.ts';
+import { getter, limited } from './field.ts';
 import { formatError } from './format-command.ts';
 import { byteText } from './log-text.ts';
+import { decodedQuery, queryOf, queryParameter } from './query-text.ts';
+import { xfccValue } from './xfcc-value.ts';
+import type { CommandSpec, CommandTable } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { HeaderName } from '../http/headers.ts';
 
 type TextField = (entry: AccessLogEntry) => string | null;
-
-const HEADER_COMMANDS: ReadonlySet<string> = new Set([
-  ...['REQ', 'RESP', 'TRAILER', 'REQ_WITHOUT_QUERY', 'PATH', 'QUERY_PARAM'],
-]);
-
-export const isHeaderCommand = (name: string): boolean => HEADER_COMMANDS.has(name);
-
-export function compileHeaderField(command: FormatCommand): TextField {
-  switch (command.name) {
-    case 'PATH':
-      return pathField(command.args ?? '');
-    case 'QUERY_PARAM':
-      return queryField(requiredArgs(command));
-    case 'REQ_WITHOUT_QUERY': {
-      const field = headerField({ ...command, name: 'REQ' });
-      return (entry) => withoutQuery(field(entry));
-    }
-    default:
-      return headerField(command);
-  }
-}
-
-function requiredArgs(command: FormatCommand): string {
-  if (command.args === undefined || command.args === '')
-    throw formatError(`${command.name} requires parameters`);
-  return command.args;
-}
+type Headers = 'request' | 'response' | 'trailer';
 
 /** `X?Y`: X, and Y where X is missing. */
-function headerField(command: FormatCommand): TextField {
-  const names = byteText(requiredArgs(command)).toLowerCase().split('?');
+function headerField(from: Headers, { args = '' }: FormatCommand): TextField {
+  const names = byteText(args).toLowerCase().split('?');
   if (names.length > 2)
-    throw formatError('More than 1 alternative header specified in token: ' + command.args!);
-  const main = headerName(names[0]!);
-  const other = names[1] === undefined || names[1] === '' ? undefined : headerName(names[1]);
-  if (command.name === 'REQ') return requestField(main, other);
-  return command.name === 'RESP' ? responseField(main, other) : trailerField(main, other);
+    throw formatError(`More than 1 alternative header specified in token: ${args}`);
+  const main = namedHeader(names[0]!);
+  const other = names[1] === undefined || names[1] === '' ? undefined : namedHeader(names[1]);
+  if (from === 'request') return requestField(main, other);
+  return from === 'response' ? responseField(main, other) : trailerField(main, other);
+}
+
+function namedHeader(name: string): HeaderName {
+  if (!isToken(name.startsWith(':') ? name.slice(1) : name) && name !== '')
+    throw formatError('Invalid header configuration. Format string contains invalid characters.');
+  return headerName(name);
 }
 
 function requestField(main: HeaderName, other: HeaderName | undefined): TextField {
@@ -74,11 +60,11 @@ function withoutQuery(path: string | null): string | null {
 }
 
 /** `PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH)`. */
-function pathField(args: string): TextField {
-  const [query = 'WQ', which = 'ORIG_OR_PATH'] = args === '' ? [] : args.split(':');
-  if (query !== 'WQ' && query !== 'NQ')
+function pathField({ args = '' }: FormatCommand): TextField {
+  const [query = '', which = ''] = args.split(':');
+  if (query !== '' && query !== 'WQ' && query !== 'NQ')
     throw formatError(`Invalid PATH option: '${query}', only 'WQ'/'NQ' are allowed`);
-  if (which !== 'ORIG' && which !== 'PATH' && which !== 'ORIG_OR_PATH') {
+  if (which !== '' && which !== 'ORIG' && which !== 'PATH' && which !== 'ORIG_OR_PATH') {
     throw formatError(
       `Invalid PATH option: '${which}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed`,
     );
@@ -91,41 +77,90 @@ function pathField(args: string): TextField {
   return query === 'NQ' ? (entry) => withoutQuery(path(entry)) : path;
 }
 
-const hexDigit = (code: number): number => {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1;
-};
-
-/** Bytes of `%41`; what is no escape stands for itself. */
-function percentDecoded(text: string): string {
-  if (!text.includes('%')) return text;
-  let decoded = '';
-  for (let i = 0; i < text.length; i++) {
-    const high = text[i] === '%' && i + 2 < text.length ? hexDigit(text.charCodeAt(i + 1)) : -1;
-    const low = high < 0 ? -1 : hexDigit(text.charCodeAt(i + 2));
-    if (low < 0) decoded += text[i]!;
-    else {
-      decoded += String.fromCharCode(high * 16 + low);
-      i += 2;
-    }
-  }
-  return decoded;
+function queryField({ args = '' }: FormatCommand): TextField {
+  const name = byteText(args);
+  return ({ requestHeaders }) => queryParameter(requestHeaders?.path ?? '', name);
 }
 
-/** First parameter of that name, decoded. */
-function queryField(name: string): TextField {
-  const wanted = byteText(name);
+function wholeQueryField({ args = '' }: FormatCommand): TextField {
+  if (args !== '' && args !== 'ORIG' && args !== 'DECODED')
+    throw formatError(`Invalid QUERY_PARAMS option: '${args}', only 'ORIG'/'DECODED' are allowed`);
+  if (args !== 'DECODED') return ({ requestHeaders }) => queryOf(requestHeaders?.path ?? '');
   return ({ requestHeaders }) => {
-    const path = requestHeaders?.path ?? '';
-    const question = path.indexOf('?');
-    if (question < 0) return null;
-    const hash = path.indexOf('#', question);
-    for (const pair of path.slice(question + 1, hash < 0 ? undefined : hash).split('&')) {
-      const equals = pair.indexOf('=');
-      if (percentDecoded(equals < 0 ? pair : pair.slice(0, equals)) !== wanted) continue;
-      return equals < 0 ? '' : percentDecoded(pair.slice(equals + 1));
-    }
-    return null;
+    const query = queryOf(requestHeaders?.path ?? '');
+    return query === null ? null : decodedQuery(query);
   };
 }
+
+const ORDERS = ['SNI_ONLY', 'SNI_FIRST', 'HOST_FIRST'];
+const HOSTS = ['ORIG_OR_HOST', 'HOST', 'ORIG'];
+
+const allowed = (options: readonly string[]): string =>
+  options.map((option) => `'${option}'`).join('/');
+
+/** `REQUESTED_SERVER_NAME(SNI_ONLY|SNI_FIRST|HOST_FIRST:ORIG_OR_HOST|HOST|ORIG)`. */
+function serverNameField({ args = '' }: FormatCommand): TextField {
+  const [order = '', which = ''] = args.split(':');
+  if (order !== '' && !ORDERS.includes(order))
+    throw formatError(
+      `Invalid REQUESTED_SERVER_NAME option: '${order}', only ${allowed(ORDERS)} are allowed`,
+    );
+  if (which !== '' && !HOSTS.includes(which))
+    throw formatError(
+      `Invalid REQUESTED_SERVER_NAME option: '${which}', only ${allowed(HOSTS)} are allowed`,
+    );
+  const serverName: TextField = ({ info }) => info.connection.requestedServerName || null;
+  if (order === '' || order === 'SNI_ONLY') return serverName;
+  const host: TextField = ({ requestHeaders: headers }) => {
+    const original = which === 'HOST' ? undefined : headers?.get(H.xEnvoyOriginalHost);
+    return original ?? (which === 'ORIG' ? null : (headers?.authority ?? null));
+  };
+  if (order === 'HOST_FIRST') return (entry) => host(entry) ?? serverName(entry);
+  return (entry) => serverName(entry) ?? host(entry);
+}
+
+const xfccField = (command: FormatCommand): TextField => {
+  if (command.args === undefined || command.args === '')
+    throw formatError('XFCC_VALUE command requires a subcommand');
+  const key = byteText(command.args).toLowerCase();
+  return ({ requestHeaders }) => {
+    const header = requestHeaders?.get(H.xForwardedClientCert);
+    return header === undefined ? null : xfccValue(header, key);
+  };
+};
+
+const spec = (
+  form: CommandSpec['form'],
+  field: (command: FormatCommand) => TextField,
+): CommandSpec => ({
+  form,
+  compile: (command) => getter(limited(field(command), command.maxLength)),
+});
+
+const headers = (from: Headers): CommandSpec =>
+  spec('required-length', (command) => headerField(from, command));
+
+export const HEADER_COMMANDS: CommandTable = [
+  ...['REQ', 'REQUEST_HEADER', 'STREAM_INFO_REQ'].map((name): CommandTable[number] => [
+    name,
+    headers('request'),
+  ]),
+  ['RESP', headers('response')],
+  ['RESPONSE_HEADER', headers('response')],
+  ['TRAILER', headers('trailer')],
+  ['RESPONSE_TRAILER', headers('trailer')],
+  ['PATH', spec('optional-length', pathField)],
+  ['QUERY_PARAM', spec('required-length', queryField)],
+  ['QUERY_PARAMS', spec('optional-length', wholeQueryField)],
+  ['REQUESTED_SERVER_NAME', spec('optional', serverNameField)],
+  ['XFCC_VALUE', spec('optional-length', xfccField)],
+];
+
+/** Of the formatter extension `req_without_query`. */
+export const REQ_WITHOUT_QUERY: CommandTable[number] = [
+  'REQ_WITHOUT_QUERY',
+  spec('required-length', (command) => {
+    const field = headerField('request', command);
+    return (entry) => withoutQuery(field(entry));
+  }),
+];

@@ -7,7 +7,7 @@ import { LogFile } from './log-file.ts';
 import { openLogTarget } from './log-target.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
-import type { FormatEnvironment } from './format-fields.ts';
+import type { FormatEnvironment } from './field.ts';
 
 export interface LogFilesOptions {
   /** Where `filesystem.*` is counted; default: a store nobody reads. */

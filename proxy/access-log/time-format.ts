@@ -38,6 +38,28 @@ function fraction(epochMs: number, digits: number): string {
   return String(nanos).padStart(9, '0').slice(0, digits);
 }
 
+const yearStart = (d: Date): number => new Date(Date.UTC(d.getUTCFullYear(), 0, 1)).getUTCDay();
+/** Weeks that began in this year before that day; `firstDay` 0: on Sundays, 1: on Mondays. */
+const weekOfYear = (d: Date, firstDay: 0 | 1): number =>
+  Math.floor(
+    (dayOfYear(d) - 1 + ((yearStart(d) - firstDay + 7) % 7) + (yearStart(d) === firstDay ? 7 : 0)) /
+      7,
+  );
+
+/** ISO 8601: the week belongs to the year that has its Thursday. */
+function isoWeek(d: Date): { readonly year: number; readonly week: number } {
+  const thursday = new Date(d.getTime() + (4 - (d.getUTCDay() || 7)) * 86_400_000);
+  return {
+    year: thursday.getUTCFullYear(),
+    week: Math.floor((dayOfYear(thursday) - 1) / 7) + 1,
+  };
+}
+
+const colonOffset = (minutes: number): string => {
+  const text = offsetText(minutes);
+  return `${text.slice(0, 3)}:${text.slice(3)}`;
+};
+
 /** `moment.date` is shifted by the offset, so that its UTC getters tell local time. */
 const SPECIFIERS = new Map<string, (moment: Moment) => string>([
   ['Y', ({ date }) => String(date.getUTCFullYear())],
@@ -76,6 +98,21 @@ const SPECIFIERS = new Map<string, (moment: Moment) => string>([
   ['Z', ({ offsetMinutes }) => (offsetMinutes === 0 ? 'UTC' : offsetText(offsetMinutes))],
   ['s', ({ epochMs }) => String(Math.floor(epochMs / 1000))],
   ['f', ({ epochMs }) => fraction(epochMs, 9)],
+  ['C', ({ date }) => two(Math.floor(date.getUTCFullYear() / 100))],
+  ['G', ({ date }) => String(isoWeek(date).year)],
+  ['g', ({ date }) => two(isoWeek(date).year % 100)],
+  ['V', ({ date }) => two(isoWeek(date).week)],
+  ['U', ({ date }) => two(weekOfYear(date, 0))],
+  ['W', ({ date }) => two(weekOfYear(date, 1))],
+  ['k', ({ date }) => String(date.getUTCHours()).padStart(2)],
+  ['l', ({ date }) => String(hour12(date)).padStart(2)],
+  ['P', ({ date }) => halfDay(date).toLowerCase()],
+  ['X', ({ date }) => isoTime(date)],
+  [
+    'x',
+    ({ date }) =>
+      `${two(date.getUTCMonth() + 1)}/${two(date.getUTCDate())}/${two(date.getUTCFullYear() % 100)}`,
+  ],
 ]);
 
 /** Prints a wall-clock time. */
@@ -149,6 +186,37 @@ function specifierAt(
     const digits = Number(letter);
     return { part: ({ epochMs }) => fraction(epochMs, digits), end: start + 2 };
   }
+  if (letter === 'E') return extendedAt(format, start + 1);
+  if (letter === ':' && format[start + 1] === 'z')
+    return { part: ({ offsetMinutes }) => colonOffset(offsetMinutes), end: start + 2 };
   const part = SPECIFIERS.get(letter);
   return part === undefined ? undefined : { part, end: start + 1 };
+}
+
+/** Those of the library Envoy prints times with: `%E3S`, `%E*S`, `%E3f`, `%E*f`, `%E4Y`, `%Ez`, `%ET`. */
+function extendedAt(
+  format: string,
+  start: number,
+): { readonly part: TimePart; readonly end: number } | undefined {
+  const letter = format[start] ?? '';
+  if (letter === 'T') return { part: 'T', end: start + 1 };
+  if (letter === 'z')
+    return { part: ({ offsetMinutes }) => colonOffset(offsetMinutes), end: start + 1 };
+  const digits = letter >= '0' && letter <= '9' ? Number(letter) : undefined;
+  const unit = format[start + 1];
+  const end = start + 2;
+  if (digits === 4 && unit === 'Y')
+    return { part: ({ date }) => String(date.getUTCFullYear()), end };
+  if ((unit !== 'S' && unit !== 'f') || (digits === undefined && letter !== '*')) return undefined;
+  const part = (epochMs: number): string =>
+    digits === undefined
+      ? fraction(epochMs, 9).replace(/0+$/, '')
+      : fraction(epochMs, digits).padEnd(digits, '0');
+  if (unit === 'f')
+    return { part: ({ epochMs }) => (part(epochMs) === '' ? '0' : part(epochMs)), end };
+  return {
+    part: ({ date, epochMs }) =>
+      two(date.getUTCSeconds()) + (part(epochMs) === '' ? '' : `.${part(epochMs)}`),
+    end,
+  };
 }

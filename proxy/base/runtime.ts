@@ -1,7 +1,7 @@
 // [b] Runtime: a snapshot of runtime values, asked where Envoy asks its own (envoy-behaviour §15). Keys are flat;
 // values are text as layers give it: a number, a boolean, or a FractionalPercent as JSON.
 
-interface Fraction {
+export interface Fraction {
   readonly numerator: number;
   readonly denominator: number;
 }
@@ -9,6 +9,7 @@ interface Fraction {
 interface RuntimeValue {
   /** Whole part of a number that is not negative; else undefined. */
   readonly integer: number | undefined;
+  /** A number is a percentage. */
   readonly fraction: Fraction | undefined;
 }
 
@@ -36,12 +37,14 @@ export class Runtime {
     return this.#values.get(key)?.integer ?? fallback;
   }
 
+  /** The fraction that `holds` would compare with: for what is compiled once, since values never change. */
+  fraction(key: string, fallback: Fraction): Fraction {
+    return (key === '' ? undefined : this.#values.get(key)?.fraction) ?? fallback;
+  }
+
   /** Whether `random` falls into the fraction that the key, or else `fallback`, says. An integer is a percentage. */
   holds(key: string, fallback: Fraction, random: number): boolean {
-    const value = key === '' ? undefined : this.#values.get(key);
-    if (value?.fraction !== undefined) return within(value.fraction, random);
-    if (value?.integer !== undefined) return random % 100 < value.integer;
-    return within(fallback, random);
+    return within(this.fraction(key, fallback), random);
   }
 }
 
@@ -50,7 +53,8 @@ const within = (fraction: Fraction, random: number): boolean =>
 
 function parse(text: string): RuntimeValue {
   const number = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Math.trunc(Number(text)) : undefined;
-  return { integer: number, fraction: number === undefined ? fractionOf(text) : undefined };
+  if (number === undefined) return { integer: undefined, fraction: fractionOf(text) };
+  return { integer: number, fraction: { numerator: number, denominator: 100 } };
 }
 
 function fractionOf(text: string): Fraction | undefined {

@@ -14,10 +14,32 @@ export type AccessLogSink =
   /** Known by name, not built yet (gRPC, OpenTelemetry): writes nothing, said so in dumps. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
 
-export type AccessLogFormat =
-  | { readonly kind: 'text'; readonly text: string; readonly omitEmptyValues: boolean }
+/** envoy.config.core.v3.SubstitutionFormatString: of logs, and of `local_reply_config`. */
+export type AccessLogFormat = (
+  | { readonly kind: 'text'; readonly text: string }
   /** JSON text of the format struct; values are format strings. */
-  | { readonly kind: 'json'; readonly json: string; readonly omitEmptyValues: boolean };
+  | { readonly kind: 'json'; readonly json: string }
+) & {
+  readonly omitEmptyValues: boolean;
+  /** The formatter extension `req_without_query` is listed. */
+  readonly reqWithoutQuery?: boolean | undefined;
+  /** '' or absent: by the kind of the format. Of local replies only. */
+  readonly contentType?: string | undefined;
+};
+
+/** What made a log line (Envoy's AccessLogType), by the names `%ACCESS_LOG_TYPE%` prints. */
+export type AccessLogType =
+  | 'NotSet'
+  | 'TcpUpstreamConnected'
+  | 'TcpPeriodic'
+  | 'TcpConnectionEnd'
+  | 'DownstreamStart'
+  | 'DownstreamTunnelSuccessfullyEstablished'
+  | 'DownstreamPeriodic'
+  | 'DownstreamEnd'
+  | 'UpstreamPoolReady'
+  | 'UpstreamPeriodic'
+  | 'UpstreamEnd';
 
 export type AccessLogFilterConfig =
   | { readonly kind: 'status_code'; readonly op: 'EQ' | 'GE' | 'LE' | 'NE'; readonly value: number }

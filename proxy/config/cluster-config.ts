@@ -37,6 +37,8 @@ export interface ClusterConfig {
   readonly name: string;
   /** `alt_stat_name`, else the name, with `:` made `_`. */
   readonly statName: string;
+  /** `alt_stat_name` as written; absent: none. What logs call the cluster. */
+  readonly altStatName?: string | undefined;
   /** `version_info` of the resource; '' when static. */
   readonly version: string;
   /** Hash of the decoded content without `version`: a cluster of equal hash keeps its pools. */

@@ -43,6 +43,7 @@ export interface FaultAbortConfig {
     | { readonly kind: 'grpc_status'; readonly status: number }
     | { readonly kind: 'header' };
   readonly percentage: FractionConfig;
+  readonly responseBody: string;
 }
 
 export interface FaultRateLimitConfig {

@@ -22,12 +22,14 @@ export type HttpFilterSettings =
   | FaultConfig
   | { readonly kind: 'cors' }
   | GrpcStatsConfig
+  | BufferFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
 export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
+  | BufferFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -54,18 +56,18 @@ export interface RouterFilterConfig {
   readonly strictCheckHeaders: readonly string[];
 }
 
-/** envoy.extensions.filters.http.cors.v3.CorsPolicy */
+/** envoy.extensions.filters.http.cors.v3.CorsPolicy. What a level does not say, a less specific one may. */
 export interface CorsPolicyConfig {
   readonly kind: 'cors_policy';
   readonly allowOrigins: readonly StringMatchConfig[];
-  /** Header values as sent; undefined: header left out. */
+  /** Header values as sent; undefined: not said. */
   readonly allowMethods: string | undefined;
   readonly allowHeaders: string | undefined;
   readonly exposeHeaders: string | undefined;
   readonly maxAge: string | undefined;
-  readonly allowCredentials: boolean;
+  readonly allowCredentials: boolean | undefined;
   readonly allowPrivateNetworkAccess: boolean | undefined;
-  readonly forwardNotMatchingPreflights: boolean;
+  readonly forwardNotMatchingPreflights: boolean | undefined;
   /** Undefined: always on. */
   readonly enabled: FractionConfig | undefined;
   readonly shadowEnabled: FractionConfig | undefined;
@@ -76,4 +78,10 @@ export interface GrpcStatsConfig {
   readonly kind: 'grpc_stats';
   readonly emitFilterState: boolean;
   readonly enableUpstreamStats: boolean;
+}
+
+/** envoy.extensions.filters.http.buffer.v3.Buffer */
+export interface BufferFilterConfig {
+  readonly kind: 'buffer';
+  readonly maxRequestBytes: number;
 }

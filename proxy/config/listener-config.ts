@@ -40,6 +40,8 @@ export interface ListenerConfig {
   /** As in `listener.<this>.`; made from the address where not given. */
   readonly statPrefix: string;
   readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
+  /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
+  readonly metadata?: ReadonlyMap<string, string> | undefined;
   /** Things accepted that do nothing yet, for dumps. */
   readonly inert?: readonly string[] | undefined;
 }

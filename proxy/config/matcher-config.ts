@@ -28,10 +28,56 @@ export interface QueryMatchConfig {
   readonly test: Exclude<HeaderTestConfig, { kind: 'range' }>;
 }
 
+/** A cookie that is missing matches only inverted. */
+export interface CookieMatchConfig {
+  readonly name: string;
+  readonly match: StringMatchConfig;
+  readonly invert: boolean;
+}
+
+/** envoy.type.matcher.v3.ValueMatcher */
+export type ValueMatchConfig =
+  | { readonly kind: 'null' }
+  /** `present: false` matches nothing at all, as in Envoy. */
+  | { readonly kind: 'present'; readonly present: boolean }
+  | { readonly kind: 'bool'; readonly value: boolean }
+  | { readonly kind: 'number'; readonly value: number }
+  | { readonly kind: 'range'; readonly start: number; readonly end: number }
+  | { readonly kind: 'string'; readonly match: StringMatchConfig }
+  | { readonly kind: 'any_element'; readonly match: ValueMatchConfig }
+  | { readonly kind: 'or'; readonly matches: readonly ValueMatchConfig[] };
+
+/** envoy.type.matcher.v3.MetadataMatcher */
+export interface MetadataMatchConfig {
+  readonly namespace: string;
+  readonly path: readonly string[];
+  readonly value: ValueMatchConfig;
+  readonly invert: boolean;
+}
+
+export interface AddressRangeConfig {
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** envoy.type.matcher.v3.FilterStateMatcher; `ranges`: the object's text is an address within one of them. */
+export interface FilterStateMatchConfig {
+  readonly key: string;
+  readonly test:
+    | { readonly kind: 'string'; readonly match: StringMatchConfig }
+    | {
+        readonly kind: 'address';
+        readonly ranges: readonly AddressRangeConfig[];
+        readonly invert: boolean;
+      };
+}
+
 /** `numerator / denominator` of all requests. */
 export interface FractionConfig {
   readonly numerator: number;
   readonly denominator: 100 | 10_000 | 1_000_000;
+  /** Asked of the runtime first (Runtime.fraction); undefined or absent: there is none. */
+  readonly runtimeKey?: string | undefined;
 }
 
 /** RE2 pattern and substitution (`\1` groups), replaced globally. */

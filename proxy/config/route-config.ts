@@ -3,8 +3,11 @@ import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
 import type { RateLimitConfig } from './rate-limit-config.ts';
 import type {
+  CookieMatchConfig,
+  FilterStateMatchConfig,
   FractionConfig,
   HeaderMatchConfig,
+  MetadataMatchConfig,
   QueryMatchConfig,
   RegexRewriteConfig,
 } from './matcher-config.ts';
@@ -41,6 +44,8 @@ export interface VirtualHostConfig {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+  /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
+  readonly metadata?: ReadonlyMap<string, string> | undefined;
   /** Bound of the retry and shadow buffer; undefined or absent: the connection's. */
   readonly perRequestBufferLimitBytes?: number | undefined;
   readonly rateLimits?: readonly RateLimitConfig[] | undefined;
@@ -64,6 +69,10 @@ export interface RouteMatchConfig {
   /** `tls_context` match: undefined where not asked for. */
   readonly tlsPresented: boolean | undefined;
   readonly tlsValidated: boolean | undefined;
+  /** Undefined or absent, as the two below: nothing is asked. */
+  readonly cookies?: readonly CookieMatchConfig[] | undefined;
+  readonly dynamicMetadata?: readonly MetadataMatchConfig[] | undefined;
+  readonly filterState?: readonly FilterStateMatchConfig[] | undefined;
 }
 
 export interface RouteEntryConfig {
@@ -97,6 +106,8 @@ export interface RedirectActionConfig {
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly path: string | undefined;
+  /** `path_rewrite`: as `path`, with %COMMANDS%; undefined or absent: none. */
+  readonly pathFormat?: string | undefined;
   readonly prefixRewrite: string | undefined;
   readonly regexRewrite: RegexRewriteConfig | undefined;
   readonly stripQuery: boolean;
@@ -112,7 +123,10 @@ export interface DirectResponseConfig {
 }
 
 export interface WeightedClusterConfig {
+  /** '' where `clusterHeader` names it. */
   readonly name: string;
+  /** Request header with the cluster's name; undefined or absent: `name` is it. */
+  readonly clusterHeader?: string | undefined;
   readonly weight: number;
   readonly headers: HeaderMutationConfig;
   readonly perFilter: PerFilterConfigs;
@@ -127,7 +141,17 @@ export type ClusterSpecifierConfig =
       readonly clusters: readonly WeightedClusterConfig[];
       /** Header that carries the random value; undefined: the stream's own. */
       readonly headerName: string | undefined;
+      /** The route's hash policy gives the random value, where it gives any. */
+      readonly useHashPolicy?: boolean | undefined;
+      /** The runtime may have a weight under `<this>.<cluster name>`. */
+      readonly runtimeKeyPrefix?: string | undefined;
     };
+
+export interface CookieAttributeConfig {
+  readonly name: string;
+  /** '': the name alone is written. */
+  readonly value: string;
+}
 
 export type HashPolicyConfig = { readonly terminal: boolean } & (
   | {
@@ -141,7 +165,10 @@ export type HashPolicyConfig = { readonly terminal: boolean } & (
       /** undefined: never generated; 0: session cookie. */
       readonly ttlMs: number | undefined;
       readonly path: string;
+      /** Written behind the path as they stand; undefined or absent: none. */
+      readonly attributes?: readonly CookieAttributeConfig[] | undefined;
     }
+  | { readonly kind: 'filter_state'; readonly key: string }
   | { readonly kind: 'source_ip' }
   | { readonly kind: 'query'; readonly name: string }
 );
@@ -178,6 +205,9 @@ export interface RouteActionConfig {
   readonly prefixRewrite: string | undefined;
   readonly regexRewrite: RegexRewriteConfig | undefined;
   readonly pathRewriteTemplate: string | undefined;
+  /** `path_rewrite` and `host_rewrite`, with %COMMANDS%; undefined or absent: none. */
+  readonly pathRewriteFormat?: string | undefined;
+  readonly hostRewriteFormat?: string | undefined;
   readonly hostRewriteLiteral: string | undefined;
   readonly hostRewriteHeader: string | undefined;
   readonly hostRewritePathRegex: RegexRewriteConfig | undefined;

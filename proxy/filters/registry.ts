@@ -2,6 +2,7 @@
 import type { HttpFilterConfig } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
+import { BufferFilterFactory } from './http/buffer.ts';
 import { CorsFilterFactory } from './http/cors.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
 import { FaultFilterFactory } from './http/fault.ts';
@@ -30,6 +31,8 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
       return new CorsFilterFactory(config.name, context);
     case 'grpc_stats':
       return new GrpcStatsFilterFactory(config.name, settings, context);
+    case 'buffer':
+      return new BufferFilterFactory(config.name, settings);
     case 'refuse':
       return new RefusingFilterFactory(config.name, settings, context);
     case 'inert':

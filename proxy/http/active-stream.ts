@@ -231,6 +231,9 @@ export class ActiveStream
   refuseLargeRequest(): void {
     const { stats } = this.#context;
     stats.store.inc(stats.rqTooLarge);
+    // Envoy's codec tells the end of a body apart from its last bytes: these were too many before the end.
+    this.requestComplete = false;
+    this.streamInfo.requestCompleteMs = NaN;
     this.sendLocalReply({
       status: 413,
       body: 'Payload Too Large',
@@ -424,9 +427,8 @@ export class ActiveStream
 
   #setRoute(route: Route | null): void {
     this.route = route;
+    this.streamInfo.route = route;
     if (route === null) return;
-    this.streamInfo.routeName = route.name;
-    this.streamInfo.virtualHostName = route.virtualHostName;
     if (route.idleTimeoutMs !== undefined) {
       this.#idleTimeoutMs = route.idleTimeoutMs;
       if (this.#idleTimeoutMs > 0) this.#touch();
@@ -552,7 +554,9 @@ export class ActiveStream
       requestHeaders: this.requestHeaders === NO_HEADERS ? undefined : this.requestHeaders,
       responseHeaders: this.#responseHeaders ?? undefined,
       responseTrailers: this.#responseTrailers ?? undefined,
-    };
+      type: 'DownstreamEnd',
+      localReplyBody: '',
+    } as const;
     const logs = this.#context.accessLogs;
     for (let i = 0; i < logs.length; i++) logs[i]!.log(entry);
   }

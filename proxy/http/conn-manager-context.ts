@@ -1,4 +1,5 @@
 // [w] What all connections of one connection manager share on one worker: made once per listener update.
+import type { AccessLogType } from '../config/access-log-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { TimeSource } from '../base/clock.ts';
@@ -15,15 +16,20 @@ export interface DrainDecision {
   drainClose(): boolean;
 }
 
-/** What an access log may print of a finished stream; undefined where it never came. */
+/** What an access log may print of a stream, finished or under way; undefined where it never came. */
 export interface AccessLogEntry {
   readonly info: StreamInfo;
   readonly requestHeaders: RequestHeaders | undefined;
   readonly responseHeaders: ResponseHeaders | undefined;
   readonly responseTrailers: HeaderMap | undefined;
+  readonly type: AccessLogType;
+  /** Body of the reply the proxy makes itself, while `local_reply_config` rewrites it; else ''. */
+  readonly localReplyBody: string;
 }
 
 export interface AccessLog {
+  /** Streams it tells of have to have a StreamMeter. */
+  readonly needsMeter: boolean;
   log(entry: AccessLogEntry): void;
 }
 

@@ -15,6 +15,7 @@ import type {
   HttpFilterFactory,
   LocalReply,
 } from './http-filter.ts';
+import { Held } from './held-message.ts';
 import type { Route } from './route-provider.ts';
 
 /** The stream as its filters' manager sees it. */
@@ -41,20 +42,6 @@ export interface FilterManagerStream {
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void;
   writeData(chunk: Buffer, endStream: boolean): void;
   writeTrailers(trailers: HeaderMap): void;
-}
-
-/** What waits in front of the filter behind one that stopped. */
-class Held {
-  /** Null: the headers went on before. */
-  headers: HeaderMap | null = null;
-  headersEndStream = false;
-  chunks: Buffer[] = [];
-  byteCount = 0;
-  endStream = false;
-  trailers: HeaderMap | null = null;
-  paused = false;
-  /** The filter that stopped sees what follows before it is kept. */
-  watched = false;
 }
 
 const NO_CHUNKS: readonly Buffer[] = [];
@@ -96,7 +83,10 @@ class FilterHandle implements FilterCallbacks {
     this.#manager.continueEncoding(this.#index);
   }
   get bufferLimitBytes(): number {
-    return this.#manager.stream.bufferLimitBytes;
+    return this.#manager.bufferLimitBytes;
+  }
+  setBufferLimit(bytes: number): void {
+    this.#manager.setBufferLimit(bytes);
   }
   heldRequestBody(): readonly Buffer[] {
     return this.#manager.heldRequestBody(this.#index);
@@ -138,6 +128,8 @@ class FilterHandle implements FilterCallbacks {
 
 export class FilterManager {
   readonly stream: FilterManagerStream;
+  /** A filter's own limit; 0: none set one. */
+  #ownBufferLimit = 0;
   readonly #filters: HttpFilter[] = [];
   #factories: readonly HttpFilterFactory[] = NO_FACTORIES;
   /** By index of the filter that stopped; null while none did, which is nearly always. */
@@ -153,6 +145,14 @@ export class FilterManager {
 
   constructor(stream: FilterManagerStream) {
     this.stream = stream;
+  }
+
+  get bufferLimitBytes(): number {
+    return this.#ownBufferLimit === 0 ? this.stream.bufferLimitBytes : this.#ownBufferLimit;
+  }
+
+  setBufferLimit(bytes: number): void {
+    this.#ownBufferLimit = bytes;
   }
 
   /** After the route is known. */
@@ -401,8 +401,9 @@ export class FilterManager {
     }
     held.watched = status === FilterStatus.StopAndBuffer;
     if (status === FilterStatus.Continue) {
-      keep(held, chunk, endStream);
-      this.continueDecoding(index);
+      held.keep(chunk, endStream);
+      if (held.byteCount > this.bufferLimitBytes) this.stream.refuseLargeRequest();
+      else this.continueDecoding(index);
     } else this.#holdRequest(held, chunk, endStream);
   }
 
@@ -420,8 +421,8 @@ export class FilterManager {
   }
 
   #holdRequest(held: Held, chunk: Buffer, endStream: boolean): void {
-    keep(held, chunk, endStream);
-    if (held.paused || held.byteCount <= this.stream.bufferLimitBytes) return;
+    held.keep(chunk, endStream);
+    if (held.paused || held.byteCount <= this.bufferLimitBytes) return;
     if (held.watched) {
       this.stream.refuseLargeRequest();
       return;
@@ -432,8 +433,8 @@ export class FilterManager {
 
   /** envoy-behaviour §1.14: too much held is answered with 500, or the response is cut where it had begun. */
   #holdResponse(held: Held, chunk: Buffer, endStream: boolean): void {
-    if (held.byteCount + chunk.length <= this.stream.bufferLimitBytes) {
-      keep(held, chunk, endStream);
+    if (held.byteCount + chunk.length <= this.bufferLimitBytes) {
+      held.keep(chunk, endStream);
       return;
     }
     this.#encodeDirect = true;
@@ -441,15 +442,6 @@ export class FilterManager {
     // It was a reply of our own that was too large to hold.
     if (!this.#destroyed) this.stream.resetStream();
   }
-}
-
-/** Copied: chunks are views. */
-function keep(held: Held, chunk: Buffer, endStream: boolean): void {
-  if (chunk.length > 0) {
-    held.chunks.push(Buffer.from(chunk));
-    held.byteCount += chunk.length;
-  }
-  if (endStream) held.endStream = true;
 }
 
 const TOO_LARGE: LocalReply = {

@@ -90,6 +90,8 @@ export interface FilterCallbacks {
   responseReadDisable(disable: boolean): void;
   /** What one direction of the stream may hold. */
   readonly bufferLimitBytes: number;
+  /** In place of the listener's limit, for the rest of this stream. */
+  setBufferLimit(bytes: number): void;
   /** Headers that choose the route were changed: it is chosen again, and the filters behind this one made anew. */
   clearRouteCache(): void;
   /** Ends the stream with a reply of our own; if response headers are out already, the stream is reset. */

@@ -2,14 +2,13 @@
 import type { MaxStreamDurationConfig, UpgradeConfig } from '../config/route-config.ts';
 import type { HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { RouteFacts } from '../stream-info/upstream-facts.ts';
 import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
 
 export type RouteFilterState = 'default' | 'enabled' | 'disabled';
 
 /** The route one request took. Immutable, compiled once per update. */
-export interface Route {
-  readonly name: string;
-  readonly virtualHostName: string;
+export interface Route extends RouteFacts {
   /** Stream idle time-out override in ms; undefined: the connection manager's; 0: none. */
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
@@ -25,6 +24,12 @@ export interface Route {
     headers: RequestHeaders,
     info: StreamInfo,
   ): HttpFilterPerRouteSettings | undefined;
+  /** Settings of all levels that have any, the most specific first. */
+  filterSettingsOfLevels(
+    filterName: string,
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): readonly HttpFilterPerRouteSettings[];
   /** Whether the route says that a filter is on or off here; `default` where it says nothing. */
   filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState;
   /** Adds and removes response headers of all levels; also done to local replies. */

@@ -13,6 +13,7 @@ import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
+import { listenerFacts } from './active-chain.ts';
 import type { ActiveChain, LiveConnection } from './active-chain.ts';
 import type { TcpListener } from './tcp-listener.ts';
 
@@ -37,6 +38,8 @@ export class AcceptedConnection
   #remoteIp = '';
   #remotePort = 0;
   #restored = false;
+  /** Where the socket arrived; undefined: at the local address. */
+  #directLocal: string | undefined = undefined;
   #inspectors: readonly Inspector[] = [];
   #nextInspector = 0;
   #bytes: Buffer = EMPTY;
@@ -116,6 +119,7 @@ export class AcceptedConnection
     const family = this.#localIp.includes(':') ? 'IPv6' : 'IPv4';
     const destination = originalDestination(this.#connection.fd, family, this.#onUnavailable);
     if (destination === undefined) return;
+    this.#directLocal = printAddress(this.#localIp, this.#localPort);
     this.#localIp = plainIp(destination.address);
     this.#localPort = destination.port;
     this.#restored = true;
@@ -216,7 +220,9 @@ export class AcceptedConnection
         requestHeaders: undefined,
         responseHeaders: undefined,
         responseTrailers: undefined,
-      };
+        type: 'NotSet',
+        localReplyBody: '',
+      } as const;
       for (const log of accessLogs) log.log(entry);
     }
     if (!started) this.#connection.start(this);
@@ -234,6 +240,8 @@ export class AcceptedConnection
       localAddressRestored: this.#restored,
       requestedServerName: this.#found.serverName,
       tls: false,
+      directLocalAddress: this.#directLocal,
+      listener: this.#chain === null ? listenerFacts(this.#listener.config, '') : this.#chain.facts,
     };
   }
 }

@@ -4,6 +4,8 @@ import type { FilterChainConfig, ListenerConfig } from '../config/listener-confi
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
+import type { ListenerFacts } from '../stream-info/stream-info.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import type { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder } from './drain-state.ts';
 
@@ -16,6 +18,15 @@ export interface ChainBuilder {
   ): TerminalFilterFactory | string;
 }
 
+export const listenerFacts = (
+  listener: ListenerConfig,
+  filterChainName: string,
+): ListenerFacts => ({
+  listenerName: listener.name,
+  filterChainName,
+  metadata: listener.metadata ?? NO_METADATA,
+});
+
 export interface LiveConnection {
   closeNow(): void;
 }
@@ -24,6 +35,8 @@ export class ActiveChain implements TimerOwner {
   readonly config: FilterChainConfig;
   readonly connections = new Set<LiveConnection>();
   readonly drain: ChainDrainState;
+  /** For logs of its connections. */
+  readonly facts: ListenerFacts;
   /** Built when the first connection comes: a chain nobody uses costs nothing. */
   #factory: TerminalFilterFactory | string | null = null;
   readonly #builder: ChainBuilder;
@@ -41,6 +54,7 @@ export class ActiveChain implements TimerOwner {
     this.#listener = listener;
     this.#builder = builder;
     this.drain = drain;
+    this.facts = listenerFacts(listener, config.name);
   }
 
   get match(): FilterChainConfig['match'] {

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
+import type { Runtime } from '../base/runtime.ts';
 import type {
   ConfigDumpEntry,
   ConfigDumpSection,
@@ -46,6 +47,7 @@ export interface ListenerManagerDeps {
   readonly events: ListenerManagerEvents;
   readonly time: TimeSource;
   readonly stats: StatsStore;
+  readonly runtime: Runtime;
   readonly log: Logger;
   /** A first version of that cluster is on its way: routes to it wait a little. */
   readonly isClusterWarming: (name: string) => boolean;
@@ -146,7 +148,7 @@ export class ListenerManager {
     const now = { wallMs: time.wallMs(), monotonicMs: time.monotonicMs() };
     const problems: ConfigResourceProblem[] = [];
     for (const resource of upserts) {
-      const message = routeProblem(resource.config);
+      const message = routeProblem(resource.config, this.#deps.runtime);
       if (message === undefined) {
         this.#routes.set(resource, now);
         continue;
@@ -235,7 +237,9 @@ export class ListenerManager {
     if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
       return undefined;
     if (this.#isStopped(resource.config)) return undefined;
-    const conflict = listenerProblem(resource.config) ?? this.#addressConflict(resource.config);
+    const conflict =
+      listenerProblem(resource.config, this.#deps.runtime) ??
+      this.#addressConflict(resource.config);
     if (conflict !== undefined) return conflict;
     if (known === undefined) {
       this.#listeners.set(resource.name, newListener(false));

@@ -7,36 +7,43 @@ import type { FilterChainConfig, ListenerConfig } from '../config/listener-confi
 import type { RouteConfig } from '../config/route-config.ts';
 import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
+import type { Runtime } from '../base/runtime.ts';
+import { NO_ENVIRONMENT } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 
 /** Undefined: it compiles. */
-export function routeProblem(config: RouteConfig): string | undefined {
-  return problemOf(() => new CompiledRouteTable(config));
+export function routeProblem(config: RouteConfig, runtime: Runtime): string | undefined {
+  return problemOf(() => new CompiledRouteTable(config, { ...NO_ENVIRONMENT, runtime }));
 }
 
 /** Undefined: its route tables and access log formats compile. */
-export function listenerProblem(config: ListenerConfig): string | undefined {
+export function listenerProblem(config: ListenerConfig, runtime: Runtime): string | undefined {
   const chains =
     config.defaultFilterChain === undefined
       ? config.filterChains
       : [...config.filterChains, config.defaultFilterChain];
   return problemOf(() => {
     compileLogs(config.accessLogs, 'access_log');
-    for (const chain of chains) compileChain(chain);
+    for (const chain of chains) compileChain(chain, runtime);
   });
 }
 
-function compileChain(chain: FilterChainConfig): void {
+function compileChain(chain: FilterChainConfig, runtime: Runtime): void {
   for (const filter of chain.networkFilters) {
     if (filter.kind === 'tcp_proxy')
       compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
     else if (filter.kind === 'http_connection_manager')
-      compileConnManager(filter.settings, chain.name);
+      compileConnManager(filter.settings, chain.name, runtime);
   }
 }
 
-function compileConnManager(config: HttpConnectionManagerConfig, chainName: string): void {
-  if (config.routes.kind === 'inline') void new CompiledRouteTable(config.routes.config);
+function compileConnManager(
+  config: HttpConnectionManagerConfig,
+  chainName: string,
+  runtime: Runtime,
+): void {
+  if (config.routes.kind === 'inline')
+    void new CompiledRouteTable(config.routes.config, { ...NO_ENVIRONMENT, runtime });
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
 }
 

@@ -2,9 +2,11 @@
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { HeaderFormat } from './header-format.ts';
 import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
 import type { RouteMatcher } from './route-matcher.ts';
-import { wireText } from './wire-text.ts';
+import { nonEmptyWireText } from './wire-text.ts';
 
 export interface DirectResponse {
   readonly status: number;
@@ -13,7 +15,7 @@ export interface DirectResponse {
   /** Where it was configured as bytes: `body` is only their reading as text. */
   readonly bodyBytes: Uint8Array | undefined;
   /** `location` header; '' for none. */
-  location(headers: RequestHeaders): string;
+  location(headers: RequestHeaders, info: StreamInfo): string;
 }
 
 export class FixedResponse implements DirectResponse {
@@ -53,45 +55,46 @@ export class Redirect implements DirectResponse {
   readonly #host: string | undefined;
   readonly #portSuffix: string;
   readonly #path: string | undefined;
-  readonly #pathHasQuery: boolean;
+  /** `path_rewrite`: the path as a format says. */
+  readonly #pathFormat: HeaderFormat | null;
   readonly #rewriter: PathRewriter | null;
-  readonly #matcher: RouteMatcher;
   readonly #stripQuery: boolean;
 
-  /** Throws ConfigError with `place` for a bad regex. */
+  /** Throws ConfigError with `place` for a bad regex or %COMMAND%. */
   constructor(config: RedirectActionConfig, matcher: RouteMatcher, place: string) {
     this.status = config.status;
     this.#scheme = config.scheme ?? (config.httpsRedirect ? 'https' : undefined);
-    this.#host =
-      config.host === undefined || config.host === '' ? undefined : wireText(config.host);
+    this.#host = nonEmptyWireText(config.host);
     this.#portSuffix = config.port === undefined || config.port === 0 ? '' : `:${config.port}`;
-    this.#path =
-      config.path === undefined || config.path === '' ? undefined : wireText(config.path);
-    this.#pathHasQuery = this.#path !== undefined && this.#path.includes('?');
-    this.#rewriter = PathRewriter.from(config.prefixRewrite, config.regexRewrite, place);
-    this.#matcher = matcher;
+    this.#path = nonEmptyWireText(config.path);
+    const format = config.pathFormat;
+    this.#pathFormat =
+      format === undefined || format === ''
+        ? null
+        : new HeaderFormat(format, `${place}.path_rewrite`);
+    this.#rewriter = PathRewriter.from(config, matcher, place);
     this.#stripQuery = config.stripQuery;
   }
 
-  location(headers: RequestHeaders): string {
+  location(headers: RequestHeaders, info: StreamInfo): string {
     const scheme = this.#scheme ?? headers.scheme;
     const host = this.#host ?? this.#requestHost(headers, scheme);
-    let path = this.#newPath(headers.path);
+    let path = this.#newPath(headers, info);
     if (path !== '' && !path.startsWith('/')) path = `/${path}`;
-    if (this.#stripQuery && !this.#pathHasQuery) path = pathWithoutQuery(path);
     return `${scheme}://${host}${this.#portSuffix}${path}`;
   }
 
-  #newPath(requestPath: string): string {
-    if (this.#path !== undefined) {
-      const question = this.#pathHasQuery ? -1 : requestPath.indexOf('?');
-      return question < 0 ? this.#path : this.#path + requestPath.slice(question);
+  /** A configured path with a query of its own keeps that; else the request's follows, unless it is to be left out. */
+  #newPath(headers: RequestHeaders, info: StreamInfo): string {
+    const configured = this.#path ?? this.#pathFormat?.format(headers, null, info);
+    if (configured !== undefined && configured !== '') {
+      const question = configured.includes('?') ? -1 : headers.path.indexOf('?');
+      return question < 0 || this.#stripQuery
+        ? configured
+        : configured + headers.path.slice(question);
     }
-    if (this.#rewriter === null) return requestPath;
-    return this.#rewriter.rewrite(
-      requestPath,
-      this.#matcher.matchedLength(pathWithoutQuery(requestPath)),
-    );
+    const path = this.#rewriter?.rewrite(headers, info) ?? headers.path;
+    return this.#stripQuery ? pathWithoutQuery(path) : path;
   }
 
   /** Without its port where a new one is set, or where it was the default of the scheme that is left. */

@@ -1,5 +1,5 @@
 // [w] FractionalPercent against a random number (envoy-behaviour §3.2).
-import type { FractionConfig } from '../config/matcher-config.ts';
+import type { Fraction } from '../base/runtime.ts';
 
-export const fractionHolds = (fraction: FractionConfig, random: number): boolean =>
+export const fractionHolds = (fraction: Fraction, random: number): boolean =>
   random % fraction.denominator < fraction.numerator;

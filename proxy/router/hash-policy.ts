@@ -2,9 +2,10 @@
 // balancer asks for the key.
 import type { HashPolicyConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
-import { H, headerName } from '../http/headers.ts';
+import { headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { cookieValue } from './cookies.ts';
 import { queryParameter } from './query-matcher.ts';
 import { RegexRewriter } from './regex.ts';
 import { wireText } from './wire-text.ts';
@@ -20,6 +21,7 @@ interface Method {
   readonly header: HeaderName | undefined;
   readonly rewriter: RegexRewriter | undefined;
   readonly name: string;
+  readonly cookieTail: string;
 }
 
 export class HashPolicy {
@@ -35,6 +37,7 @@ export class HashPolicy {
           ? new RegexRewriter(config.rewrite, `${place}[${i}].header.regex_rewrite`)
           : undefined,
       name: config.kind === 'cookie' || config.kind === 'query' ? wireText(config.name) : '',
+      cookieTail: config.kind === 'cookie' ? cookieTail(config) : '',
     }));
   }
 
@@ -67,13 +70,15 @@ export class HashPolicy {
         if (value !== undefined && value !== '') return value;
         if (config.ttlMs === undefined) return undefined;
         const made = newCookieValue(info);
-        cookies.addSetCookie(setCookie(method.name, made, config.ttlMs, config.path));
+        cookies.addSetCookie(`${method.name}="${made}"${method.cookieTail}`);
         return made;
       }
       case 'source_ip':
         return info.remoteIp === '' ? undefined : info.remoteIp;
       case 'query':
         return queryParameter(headers.path, method.name);
+      case 'filter_state':
+        return info.filterState?.get(config.key)?.text ?? undefined;
     }
   }
 }
@@ -90,28 +95,12 @@ function headerSubject(method: Method, headers: RequestHeaders): string | undefi
 const newCookieValue = (info: StreamInfo): string =>
   xxHash64OfWire(info.remoteAddress + info.connection.localAddress).toString(16);
 
-function setCookie(name: string, value: string, ttlMs: number, path: string): string {
-  const age = ttlMs === 0 ? '' : `; Max-Age=${Math.floor(ttlMs / 1000)}`;
-  const where = path === '' ? '' : `; Path=${path}`;
-  return `${name}="${value}"${age}${where}; HttpOnly`;
-}
-
-/** First cookie of that name, without quotes around its value. */
-export function cookieValue(headers: RequestHeaders, name: string): string | undefined {
-  for (const line of headers.getAll(H.cookie)) {
-    for (const pair of line.split(';')) {
-      let start = 0;
-      while (
-        start < pair.length &&
-        (pair.charCodeAt(start) === 0x20 || pair.charCodeAt(start) === 0x09)
-      )
-        start++;
-      const equals = pair.indexOf('=', start);
-      if (equals < 0 || pair.slice(start, equals) !== name) continue;
-      const value = pair.slice(equals + 1);
-      const quoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
-      return quoted ? value.slice(1, -1) : value;
-    }
-  }
-  return undefined;
+/** What follows the value. Without a whole second to live it is a session's cookie. */
+function cookieTail(config: HashPolicyConfig & { readonly kind: 'cookie' }): string {
+  const seconds = Math.floor((config.ttlMs ?? 0) / 1000);
+  let tail = seconds === 0 ? '' : `; Max-Age=${seconds}`;
+  if (config.path !== '') tail += `; Path=${config.path}`;
+  for (const { name, value } of config.attributes ?? [])
+    tail += value === '' ? `; ${name}` : `; ${name}=${value}`;
+  return wireText(`${tail}; HttpOnly`);
 }

@@ -1,7 +1,7 @@
 // [b] Header values with %COMMANDS% (envoy-behaviour §3.5, §11.1), compiled once. The commands are those of access
-// logs, but a missing value is '' here. What could break a header line is written out (attack checklist 28).
+// logs, but a missing value is '' in headers. What could break a header line is written out (attack checklist 28).
 import { compileFormat } from '../access-log/formatter.ts';
-import type { Formatter } from '../access-log/formatter.ts';
+import type { FormatOptions, Formatter } from '../access-log/formatter.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -13,9 +13,10 @@ export class HeaderFormat {
   readonly #formatter: Formatter | null;
 
   /** Throws ConfigError with `place` for a command that does not exist. */
-  constructor(text: string, place: string) {
+  constructor(text: string, place: string, options: FormatOptions = {}) {
     this.constant = text.includes('%') ? undefined : wireText(text);
-    this.#formatter = this.constant === undefined ? compileAt(text, place) : null;
+    this.#formatter =
+      this.constant === undefined ? compileAt(text, place, { missing: '', ...options }) : null;
   }
 
   /** `response` is null while only the request is known. */
@@ -26,13 +27,15 @@ export class HeaderFormat {
       requestHeaders: request,
       responseHeaders: response ?? undefined,
       responseTrailers: undefined,
+      type: 'NotSet',
+      localReplyBody: '',
     });
   }
 }
 
-function compileAt(text: string, place: string): Formatter {
+function compileAt(text: string, place: string, options: FormatOptions): Formatter {
   try {
-    return compileFormat(text, { missing: '' });
+    return compileFormat(text, options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.problems.map(({ message }) => ({ path: place, message })));

@@ -6,6 +6,8 @@ import { headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HeaderFormat } from './header-format.ts';
+import { NO_ENVIRONMENT } from './route-environment.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 
 class HeaderAdd {
   readonly name: HeaderName;
@@ -13,9 +15,11 @@ class HeaderAdd {
   readonly action: HeaderAddConfig['action'];
   readonly keepEmpty: boolean;
 
-  constructor(config: HeaderAddConfig, place: string) {
+  constructor(config: HeaderAddConfig, environment: RouteEnvironment, place: string) {
     this.name = headerName(config.name);
-    this.format = new HeaderFormat(config.value, `${place}.header.value`);
+    this.format = new HeaderFormat(config.value, `${place}.header.value`, {
+      environment: environment.format,
+    });
     this.action = config.action;
     this.keepEmpty = config.keepEmptyValue;
   }
@@ -27,27 +31,42 @@ export class HeaderMutator {
   readonly #add: readonly HeaderAdd[];
 
   /** Throws ConfigError with `place` for a bad %COMMAND%. */
-  constructor(add: readonly HeaderAddConfig[], remove: readonly string[], place: string) {
+  constructor(
+    add: readonly HeaderAddConfig[],
+    remove: readonly string[],
+    place: string,
+    environment: RouteEnvironment = NO_ENVIRONMENT,
+  ) {
     this.#remove = remove.map(headerName);
-    this.#add = add.map((config, i) => new HeaderAdd(config, `${place}[${i}]`));
+    this.#add = add.map((config, i) => new HeaderAdd(config, environment, `${place}[${i}]`));
   }
 
   /** Null when there is nothing to do. */
-  static forRequests(config: HeaderMutationConfig, place: string): HeaderMutator | null {
+  static forRequests(
+    config: HeaderMutationConfig,
+    place: string,
+    environment?: RouteEnvironment,
+  ): HeaderMutator | null {
     if (config.requestAdd.length === 0 && config.requestRemove.length === 0) return null;
     return new HeaderMutator(
       config.requestAdd,
       config.requestRemove,
       `${place}.request_headers_to_add`,
+      environment,
     );
   }
 
-  static forResponses(config: HeaderMutationConfig, place: string): HeaderMutator | null {
+  static forResponses(
+    config: HeaderMutationConfig,
+    place: string,
+    environment?: RouteEnvironment,
+  ): HeaderMutator | null {
     if (config.responseAdd.length === 0 && config.responseRemove.length === 0) return null;
     return new HeaderMutator(
       config.responseAdd,
       config.responseRemove,
       `${place}.response_headers_to_add`,
+      environment,
     );
   }
 

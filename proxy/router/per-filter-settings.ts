@@ -10,10 +10,14 @@ export interface PerFilterEntry {
   readonly disabled: boolean;
   /** Of the most specific level that has settings. */
   readonly settings: HttpFilterPerRouteSettings | undefined;
+  /** Of every level that has settings, the most specific first: for filters that lay them over each other. */
+  readonly levels: readonly HttpFilterPerRouteSettings[];
 }
 
 /** By name of the entry in `http_filters`. */
 export type PerFilterSettings = ReadonlyMap<string, PerFilterEntry>;
+
+const NO_LEVELS: readonly HttpFilterPerRouteSettings[] = [];
 
 /** Null when neither this level nor `inherited` says anything. */
 export function compilePerFilter(
@@ -23,8 +27,9 @@ export function compilePerFilter(
   if (configs.length === 0) return inherited;
   const merged = new Map<string, PerFilterEntry>(inherited);
   for (const config of configs) {
-    const settings = config.settings ?? inherited?.get(config.name)?.settings;
-    merged.set(config.name, { disabled: config.disabled, settings });
+    const outer = inherited?.get(config.name)?.levels ?? NO_LEVELS;
+    const levels = config.settings === undefined ? outer : [config.settings, ...outer];
+    merged.set(config.name, { disabled: config.disabled, settings: levels[0], levels });
   }
   return merged;
 }

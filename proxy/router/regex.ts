@@ -48,23 +48,24 @@ export class FullMatchRegex {
   }
 }
 
-/** Replaces every match, as RE2's GlobalReplace does. */
+/** Replaces every match, as RE2's GlobalReplace does: a substitution that names a group the pattern lacks replaces nothing. */
 export class RegexRewriter {
   readonly #regex: RE2JS;
-  /** Text and group numbers, in order. */
-  readonly #parts: readonly (string | number)[];
+  /** Text and group numbers, in order; null: nothing is replaced. */
+  readonly #parts: readonly (string | number)[] | null;
 
-  /** Throws ConfigError with `place` for a bad pattern or a group that does not exist. */
+  /** Throws ConfigError with `place` for a bad pattern. */
   constructor(config: RegexRewriteConfig, place: string) {
     this.#regex = compile(config.pattern, `${place}.pattern`);
-    this.#parts = parseSubstitution(
-      wireText(config.substitution),
-      this.#regex.groupCount(),
-      `${place}.substitution`,
-    );
+    const parts = parseSubstitution(wireText(config.substitution));
+    const groups = this.#regex.groupCount();
+    const possible = parts.every((part) => typeof part === 'string' || part <= groups);
+    this.#parts = possible ? parts : null;
   }
 
   rewrite(text: string): string {
+    const parts = this.#parts;
+    if (parts === null) return text;
     const matcher = this.#regex.matcher(text);
     let result = '';
     let copiedTo = 0;
@@ -75,7 +76,7 @@ export class RegexRewriter {
       // An empty match right behind the last one is none: `a*` on `baac` gives three matches, not four.
       if (start === end && start === lastEnd) continue;
       result += text.slice(copiedTo, start);
-      for (const part of this.#parts) {
+      for (const part of parts) {
         result += typeof part === 'string' ? part : (matcher.group(part) ?? '');
       }
       copiedTo = end;
@@ -85,7 +86,8 @@ export class RegexRewriter {
   }
 }
 
-function parseSubstitution(text: string, groupCount: number, place: string): (string | number)[] {
+/** What follows a backslash that is neither a group nor `\\` is left out with all that comes after it. */
+function parseSubstitution(text: string): (string | number)[] {
   const parts: (string | number)[] = [];
   let literal = '';
   for (let i = 0; i < text.length; i++) {
@@ -96,18 +98,10 @@ function parseSubstitution(text: string, groupCount: number, place: string): (st
     const next = i + 1 < text.length ? text.charCodeAt(i + 1) : 0;
     if (next === 0x5c) literal += '\\';
     else if (next >= 0x30 && next <= 0x39) {
-      const group = next - 0x30;
-      if (group > groupCount) {
-        const message = `substitution names group \\${group}, but the pattern has ${groupCount}`;
-        throw new ConfigError([{ path: place, message }]);
-      }
       if (literal !== '') parts.push(literal);
       literal = '';
-      parts.push(group);
-    } else {
-      const message = 'a backslash has to be followed by a digit or another backslash';
-      throw new ConfigError([{ path: place, message }]);
-    }
+      parts.push(next - 0x30);
+    } else break;
     i++;
   }
   if (literal !== '') parts.push(literal);

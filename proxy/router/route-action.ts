@@ -1,29 +1,26 @@
 // [b] RouteAction: what forwarding needs of a route, compiled (envoy-behaviour §3.3–§3.8).
-import { ConfigError } from '../config/config-error.ts';
-import type { FractionConfig } from '../config/matcher-config.ts';
+import type { Fraction } from '../base/runtime.ts';
 import type { RequestMirrorConfig, RouteActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
-import { H, headerName } from '../http/headers.ts';
-import type { HeaderName } from '../http/headers.ts';
+import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
-import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
+import { PathRewriter } from './path-rewriter.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
+import type { RouteScope } from './route-scope.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
 
 export interface MirrorPolicy {
   readonly cluster: string;
-  readonly fraction: FractionConfig | undefined;
+  readonly fraction: Fraction | undefined;
   readonly appendHostSuffix: boolean;
 }
 
 export class RouteAction {
-  /** '' where a header or weights decide. */
-  readonly clusterName: string;
-  readonly clusterHeader: HeaderName | null;
   readonly weighted: WeightedClusters | null;
   readonly clusterNotFoundStatus: number;
   /** 0: none. */
@@ -39,26 +36,18 @@ export class RouteAction {
   readonly appendXForwardedHost: boolean;
   readonly rateLimits: RateLimitPolicy | null;
   readonly includeVirtualHostRateLimits: boolean;
-  readonly #matcher: RouteMatcher;
   readonly #pathRewriter: PathRewriter | null;
   readonly #hostRewriter: HostRewriter;
-  /** Nothing of host or path is rewritten, whichever weighted entry is taken. */
+  /** Nothing of host or path is rewritten. */
   readonly #plain: boolean;
 
-  /** `vhostRetryPolicy`: used where the route has none. Throws ConfigError with `place`. */
+  /** `scope`: its retry policy is used where the route has none. Throws ConfigError with `place`. */
   constructor(
     config: RouteActionConfig,
     matcher: RouteMatcher,
-    vhostRetryPolicy: RetryPolicy | null,
+    scope: Pick<RouteScope, 'retryPolicy' | 'environment'>,
     place: string,
   ) {
-    const cluster = config.cluster;
-    this.clusterName = cluster.kind === 'cluster' ? cluster.name : '';
-    this.clusterHeader = cluster.kind === 'cluster_header' ? headerName(cluster.header) : null;
-    this.weighted =
-      cluster.kind === 'weighted'
-        ? new WeightedClusters(cluster, `${place}.weighted_clusters`)
-        : null;
     this.clusterNotFoundStatus = config.clusterNotFoundStatus;
     // With max_stream_duration the connection manager keeps the clock and the route's time-out is not used.
     this.timeoutMs = config.maxStreamDuration === undefined ? config.timeoutMs : 0;
@@ -67,50 +56,46 @@ export class RouteAction {
     this.grpcTimeoutOffsetMs = config.grpcTimeoutOffsetMs ?? 0;
     this.retryPolicy =
       config.retryPolicy === undefined
-        ? vhostRetryPolicy
+        ? scope.retryPolicy
         : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
     this.priority = config.priority;
     this.hashPolicy =
       config.hashPolicy.length === 0
         ? null
         : new HashPolicy(config.hashPolicy, `${place}.hash_policy`);
-    this.mirrors = config.mirrors.map(mirrorPolicy);
+    this.weighted =
+      config.cluster.kind === 'weighted'
+        ? new WeightedClusters(
+            config.cluster,
+            this.hashPolicy,
+            scope.environment,
+            `${place}.weighted_clusters`,
+          )
+        : null;
+    this.mirrors = config.mirrors.map((mirror) => mirrorPolicy(mirror, scope.environment));
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
-    this.#matcher = matcher;
-    if (config.pathRewriteTemplate !== undefined) {
-      throw new ConfigError([
-        {
-          path: `${place}.path_rewrite_policy`,
-          message: 'URI template rewrites are not supported yet',
-        },
-      ]);
-    }
-    this.#pathRewriter = PathRewriter.from(config.prefixRewrite, config.regexRewrite, place);
+    this.#pathRewriter = PathRewriter.from(config, matcher, place);
     this.#hostRewriter = new HostRewriter(config, place);
-    this.#plain =
-      this.#pathRewriter === null &&
-      this.#hostRewriter.empty &&
-      this.weighted?.entriesDiffer !== true;
+    this.#plain = this.#pathRewriter === null && this.#hostRewriter.empty;
   }
 
-  clusterNameFor(headers: RequestHeaders, info: StreamInfo): string {
-    if (this.weighted !== null) return this.weighted.pick(headers, info).name;
-    if (this.clusterHeader !== null) return headers.getAny(this.clusterHeader) ?? '';
-    return this.clusterName;
-  }
-
-  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. */
-  rewrite(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
-    if (this.#plain) return;
-    const host = this.#newHost(headers, info);
+  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. `hostLiteral` wins over what the route says. */
+  rewrite(
+    headers: RequestHeaders,
+    info: StreamInfo,
+    keepOriginals: boolean,
+    hostLiteral: string | undefined,
+  ): void {
+    if (this.#plain && hostLiteral === undefined) return;
+    const host = hostLiteral ?? this.#hostRewriter.newHost(headers, info);
     if (host !== undefined && host !== '') this.replaceHost(headers, host, keepOriginals);
-    if (this.#pathRewriter === null) return;
-    const matched = this.#matcher.matchedLength(pathWithoutQuery(headers.path));
+    const path = this.#pathRewriter?.rewrite(headers, info);
+    if (path === undefined) return;
     if (keepOriginals) headers.set(H.xEnvoyOriginalPath, headers.path);
-    headers.path = this.#pathRewriter.rewrite(headers.path, matched);
+    headers.path = path;
   }
 
   /** Also used by `auto_host_rewrite`, once the host is known. */
@@ -124,19 +109,14 @@ export class RouteAction {
     }
     headers.authority = host;
   }
-
-  #newHost(headers: RequestHeaders, info: StreamInfo): string | undefined {
-    if (this.weighted?.entriesDiffer === true) {
-      const literal = this.weighted.pick(headers, info).hostRewriteLiteral;
-      if (literal !== undefined) return literal;
-    }
-    return this.#hostRewriter.newHost(headers);
-  }
 }
 
-const mirrorPolicy = (config: RequestMirrorConfig): MirrorPolicy => ({
+const mirrorPolicy = (
+  config: RequestMirrorConfig,
+  { runtime }: RouteEnvironment,
+): MirrorPolicy => ({
   cluster: config.cluster,
-  fraction: config.fraction,
+  fraction: config.fraction && runtime.fraction(config.fraction.runtimeKey ?? '', config.fraction),
   appendHostSuffix: !config.disableShadowHostSuffixAppend,
 });
 

@@ -1,41 +1,30 @@
 // [w] RouteEntry: one route of a virtual host, compiled; what the connection manager and filters see as `Route`.
 import type { HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
 import type {
+  ClusterSpecifierConfig,
   MaxStreamDurationConfig,
   RouteEntryConfig,
   UpgradeConfig,
+  WeightedClusterConfig,
 } from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import { headerName } from '../http/headers.ts';
+import type { HeaderName } from '../http/headers.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { FixedResponse, Redirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
-import type { RateLimitPolicy } from './rate-limit-policy.ts';
-import type { RetryPolicy } from './retry-policy.ts';
 import { RouteAction } from './route-action.ts';
 import type { MatchPath } from './route-matcher.ts';
 import { RouteMatcher } from './route-matcher.ts';
+import type { RouteScope } from './route-scope.ts';
+import { nonEmptyWireText } from './wire-text.ts';
 
-/** What a route takes over from its virtual host and route configuration. */
-export interface RouteScope {
-  readonly name: string;
-  /** Place in the route configuration, for messages: `virtual_hosts[2]`. */
-  readonly place: string;
-  readonly retryPolicy: RetryPolicy | null;
-  readonly perFilter: PerFilterSettings | null;
-  readonly requestMutators: readonly HeaderMutator[];
-  readonly responseMutators: readonly HeaderMutator[];
-  readonly mostSpecificMutationsWin: boolean;
-  readonly includeRequestAttemptCount: boolean;
-  readonly includeAttemptCountInResponse: boolean;
-  readonly rateLimits: RateLimitPolicy | null;
-  /** Undefined: the connection's. */
-  readonly bodyBufferLimitBytes: number | undefined;
-}
-
+const NO_SETTINGS: readonly HttpFilterPerRouteSettings[] = [];
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
 /** A route and its place in the list. */
@@ -44,8 +33,25 @@ export interface RouteOrigin {
   readonly index: number;
 }
 
+/** Compiled pieces. Those of a weighted cluster are the route's own, but for what the cluster says. */
+interface RouteParts {
+  readonly origin: RouteOrigin;
+  readonly scope: RouteScope;
+  readonly matcher: RouteMatcher;
+  readonly action: RouteAction | null;
+  readonly direct: DirectResponse | null;
+  /** '' where a header says, or weights. */
+  readonly clusterName: string;
+  readonly clusterHeader: HeaderName | null;
+  readonly hostLiteral: string | undefined;
+  readonly perFilter: PerFilterSettings | null;
+  readonly requestMutators: readonly HeaderMutator[];
+  readonly responseMutators: readonly HeaderMutator[];
+}
+
 export class RouteEntry implements Route {
   readonly name: string;
+  readonly metadata: ConfigMetadata;
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly upgrades: readonly UpgradeConfig[];
@@ -56,101 +62,106 @@ export class RouteEntry implements Route {
   /** How much of a body is kept for retries; undefined: the connection's limit. */
   readonly bodyBufferLimitBytes: number | undefined;
   readonly index: number;
-  /** `metadata.filter_metadata`, as JSON text by namespace. */
-  readonly metadata: ReadonlyMap<string, string>;
-  readonly #matcher: RouteMatcher | null;
+  readonly #matcher: RouteMatcher;
+  readonly #clusterName: string;
+  readonly #clusterHeader: HeaderName | null;
+  readonly #hostLiteral: string | undefined;
   readonly #perFilter: PerFilterSettings | null;
   readonly #requestMutators: readonly HeaderMutator[];
   readonly #responseMutators: readonly HeaderMutator[];
+  /** One for each weighted cluster; null: the route is the same for all its requests. */
+  readonly #variants: readonly RouteEntry[] | null;
 
-  /** Throws ConfigError with the place of the field. */
-  constructor(origin: RouteOrigin, scope: RouteScope) {
-    const { config, index } = origin;
-    const place = `${scope.place}.routes[${index}]`;
+  private constructor(parts: RouteParts, variants: readonly RouteEntry[] | null) {
+    const { scope } = parts;
+    const { config, index } = parts.origin;
+    const forwarding = config.action.kind === 'route' ? config.action : undefined;
     this.scope = scope;
     this.index = index;
     this.name = config.name;
     this.metadata = config.metadata;
-    const action = config.action;
-    const matcher = new RouteMatcher(config.match, `${place}.match`);
-    this.#matcher = matcher;
-    this.action =
-      action.kind === 'route'
-        ? new RouteAction(action, matcher, scope.retryPolicy, `${place}.route`)
-        : null;
-    this.direct = directResponse(config, matcher, place);
-    this.idleTimeoutMs = action.kind === 'route' ? action.idleTimeoutMs : undefined;
-    this.maxStreamDuration = action.kind === 'route' ? action.maxStreamDuration : undefined;
+    this.action = parts.action;
+    this.direct = parts.direct;
+    this.idleTimeoutMs = forwarding?.idleTimeoutMs;
+    this.maxStreamDuration = forwarding?.maxStreamDuration;
+    this.upgrades = forwarding?.upgrades ?? NO_UPGRADES;
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
-    this.upgrades = action.kind === 'route' ? action.upgrades : NO_UPGRADES;
-    this.#perFilter = compilePerFilter(config.perFilter, scope.perFilter);
-    this.#requestMutators = mutators(
-      scope,
-      HeaderMutator.forRequests(config.headers, place),
-      scope.requestMutators,
+    this.#matcher = parts.matcher;
+    this.#clusterName = parts.clusterName;
+    this.#clusterHeader = parts.clusterHeader;
+    this.#hostLiteral = parts.hostLiteral;
+    this.#perFilter = parts.perFilter;
+    this.#requestMutators = parts.requestMutators;
+    this.#responseMutators = parts.responseMutators;
+    this.#variants = variants;
+  }
+
+  /** Throws ConfigError with the place of the field. */
+  static compile(origin: RouteOrigin, scope: RouteScope): RouteEntry {
+    const parts = compileParts(origin, scope);
+    const { action } = origin.config;
+    if (action.kind !== 'route' || action.cluster.kind !== 'weighted')
+      return new RouteEntry(parts, null);
+    const place = `${placeOf(origin, scope)}.route.weighted_clusters`;
+    const variants = action.cluster.clusters.map(
+      (cluster, i) => new RouteEntry(partsFor(parts, cluster, `${place}.clusters[${i}]`), null),
     );
-    this.#responseMutators = mutators(
-      scope,
-      HeaderMutator.forResponses(config.headers, place),
-      scope.responseMutators,
-    );
+    return new RouteEntry(parts, variants);
+  }
+
+  /** The route as one request takes it: with one of its weighted clusters. */
+  chosen(headers: RequestHeaders, info: StreamInfo): RouteEntry {
+    return this.#variants === null
+      ? this
+      : this.#variants[this.action!.weighted!.pick(headers, info)]!;
   }
 
   get virtualHostName(): string {
     return this.scope.name;
   }
 
+  get virtualHostMetadata(): ConfigMetadata {
+    return this.scope.metadata;
+  }
+
   /** For messages and explanations. */
   get place(): string {
-    return `${this.scope.place}.routes[${this.index}]`;
+    return placeOf(this, this.scope);
   }
 
   matches(path: MatchPath, headers: RequestHeaders, info: StreamInfo): boolean {
-    return this.#matcher!.matches(path, headers, info);
+    return this.#matcher.matches(path, headers, info);
   }
 
   /** The condition that does not hold; undefined when the route matches. */
   explain(path: MatchPath, headers: RequestHeaders, info: StreamInfo): string | undefined {
-    return this.#matcher!.explain(path, headers, info);
+    return this.#matcher.explain(path, headers, info);
   }
 
-  clusterNameFor(headers: RequestHeaders, info: StreamInfo): string {
-    return this.action === null ? '' : this.action.clusterNameFor(headers, info);
+  clusterNameFor(headers: RequestHeaders): string {
+    if (this.#clusterHeader !== null) return headers.getAny(this.#clusterHeader) ?? '';
+    return this.#clusterName;
   }
 
-  filterSettings(
-    filterName: string,
-    headers: RequestHeaders,
-    info: StreamInfo,
-  ): HttpFilterPerRouteSettings | undefined {
-    const weighted = this.action === null ? null : this.action.weighted;
-    if (weighted !== null && weighted.entriesDiffer) {
-      const settings = weighted.pick(headers, info).perFilter?.get(filterName)?.settings;
-      if (settings !== undefined) return settings;
-    }
+  filterSettings(filterName: string): HttpFilterPerRouteSettings | undefined {
     return this.#perFilter === null ? undefined : this.#perFilter.get(filterName)?.settings;
   }
 
-  filterState(filterName: string, headers: RequestHeaders, info: StreamInfo): RouteFilterState {
-    const weighted = this.action === null ? null : this.action.weighted;
-    const own =
-      weighted !== null && weighted.entriesDiffer
-        ? weighted.pick(headers, info).perFilter?.get(filterName)
-        : undefined;
-    const entry = own ?? this.#perFilter?.get(filterName);
+  filterSettingsOfLevels(filterName: string): readonly HttpFilterPerRouteSettings[] {
+    return this.#perFilter?.get(filterName)?.levels ?? NO_SETTINGS;
+  }
+
+  filterState(filterName: string): RouteFilterState {
+    const entry = this.#perFilter === null ? undefined : this.#perFilter.get(filterName);
     if (entry === undefined) return 'default';
     return entry.disabled ? 'disabled' : 'enabled';
   }
 
   /** Headers of all levels, then host, then path (envoy-behaviour §3.4). Once per request, for forwarding routes. */
   finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
-    const action = this.action!;
-    if (action.weighted !== null && action.weighted.entriesDiffer) {
-      action.weighted.pick(headers, info).requestMutator?.mutateRequest(headers, info);
-    }
     const levels = this.#requestMutators;
     for (let i = 0; i < levels.length; i++) levels[i]!.mutateRequest(headers, info);
-    action.rewrite(headers, info, keepOriginals);
+    this.action!.rewrite(headers, info, keepOriginals, this.#hostLiteral);
   }
 
   finalizeResponseHeaders(
@@ -158,16 +169,61 @@ export class RouteEntry implements Route {
     requestHeaders: RequestHeaders,
     info: StreamInfo,
   ): void {
-    const weighted = this.action === null ? null : this.action.weighted;
-    if (weighted !== null && weighted.entriesDiffer) {
-      weighted
-        .pick(requestHeaders, info)
-        .responseMutator?.mutateResponse(headers, requestHeaders, info);
-    }
     const levels = this.#responseMutators;
     for (let i = 0; i < levels.length; i++)
       levels[i]!.mutateResponse(headers, requestHeaders, info);
   }
+}
+
+const placeOf = (route: { readonly index: number }, scope: RouteScope): string =>
+  `${scope.place}.routes[${route.index}]`;
+
+function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
+  const { config } = origin;
+  const { action } = config;
+  const place = placeOf(origin, scope);
+  const matcher = new RouteMatcher(config.match, `${place}.match`, scope.environment);
+  const cluster: ClusterSpecifierConfig | undefined =
+    action.kind === 'route' ? action.cluster : undefined;
+  return {
+    origin,
+    scope,
+    matcher,
+    action:
+      action.kind === 'route' ? new RouteAction(action, matcher, scope, `${place}.route`) : null,
+    direct: directResponse(config, matcher, place),
+    clusterName: cluster?.kind === 'cluster' ? cluster.name : '',
+    clusterHeader: cluster?.kind === 'cluster_header' ? headerName(cluster.header) : null,
+    hostLiteral: undefined,
+    perFilter: compilePerFilter(config.perFilter, scope.perFilter),
+    requestMutators: mutators(
+      scope,
+      HeaderMutator.forRequests(config.headers, place, scope.environment),
+      scope.requestMutators,
+    ),
+    responseMutators: mutators(
+      scope,
+      HeaderMutator.forResponses(config.headers, place, scope.environment),
+      scope.responseMutators,
+    ),
+  };
+}
+
+/** A weighted cluster's changes to headers come before those of all levels, whichever of them wins. */
+function partsFor(route: RouteParts, cluster: WeightedClusterConfig, place: string): RouteParts {
+  const request = HeaderMutator.forRequests(cluster.headers, place, route.scope.environment);
+  const response = HeaderMutator.forResponses(cluster.headers, place, route.scope.environment);
+  const { clusterHeader } = cluster;
+  return {
+    ...route,
+    clusterName: cluster.name,
+    clusterHeader: clusterHeader === undefined ? null : headerName(clusterHeader),
+    hostLiteral: nonEmptyWireText(cluster.hostRewriteLiteral),
+    perFilter: compilePerFilter(cluster.perFilter, route.perFilter),
+    requestMutators: request === null ? route.requestMutators : [request, ...route.requestMutators],
+    responseMutators:
+      response === null ? route.responseMutators : [response, ...route.responseMutators],
+  };
 }
 
 function directResponse(

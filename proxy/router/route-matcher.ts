@@ -1,17 +1,22 @@
 // [b] RouteMatcher: the conditions of one route, compiled (envoy-behaviour §3.2). The path is tried first because it
 // is the cheapest test that says no; the order does not change the answer.
 import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.ts';
-import { ConfigError } from '../config/config-error.ts';
-import type { FractionConfig } from '../config/matcher-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { isGrpcRequest } from '../http/local-reply.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { fractionHolds } from './fraction.ts';
+import type { Fraction } from '../base/runtime.ts';
+import { CookieMatcher } from './cookie-matcher.ts';
+import { FilterStateMatcher } from './filter-state-matcher.ts';
 import { compileHeaderMatchers } from './header-matcher.ts';
 import type { HeaderMatcher } from './header-matcher.ts';
+import { MetadataMatcher } from './metadata-matcher.ts';
 import { QueryMatcher } from './query-matcher.ts';
 import { FullMatchRegex } from './regex.ts';
+import { NO_ENVIRONMENT } from './route-environment.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import { asciiLowerCase } from './string-matcher.ts';
+import { UriTemplate } from './uri-template.ts';
 import { wireText } from './wire-text.ts';
 
 /** The path of one request as matchers see it; one object per table, filled anew for each request. */
@@ -38,7 +43,44 @@ export class MatchPath {
   }
 }
 
+/** Conditions that hardly any route has. */
+class RareConditions {
+  readonly #cookies: readonly CookieMatcher[];
+  readonly #metadata: readonly MetadataMatcher[];
+  readonly #filterState: readonly FilterStateMatcher[];
+
+  constructor(config: RouteMatchConfig, place: string) {
+    this.#cookies = (config.cookies ?? []).map(
+      (cookie, i) => new CookieMatcher(cookie, `${place}.cookies[${i}]`),
+    );
+    this.#metadata = (config.dynamicMetadata ?? []).map(
+      (metadata, i) => new MetadataMatcher(metadata, `${place}.dynamic_metadata[${i}]`),
+    );
+    this.#filterState = (config.filterState ?? []).map(
+      (state, i) => new FilterStateMatcher(state, `${place}.filter_state[${i}]`),
+    );
+  }
+
+  get any(): boolean {
+    return this.#cookies.length + this.#metadata.length + this.#filterState.length > 0;
+  }
+
+  /** The first that does not hold; undefined when all do. */
+  failing(
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): { readonly explain: () => string } | undefined {
+    return (
+      this.#cookies.find((matcher) => !matcher.matches(headers)) ??
+      this.#metadata.find((matcher) => !matcher.matches(info.dynamicMetadata)) ??
+      this.#filterState.find((matcher) => !matcher.matches(info.filterState))
+    );
+  }
+}
+
 export class RouteMatcher {
+  /** Where the path is a URI template, else null. */
+  readonly template: UriTemplate | null;
   readonly #pathKind: PathMatchConfig['kind'];
   readonly #pathText: string;
   readonly #pathRegex: FullMatchRegex | null;
@@ -46,18 +88,29 @@ export class RouteMatcher {
   readonly #headers: readonly HeaderMatcher[] | null;
   readonly #query: readonly QueryMatcher[] | null;
   readonly #grpcOnly: boolean;
-  readonly #fraction: FractionConfig | undefined;
+  readonly #fraction: Fraction | undefined;
   readonly #tlsPresented: boolean | undefined;
   readonly #tlsValidated: boolean | undefined;
+  readonly #rare: RareConditions | null;
 
-  /** Throws ConfigError with `place` for a bad regex or a path template. */
-  constructor(config: RouteMatchConfig, place: string) {
+  /** Throws ConfigError with `place` for a bad regex or a bad path template. */
+  constructor(
+    config: RouteMatchConfig,
+    place: string,
+    environment: RouteEnvironment = NO_ENVIRONMENT,
+  ) {
     const path = config.path;
+    const rare = new RareConditions(config, place);
+    this.#rare = rare.any ? rare : null;
+    this.template =
+      path.kind === 'uri_template'
+        ? new UriTemplate(path.template, `${place}.path_match_policy`)
+        : null;
     this.#pathKind = path.kind;
     this.#caseSensitive = config.caseSensitive;
     this.#pathRegex =
       path.kind === 'regex' ? new FullMatchRegex(path.pattern, `${place}.safe_regex`) : null;
-    this.#pathText = pathText(path, config.caseSensitive, place);
+    this.#pathText = pathText(path, config.caseSensitive);
     this.#headers =
       config.headers.length === 0
         ? null
@@ -69,7 +122,9 @@ export class RouteMatcher {
             (query, i) => new QueryMatcher(query, `${place}.query_parameters[${i}]`),
           );
     this.#grpcOnly = config.grpcOnly;
-    this.#fraction = config.fraction;
+    this.#fraction =
+      config.fraction &&
+      environment.runtime.fraction(config.fraction.runtimeKey ?? '', config.fraction);
     this.#tlsPresented = config.tlsPresented;
     this.#tlsValidated = config.tlsValidated;
   }
@@ -87,6 +142,7 @@ export class RouteMatcher {
     if (this.#grpcOnly && !isGrpcRequest(headers)) return false;
     if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom))
       return false;
+    if (this.#rare !== null && this.#rare.failing(headers, info) !== undefined) return false;
     return this.#matchesTls();
   }
 
@@ -110,6 +166,8 @@ export class RouteMatcher {
     if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom)) {
       return `${this.#fraction.numerator} of ${this.#fraction.denominator} requests`;
     }
+    const rare = this.#rare?.failing(headers, info);
+    if (rare !== undefined) return rare.explain();
     return this.#matchesTls() ? undefined : 'client certificate';
   }
 
@@ -129,6 +187,8 @@ export class RouteMatcher {
         );
       case 'regex':
         return this.#pathRegex!.matches(path.text);
+      case 'uri_template':
+        return this.template!.matches(path.text);
       default:
         return false;
     }
@@ -140,7 +200,7 @@ export class RouteMatcher {
   }
 }
 
-function pathText(path: PathMatchConfig, caseSensitive: boolean, place: string): string {
+function pathText(path: PathMatchConfig, caseSensitive: boolean): string {
   switch (path.kind) {
     case 'prefix':
     case 'path':
@@ -151,9 +211,6 @@ function pathText(path: PathMatchConfig, caseSensitive: boolean, place: string):
     case 'connect':
       return '';
     case 'uri_template':
-      // A route that silently never matched would be worse than a refusal.
-      throw new ConfigError([
-        { path: `${place}.path_match_policy`, message: 'URI templates are not supported yet' },
-      ]);
+      return path.template;
   }
 }

@@ -10,6 +10,8 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { portStart } from './direct-response.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
+import { NO_ENVIRONMENT } from './route-environment.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import { MatchPath } from './route-matcher.ts';
 import { asciiLowerCase } from './string-matcher.ts';
 import { VirtualHost } from './virtual-host.ts';
@@ -37,7 +39,7 @@ export class CompiledRouteTable implements RouteTable {
   readonly #path = new MatchPath();
 
   /** Throws ConfigError with the places of what is wrong: bad regexes, %COMMANDS%, domains named twice. */
-  constructor(config: RouteConfig) {
+  constructor(config: RouteConfig, environment: RouteEnvironment = NO_ENVIRONMENT) {
     this.name = config.name;
     this.version = config.version;
     this.internalOnlyHeaders = config.internalOnlyHeaders;
@@ -45,9 +47,10 @@ export class CompiledRouteTable implements RouteTable {
     this.#cutParameters = config.ignorePathParametersInPathMatching;
     const scope = {
       config,
+      environment,
       perFilter: compilePerFilter(config.perFilter, null),
-      requestMutator: HeaderMutator.forRequests(config.headers, ''),
-      responseMutator: HeaderMutator.forResponses(config.headers, ''),
+      requestMutator: HeaderMutator.forRequests(config.headers, '', environment),
+      responseMutator: HeaderMutator.forResponses(config.headers, '', environment),
     };
     this.virtualHosts = config.virtualHosts.map(
       (virtualHost, i) => new VirtualHost(virtualHost, i, scope),

@@ -15,6 +15,7 @@ import { isGrpcRequest } from '../http/local-reply.ts';
 import type { Route } from '../http/route-provider.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
@@ -165,14 +166,14 @@ export class RouterFilter
     const { clusters, stats, strictChecks } = this.#context;
     const info = this.#info;
     const headers = this.#headers;
-    const name = action.clusterNameFor(headers, info);
+    const name = this.#route!.clusterNameFor(headers);
     const cluster = clusters.get(name);
     if (cluster === undefined) {
       stats.store.inc(stats.noCluster);
       this.#reply(noClusterReply(action.clusterNotFoundStatus));
       return null;
     }
-    info.upstreamCluster = name;
+    info.cluster = cluster.config;
     this.#cluster = cluster;
     headers.remove(H.xEnvoyUpstreamAltStatName);
     const invalid =
@@ -250,7 +251,7 @@ export class RouterFilter
       return;
     }
     stats.store.inc(stats.rqDirectResponse);
-    this.#reply(directReply(direct, this.#headers));
+    this.#reply(directReply(direct, this.#headers, this.#info));
   }
 
   // === Attempts
@@ -258,18 +259,18 @@ export class RouterFilter
   #startAttempt(host: Host): void {
     const info = this.#info;
     const action = this.#action!;
-    info.upstreamHost = host.addressText;
-    info.upstreamHostName = host.hostname;
+    info.host = host;
+    info.upstreamConnection = null;
     if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) this.#selection!.avoid(host);
     const attempt = new UpstreamRequest(this, host);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority));
   }
 
-  onUpstreamReady(attempt: UpstreamRequest, upstreamLocalAddress: string): void {
+  onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void {
     const info = this.#info;
     const action = this.#action!;
-    info.upstreamLocalAddress = upstreamLocalAddress;
+    info.upstreamConnection = connection;
     if (action.autoHostRewrite && attempt.host.hostname !== '') {
       action.replaceHost(this.#headers, attempt.host.hostname, !this.#context.suppressEnvoyHeaders);
     }

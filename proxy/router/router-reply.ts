@@ -5,6 +5,7 @@ import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { LocalReply } from '../http/http-filter.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DirectResponse } from './direct-response.ts';
 import { bodyOfReset, detailsOfReset, flagOfReset, statusOfReset } from './reset-reply.ts';
 
@@ -69,10 +70,14 @@ export function invalidHeaderReply(name: HeaderName, headers: RequestHeaders): R
   return new RouterReply(400, body, details, ResponseFlag.InvalidEnvoyRequestHeaders);
 }
 
-export function directReply(direct: DirectResponse, headers: RequestHeaders): RouterReply {
+export function directReply(
+  direct: DirectResponse,
+  headers: RequestHeaders,
+  info: StreamInfo,
+): RouterReply {
   const reply = new RouterReply(direct.status, direct.body, 'direct_response', undefined);
   reply.bodyBytes = direct.bodyBytes;
-  const location = direct.location(headers);
+  const location = direct.location(headers, info);
   return location === '' ? reply : reply.alsoModify((to) => to.set(H.location, location));
 }
 

@@ -3,14 +3,17 @@ import type { UpgradeConfig } from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { TlsRedirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
-import type { RouteScope } from './route-entry.ts';
+import type { RouteScope } from './route-scope.ts';
 
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
 export class TlsRedirectRoute implements Route {
   readonly name = '';
+  readonly metadata = NO_METADATA;
   readonly idleTimeoutMs = undefined;
   readonly maxStreamDuration = undefined;
   readonly upgrades = NO_UPGRADES;
@@ -25,6 +28,10 @@ export class TlsRedirectRoute implements Route {
     return this.scope.name;
   }
 
+  get virtualHostMetadata(): ConfigMetadata {
+    return this.scope.metadata;
+  }
+
   get place(): string {
     return `${this.scope.place}.require_tls`;
   }
@@ -35,6 +42,10 @@ export class TlsRedirectRoute implements Route {
 
   filterSettings(): undefined {
     return undefined;
+  }
+
+  filterSettingsOfLevels(): readonly [] {
+    return [];
   }
 
   filterState(filterName: string): RouteFilterState {

@@ -14,6 +14,7 @@ import type {
   PoolFailureReason,
   PoolTicket,
 } from '../upstream/conn-pool/conn-pool.ts';
+import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 
 /** The router filter, as its attempts see it. No call comes from an attempt that is over. */
@@ -23,7 +24,7 @@ export interface UpstreamRequestOwner {
   readonly perTryTimeoutMs: number;
   readonly perTryIdleTimeoutMs: number;
   /** The stream is there; the owner sends headers and what it has of the body. */
-  onUpstreamReady(attempt: UpstreamRequest, upstreamLocalAddress: string): void;
+  onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void;
   onUpstream1xxHeaders(headers: ResponseHeaders): void;
   onUpstreamHeaders(attempt: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void;
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
@@ -147,7 +148,7 @@ export class UpstreamRequest
 
   // === HttpPoolCallbacks
 
-  onPoolReady(encoder: RequestEncoder, _host: Host, upstreamLocalAddress: string): void {
+  onPoolReady(encoder: RequestEncoder, _host: Host, connection: UpstreamConnectionFacts): void {
     this.#ticket = null;
     if (this.#over) {
       encoder.resetStream(StreamResetReason.LocalReset);
@@ -155,7 +156,7 @@ export class UpstreamRequest
     }
     this.#encoder = encoder;
     encoder.setCallbacks(this);
-    this.#owner.onUpstreamReady(this, upstreamLocalAddress);
+    this.#owner.onUpstreamReady(this, connection);
   }
 
   onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, _host: Host): void {

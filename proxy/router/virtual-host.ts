@@ -3,19 +3,23 @@ import type { RouteConfig, VirtualHostConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
-import type { RouteScope } from './route-entry.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import { RouteEntry } from './route-entry.ts';
 import type { MatchPath } from './route-matcher.ts';
+import type { RouteScope } from './route-scope.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
 
 /** Of the whole route configuration, compiled once and shared by its virtual hosts. */
 export interface TableScope {
   readonly config: RouteConfig;
+  readonly environment: RouteEnvironment;
   readonly perFilter: PerFilterSettings | null;
   readonly requestMutator: HeaderMutator | null;
   readonly responseMutator: HeaderMutator | null;
@@ -23,7 +27,9 @@ export interface TableScope {
 
 export class VirtualHost implements RouteScope {
   readonly name: string;
+  readonly metadata: ConfigMetadata;
   readonly place: string;
+  readonly environment: RouteEnvironment;
   readonly retryPolicy: RetryPolicy | null;
   readonly perFilter: PerFilterSettings | null;
   readonly requestMutators: readonly HeaderMutator[];
@@ -41,7 +47,9 @@ export class VirtualHost implements RouteScope {
   constructor(config: VirtualHostConfig, index: number, table: TableScope) {
     const place = `virtual_hosts[${index}]`;
     this.name = config.name;
+    this.metadata = config.metadata ?? NO_METADATA;
     this.place = place;
+    this.environment = table.environment;
     this.mostSpecificMutationsWin = table.config.mostSpecificHeaderMutationsWins;
     this.retryPolicy =
       config.retryPolicy === undefined
@@ -49,11 +57,11 @@ export class VirtualHost implements RouteScope {
         : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
     this.perFilter = compilePerFilter(config.perFilter, table.perFilter);
     this.requestMutators = this.#levels(
-      HeaderMutator.forRequests(config.headers, place),
+      HeaderMutator.forRequests(config.headers, place, table.environment),
       table.requestMutator,
     );
     this.responseMutators = this.#levels(
-      HeaderMutator.forResponses(config.headers, place),
+      HeaderMutator.forResponses(config.headers, place, table.environment),
       table.responseMutator,
     );
     this.includeRequestAttemptCount = config.includeRequestAttemptCount;
@@ -62,8 +70,8 @@ export class VirtualHost implements RouteScope {
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
-    this.routes = config.routes.map(
-      (route, i) => new RouteEntry({ config: route, index: i }, this),
+    this.routes = config.routes.map((route, i) =>
+      RouteEntry.compile({ config: route, index: i }, this),
     );
   }
 
@@ -77,7 +85,7 @@ export class VirtualHost implements RouteScope {
     const routes = this.routes;
     for (let i = 0; i < routes.length; i++) {
       const route = routes[i]!;
-      if (route.matches(path, headers, info)) return route;
+      if (route.matches(path, headers, info)) return route.chosen(headers, info);
     }
     return null;
   }

@@ -5,76 +5,59 @@ import { headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { HeaderMutator } from './header-mutator.ts';
-import { compilePerFilter } from './per-filter-settings.ts';
-import type { PerFilterSettings } from './per-filter-settings.ts';
-import { nonEmptyWireText } from './wire-text.ts';
-
-export class WeightedCluster {
-  readonly name: string;
-  readonly weight: number;
-  readonly requestMutator: HeaderMutator | null;
-  readonly responseMutator: HeaderMutator | null;
-  readonly perFilter: PerFilterSettings | null;
-  readonly hostRewriteLiteral: string | undefined;
-
-  constructor(config: WeightedClusterConfig, place: string) {
-    this.name = config.name;
-    this.weight = config.weight;
-    this.requestMutator = HeaderMutator.forRequests(config.headers, place);
-    this.responseMutator = HeaderMutator.forResponses(config.headers, place);
-    this.perFilter = compilePerFilter(config.perFilter, null);
-    this.hostRewriteLiteral = nonEmptyWireText(config.hostRewriteLiteral);
-  }
-}
+import type { CookieSink, HashPolicy } from './hash-policy.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 
 const MAX_UINT64 = '18446744073709551615';
+const MAX_TOTAL = 0xffffffff;
+
+/** A choice is no place for a cookie: the balancer's hash sets it. */
+const NO_COOKIES: CookieSink = { addSetCookie: () => undefined };
+
+export type WeightedClustersConfig = ClusterSpecifierConfig & { readonly kind: 'weighted' };
 
 export class WeightedClusters {
-  readonly #entries: readonly WeightedCluster[];
+  readonly #weights: readonly number[];
   readonly #total: number;
   readonly #header: HeaderName | null;
-  /** Some entry changes the request or its settings: otherwise only the name matters. */
-  readonly entriesDiffer: boolean;
+  readonly #hashPolicy: HashPolicy | null;
 
-  /** Throws ConfigError with `place` when there is no weight, or a bad %COMMAND%. */
-  constructor(config: ClusterSpecifierConfig & { kind: 'weighted' }, place: string) {
-    this.#entries = config.clusters.map(
-      (cluster, i) => new WeightedCluster(cluster, `${place}.clusters[${i}]`),
-    );
-    this.#total = config.clusters.reduce((sum, cluster) => sum + cluster.weight, 0);
-    if (this.#total <= 0 || this.#total > 0xffffffff) {
-      const message = 'sum of weights has to be between 1 and 4294967295';
+  /** `hashPolicy` of the route. Throws ConfigError with `place` when there is no weight. */
+  constructor(
+    config: WeightedClustersConfig,
+    hashPolicy: HashPolicy | null,
+    environment: RouteEnvironment,
+    place: string,
+  ) {
+    const { headerName: name, runtimeKeyPrefix: prefix } = config;
+    const weight = (cluster: WeightedClusterConfig): number =>
+      prefix === undefined || prefix === ''
+        ? cluster.weight
+        : environment.runtime.integer(`${prefix}.${cluster.name}`, cluster.weight);
+    this.#weights = config.clusters.map(weight);
+    this.#total = this.#weights.reduce((sum, each) => sum + each, 0);
+    if (this.#total <= 0 || this.#total > MAX_TOTAL) {
+      const message =
+        this.#total <= 0
+          ? 'Sum of weights in the weighted_cluster must be greater than 0.'
+          : `The sum of weights of all weighted clusters exceeds ${MAX_TOTAL}`;
       throw new ConfigError([{ path: place, message }]);
     }
-    this.#header =
-      config.headerName === undefined || config.headerName === ''
-        ? null
-        : headerName(config.headerName);
-    this.entriesDiffer = this.#entries.some(
-      (entry) =>
-        entry.requestMutator !== null ||
-        entry.responseMutator !== null ||
-        entry.perFilter !== null ||
-        entry.hostRewriteLiteral !== undefined,
-    );
+    this.#header = name === undefined || name === '' ? null : headerName(name);
+    this.#hashPolicy = config.useHashPolicy === true ? hashPolicy : null;
   }
 
-  get entries(): readonly WeightedCluster[] {
-    return this.#entries;
-  }
-
-  /** The same entry for one stream however often it is asked. */
-  pick(headers: RequestHeaders, info: StreamInfo): WeightedCluster {
+  /** Index into `clusters`. */
+  pick(headers: RequestHeaders, info: StreamInfo): number {
     let selected = this.#selected(headers, info);
-    const entries = this.#entries;
-    const last = entries.length - 1;
+    const weights = this.#weights;
+    const last = weights.length - 1;
     for (let i = 0; i < last; i++) {
-      const entry = entries[i]!;
-      if (selected < entry.weight) return entry;
-      selected -= entry.weight;
+      const weight = weights[i]!;
+      if (selected < weight) return i;
+      selected -= weight;
     }
-    return entries[last]!;
+    return last;
   }
 
   #selected(headers: RequestHeaders, info: StreamInfo): number {
@@ -83,18 +66,23 @@ export class WeightedClusters {
       const value = text === undefined ? -1 : uint64Modulo(text, this.#total);
       if (value >= 0 && headers.getAll(this.#header).length === 1) return value;
     }
+    if (this.#hashPolicy !== null) {
+      const hash = this.#hashPolicy.key(headers, info, NO_COOKIES);
+      if (hash !== undefined) return Number(hash % BigInt(this.#total));
+    }
     return info.streamRandom % this.#total;
   }
 }
 
-/** A decimal uint64 modulo `divisor` (below 2^32), -1 when the text is none. */
+/** A decimal uint64 (a plus sign may stand before it) modulo `divisor` (below 2^32), -1 when the text is none. */
 export function uint64Modulo(text: string, divisor: number): number {
-  if (text.length === 0 || text.length > 20) return -1;
+  const digits = text.startsWith('+') ? text.slice(1) : text;
+  if (digits.length === 0 || digits.length > 20) return -1;
   let remainder = 0;
-  for (let i = 0; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 0x30;
+  for (let i = 0; i < digits.length; i++) {
+    const digit = digits.charCodeAt(i) - 0x30;
     if (digit < 0 || digit > 9) return -1;
     remainder = (remainder * 10 + digit) % divisor;
   }
-  return text.length === 20 && text > MAX_UINT64 ? -1 : remainder;
+  return digits.length === 20 && digits > MAX_UINT64 ? -1 : remainder;
 }

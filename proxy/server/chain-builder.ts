@@ -22,6 +22,7 @@ import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
 import type { ChainDrainState } from '../listener-manager/drain-state.ts';
 import type { IoThread } from '../network/io-thread.ts';
+import type { RouteEnvironment } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import type { StatsStore } from '../stats/store.ts';
@@ -34,6 +35,7 @@ export interface ChainBuilderParts {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly clusters: ThreadLocalClusterManager;
+  readonly routeEnvironment: RouteEnvironment;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
   /** Slot of an RDS configuration; made when first asked for. */
   routeSlot(name: string): RouteTableSlot;
@@ -117,7 +119,7 @@ export class WorkerChainBuilder implements ChainBuilder {
   #routes(config: HttpConnectionManagerConfig): RouteProvider {
     if (config.routes.kind === 'rds') return this.#parts.routeSlot(config.routes.name);
     const slot = new RouteTableSlot();
-    slot.update(new CompiledRouteTable(config.routes.config));
+    slot.update(new CompiledRouteTable(config.routes.config, this.#parts.routeEnvironment));
     return slot;
   }
 

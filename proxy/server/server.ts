@@ -6,6 +6,7 @@ import { Lifetime } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
+import { Runtime } from '../base/runtime.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { SystemDnsResolver } from '../network/dns-resolver.ts';
@@ -205,6 +206,7 @@ export class Server {
       },
       time,
       stats: this.#stats,
+      runtime: new Runtime(bootstrap.config.runtime),
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       routesFetchTimeoutMs: bootstrap.config.lds?.initialFetchTimeoutMs ?? 0,

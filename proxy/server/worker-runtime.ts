@@ -15,6 +15,7 @@ import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
 import { IoThread } from '../network/io-thread.ts';
+import type { RouteEnvironment } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
@@ -41,6 +42,7 @@ export class WorkerRuntime {
   readonly #store = new StatsStore();
   readonly #files: LogFiles;
   readonly #clusters: WorkerClusterManager;
+  readonly #routeEnvironment: RouteEnvironment;
   readonly #routeSlots = new Map<string, RouteTableSlot>();
   readonly #drain = new ServerDrainState();
   readonly #handler: ConnectionHandler;
@@ -57,10 +59,10 @@ export class WorkerRuntime {
     this.#logger = this.#log.registry.get('config');
     const random: RandomSource = realRandom;
     this.#io = new IoThread(time);
-    this.#files = new LogFiles(time, init.fileFlushIntervalMs, {
-      store: this.#store,
-      environment: { hostname: init.hostname, variables: init.environment },
-    });
+    const environment = { hostname: init.hostname, variables: init.environment };
+    const runtime = new Runtime(init.runtime);
+    this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store, environment });
+    this.#routeEnvironment = { runtime, format: environment, stats: this.#store };
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
@@ -71,7 +73,8 @@ export class WorkerRuntime {
       io: this.#io,
       store: this.#store,
       random,
-      runtime: new Runtime(init.runtime),
+      runtime,
+      routeEnvironment: this.#routeEnvironment,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },
@@ -170,7 +173,7 @@ export class WorkerRuntime {
     }
     for (const route of update.routes) {
       attempt('route', route.name, () =>
-        this.#routeSlot(route.name).update(new CompiledRouteTable(route)),
+        this.#routeSlot(route.name).update(new CompiledRouteTable(route, this.#routeEnvironment)),
       );
     }
     for (const listener of update.listeners)

@@ -3,6 +3,22 @@
 import { DynamicMetadata } from './dynamic-metadata.ts';
 import { FilterState } from './filter-state.ts';
 import type { ResponseFlag } from './response-flags.ts';
+import type { StreamMeter } from './stream-meter.ts';
+import type { TlsFacts } from './tls-facts.ts';
+import type {
+  ClusterFacts,
+  ConfigMetadata,
+  HostFacts,
+  RouteFacts,
+  UpstreamConnectionFacts,
+} from './upstream-facts.ts';
+
+/** Of the listener and filter chain that took a connection; one object per chain. */
+export interface ListenerFacts {
+  readonly listenerName: string;
+  readonly filterChainName: string;
+  readonly metadata: ConfigMetadata;
+}
 
 /** Facts of the downstream connection; shared by all its streams. Addresses are printed as `ip:port` or `[v6]:port`. */
 export interface DownstreamConnectionInfo {
@@ -19,6 +35,11 @@ export interface DownstreamConnectionInfo {
   /** SNI; '' when there was none. */
   readonly requestedServerName: string;
   readonly tls: boolean;
+  /** Absent: the connection is no TLS. */
+  readonly tlsFacts?: TlsFacts | undefined;
+  /** `ip:port` of the socket itself, where that is not the local address (an original destination was restored). */
+  readonly directLocalAddress?: string | undefined;
+  readonly listener?: ListenerFacts | undefined;
 }
 
 export class StreamInfo {
@@ -43,19 +64,16 @@ export class StreamInfo {
   /** Body bytes on the downstream side. */
   bytesReceived = 0;
   bytesSent = 0;
-  headerBytesReceived = 0;
-  headerBytesSent = 0;
   /** Client address after X-Forwarded-For rules, printed; port 0 when taken from the header. */
   remoteAddress: string;
   remoteIp: string;
-  routeName = '';
-  virtualHostName = '';
-  /** Cluster the route named (raw name, tags and all). */
-  upstreamCluster = '';
-  /** Printed address of the host of the last attempt; '' until one was chosen. */
-  upstreamHost = '';
-  upstreamHostName = '';
-  upstreamLocalAddress = '';
+  route: RouteFacts | null = null;
+  /** Cluster the route named; null while none was found. */
+  cluster: ClusterFacts | null = null;
+  /** Host of the last attempt. */
+  host: HostFacts | null = null;
+  /** The last attempt's; null until it got one. */
+  upstreamConnection: UpstreamConnectionFacts | null = null;
   upstreamTransportFailureReason = '';
   /** Attempts made so far. */
   attemptCount = 0;
@@ -66,6 +84,8 @@ export class StreamInfo {
   /** Null until a filter set something: readers ask these, writers ask the two methods below. */
   dynamicMetadata: DynamicMetadata | null = null;
   filterState: FilterState | null = null;
+  /** Null where no log asks for what it counts. */
+  meter: StreamMeter | null = null;
   #flags = '';
 
   constructor(
@@ -80,6 +100,29 @@ export class StreamInfo {
     this.streamRandom = streamRandom;
     this.remoteAddress = connection.directRemoteAddress;
     this.remoteIp = connection.directRemoteIp;
+  }
+
+  /** Raw name (tags and all); '' where there is none. */
+  get upstreamCluster(): string {
+    return this.cluster === null ? '' : this.cluster.name;
+  }
+
+  get routeName(): string {
+    return this.route === null ? '' : this.route.name;
+  }
+
+  get virtualHostName(): string {
+    return this.route === null ? '' : this.route.virtualHostName;
+  }
+
+  /** Printed address of the host of the last attempt; '' until one was chosen. */
+  get upstreamHost(): string {
+    return this.host === null ? '' : this.host.addressText;
+  }
+
+  /** '' until the last attempt is connected. */
+  get upstreamLocalAddress(): string {
+    return this.upstreamConnection === null ? '' : this.upstreamConnection.localAddress;
   }
 
   metadataForWriting(): DynamicMetadata {

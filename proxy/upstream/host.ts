@@ -45,6 +45,10 @@ export class Host {
     return this.endpoint.hostname;
   }
 
+  get metadata(): ReadonlyMap<string, string> {
+    return this.endpoint.metadata;
+  }
+
   get weight(): number {
     return this.endpoint.weight;
   }

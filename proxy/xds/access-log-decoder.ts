@@ -4,7 +4,10 @@ import type {
   AccessLogFilter,
   ComparisonFilter,
 } from '../../xds-protos/gen/envoy.config.accesslog.v3.ts';
-import type { SubstitutionFormatString } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type {
+  SubstitutionFormatString,
+  TypedExtensionConfig,
+} from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { JsonObject } from '../../xds-protos/well-known-types.ts';
 import type {
   AccessLogConfig,
@@ -30,12 +33,10 @@ const DEFAULT_FORMAT: AccessLogFormat = {
   omitEmptyValues: false,
 };
 
-/** Formatters whose commands the access log knows (or prints as missing) without further settings. */
-const FORMATTERS: ReadonlySet<string> = new Set([
-  'envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery',
-  'envoy.extensions.formatter.metadata.v3.Metadata',
-  'envoy.extensions.formatter.cel.v3.Cel',
-]);
+const REQ_WITHOUT_QUERY = 'envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery';
+const CEL = 'envoy.extensions.formatter.cel.v3.Cel';
+/** Its command is there without it. */
+const METADATA = 'envoy.extensions.formatter.metadata.v3.Metadata';
 
 const FILE = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const STDOUT = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
@@ -79,7 +80,7 @@ function decodeFile(config: TypedConfig): AccessLogSink | undefined {
   const logFormat = reader.child('log_format');
   if (logFormat !== undefined) return { kind: 'file', path, format: decodeFormat(logFormat) };
   const json = json_format ?? typed_json_format;
-  if (json !== undefined) return { kind: 'file', path, format: jsonFormat(json, false) };
+  if (json !== undefined) return { kind: 'file', path, format: jsonFormat(json) };
   if (format === undefined || format === '') return { kind: 'file', path, format: DEFAULT_FORMAT };
   return { kind: 'file', path, format: { kind: 'text', text: format, omitEmptyValues: false } };
 }
@@ -91,28 +92,41 @@ function streamFormat(
   return format === undefined ? DEFAULT_FORMAT : decodeFormat(format);
 }
 
-const jsonFormat = (format: JsonObject, omitEmptyValues: boolean): AccessLogFormat => ({
+const jsonFormat = (format: JsonObject): AccessLogFormat => ({
   kind: 'json',
   json: JSON.stringify(format),
-  omitEmptyValues,
+  omitEmptyValues: false,
 });
 
-function decodeFormat(reader: FieldReader<SubstitutionFormatString>): AccessLogFormat {
-  const omitEmptyValues = reader.bool('omit_empty_values');
-  for (const formatter of reader.children('formatters')) {
-    const config = typedConfigOf(formatter);
-    if (config !== undefined && !FORMATTERS.has(config.typeName))
-      config.unknown(formatter.string('name'));
-  }
+/** Commands are checked where the format is compiled (listener-manager/trial-compile.ts). */
+export function decodeFormat(reader: FieldReader<SubstitutionFormatString>): AccessLogFormat {
+  const more = {
+    omitEmptyValues: reader.bool('omit_empty_values'),
+    reqWithoutQuery: decodeFormatters(reader.children('formatters')),
+    contentType: reader.string('content_type'),
+  };
   const { text_format, json_format } = reader.message;
-  if (json_format !== undefined) return jsonFormat(json_format, omitEmptyValues);
+  if (json_format !== undefined) return { ...jsonFormat(json_format), ...more };
   const source = reader.child('text_format_source');
-  if (source !== undefined)
-    return { kind: 'text', text: decodeInlineText(source), omitEmptyValues };
+  if (source !== undefined) return { kind: 'text', text: decodeInlineText(source), ...more };
   if (text_format === undefined) {
     reader.problem('', 'one of text_format, json_format, text_format_source is required');
   }
-  return { kind: 'text', text: text_format ?? '', omitEmptyValues };
+  return { kind: 'text', text: text_format ?? '', ...more };
+}
+
+/** Whether `%REQ_WITHOUT_QUERY(X)%` exists. */
+function decodeFormatters(formatters: readonly FieldReader<TypedExtensionConfig>[]): boolean {
+  let reqWithoutQuery = false;
+  for (const formatter of formatters) {
+    const config = typedConfigOf(formatter);
+    if (config?.typeName === REQ_WITHOUT_QUERY) reqWithoutQuery = true;
+    else if (config?.typeName === CEL)
+      config.problem('CEL expressions are not supported by this version');
+    else if (config !== undefined && config.typeName !== METADATA)
+      config.unknown(formatter.string('name'));
+  }
+  return reqWithoutQuery;
 }
 
 /** The same by-name note that types without an own message get. */

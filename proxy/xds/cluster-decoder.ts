@@ -54,6 +54,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
   const content = {
     name,
     statName: (reader.nonEmpty('alt_stat_name') ?? name).replaceAll(':', '_'),
+    altStatName: reader.nonEmpty('alt_stat_name'),
     addedViaApi: source.addedViaApi,
     type,
     edsServiceName: decodeEdsName(reader, type),

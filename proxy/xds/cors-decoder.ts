@@ -13,9 +13,9 @@ export function decodeCorsPolicy(reader: FieldReader<CorsPolicy>): CorsPolicyCon
     allowHeaders: headerValue(reader, 'allow_headers'),
     exposeHeaders: headerValue(reader, 'expose_headers'),
     maxAge: headerValue(reader, 'max_age'),
-    allowCredentials: reader.bool('allow_credentials'),
+    allowCredentials: reader.message.allow_credentials,
     allowPrivateNetworkAccess: reader.message.allow_private_network_access,
-    forwardNotMatchingPreflights: reader.bool('forward_not_matching_preflights', true),
+    forwardNotMatchingPreflights: reader.message.forward_not_matching_preflights,
     enabled: decodeRuntimeFraction(reader.child('filter_enabled')),
     shadowEnabled: decodeRuntimeFraction(reader.child('shadow_enabled')),
   };

@@ -73,7 +73,11 @@ function decodeDelay(reader: FieldReader<FaultDelay>): FaultDelayConfig {
 }
 
 function decodeAbort(reader: FieldReader<FaultAbort>): FaultAbortConfig {
-  return { source: abortSource(reader), percentage: percentage(reader.child('percentage')) };
+  return {
+    source: abortSource(reader),
+    percentage: percentage(reader.child('percentage')),
+    responseBody: reader.nonEmpty('response_body') ?? 'fault filter abort',
+  };
 }
 
 function abortSource(reader: FieldReader<FaultAbort>): FaultAbortConfig['source'] {

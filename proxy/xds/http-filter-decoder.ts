@@ -7,6 +7,7 @@ import type {
   HttpFilterSettings,
   RouterFilterConfig,
 } from '../config/http-filter-config.ts';
+import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
@@ -29,6 +30,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.cors.v3.Cors', () => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
+  ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -140,6 +142,11 @@ function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {
 function decodeFaultFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.fault.v3.HTTPFault');
   return reader && decodeFault(reader);
+}
+
+function decodeBufferFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.buffer.v3.Buffer');
+  return reader && decodeBuffer(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

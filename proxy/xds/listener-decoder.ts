@@ -17,6 +17,7 @@ import {
 } from './filter-chain-match-decoder.ts';
 import { decodeListenerFilters } from './listener-filter-decoder.ts';
 import { decodeNetworkFilters } from './network-filter-decoder.ts';
+import { decodeMetadata } from './metadata-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
 
 const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
@@ -67,6 +68,7 @@ export function readListener(reader: Reader, version: string): ListenerConfig {
     tcpBacklogSize: reader.number('tcp_backlog_size', DEFAULT_BACKLOG),
     statPrefix: reader.nonEmpty('stat_prefix') ?? printAddress(address).replaceAll(':', '_'),
     drainType: reader.enumName('drain_type', 'DEFAULT'),
+    metadata: decodeMetadata(reader.child('metadata')),
     inert: [...listenerFilters.inert, ...inertFields(reader)],
   };
   return { ...content, version, hash: contentHash(content) };

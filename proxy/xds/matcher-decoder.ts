@@ -9,7 +9,6 @@ import type {
   StringMatcher,
 } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type { FractionalPercent } from '../../xds-protos/gen/envoy.type.v3.ts';
-import { re2 } from '../base/re2.ts';
 import type {
   FractionConfig,
   HeaderMatchConfig,
@@ -19,7 +18,7 @@ import type {
   StringMatchConfig,
 } from '../config/matcher-config.ts';
 import type { FieldReader } from './field-reader.ts';
-import { decodeRegex, regexProblem } from './regex-check.ts';
+import { decodeRegex } from './regex-check.ts';
 
 const MATCH_NOTHING: StringMatchConfig = { kind: 'exact', value: '', ignoreCase: false };
 
@@ -128,16 +127,18 @@ export function decodeFraction(reader: FieldReader<FractionalPercent>): Fraction
   };
 }
 
-/** The default of a runtime fraction: runtime keys are not consulted. */
+/** The default, with the key under which the runtime may say something else. */
 export function decodeRuntimeFraction(
   reader: FieldReader<RuntimeFractionalPercent> | undefined,
 ): FractionConfig | undefined {
   if (reader === undefined) return undefined;
   const value = reader.required('default_value');
-  return value === undefined ? { numerator: 0, denominator: 100 } : decodeFraction(value);
+  const fraction: FractionConfig =
+    value === undefined ? { numerator: 0, denominator: 100 } : decodeFraction(value);
+  const runtimeKey = reader.nonEmpty('runtime_key');
+  return runtimeKey === undefined ? fraction : { ...fraction, runtimeKey };
 }
 
-/** `\0` … `\9` may stand in a substitution, up to the number of groups. */
 export function decodeRegexRewrite(
   reader: FieldReader<RegexMatchAndSubstitute>,
 ): RegexRewriteConfig {
@@ -145,22 +146,5 @@ export function decodeRegexRewrite(
   const pattern = matcher === undefined ? '' : decodeRegex(matcher);
   const substitution = reader.string('substitution');
   if (breaksHeader(substitution)) reader.problem('substitution', 'must not hold NUL, CR or LF');
-  const problem = substitutionProblem(pattern, substitution);
-  if (problem !== undefined) reader.problem('substitution', problem);
   return { pattern, substitution };
-}
-
-function substitutionProblem(pattern: string, substitution: string): string | undefined {
-  let highest = 0;
-  for (let i = 0; i < substitution.length; i++) {
-    if (substitution[i] !== '\\') continue;
-    const next = substitution[++i] ?? '';
-    if (next === '\\') continue;
-    if (next < '0' || next > '9')
-      return `'\\${next}' is neither a group (\\0 to \\9) nor a backslash (\\\\)`;
-    highest = Math.max(highest, Number(next));
-  }
-  if (highest === 0 || pattern === '' || regexProblem(pattern) !== undefined) return undefined;
-  const groups = re2().RE2JS.compile(pattern).groupCount();
-  return highest > groups ? `refers to group ${highest}, but the pattern has ${groups}` : undefined;
 }

@@ -5,6 +5,7 @@ import type {
   HttpFilterPerRouteSettings,
 } from '../config/http-filter-config.ts';
 import type { PerFilterConfigs } from '../config/route-config.ts';
+import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -31,6 +32,7 @@ type PerRouteDecoder = (config: TypedConfig, name: string) => Verdict | undefine
 const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteDecoder>([
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
+  ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -83,6 +85,14 @@ function fault(config: TypedConfig): Verdict | undefined {
 function cors(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.cors.v3.CorsPolicy');
   return reader && settled(decodeCorsPolicy(reader));
+}
+
+function buffer(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.buffer.v3.BufferPerRoute');
+  if (reader === undefined) return undefined;
+  if (reader.bool('disabled')) return OFF;
+  const own = reader.required('buffer');
+  return own && settled(decodeBuffer(own));
 }
 
 /** An empty RBACPerRoute switches the filter off. */

@@ -24,6 +24,7 @@ export function decodeRedirect(reader: FieldReader<RedirectAction>): RedirectAct
     'host_redirect',
     'path_redirect',
     'prefix_rewrite',
+    'path_rewrite',
     'scheme_redirect',
   ] as const) {
     if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
@@ -36,6 +37,7 @@ export function decodeRedirect(reader: FieldReader<RedirectAction>): RedirectAct
     port: port === 0 ? undefined : port,
     // Istio writes `path_redirect: ""` on a redirect that keeps the path.
     path: reader.nonEmpty('path_redirect'),
+    pathFormat: reader.nonEmpty('path_rewrite'),
     prefixRewrite: reader.nonEmpty('prefix_rewrite'),
     regexRewrite: regex && decodeRegexRewrite(regex),
     stripQuery: reader.bool('strip_query'),
@@ -47,6 +49,7 @@ export function decodeDirectResponse(
   reader: FieldReader<DirectResponseAction>,
   maxBodyBytes: number,
 ): DirectResponseConfig {
+  reader.refuse('body_format');
   const status = reader.number('status', 500, 200, 599);
   if (!reader.has('status')) reader.problem('status', 'is required');
   const source = reader.child('body');

@@ -101,15 +101,31 @@ function decodeWeightedClusters(reader: FieldReader<WeightedCluster>): ClusterSp
   else if (sum > MAX_UINT32) {
     reader.problem('clusters', `The sum of weights of all weighted clusters exceeds ${MAX_UINT32}`);
   }
-  return { kind: 'weighted', clusters, headerName: reader.nonEmpty('header_name')?.toLowerCase() };
+  if (breaksHeader(reader.string('header_name')))
+    reader.problem('header_name', 'holds characters no header name can have');
+  return {
+    kind: 'weighted',
+    clusters,
+    headerName: reader.nonEmpty('header_name')?.toLowerCase(),
+    useHashPolicy: reader.bool('use_hash_policy'),
+    runtimeKeyPrefix: reader.nonEmpty('runtime_key_prefix'),
+  };
 }
 
 function decodeClusterWeight(
   reader: FieldReader<WeightedCluster_ClusterWeight>,
 ): WeightedClusterConfig {
-  if (reader.string('cluster_header') !== '') reader.refuse('cluster_header');
+  const name = reader.string('name');
+  const clusterHeader = reader.nonEmpty('cluster_header')?.toLowerCase();
+  if (name === '' && clusterHeader === undefined)
+    reader.problem('', 'At least one of name or cluster_header need to be specified');
+  if (name !== '' && clusterHeader !== undefined)
+    reader.problem('', 'Only one of name or cluster_header can be specified');
+  if (clusterHeader !== undefined && breaksHeader(clusterHeader))
+    reader.problem('cluster_header', 'holds characters no header name can have');
   return {
-    name: reader.requiredString('name'),
+    name,
+    clusterHeader,
     weight: reader.number('weight', 0),
     headers: decodeHeaderMutations(reader),
     perFilter: decodePerFilter(reader),
@@ -132,6 +148,8 @@ type Rewrites = Pick<
   | 'prefixRewrite'
   | 'regexRewrite'
   | 'pathRewriteTemplate'
+  | 'pathRewriteFormat'
+  | 'hostRewriteFormat'
   | 'hostRewriteLiteral'
   | 'hostRewriteHeader'
   | 'hostRewritePathRegex'
@@ -143,19 +161,28 @@ function decodeRewrites(reader: FieldReader<RouteAction>): Rewrites {
   const regex = reader.child('regex_rewrite');
   const hostRegex = reader.child('host_rewrite_path_regex');
   const pathRewriteTemplate = decodeRewriteTemplate(reader);
-  const given = [prefixRewrite, regex, pathRewriteTemplate].filter(
+  const pathRewriteFormat = reader.nonEmpty('path_rewrite');
+  const given = [prefixRewrite, regex, pathRewriteTemplate, pathRewriteFormat].filter(
     (rewrite) => rewrite !== undefined,
   );
   if (given.length > 1) {
     reader.problem('', 'Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy');
   }
-  for (const field of ['prefix_rewrite', 'host_rewrite_literal', 'host_rewrite_header'] as const) {
+  for (const field of [
+    'prefix_rewrite',
+    'path_rewrite',
+    'host_rewrite_literal',
+    'host_rewrite_header',
+    'host_rewrite',
+  ] as const) {
     if (breaksHeader(reader.string(field))) reader.problem(field, 'must not hold NUL, CR or LF');
   }
   return {
     prefixRewrite,
     regexRewrite: regex && decodeRegexRewrite(regex),
     pathRewriteTemplate,
+    pathRewriteFormat,
+    hostRewriteFormat: reader.nonEmpty('host_rewrite'),
     hostRewriteLiteral: reader.nonEmpty('host_rewrite_literal'),
     hostRewriteHeader: reader.nonEmpty('host_rewrite_header')?.toLowerCase(),
     hostRewritePathRegex: hostRegex && decodeRegexRewrite(hostRegex),

@@ -79,6 +79,7 @@ function decodeVirtualHost(
   inherited: Inherited,
 ): VirtualHostConfig {
   reader.refuse('matcher');
+  reader.refuse('route_specifiers');
   reader.refuse('retry_policy_typed_config');
   const retry = reader.child('retry_policy');
   const own = reader.has('request_mirror_policies')
@@ -94,12 +95,24 @@ function decodeVirtualHost(
     includeRequestAttemptCount: reader.bool('include_request_attempt_count'),
     includeAttemptCountInResponse: reader.bool('include_attempt_count_in_response'),
     requireTls: reader.enumName('require_tls', 'NONE'),
-    perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
+    perRequestBufferLimitBytes: bodyBufferLimit(reader),
     rateLimits: decodeRateLimits(reader),
+    metadata: decodeMetadata(reader.child('metadata')),
   };
 }
 
+/** The newer field wins. */
+function bodyBufferLimit(
+  reader: FieldReader<VirtualHost> | FieldReader<Route>,
+): number | undefined {
+  return (
+    reader.optionalNumber('request_body_buffer_limit') ??
+    reader.optionalNumber('per_request_buffer_limit_bytes')
+  );
+}
+
 function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEntryConfig {
+  reader.refuse('route_specifiers');
   const match = reader.required('match');
   const decorator = reader.child('decorator');
   const action = reader.child('route');
@@ -114,7 +127,7 @@ function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEnt
     decoratorPropagate: decorator?.bool('propagate', true) ?? true,
     metadata: decodeMetadata(reader.child('metadata')),
     statPrefix: reader.string('stat_prefix'),
-    perRequestBufferLimitBytes: reader.optionalNumber('per_request_buffer_limit_bytes'),
+    perRequestBufferLimitBytes: bodyBufferLimit(reader),
   };
 }
 

@@ -3,6 +3,11 @@ import type { RouteMatch } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderMatches, decodeQueryMatch, decodeRuntimeFraction } from './matcher-decoder.ts';
+import {
+  decodeCookieMatch,
+  decodeFilterStateMatch,
+  decodeMetadataMatch,
+} from './metadata-match-decoder.ts';
 import { decodeRegex } from './regex-check.ts';
 import { typedConfigOf } from './typed-config.ts';
 
@@ -22,8 +27,6 @@ export const MATCH_ALL: RouteMatchConfig = {
 };
 
 export function decodeRouteMatch(reader: FieldReader<RouteMatch>): RouteMatchConfig {
-  // Evaluated by no one yet: a route that ignored it would take requests it must not take.
-  reader.refuse('dynamic_metadata');
   const tls = reader.message.tls_context;
   return {
     path: decodePath(reader),
@@ -34,6 +37,19 @@ export function decodeRouteMatch(reader: FieldReader<RouteMatch>): RouteMatchCon
     fraction: decodeRuntimeFraction(reader.child('runtime_fraction')),
     tlsPresented: tls?.presented,
     tlsValidated: tls?.validated,
+    ...decodeRareConditions(reader),
+  };
+}
+
+/** Left out where they are not used, which is nearly everywhere. */
+function decodeRareConditions(reader: FieldReader<RouteMatch>): Partial<RouteMatchConfig> {
+  const { cookies, dynamic_metadata, filter_state } = reader.message;
+  if (cookies === undefined && dynamic_metadata === undefined && filter_state === undefined)
+    return {};
+  return {
+    cookies: reader.children('cookies').map(decodeCookieMatch),
+    dynamicMetadata: reader.children('dynamic_metadata').map(decodeMetadataMatch),
+    filterState: reader.children('filter_state').map(decodeFilterStateMatch),
   };
 }
 

@@ -2,10 +2,42 @@
 import { RequestHeaders, ResponseHeaders } from '../../proxy/http/header-map.ts';
 import { headerName } from '../../proxy/http/headers.ts';
 import { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
+import { NO_METADATA } from '../../proxy/stream-info/upstream-facts.ts';
+import type {
+  ClusterFacts,
+  HostFacts,
+  RouteFacts,
+  UpstreamConnectionFacts,
+} from '../../proxy/stream-info/upstream-facts.ts';
 import type { AccessLogEntry } from '../../proxy/http/conn-manager-context.ts';
 
 /** 2024-01-31T12:34:56.789Z */
 export const START_MS = Date.UTC(2024, 0, 31, 12, 34, 56, 789);
+
+export const sampleRoute = (name: string): RouteFacts => ({
+  name,
+  virtualHostName: 'reviews',
+  metadata: NO_METADATA,
+  virtualHostMetadata: NO_METADATA,
+});
+
+export const sampleCluster = (name: string): ClusterFacts => ({ name, metadata: NO_METADATA });
+
+export const sampleHost = (addressText: string): HostFacts => ({
+  addressText,
+  hostname: '',
+  metadata: NO_METADATA,
+});
+
+export const sampleConnection = (host: HostFacts): UpstreamConnectionFacts => ({
+  host,
+  id: 8,
+  localAddress: '10.1.0.5:51000',
+  connectStartMs: 1001.75,
+  connectEndMs: 1002.25,
+  protocol: 'HTTP/1.1',
+  tls: null,
+});
 
 export function sampleInfo(): StreamInfo {
   const connection = {
@@ -32,12 +64,10 @@ export function sampleInfo(): StreamInfo {
   info.responseCodeDetails = 'via_upstream';
   info.bytesReceived = 3;
   info.bytesSent = 5;
-  info.headerBytesReceived = 100;
-  info.headerBytesSent = 50;
-  info.routeName = 'default';
-  info.upstreamCluster = 'outbound|9080||reviews.default.svc.cluster.local';
-  info.upstreamHost = '10.1.0.7:9080';
-  info.upstreamLocalAddress = '10.1.0.5:51000';
+  info.route = sampleRoute('default');
+  info.cluster = sampleCluster('outbound|9080||reviews.default.svc.cluster.local');
+  info.host = sampleHost('10.1.0.7:9080');
+  info.upstreamConnection = sampleConnection(info.host);
   info.attemptCount = 1;
   return info;
 }
@@ -70,6 +100,8 @@ export function sampleEntry(changes: Partial<AccessLogEntry> = {}): AccessLogEnt
     ]),
     responseHeaders: responseHeaders([['x-envoy-upstream-service-time', '9']]),
     responseTrailers: undefined,
+    type: 'DownstreamEnd',
+    localReplyBody: '',
     ...changes,
   };
 }

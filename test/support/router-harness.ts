@@ -30,6 +30,7 @@ import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import type { FilterFactoryContext } from '../../proxy/filters/factory-context.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
+import { sampleConnection } from './access-log-entry.ts';
 import type { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
 import { ClusterStats } from '../../proxy/upstream/cluster-stats.ts';
 import type {
@@ -80,7 +81,10 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
 
   /** The pool has a connection. */
   ready(): this {
-    this.#pool.onPoolReady(this, this.host, '10.0.0.2:50000');
+    this.#pool.onPoolReady(this, this.host, {
+      ...sampleConnection(this.host),
+      localAddress: '10.0.0.2:50000',
+    });
     return this;
   }
 
@@ -236,7 +240,10 @@ export class ScriptedClient implements FilterCallbacks {
   continueEncoding(): void {
     this.seen.push('continued');
   }
-  readonly bufferLimitBytes = 1024;
+  bufferLimitBytes = 1024;
+  setBufferLimit(bytes: number): void {
+    this.bufferLimitBytes = bytes;
+  }
   held: Buffer[] = [];
   responsePauses = 0;
   routeRefreshes = 0;

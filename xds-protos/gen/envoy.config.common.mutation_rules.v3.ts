@@ -7,6 +7,12 @@ export interface HeaderMutation {
   remove?: string | undefined;
   /** oneof action */
   append?: envoy_config_core_v3.HeaderValueOption | undefined;
+  /** oneof action */
+  remove_on_match?: HeaderMutation_RemoveOnMatch | undefined;
+}
+
+export interface HeaderMutation_RemoveOnMatch {
+  key_matcher?: envoy_type_matcher_v3.StringMatcher | undefined;
 }
 
 export interface HeaderMutationRules {

@@ -10,6 +10,7 @@ export type LocalClusterRateLimit = Record<never, never>;
 export interface LocalRateLimitDescriptor {
   entries?: RateLimitDescriptor_Entry[] | undefined;
   token_bucket?: envoy_type_v3.TokenBucket | undefined;
+  shadow_mode?: boolean | undefined;
 }
 
 export interface RateLimitDescriptor_Entry {

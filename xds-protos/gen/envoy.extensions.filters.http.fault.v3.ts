@@ -12,6 +12,7 @@ export interface FaultAbort {
   header_abort?: FaultAbort_HeaderAbort | undefined;
   /** oneof error_type */
   grpc_status?: number | undefined;
+  response_body?: string | undefined;
 }
 
 export type FaultAbort_HeaderAbort = Record<never, never>;

@@ -292,6 +292,7 @@ export interface MessageTypes {
   'envoy.config.common.matcher.v3.Matcher.MatcherTree.MatchMap': envoy_config_common_matcher_v3.Matcher_MatcherTree_MatchMap;
   'envoy.config.common.matcher.v3.Matcher.OnMatch': envoy_config_common_matcher_v3.Matcher_OnMatch;
   'envoy.config.common.mutation_rules.v3.HeaderMutation': envoy_config_common_mutation_rules_v3.HeaderMutation;
+  'envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch': envoy_config_common_mutation_rules_v3.HeaderMutation_RemoveOnMatch;
   'envoy.config.common.mutation_rules.v3.HeaderMutationRules': envoy_config_common_mutation_rules_v3.HeaderMutationRules;
   'envoy.config.core.v3.Address': envoy_config_core_v3.Address;
   'envoy.config.core.v3.AggregatedConfigSource': envoy_config_core_v3.AggregatedConfigSource;
@@ -349,6 +350,10 @@ export interface MessageTypes {
   'envoy.config.core.v3.HttpUri': envoy_config_core_v3.HttpUri;
   'envoy.config.core.v3.JsonFormatOptions': envoy_config_core_v3.JsonFormatOptions;
   'envoy.config.core.v3.KeepaliveSettings': envoy_config_core_v3.KeepaliveSettings;
+  'envoy.config.core.v3.KeyValue': envoy_config_core_v3.KeyValue;
+  'envoy.config.core.v3.KeyValueAppend': envoy_config_core_v3.KeyValueAppend;
+  'envoy.config.core.v3.KeyValueMutation': envoy_config_core_v3.KeyValueMutation;
+  'envoy.config.core.v3.KeyValuePair': envoy_config_core_v3.KeyValuePair;
   'envoy.config.core.v3.Locality': envoy_config_core_v3.Locality;
   'envoy.config.core.v3.Metadata': envoy_config_core_v3.Metadata;
   'envoy.config.core.v3.Node': envoy_config_core_v3.Node;

@@ -2,8 +2,9 @@
 // real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type, or in the descriptors that Envoy 1.40
 // carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
+import { newerFilterFields } from './newer-filter-fields.ts';
 
-interface NewerField {
+export interface NewerField {
   readonly message: string;
   readonly name: string;
   readonly number: number;
@@ -16,7 +17,8 @@ interface NewerField {
 
 const ROUTE = 'envoy.config.route.v3';
 const RATE_LIMIT = `${ROUTE}.RateLimit`;
-const COMPRESSOR = 'envoy.extensions.filters.http.compressor.v3';
+const CORE = 'envoy.config.core.v3';
+const MUTATION_RULE = 'envoy.config.common.mutation_rules.v3.HeaderMutation';
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3';
 const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3';
 
@@ -160,6 +162,7 @@ const newerFields: readonly NewerField[] = [
     type: `${RATE_LIMIT}.Override.RateLimitOverride`,
     oneof: 'override_specifier',
   },
+  ...newerFilterFields,
   // Envoy 1.40: connection manager.
   {
     message: `${HCM}.HttpConnectionManager`,
@@ -221,51 +224,6 @@ const newerFields: readonly NewerField[] = [
     number: 3,
     type: 'google.protobuf.BoolValue',
   },
-  // Envoy 1.40: HTTP filters.
-  {
-    message: 'envoy.extensions.filters.http.header_to_metadata.v3.Config',
-    name: 'stat_prefix',
-    number: 3,
-    type: 'string',
-  },
-  {
-    message: 'envoy.extensions.filters.http.set_filter_state.v3.Config',
-    name: 'clear_route_cache',
-    number: 2,
-    type: 'bool',
-  },
-  {
-    message: `${COMPRESSOR}.Compressor.CommonDirectionConfig`,
-    name: 'content_type_matcher',
-    number: 4,
-    type: 'envoy.type.matcher.v3.StringMatcher',
-    repeated: true,
-  },
-  {
-    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
-    name: 'uncompressible_response_codes',
-    number: 4,
-    type: 'uint32',
-    repeated: true,
-  },
-  {
-    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
-    name: 'status_header_enabled',
-    number: 5,
-    type: 'bool',
-  },
-  {
-    message: `${COMPRESSOR}.Compressor.ResponseDirectionConfig`,
-    name: 'weaken_etag_on_compress',
-    number: 6,
-    type: 'bool',
-  },
-  {
-    message: `${COMPRESSOR}.CompressorOverrides`,
-    name: 'compressor_library',
-    number: 2,
-    type: 'envoy.config.core.v3.TypedExtensionConfig',
-  },
 ];
 
 /** Whole messages, as the rows above. */
@@ -285,6 +243,13 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
   'envoy.type.matcher.v3.AddressMatcher': [
     { name: 'ranges', number: 1, type: 'xds.core.v3.CidrRange', repeated: true },
     { name: 'invert_match', number: 2, type: 'bool' },
+  ],
+  [`${CORE}.KeyValuePair`]: [
+    { name: 'key', number: 1, type: 'string' },
+    { name: 'value', number: 2, type: 'google.protobuf.Value' },
+  ],
+  [`${MUTATION_RULE}.RemoveOnMatch`]: [
+    { name: 'key_matcher', number: 1, type: 'envoy.type.matcher.v3.StringMatcher' },
   ],
   [`${RATE_LIMIT}.HitsAddend`]: [
     { name: 'number', number: 1, type: 'google.protobuf.UInt64Value' },

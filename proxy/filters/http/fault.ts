@@ -142,7 +142,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     this.#noteMetadata();
     this.#callbacks.sendLocalReply({
       status: abort.httpStatus,
-      body: 'fault filter abort',
+      body: this.#settings.config.abort!.responseBody,
       details: 'fault_filter_abort',
       flag: ResponseFlag.FaultInjected,
       grpcStatus: abort.grpcStatus,

@@ -9,7 +9,6 @@ import type { RandomSource } from '../../base/random.ts';
 import type { TimeSource } from '../../base/clock.ts';
 import type { AccessLog } from '../../http/conn-manager-context.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
-import { printAddress } from '../../network/address.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
@@ -17,6 +16,7 @@ import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
+import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type {
   PoolFailureReason,
   PoolTicket,
@@ -200,7 +200,7 @@ class TcpProxySession
 
   // === TcpPoolCallbacks
 
-  onPoolReady(connection: Connection, host: Host): void {
+  onPoolReady(connection: Connection, host: Host, facts: UpstreamConnectionFacts): void {
     this.#ticket = null;
     if (this.#done) {
       connection.close(CloseType.NoFlush);
@@ -209,17 +209,15 @@ class TcpProxySession
     }
     this.#upstream = connection;
     connection.delayedCloseTimeoutMs = this.#context.config.idleTimeoutMs;
-    this.#info.upstreamHost = host.addressText;
-    const local = connection.localName();
-    this.#info.upstreamLocalAddress =
-      local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
+    this.#info.host = host;
+    this.#info.upstreamConnection = facts;
     connection.start(new UpstreamSide(this));
     this.#downstream.readDisable(false);
   }
 
   onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void {
     this.#ticket = null;
-    this.#info.upstreamHost = host.addressText;
+    this.#info.host = host;
     if (reason === 'overflow') {
       this.#info.setFlag(ResponseFlag.UpstreamOverflow);
       this.#downstream.close(CloseType.NoFlush);
@@ -286,8 +284,9 @@ class TcpProxySession
         roll -= entry.weight;
       }
     }
-    this.#info.upstreamCluster = name;
-    return clusters.get(name);
+    const cluster = clusters.get(name);
+    this.#info.cluster = cluster?.config ?? null;
+    return cluster;
   }
 
   /** FIN goes on to the other side; when both have ended, the session is over. */
@@ -313,7 +312,9 @@ class TcpProxySession
       requestHeaders: undefined,
       responseHeaders: undefined,
       responseTrailers: undefined,
-    };
+      type: 'TcpConnectionEnd',
+      localReplyBody: '',
+    } as const;
     for (const log of accessLogs) log.log(entry);
   }
 

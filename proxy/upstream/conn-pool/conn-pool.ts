@@ -1,6 +1,7 @@
 // [w] The contract of connection pools: one per host, priority and worker.
 import type { ResponseDecoder, RequestEncoder } from '../../http/codec.ts';
 import type { Connection } from '../../network/connection.ts';
+import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 
 /** Reasons as in response code details; `overflow` is the circuit breakers'. */
@@ -12,14 +13,14 @@ export type PoolFailureReason =
 
 export interface HttpPoolCallbacks {
   /** A stream is there. May be called before newStream() returned. */
-  onPoolReady(encoder: RequestEncoder, host: Host, upstreamLocalAddress: string): void;
+  onPoolReady(encoder: RequestEncoder, host: Host, connection: UpstreamConnectionFacts): void;
   /** `transportFailureReason`: for example `delayed_connect_error:_Connection_refused`, '' when there is none. */
   onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void;
 }
 
 export interface TcpPoolCallbacks {
   /** The connection is the caller's from now on. */
-  onPoolReady(connection: Connection, host: Host): void;
+  onPoolReady(connection: Connection, host: Host, facts: UpstreamConnectionFacts): void;
   onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void;
 }
 

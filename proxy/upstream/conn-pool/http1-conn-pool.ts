@@ -5,13 +5,14 @@ import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { ResponseDecoder } from '../../http/codec.ts';
 import { Http1ClientConnection } from '../../http/http1/client-connection.ts';
 import type { ClientConnectionCallbacks } from '../../http/http1/client-connection.ts';
-import { printAddress } from '../../network/address.ts';
 import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
+import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
+import { connectionFacts } from './connection-facts.ts';
 import type {
   HttpConnPool,
   HttpPoolCallbacks,
@@ -50,7 +51,7 @@ class ActiveClient
   #codec: Http1ClientConnection | null = null;
   #timer: WheelTimer | null;
   #durationTimer: WheelTimer | null = null;
-  #localAddress = '';
+  #facts: UpstreamConnectionFacts | null = null;
   #requestCount = 0;
   #draining = false;
   #closed = false;
@@ -75,7 +76,7 @@ class ActiveClient
     stats.store.inc(stats.upstreamRqTotal);
     stats.store.inc(stats.upstreamRqActive);
     const encoder = this.#codec!.newStream(stream.decoder);
-    stream.callbacks.onPoolReady(encoder, this.#pool.host, this.#localAddress);
+    stream.callbacks.onPoolReady(encoder, this.#pool.host, this.#facts!);
   }
 
   get connecting(): boolean {
@@ -103,12 +104,14 @@ class ActiveClient
     this.#attempt = null;
     this.#disarm();
     const { config, stats, io } = this.#context;
-    stats.store.record(stats.upstreamCxConnectMs, io.time.monotonicMs() - this.#startMs);
+    const nowMs = io.time.monotonicMs();
+    stats.store.record(stats.upstreamCxConnectMs, nowMs - this.#startMs);
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
     this.#connection = connection;
-    const local = connection.localName();
-    this.#localAddress =
-      local.address === undefined ? '' : printAddress(local.address, local.port ?? 0);
+    this.#facts = connectionFacts(connection, this.#pool.host, 'HTTP/1.1', {
+      connectStartMs: this.#startMs,
+      connectEndMs: nowMs,
+    });
     this.#codec = new Http1ClientConnection(connection, this, config.http);
     if (config.http.maxConnectionDurationMs > 0) {
       this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);

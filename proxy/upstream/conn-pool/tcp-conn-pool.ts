@@ -5,6 +5,7 @@ import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
 import type { Host } from '../host.ts';
+import { connectionFacts } from './connection-facts.ts';
 import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
 import type { PoolContext } from './pool-context.ts';
 
@@ -39,9 +40,12 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#attempt = null;
     this.#end();
     const { stats, io, config } = this.#context;
-    stats.store.record(stats.upstreamCxConnectMs, io.time.monotonicMs() - this.#startMs);
+    const connectEndMs = io.time.monotonicMs();
+    stats.store.record(stats.upstreamCxConnectMs, connectEndMs - this.#startMs);
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
-    callbacks?.onPoolReady(connection, this.#pool.host);
+    const times = { connectStartMs: this.#startMs, connectEndMs };
+    const facts = connectionFacts(connection, this.#pool.host, '', times);
+    callbacks?.onPoolReady(connection, this.#pool.host, facts);
   }
 
   onConnectFailed(reason: string): void {

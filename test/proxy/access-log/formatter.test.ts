@@ -1,4 +1,5 @@
 // Formats of access logs: every command, Istio's line, hostile values, header values.
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { compileFormat } from '../../../proxy/access-log/formatter.ts';
 import { DEFAULT_FORMAT } from '../../../proxy/access-log/access-logger.ts';
@@ -9,8 +10,31 @@ import {
   responseHeaders,
   sampleEntry,
   sampleInfo,
+  sampleRoute,
 } from '../../support/access-log-entry.ts';
 import type { AccessLogEntry } from '../../../proxy/http/conn-manager-context.ts';
+
+const commandForms = JSON.parse(
+  readFileSync(new URL('../../fixtures/access-log-commands.json', import.meta.url), 'utf8'),
+) as Record<string, readonly string[]>;
+
+/** Where not any argument will do. */
+const ARGUMENTS = new Map([
+  ['COMMON_DURATION', 'DS_RX_BEG:DS_TX_END'],
+  ['COALESCE', '{"operators":["PROTOCOL"]}'],
+  ['GRPC_STATUS', 'NUMBER'],
+  ['METADATA', 'ROUTE:a'],
+  ['PATH', 'NQ'],
+  ['QUERY_PARAMS', 'ORIG'],
+  ['REQUESTED_SERVER_NAME', 'SNI_ONLY'],
+]);
+/** Optional by form; then each refuses having none. */
+const NEEDS_ARGUMENTS = new Set([
+  'METADATA',
+  'FILTER_STATE',
+  'UPSTREAM_FILTER_STATE',
+  'XFCC_VALUE',
+]);
 
 const environment = { hostname: 'node-é', variables: new Map([['POD', 'reviews-1']]) };
 const print = (text: string, entry: AccessLogEntry = sampleEntry()): string =>
@@ -51,7 +75,6 @@ t.test('Formatter', (t) => {
     ['%REQ(nope)%', '-'],
     ['%RESP(:STATUS)%', '200'],
     ['%TRAILER(GRPC-STATUS)%', '-'],
-    ['%REQ_WITHOUT_QUERY(:PATH)%', '/reviews/1'],
     ['%PATH%', '/reviews/1?full=yes'],
     ['%PATH(NQ)%', '/reviews/1'],
     ['%PATH(NQ:ORIG)%', '-'],
@@ -76,7 +99,26 @@ t.test('Formatter', (t) => {
     ['%DYNAMIC_METADATA(a:b)% %FILTER_STATE(x:PLAIN)% %VIRTUAL_CLUSTER_NAME%', '- - -'],
     ['%DOWNSTREAM_PEER_URI_SAN% %UPSTREAM_PEER_SUBJECT%', '- -'],
     ['%ACCESS_LOG_TYPE%', 'DownstreamEnd'],
-    ['%DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT%', '103 55'],
+    ['%DOWNSTREAM_WIRE_BYTES_RECEIVED% %UPSTREAM_HEADER_BYTES_SENT%', '0 0'],
+    [
+      '%UPSTREAM_PROTOCOL% %UPSTREAM_CONNECTION_ID% %UPSTREAM_HOSTS_ATTEMPTED%',
+      'HTTP/1.1 8 10.1.0.7:9080',
+    ],
+    ['%COMMON_DURATION(DS_RX_BEG:DS_TX_END)% %COMMON_DURATION(US_CX_BEG:US_CX_END:us)%', '12 500'],
+    ['%COMMON_DURATION(US_RX_BEG:US_TX_BEG)% %COMMON_DURATION(DS_RX_BEG:x:ns)%', '- -'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)%', '10.1.0.0/24'],
+    [
+      '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(33)% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(x)%',
+      '10.1.0.9/32 10.1.0.9',
+    ],
+    ['%DOWNSTREAM_DIRECT_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_PORT%', '10.1.0.5:9080 9080'],
+    ['%QUERY_PARAMS%|%QUERY_PARAMS(DECODED):4%', 'full=yes|full'],
+    ['%REQUESTED_SERVER_NAME%|%REQUESTED_SERVER_NAME(HOST_FIRST)%', '-|reviews:9080'],
+    [
+      '%COALESCE({"operators":["REQUESTED_SERVER_NAME",{"command":"REQ","param":"user-agent"}]}):4%',
+      'curl',
+    ],
+    ['[%CUSTOM_FLAGS%%LOCAL_REPLY_BODY%]', '[]'],
     ['%START_TIME(%Y/%m/%d %H:%M:%S)%', '2024/01/31 12:34:56'],
     ['%START_TIME(%s.%3f|%6f|%9f|%f|%1f)%', '1706704496.789|789000|789000000|789000000|7'],
     [
@@ -125,7 +167,9 @@ t.test('Formatter', (t) => {
       requestHeaders: undefined,
       responseHeaders: undefined,
       responseTrailers: undefined,
-    };
+      type: 'TcpConnectionEnd',
+      localReplyBody: '',
+    } as const;
     t.equal(
       print(
         '%PROTOCOL% %REQ(:METHOD)% %RESPONSE_CODE% %BYTES_SENT% %REQUEST_DURATION% %ACCESS_LOG_TYPE%',
@@ -173,7 +217,7 @@ t.test('Formatter', (t) => {
 
   t.test('turns names beyond latin1 into UTF-8 bytes, so that none of them is a newline', (t) => {
     const info = sampleInfo();
-    info.routeName = '\u010a\u010d';
+    info.route = sampleRoute('\u010a\u010d');
     t.equal(print('%ROUTE_NAME%', sampleEntry({ info })), '\u00c4\u008a\u00c4\u008d');
     t.end();
   });
@@ -185,11 +229,51 @@ t.test('Formatter', (t) => {
 
   t.test('leaves missing values empty for header values and omit_empty_values', (t) => {
     const format = compileFormat('[%REQ(nope)%|%RESPONSE_FLAGS%|%HOSTNAME%]', { missing: '' });
-    t.equal(format.format(sampleEntry()), '[|-|]');
+    t.equal(format.format(sampleEntry()), '[|-|-]');
+    t.end();
+  });
+
+  for (const [form, names] of Object.entries(commandForms)) {
+    t.test(`knows Envoy's commands of the form ${form}, and takes no other form`, (t) => {
+      for (const name of names) {
+        const args = ARGUMENTS.get(name) ?? 'a';
+        const text = (parentheses: boolean, length: boolean): string =>
+          `%${name}${parentheses ? `(${args})` : ''}${length ? ':3' : ''}%`;
+        const takes = (parentheses: boolean, length: boolean): boolean => {
+          try {
+            compileFormat(text(parentheses, length));
+            return true;
+          } catch {
+            return false;
+          }
+        };
+        const bare = !form.startsWith('required') && !NEEDS_ARGUMENTS.has(name);
+        t.equal(takes(false, false), bare, text(false, false));
+        t.equal(takes(true, false), form !== 'bare', text(true, false));
+        t.equal(takes(true, true), form.endsWith('-length'), text(true, true));
+      }
+      t.end();
+    });
+  }
+
+  t.test('cuts the query where the formatter extension is listed', (t) => {
+    const format = compileFormat('%REQ_WITHOUT_QUERY(:PATH):4%', { reqWithoutQuery: true });
+    t.equal(format.format(sampleEntry()), '/rev');
     t.end();
   });
 
   const mistakes: readonly (readonly [string, RegExp])[] = [
+    ['%REQ(a b)%', /contains invalid characters/],
+    ['%REQ_WITHOUT_QUERY(:PATH)%', /Not supported field in StreamInfo: REQ_WITHOUT_QUERY/],
+    ['%CEL(request.path)%', /CEL: CEL expressions are not supported/],
+    ['%COMMON_DURATION(DS_RX_BEG:DS_TX_END:s)%', /Invalid common duration precision: s\./],
+    ['%COMMON_DURATION(DS_RX_BEG)%', /Invalid common duration configuration: DS_RX_BEG\./],
+    ['%METADATA(CONNECTION:a:b)%', /CONNECTION is not supported type of metadata/],
+    ['%FILTER_STATE(a:FIELD)%', /FIELD should be used with the field name/],
+    [
+      '%COALESCE({"operators":[{"command":"NOPE"}]})%',
+      /operator at index 0: unknown command: 'NOPE'/,
+    ],
     ['%NOPE%', /Not supported field in StreamInfo: NOPE/],
     ['%constructor%', /Couldn't find valid command at position 0/],
     [
@@ -201,7 +285,7 @@ t.test('Formatter', (t) => {
     ['%DURATION(x)%', /DURATION does not take any parameters or length/],
     ['%PROTOCOL:3%', /PROTOCOL does not take any parameters or length/],
     ['%START_TIME(%Y%n)%', /Format string contains newline/],
-    ['%GRPC_STATUS(X)%', /GRPC_STATUS takes CAMEL_STRING/],
+    ['%GRPC_STATUS(X)%', /only supports CAMEL_STRING, SNAKE_STRING or NUMBER\. Got: X/],
     ['%PATH(X)%', /Invalid PATH option/],
     ['50%', /Couldn't find valid command at position 2/],
   ];

@@ -22,7 +22,7 @@ t.test('JsonFormatter', (t) => {
     };
     t.equal(
       print(format),
-      '{"code":200,"empty":"","host":null,"list":[1,"HTTP/1.1",{"a":true,"b":"default"}],"literal":"x%",' +
+      '{"code":200,"empty":"","host":"-","list":[1,"HTTP/1.1",{"a":true,"b":"default"}],"literal":"x%",' +
         '"mixed":"a - 200","none":null,"nothing":null,"time":"2024-01-31T12:34:56.789Z"}\n',
     );
     t.end();

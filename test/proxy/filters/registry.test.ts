@@ -1,5 +1,6 @@
 // [w] Filters by their settings; the small ones (refuse, grpc_stats) are tested here, too.
 import t from 'tap';
+import { sampleCluster } from '../../support/access-log-entry.ts';
 import type {
   HttpFilterPerRouteConfig,
   HttpFilterSettings,
@@ -173,7 +174,7 @@ t.test('GrpcStatsFilter', async (t) => {
     const { harness, factory } = factoryFor(settings);
     const client = clientFor(harness, [['content-type', 'application/grpc']]);
     const filter = factory.createFilter(client)!;
-    client.streamInfo.upstreamCluster = 'backend';
+    client.streamInfo.cluster = sampleCluster('backend');
     filter.decodeData(message(3), true);
     filter.encodeHeaders(response(200), false);
     filter.encodeData(Buffer.concat([message(0), message(9)]), false);
@@ -197,7 +198,7 @@ t.test('GrpcStatsFilter', async (t) => {
     const { harness, factory } = factoryFor(settings);
     const client = clientFor(harness, [['content-type', 'application/grpc']]);
     const filter = factory.createFilter(client)!;
-    client.streamInfo.upstreamCluster = 'backend';
+    client.streamInfo.cluster = sampleCluster('backend');
     filter.encodeHeaders(response(200, [['grpc-status', 'evil.name']]), true);
     filter.onDestroy();
     t.equal(harness.clusterStat('grpc.total'), 0);

@@ -5,7 +5,7 @@ import type { LocalReply } from '../../../proxy/http/http-filter.ts';
 import { localReplyHeaders } from '../../../proxy/http/local-reply.ts';
 import { FixedResponse } from '../../../proxy/router/direct-response.ts';
 import { directReply } from '../../../proxy/router/router-reply.ts';
-import { request } from '../../support/route-samples.ts';
+import { request, streamInfo } from '../../support/route-samples.ts';
 
 const reply = (rest: Partial<LocalReply>): LocalReply => ({
   status: 200,
@@ -39,7 +39,7 @@ t.test('localReplyHeaders', async (t) => {
     bodyBytes: bytes,
   });
   t.equal(
-    directReply(direct, request([[':path', '/logo']])).bodyBytes,
+    directReply(direct, request([[':path', '/logo']]), streamInfo()).bodyBytes,
     bytes,
     'a direct response keeps its bytes',
   );

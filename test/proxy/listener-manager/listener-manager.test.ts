@@ -1,6 +1,7 @@
 // ListenerManager: warming by routes, the first gate, updates, address conflicts, what RDS is asked for.
 import t from 'tap';
 import { LoggerRegistry } from '../../../proxy/base/logger.ts';
+import { Runtime } from '../../../proxy/base/runtime.ts';
 import type { ListenerConfig } from '../../../proxy/config/listener-config.ts';
 import { ListenerManager } from '../../../proxy/listener-manager/listener-manager.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
@@ -37,6 +38,7 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
     time,
     stats,
     log: new LoggerRegistry('off', () => {}).get('config'),
+    runtime: Runtime.EMPTY,
     isClusterWarming: (name) => warming.has(name),
     routesFetchTimeoutMs: options.routesFetchTimeoutMs ?? 0,
   });

@@ -11,7 +11,7 @@ import {
   portStart,
 } from '../../../proxy/router/direct-response.ts';
 import { RouteMatcher } from '../../../proxy/router/route-matcher.ts';
-import { request, routeMatch } from '../../support/route-samples.ts';
+import { request, routeMatch, streamInfo } from '../../support/route-samples.ts';
 
 function redirect(changes: Partial<RedirectActionConfig>, prefix = '/'): Redirect {
   const config: RedirectActionConfig = {
@@ -66,13 +66,20 @@ t.test('Redirect', async (t) => {
       ],
     ];
     for (const [changes, authority, path, expected] of cases) {
-      t.equal(redirect(changes).location(ask(authority, path)), expected, JSON.stringify(changes));
+      t.equal(
+        redirect(changes).location(ask(authority, path), streamInfo()),
+        expected,
+        JSON.stringify(changes),
+      );
     }
     t.equal(
-      redirect({ prefixRewrite: '/new' }, '/old').location(ask('h', '/old/x?q')),
+      redirect({ prefixRewrite: '/new' }, '/old').location(ask('h', '/old/x?q'), streamInfo()),
       'http://h/new/x?q',
     );
-    t.equal(redirect({ scheme: 'http' }).location(ask('h:443', '/', 'https')), 'http://h/');
+    t.equal(
+      redirect({ scheme: 'http' }).location(ask('h:443', '/', 'https'), streamInfo()),
+      'http://h/',
+    );
   });
 
   t.test('answers with its status and no body', async (t) => {

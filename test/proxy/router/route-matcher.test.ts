@@ -1,12 +1,17 @@
 // [b] Conditions of routes (envoy-behaviour §3.2).
 import t from 'tap';
 import type {
+  FilterStateMatchConfig,
   HeaderMatchConfig,
   HeaderTestConfig,
   StringMatchConfig,
+  ValueMatchConfig,
 } from '../../../proxy/config/matcher-config.ts';
 import type { RouteMatchConfig } from '../../../proxy/config/route-config.ts';
+import { Runtime } from '../../../proxy/base/runtime.ts';
+import { NO_ENVIRONMENT } from '../../../proxy/router/route-environment.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
+import type { MetadataValue } from '../../../proxy/stream-info/dynamic-metadata.ts';
 import {
   request,
   routeConfig,
@@ -237,5 +242,107 @@ t.test('RouteMatcher', async (t) => {
     t.notOk(matches({ fraction: quarter }, [], 1025));
     t.notOk(matches({ tlsPresented: true }, []), 'no certificate was presented');
     t.ok(matches({ tlsPresented: false }, []));
+  });
+});
+
+t.test('rare conditions', async (t) => {
+  t.test('match cookies: the first of a name, without quotes', async (t) => {
+    const a1 = { cookies: [{ name: 'a', match: exact('1'), invert: false }] };
+    const cases: [readonly string[], boolean][] = [
+      [['a=1'], true],
+      [['b=2; a=1'], true],
+      [['x;a=1'], true],
+      [['b=2', 'a=1'], true],
+      [['a="1"'], true],
+      [['a=1; a=2'], true],
+      [['a=2; a=1'], false],
+      [[' a = 1'], false],
+      [['A=1'], false],
+      [[], false],
+    ];
+    for (const [cookies, expected] of cases) {
+      const lines = cookies.map((value) => ['cookie', value] as const);
+      t.equal(matches(a1, lines), expected, cookies.join(' | '));
+    }
+    const not1 = { cookies: [{ name: 'a', match: exact('1'), invert: true }] };
+    t.equal(matches(not1, []), true, 'missing matches inverted');
+    t.equal(matches(not1, [['cookie', 'a=1']]), false);
+  });
+
+  t.test('match dynamic metadata as Envoy does', async (t) => {
+    const info = streamInfo();
+    info.metadataForWriting().merge(
+      'f',
+      new Map<string, MetadataValue>([
+        ['s', 'str'],
+        ['n', 5],
+        ['b', true],
+        ['z', null],
+        ['l', ['a', 'b']],
+        ['o', new Map([['x', 'y']])],
+      ]),
+    );
+    const string = (value: string): ValueMatchConfig => ({ kind: 'string', match: exact(value) });
+    const cases: [readonly string[], ValueMatchConfig, boolean][] = [
+      [['s'], string('str'), true],
+      [['n'], { kind: 'range', start: 5, end: 6 }, true],
+      [['n'], { kind: 'range', start: 4, end: 5 }, false],
+      [['n'], { kind: 'number', value: 5 }, true],
+      [['n'], string('5'), false],
+      [['b'], { kind: 'bool', value: true }, true],
+      [['l'], { kind: 'any_element', match: string('b') }, true],
+      [['l'], { kind: 'any_element', match: string('c') }, false],
+      [['o', 'x'], string('y'), true],
+      [['s', 'x'], string('y'), false],
+      [['z'], { kind: 'null' }, true],
+      [['q'], { kind: 'null' }, false],
+      [['q'], { kind: 'present', present: true }, false],
+      [['q'], { kind: 'present', present: false }, false],
+      [['s'], { kind: 'or', matches: [{ kind: 'bool', value: true }, string('str')] }, true],
+    ];
+    for (const [path, value, expected] of cases) {
+      for (const invert of [false, true]) {
+        const table = tableOf({ dynamicMetadata: [{ namespace: 'f', path, value, invert }] });
+        const what = `${path.join('.')} ${JSON.stringify(value)} ${invert}`;
+        t.equal(table.route(request([]), info) !== null, expected !== invert, what);
+      }
+    }
+    const inverted = { namespace: 'f', path: ['s'], value: string('str'), invert: true };
+    t.equal(matches({ dynamicMetadata: [inverted] }, []), true, 'a stream without any');
+  });
+
+  t.test('match filter state; a missing object never matches', async (t) => {
+    const info = streamInfo();
+    info.filterStateForWriting().set('ip', { text: '10.1.2.3' });
+    const inTen = (invert: boolean): FilterStateMatchConfig['test'] => ({
+      kind: 'address',
+      ranges: [{ address: '10.0.0.0', prefixLength: 8 }],
+      invert,
+    });
+    const cases: [string, FilterStateMatchConfig['test'], boolean][] = [
+      ['ip', { kind: 'string', match: exact('10.1.2.3') }, true],
+      ['ip', { kind: 'string', match: exact('10.1.2.4') }, false],
+      ['ip', inTen(false), true],
+      ['ip', inTen(true), false],
+      ['gone', inTen(true), false],
+    ];
+    for (const [key, test, expected] of cases) {
+      const table = tableOf({ filterState: [{ key, test }] });
+      t.equal(table.route(request([]), info) !== null, expected, `${key} ${JSON.stringify(test)}`);
+    }
+    t.equal(matches({ filterState: [{ key: 'ip', test: inTen(true) }] }, []), false, 'no state');
+  });
+
+  t.test('ask the runtime for fractions', async (t) => {
+    const runtime = new Runtime(new Map([['k', '100']]));
+    const routed = (runtimeKey: string): boolean => {
+      const fraction = { numerator: 0, denominator: 100, runtimeKey } as const;
+      const entry = routeEntry({ match: routeMatch({ fraction }) });
+      const config = routeConfig([virtualHost({ routes: [entry] })]);
+      const table = new CompiledRouteTable(config, { ...NO_ENVIRONMENT, runtime });
+      return table.route(request([]), streamInfo(7)) !== null;
+    };
+    t.equal(routed('k'), true);
+    t.equal(routed('unknown'), false);
   });
 });

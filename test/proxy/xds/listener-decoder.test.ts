@@ -161,9 +161,9 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
   ],
   [
     'an unknown HTTP filter',
-    httpFilters(typed('buffer', `${HTTP}.buffer.v3.Buffer`), routerFilter),
+    httpFilters(typed('x', `${HTTP}.ext_proc.v3.ExternalProcessor`), routerFilter),
     [
-      `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'buffer' with type URL: 'envoy.extensions.filters.http.buffer.v3.Buffer'`,
+      `${MANAGER_PATH}.http_filters[0].typed_config: Didn't find a registered implementation for 'x' with type URL: 'envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor'`,
     ],
   ],
   [
@@ -376,7 +376,7 @@ t.test('decodeListener', (t) => {
   });
 
   t.test('passes over optional filters it does not know', (t) => {
-    const unknown = { ...typed('b', `${HTTP}.buffer.v3.Buffer`), is_optional: true };
+    const unknown = { ...typed('x', `${HTTP}.ext_proc.v3.ExternalProcessor`), is_optional: true };
     t.strictSame(
       managerOf(listener(httpFilters(unknown, routerFilter))).httpFilters.map((f) => f.name),
       ['envoy.filters.http.router'],

@@ -79,15 +79,23 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     [`${ROUTE}.match.path_separated_prefix: must not be empty, hold ? or #, or end in /; is '/a/'`],
   ],
   [
-    'a match on dynamic metadata',
+    'matches on metadata, filter state and cookies that say too little',
     forward(
       {},
       {
         prefix: '/',
-        dynamic_metadata: [{ filter: 'f', path: [{ key: 'k' }], value: { present_match: true } }],
+        dynamic_metadata: [{ filter: 'f' }],
+        filter_state: [{ key: 'k' }],
+        cookies: [{}],
       },
     ),
-    [`${ROUTE}.match.dynamic_metadata: is not supported by this version`],
+    [
+      `${ROUTE}.match.cookies[0].string_match: is required`,
+      `${ROUTE}.match.cookies[0].name: is required`,
+      `${ROUTE}.match.dynamic_metadata[0].path: at least one is required`,
+      `${ROUTE}.match.dynamic_metadata[0].value: is required`,
+      `${ROUTE}.match.filter_state[0]: one of string_match, address_match is required`,
+    ],
   ],
   [
     'a header matcher without name, and one with an empty prefix',
@@ -140,11 +148,6 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     'two path rewrites',
     forward({ prefix_rewrite: '/', regex_rewrite: { pattern: { regex: 'a' }, substitution: 'b' } }),
     [`${ROUTE}.route: Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy`],
-  ],
-  [
-    'a substitution that names a group the pattern has not',
-    forward({ regex_rewrite: { pattern: { regex: '(a)' }, substitution: '\\2' } }),
-    [`${ROUTE}.route.regex_rewrite.substitution: refers to group 2, but the pattern has 1`],
   ],
   [
     'a back-off that shrinks',
@@ -236,7 +239,7 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     'a hash policy of nothing',
     forward({ hash_policy: [{}] }),
     [
-      `${ROUTE}.route.hash_policy[0]: one of header, cookie, query_parameter, connection_properties is required`,
+      `${ROUTE}.route.hash_policy[0]: one of header, cookie, query_parameter, connection_properties, filter_state is required`,
     ],
   ],
 ];
@@ -374,7 +377,7 @@ t.test('decodeRouteTable', (t) => {
       }),
       [
         { name: 'a', settings: { kind: 'fault', delay: undefined } },
-        { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: true } },
+        { name: 'b', settings: { kind: 'cors_policy', forwardNotMatchingPreflights: undefined } },
       ],
     );
     t.match(

@@ -36,19 +36,21 @@ function policy(changes: Partial<CorsPolicyConfig> = {}): CorsPolicyConfig {
 
 type Lines = readonly (readonly [string, string])[];
 
-function send(config: CorsPolicyConfig | undefined, lines: Lines) {
+function send(config: CorsPolicyConfig | undefined, lines: Lines, ofRoute?: CorsPolicyConfig) {
   const harness = new RouterHarness();
-  const perFilter = config === undefined ? [] : [{ name: NAME, disabled: false, settings: config }];
+  const entry = (settings: CorsPolicyConfig | undefined) =>
+    settings === undefined ? [] : [{ name: NAME, disabled: false, settings }];
+  const routes = [routeEntry({ perFilter: entry(ofRoute) })];
   const table = new CompiledRouteTable(
-    routeConfig([virtualHost({ perFilter, routes: [routeEntry()] })]),
+    routeConfig([virtualHost({ perFilter: entry(config), routes })]),
   );
   const headers = request(lines);
   const client = new ScriptedClient(headers, table.route(headers, streamInfo()), streamInfo());
   const filter = new CorsFilterFactory(NAME, harness.context).createFilter(client);
   filter?.decodeHeaders(headers, true);
-  const answer = response(200);
-  if (client.reply === null) filter?.encodeHeaders(answer, true);
-  const answered = client.reply === null ? linesOf(answer) : linesOf(client.responseHeaders!);
+  const answer = client.responseHeaders ?? response(200);
+  filter?.encodeHeaders(answer, true);
+  const answered = linesOf(answer);
   const stat = (name: string): number => harness.stat(`http.test.cors.${name}`);
   return { client, filter, answered, stat };
 }
@@ -102,6 +104,11 @@ t.test('CorsFilter', async (t) => {
       'access-control-allow-methods: PATCH',
       'access-control-allow-headers: x-q',
     ]);
+    t.equal(
+      send(star, preflight('http://good')).answered.at(-1),
+      'access-control-allow-headers: ',
+      'asked for none',
+    );
   });
 
   t.test('allows private networks where configured', async (t) => {
@@ -110,7 +117,7 @@ t.test('CorsFilter', async (t) => {
       policy({ allowPrivateNetworkAccess: true }),
       preflight('http://good', asked),
     ).answered;
-    t.equal(allowed.at(-1), 'access-control-allow-private-network: true');
+    t.equal(allowed.at(-2), 'access-control-allow-private-network: true');
     t.notMatch(send(policy(), preflight('http://good', asked)).answered.join(), /private/);
   });
 
@@ -150,5 +157,31 @@ t.test('CorsFilter', async (t) => {
     const shadow = policy({ enabled: never, shadowEnabled: { numerator: 100, denominator: 100 } });
     const { client, answered, stat } = send(shadow, preflight('http://good'));
     t.same([client.reply, answered, stat('origin_valid')], [null, [], 1]);
+  });
+
+  t.test('asks the virtual host for what the route does not say', async (t) => {
+    const silent: CorsPolicyConfig = {
+      kind: 'cors_policy',
+      allowOrigins: [],
+      allowMethods: undefined,
+      allowHeaders: undefined,
+      exposeHeaders: undefined,
+      maxAge: undefined,
+      allowCredentials: undefined,
+      allowPrivateNetworkAccess: undefined,
+      forwardNotMatchingPreflights: undefined,
+      enabled: undefined,
+      shadowEnabled: undefined,
+    };
+    const asked = preflight('http://good');
+    t.same(send(policy(), asked, silent).answered, send(policy(), asked).answered);
+    const some = { ...silent, allowMethods: 'DELETE', allowCredentials: false };
+    t.same(send(policy(), asked, some).answered.slice(0, 3), [
+      'access-control-allow-origin: http://good',
+      'access-control-allow-methods: DELETE',
+      'access-control-allow-headers: x-a',
+    ]);
+    const off = { ...silent, enabled: { numerator: 0, denominator: 100 } as const };
+    t.equal(send(policy(), asked, off).filter, null, 'whether it is on is said by the route alone');
   });
 });

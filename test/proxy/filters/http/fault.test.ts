@@ -25,7 +25,13 @@ const delay = (
 const abort = (
   status: number,
   percentage: NonNullable<FaultConfig['abort']>['percentage'] = ALL,
-): Partial<FaultConfig> => ({ abort: { source: { kind: 'http_status', status }, percentage } });
+): Partial<FaultConfig> => ({
+  abort: {
+    source: { kind: 'http_status', status },
+    percentage,
+    responseBody: 'fault filter abort',
+  },
+});
 
 type Lines = readonly (readonly [string, string])[];
 
@@ -74,7 +80,9 @@ t.test('FaultFilter', async (t) => {
 
   t.test('aborts with a gRPC status', async (t) => {
     const source = { kind: 'grpc_status', status: 14 } as const;
-    const { client } = setUp(fault({ abort: { source, percentage: ALL } })).send();
+    const { client } = setUp(
+      fault({ abort: { source, percentage: ALL, responseBody: '' } }),
+    ).send();
     t.same([client.reply?.status, client.reply?.grpcStatus], [200, 14]);
   });
 
@@ -140,7 +148,7 @@ t.test('FaultFilter', async (t) => {
   t.test('takes faults from headers where configured', async (t) => {
     const byHeader = fault({
       ...delay(undefined),
-      abort: { source: { kind: 'header' }, percentage: ALL },
+      abort: { source: { kind: 'header' }, percentage: ALL, responseBody: '' },
     });
     const { harness, send } = setUp(byHeader);
     t.equal(send().status, FilterStatus.Continue);

@@ -1,0 +1,175 @@
+// [w] Commands that print facts of the stream: codes, flags, bytes, names, identities (envoy-behaviour §11.1).
+import { randomUuid } from '../base/uuid.ts';
+import { H } from '../http/headers.ts';
+import { longFlagName } from '../stream-info/response-flags.ts';
+import { bare, configText, getter, orNull, wireText } from './field.ts';
+import { formatError } from './format-command.ts';
+import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
+import { byteText } from './log-text.ts';
+import type { CommandTable, CompiledField, Field, FormatEnvironment } from './field.ts';
+import type { FormatCommand } from './format-command.ts';
+import type { AccessLogEntry } from '../http/conn-manager-context.ts';
+import type { HeaderMap } from '../http/header-map.ts';
+import type { StreamMeter } from '../stream-info/stream-meter.ts';
+
+const SPACES = /[ \t\n\v\f\r]/g;
+const underscored = (text: string): string => text.replace(SPACES, '_');
+
+/** Names and values, without what HTTP/1 puts between them. */
+const linesBytes = (headers: HeaderMap | undefined): number =>
+  headers === undefined ? 0 : headers.byteSize() - 4 * headers.size;
+
+function requestHeadersBytes({ requestHeaders: headers }: AccessLogEntry): number {
+  if (headers === undefined) return 0;
+  const pseudo = (name: string, value: string | undefined): number =>
+    value ? name.length + value.length : 0;
+  return (
+    linesBytes(headers) +
+    pseudo(':method', headers.method) +
+    pseudo(':path', headers.path) +
+    pseudo(':authority', headers.authority) +
+    pseudo(':scheme', headers.scheme)
+  );
+}
+
+const responseHeadersBytes = ({ responseHeaders: headers }: AccessLogEntry): number =>
+  headers === undefined ? 0 : linesBytes(headers) + ':status'.length + 3;
+
+/** The request's id; a connection without requests gets one of its own. */
+function streamId({ requestHeaders: headers, type }: AccessLogEntry): string | null {
+  if (headers !== undefined) return headers.get(H.xRequestId) ?? null;
+  return type === 'UpstreamEnd' ? null : randomUuid();
+}
+
+const attempted = (read: (entry: AccessLogEntry) => string | null): Field => {
+  // Envoy keeps the list per attempt: an attempt has one connection, or none.
+  return (entry) => (entry.info.upstreamConnection === null ? null : read(entry));
+};
+
+const FIELDS: Readonly<Record<string, Field>> = {
+  ACCESS_LOG_TYPE: ({ type }) => type,
+  PROTOCOL: wireText((info) => info.protocol),
+  UPSTREAM_PROTOCOL: ({ info }) =>
+    info.upstreamConnection === null ? null : orNull(info.upstreamConnection.protocol),
+  RESPONSE_CODE: ({ info }) => info.responseCode,
+  RESPONSE_FLAGS: ({ info }) => info.flags,
+  RESPONSE_FLAGS_LONG: ({ info }) => info.flags.split(',').map(longFlagName).join(','),
+  CUSTOM_FLAGS: () => '',
+  LOCAL_REPLY_BODY: ({ localReplyBody }) => localReplyBody,
+  BYTES_RECEIVED: ({ info }) => info.bytesReceived,
+  BYTES_SENT: ({ info }) => info.bytesSent,
+  BYTES_RETRANSMITTED: () => 0,
+  PACKETS_RETRANSMITTED: () => 0,
+  REQUEST_HEADERS_BYTES: requestHeadersBytes,
+  RESPONSE_HEADERS_BYTES: responseHeadersBytes,
+  RESPONSE_TRAILERS_BYTES: ({ responseTrailers }) => linesBytes(responseTrailers),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: ({ info }) => info.attemptCount,
+  UPSTREAM_CLUSTER: configText((info) => info.cluster?.altStatName ?? info.upstreamCluster),
+  UPSTREAM_CLUSTER_RAW: configText((info) => info.upstreamCluster),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: configText((info) =>
+    underscored(info.upstreamTransportFailureReason),
+  ),
+  CONNECTION_TERMINATION_DETAILS: configText((info) => info.connectionTerminationDetails),
+  ROUTE_NAME: configText((info) => info.routeName),
+  LISTENER_NAME: configText((info) => info.connection.listener?.listenerName ?? ''),
+  FILTER_CHAIN_NAME: configText((info) => info.connection.listener?.filterChainName ?? ''),
+  CONNECTION_ID: ({ info }) => info.connection.connectionId,
+  UPSTREAM_CONNECTION_ID: ({ info }) => info.upstreamConnection?.id ?? 0,
+  UPSTREAM_CONNECTION_IDS_ATTEMPTED: attempted(({ info }) => String(info.upstreamConnection!.id)),
+  STREAM_ID: streamId,
+  UNIQUE_ID: () => randomUuid(),
+  GRPC_STATUS_NUMBER: grpcStatusNumber,
+  DOWNSTREAM_DETECTED_CLOSE_TYPE: () => 'Normal',
+  UPSTREAM_DETECTED_CLOSE_TYPE: () => 'Normal',
+};
+
+/** Envoy has these commands; their facts do not exist here, so they print as missing. */
+const MISSING = [
+  ...['VIRTUAL_CLUSTER_NAME', 'TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
+  ...['DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_CX_RTT'],
+  ...['DOWNSTREAM_LOCAL_CLOSE_REASON', 'UPSTREAM_LOCAL_CLOSE_REASON'],
+  ...['ROUTE_RESOLUTION_COUNT', 'ROUTE_RESOLUTION_TIME_US'],
+];
+
+/** Bytes as codecs count them, where a log asks for them; a TCP session's are those of its connections. */
+const METERED: Readonly<Record<string, (meter: StreamMeter) => number>> = {
+  DOWNSTREAM_WIRE_BYTES_RECEIVED: ({ downstream }) => downstream.received,
+  DOWNSTREAM_WIRE_BYTES_SENT: ({ downstream }) => downstream.sent,
+  DOWNSTREAM_HEADER_BYTES_RECEIVED: ({ downstream }) => downstream.headerReceived,
+  DOWNSTREAM_HEADER_BYTES_SENT: ({ downstream }) => downstream.headerSent,
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ downstream }) => downstream.headerReceived,
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ downstream }) => downstream.headerSent,
+  UPSTREAM_WIRE_BYTES_RECEIVED: ({ upstream }) => upstream.received,
+  UPSTREAM_WIRE_BYTES_SENT: ({ upstream }) => upstream.sent,
+  UPSTREAM_HEADER_BYTES_RECEIVED: ({ upstream }) => upstream.headerReceived,
+  UPSTREAM_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ upstream }) => upstream.headerReceived,
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
+};
+
+const metered: CommandTable = Object.entries(METERED).map(([name, read]) => [
+  name,
+  {
+    form: 'bare',
+    compile: () => ({
+      kind: 'getter',
+      get: ({ info }) => (info.meter === null ? 0 : read(info.meter)),
+      needsMeter: true,
+    }),
+  },
+]);
+
+const missing: CommandTable = MISSING.map((name) => [
+  name,
+  { form: 'bare', compile: () => ({ kind: 'constant', value: null }) },
+]);
+
+function compileGrpcStatus({ args = '' }: FormatCommand): CompiledField {
+  switch (args) {
+    case '':
+    case 'CAMEL_STRING':
+      return getter(grpcStatusCamel);
+    case 'SNAKE_STRING':
+      return getter(grpcStatusSnake);
+    case 'NUMBER':
+      return getter(grpcStatusNumber);
+    default:
+      throw formatError(
+        `GrpcStatusFormatter only supports CAMEL_STRING, SNAKE_STRING or NUMBER. Got: ${args}`,
+      );
+  }
+}
+
+const compileDetails = ({ args = '' }: FormatCommand): CompiledField =>
+  getter(
+    args === 'ALLOW_WHITESPACES'
+      ? configText((info) => info.responseCodeDetails)
+      : configText((info) => underscored(info.responseCodeDetails)),
+  );
+
+/** A variable that is not set prints as `-` everywhere, JSON and omitted values too. */
+function processText(value: string | undefined, maxLength: number | undefined): CompiledField {
+  return { kind: 'constant', value: byteText(value ?? '-').slice(0, maxLength) };
+}
+
+export const STREAM_COMMANDS: CommandTable = [
+  ...bare(FIELDS),
+  ...metered,
+  ...missing,
+  ['GRPC_STATUS', { form: 'optional', compile: compileGrpcStatus }],
+  ['RESPONSE_CODE_DETAILS', { form: 'optional', compile: compileDetails }],
+  [
+    'HOSTNAME',
+    {
+      form: 'bare',
+      compile: (_command, { hostname }: FormatEnvironment) => processText(hostname, undefined),
+    },
+  ],
+  [
+    'ENVIRONMENT',
+    {
+      form: 'required-length',
+      compile: ({ args, maxLength }, { variables }) => processText(variables.get(args!), maxLength),
+    },
+  ],
+];

@@ -1,0 +1,19 @@
+// [b] RouteEnvironment: what a route table is compiled for.
+import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
+import type { FormatEnvironment } from '../access-log/field.ts';
+import { Runtime } from '../base/runtime.ts';
+import type { StatsStore } from '../stats/store.ts';
+
+export interface RouteEnvironment {
+  readonly runtime: Runtime;
+  /** For %HOSTNAME% and %ENVIRONMENT% in header values. */
+  readonly format: FormatEnvironment;
+  /** Statistics of virtual clusters and routes; null where a table is compiled only to see whether it can be. */
+  readonly stats: StatsStore | null;
+}
+
+export const NO_ENVIRONMENT: RouteEnvironment = {
+  runtime: Runtime.EMPTY,
+  format: EMPTY_ENVIRONMENT,
+  stats: null,
+};
