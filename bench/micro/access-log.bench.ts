@@ -1,6 +1,9 @@
 // One access log line: Istio's text format, parts of it, and a request that a filter leaves out. Run: node bench/micro/access-log.bench.ts
 import { compileAccessLogFormat } from '../../proxy/access-log/access-logger.ts';
-import { compileAccessLogFilter } from '../../proxy/access-log/access-log-filter.ts';
+import {
+  NO_FILTER_ENVIRONMENT,
+  compileAccessLogFilter,
+} from '../../proxy/access-log/access-log-filter.ts';
 import { EMPTY_ENVIRONMENT } from '../../proxy/access-log/formatter.ts';
 import { sampleEntry } from '../../test/support/access-log-entry.ts';
 import { ISTIO_LOG_FORMAT } from '../load/envoy-bootstrap.ts';
@@ -24,10 +27,9 @@ bench(
   })(),
 );
 
-const errorsOnly = compileAccessLogFilter({
-  kind: 'status_code',
-  op: 'GE',
-  value: 500,
-});
+const errorsOnly = compileAccessLogFilter(
+  { kind: 'status_code', op: 'GE', value: 500 },
+  NO_FILTER_ENVIRONMENT,
+);
 bench('filter: status code, does not pass', () => errorsOnly(entry));
 bench("compile: Istio's text format", () => compileAccessLogFormat(text, EMPTY_ENVIRONMENT));

@@ -1,11 +1,11 @@
 // [w] Access loggers from configuration: filter, format, file. gRPC and OpenTelemetry sinks are not built.
 import { unreachable } from '../base/assert.ts';
-import { compileAccessLogFilter } from './access-log-filter.ts';
+import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from './access-log-filter.ts';
 import { compileFormat } from './formatter.ts';
 import { compileJsonFormat } from './json-formatter.ts';
 import type { AccessLogConfig, AccessLogFormat } from '../config/access-log-config.ts';
 import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts';
-import type { AccessLogFilter } from './access-log-filter.ts';
+import type { AccessLogFilter, FilterEnvironment } from './access-log-filter.ts';
 import type { FormatEnvironment } from './field.ts';
 import type { Formatter } from './formatter.ts';
 import type { LogFile } from './log-file.ts';
@@ -37,29 +37,34 @@ export class FileAccessLog implements AccessLog {
 }
 
 /** Null for sinks that write nothing. Throws ConfigError: a format that is wrong, a path that can not be opened. */
-export function createAccessLog(config: AccessLogConfig, files: LogFiles): AccessLog | null {
+export function createAccessLog(
+  config: AccessLogConfig,
+  files: LogFiles,
+  filters: FilterEnvironment = NO_FILTER_ENVIRONMENT,
+): AccessLog | null {
   const { sink } = config;
+  const filter =
+    config.filter === undefined ? null : compileAccessLogFilter(config.filter, filters);
   switch (sink.kind) {
     case 'inert':
       return null;
     case 'file':
-      return fileAccessLog(config, sink.path, sink.format, files);
+      return fileAccessLog(sink.path, sink.format, filter, files);
     case 'stdout':
     case 'stderr':
-      return fileAccessLog(config, `/dev/${sink.kind}`, sink.format, files);
+      return fileAccessLog(`/dev/${sink.kind}`, sink.format, filter, files);
     default:
       return unreachable(sink);
   }
 }
 
 function fileAccessLog(
-  config: AccessLogConfig,
   path: string,
   format: AccessLogFormat,
+  filter: AccessLogFilter | null,
   files: LogFiles,
 ): FileAccessLog {
   const formatter = compileAccessLogFormat(format, files.environment);
-  const filter = config.filter === undefined ? null : compileAccessLogFilter(config.filter);
   return new FileAccessLog(files.open(path), formatter, filter);
 }
 

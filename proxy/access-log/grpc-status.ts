@@ -73,13 +73,17 @@ function isGrpcRequest(entry: AccessLogEntry): boolean {
   return type.length === 16 || type[16] === '+' || type[16] === ';';
 }
 
-/** Null when the request is no gRPC. */
-export function grpcStatusNumber(entry: AccessLogEntry): number | null {
-  if (!isGrpcRequest(entry)) return null;
+/** Of the answer, whatever the request was; null where nothing was answered. */
+export function answeredGrpcStatus(entry: AccessLogEntry): number | null {
   const text =
     entry.responseTrailers?.get(H.grpcStatus) ?? entry.responseHeaders?.get(H.grpcStatus);
-  if (text === undefined) return fromHttpCode(entry.info.responseCode);
-  return /^[0-9]{1,9}$/.test(text) ? Number(text) : INVALID;
+  if (text !== undefined) return /^[0-9]{1,9}$/.test(text) ? Number(text) : INVALID;
+  return entry.info.responseCode === 0 ? null : fromHttpCode(entry.info.responseCode);
+}
+
+/** Null when the request is no gRPC. */
+export function grpcStatusNumber(entry: AccessLogEntry): number | null {
+  return isGrpcRequest(entry) ? answeredGrpcStatus(entry) : null;
 }
 
 function named(names: readonly string[], entry: AccessLogEntry): string | null {

@@ -1,4 +1,5 @@
 // [b] Access logs as plain data (envoy.config.accesslog.v3, file and stream loggers).
+import type { FractionConfig, HeaderMatchConfig, MetadataMatchConfig } from './matcher-config.ts';
 
 export interface AccessLogConfig {
   readonly name: string;
@@ -41,12 +42,46 @@ export type AccessLogType =
   | 'UpstreamPeriodic'
   | 'UpstreamEnd';
 
+/** `runtimeKey`: asked of the runtime first; absent or '': there is none. */
+export interface ComparisonConfig {
+  readonly op: 'EQ' | 'GE' | 'LE' | 'NE';
+  readonly value: number;
+  readonly runtimeKey?: string | undefined;
+}
+
 export type AccessLogFilterConfig =
-  | { readonly kind: 'status_code'; readonly op: 'EQ' | 'GE' | 'LE' | 'NE'; readonly value: number }
-  | { readonly kind: 'duration'; readonly op: 'EQ' | 'GE' | 'LE' | 'NE'; readonly valueMs: number }
+  | ({ readonly kind: 'status_code' } & ComparisonConfig)
+  /** Milliseconds. */
+  | ({ readonly kind: 'duration' } & ComparisonConfig)
+  /** None: any flag. */
   | { readonly kind: 'response_flag'; readonly flags: readonly string[] }
   | { readonly kind: 'not_health_check' }
+  /** Requests that are traced because a service forced it. */
+  | { readonly kind: 'traceable' }
+  | { readonly kind: 'header'; readonly match: HeaderMatchConfig }
+  | {
+      readonly kind: 'grpc_status';
+      readonly statuses: readonly number[];
+      readonly exclude: boolean;
+    }
+  | {
+      readonly kind: 'log_type';
+      readonly types: readonly AccessLogType[];
+      readonly exclude: boolean;
+    }
+  | {
+      readonly kind: 'runtime';
+      readonly fraction: FractionConfig;
+      /** A number of its own for each entry, instead of the request id's. */
+      readonly independent: boolean;
+    }
+  | {
+      readonly kind: 'metadata';
+      /** Undefined: no key is ever found. */
+      readonly match: MetadataMatchConfig | undefined;
+      readonly matchIfKeyNotFound: boolean;
+    }
   | { readonly kind: 'and'; readonly filters: readonly AccessLogFilterConfig[] }
   | { readonly kind: 'or'; readonly filters: readonly AccessLogFilterConfig[] }
-  /** Known, not evaluated yet (CEL …): lets everything through, said so in dumps. */
+  /** Known, not evaluated (CEL): lets everything through, said so in dumps. */
   | { readonly kind: 'inert'; readonly typeUrl: string };

@@ -5,6 +5,7 @@ import { ConfigError } from '../config/config-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from '../access-log/access-log-filter.ts';
 import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
@@ -48,15 +49,21 @@ function compileConnManager(
 }
 
 function compileLogs(logs: readonly AccessLogConfig[], path: string): void {
-  for (const [index, { sink }] of logs.entries()) {
-    if (sink.kind === 'inert') continue;
-    try {
-      compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
-    } catch (error) {
-      throw new ConfigError([
-        { path: `${path}[${index}].log_format`, message: (error as Error).message },
-      ]);
-    }
+  for (const [index, { sink, filter }] of logs.entries()) {
+    compileAt(`${path}[${index}].filter`, () => {
+      if (filter !== undefined) compileAccessLogFilter(filter, NO_FILTER_ENVIRONMENT);
+    });
+    compileAt(`${path}[${index}].log_format`, () => {
+      if (sink.kind !== 'inert') compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
+    });
+  }
+}
+
+function compileAt(path: string, compile: () => void): void {
+  try {
+    compile();
+  } catch (error) {
+    throw new ConfigError([{ path, message: (error as Error).message }]);
   }
 }
 

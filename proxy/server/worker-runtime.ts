@@ -2,6 +2,7 @@
 // read it top-down to see what a request can meet.
 import { BreakerCounts, INTS_PER_SLOT } from '../upstream/resource-manager.ts';
 import { createAccessLog } from '../access-log/access-logger.ts';
+import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
 import { LogFiles } from '../access-log/log-files.ts';
 import { realRandom } from '../base/random.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -16,6 +17,7 @@ import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
 import { IoThread } from '../network/io-thread.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
+import { filterEnvironment } from '../router/log-filter-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
@@ -41,6 +43,7 @@ export class WorkerRuntime {
   readonly #io: IoThread;
   readonly #store = new StatsStore();
   readonly #files: LogFiles;
+  readonly #logFilters: FilterEnvironment;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
   readonly #routeSlots = new Map<string, RouteTableSlot>();
@@ -62,6 +65,7 @@ export class WorkerRuntime {
     const environment = { hostname: init.hostname, variables: init.environment };
     const runtime = new Runtime(init.runtime);
     this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store, environment });
+    this.#logFilters = filterEnvironment(runtime, random);
     this.#routeEnvironment = { runtime, format: environment, stats: this.#store };
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
@@ -199,7 +203,7 @@ export class WorkerRuntime {
     const logs: AccessLog[] = [];
     for (const config of configs) {
       try {
-        const log = createAccessLog(config, this.#files);
+        const log = createAccessLog(config, this.#files, this.#logFilters);
         if (log !== null) logs.push(log);
       } catch (error) {
         this.#logger.error(

@@ -1,9 +1,5 @@
-// [m] Decodes access loggers, their formats and filters (envoy-behaviour §11.1, istio-contract §2.12).
-import type {
-  AccessLog,
-  AccessLogFilter,
-  ComparisonFilter,
-} from '../../xds-protos/gen/envoy.config.accesslog.v3.ts';
+// [m] Decodes access loggers and their formats (envoy-behaviour §11.1, istio-contract §2.12).
+import type { AccessLog } from '../../xds-protos/gen/envoy.config.accesslog.v3.ts';
 import type {
   SubstitutionFormatString,
   TypedExtensionConfig,
@@ -11,10 +7,10 @@ import type {
 import type { JsonObject } from '../../xds-protos/well-known-types.ts';
 import type {
   AccessLogConfig,
-  AccessLogFilterConfig,
   AccessLogFormat,
   AccessLogSink,
 } from '../config/access-log-config.ts';
+import { decodeAccessLogFilter } from './access-log-filter-decoder.ts';
 import { decodeInlineText } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';
 import { INERT_ACCESS_LOGGERS } from './known-extensions.ts';
@@ -50,7 +46,7 @@ export function decodeAccessLogs(
     const config = typedConfigOf(reader);
     const sink = config && decodeSink(config, reader.string('name'));
     const filter = reader.child('filter');
-    const filterConfig = filter && decodeFilter(filter);
+    const filterConfig = filter && decodeAccessLogFilter(filter);
     if (sink !== undefined) logs.push({ name: reader.string('name'), sink, filter: filterConfig });
   }
   return logs;
@@ -127,74 +123,4 @@ function decodeFormatters(formatters: readonly FieldReader<TypedExtensionConfig>
       config.unknown(formatter.string('name'));
   }
   return reqWithoutQuery;
-}
-
-/** The same by-name note that types without an own message get. */
-const inertFilter = (typeUrl: string): AccessLogFilterConfig => ({ kind: 'inert', typeUrl });
-
-const UNBUILT_FILTERS = [
-  'traceable_filter',
-  'runtime_filter',
-  'header_filter',
-  'grpc_status_filter',
-  'metadata_filter',
-  'log_type_filter',
-] as const;
-
-function decodeFilter(reader: FieldReader<AccessLogFilter>): AccessLogFilterConfig {
-  const { message } = reader;
-  const statusCode = reader.child('status_code_filter');
-  if (statusCode !== undefined) {
-    const { op, value } = decodeComparison(statusCode.required('comparison'));
-    return { kind: 'status_code', op, value };
-  }
-  const duration = reader.child('duration_filter');
-  if (duration !== undefined) {
-    const { op, value } = decodeComparison(duration.required('comparison'));
-    return { kind: 'duration', op, valueMs: value };
-  }
-  if (message.response_flag_filter !== undefined) {
-    return { kind: 'response_flag', flags: message.response_flag_filter.flags ?? [] };
-  }
-  if (message.not_health_check_filter !== undefined) return { kind: 'not_health_check' };
-  if (message.and_filter !== undefined)
-    return { kind: 'and', filters: filterList(reader, 'and_filter') };
-  if (message.or_filter !== undefined)
-    return { kind: 'or', filters: filterList(reader, 'or_filter') };
-  const extension = reader.child('extension_filter');
-  if (extension !== undefined)
-    return decodeExtensionFilter(typedConfigOf(extension), extension.string('name'));
-  const unbuilt = UNBUILT_FILTERS.find((field) => reader.has(field));
-  if (unbuilt === undefined) reader.problem('', 'one filter is required');
-  return inertFilter(unbuilt ?? '');
-}
-
-function filterList(
-  reader: FieldReader<AccessLogFilter>,
-  field: 'and_filter' | 'or_filter',
-): readonly AccessLogFilterConfig[] {
-  const filters = reader.child(field)!.children('filters');
-  if (filters.length < 2) reader.problem(`${field}.filters`, 'at least two are required');
-  return filters.map(decodeFilter);
-}
-
-function decodeExtensionFilter(
-  config: TypedConfig | undefined,
-  name: string,
-): AccessLogFilterConfig {
-  if (config === undefined) return inertFilter('');
-  if (config.typeName !== 'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter')
-    config.unknown(name);
-  return inertFilter(config.typeUrl);
-}
-
-function decodeComparison(reader: FieldReader<ComparisonFilter> | undefined): {
-  readonly op: 'EQ' | 'GE' | 'LE' | 'NE';
-  readonly value: number;
-} {
-  if (reader === undefined) return { op: 'EQ', value: 0 };
-  const value = reader.required('value');
-  // NE is number 3 of a newer API than the tables.
-  const op = (reader.message.op as unknown) === 3 ? 'NE' : reader.enumName('op', 'EQ');
-  return { op, value: value?.number('default_value', 0) ?? 0 };
 }
