@@ -1,5 +1,6 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
 import type { FaultConfig } from './fault-config.ts';
+import type { HeaderToMetadataConfig } from './metadata-filter-config.ts';
 import type { FractionConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
@@ -23,6 +24,7 @@ export type HttpFilterSettings =
   | { readonly kind: 'cors' }
   | GrpcStatsConfig
   | BufferFilterConfig
+  | HeaderToMetadataConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -30,6 +32,7 @@ export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
   | BufferFilterConfig
+  | HeaderToMetadataConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 

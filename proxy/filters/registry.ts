@@ -7,6 +7,7 @@ import { CorsFilterFactory } from './http/cors.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
+import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
@@ -33,6 +34,8 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
       return new GrpcStatsFilterFactory(config.name, settings, context);
     case 'buffer':
       return new BufferFilterFactory(config.name, settings);
+    case 'header_to_metadata':
+      return new HeaderToMetadataFilterFactory(config.name, settings, context);
     case 'refuse':
       return new RefusingFilterFactory(config.name, settings, context);
     case 'inert':

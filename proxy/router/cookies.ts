@@ -1,9 +1,9 @@
 // [w] Cookies of a request, read where they stand (envoy-behaviour §3.2, §3.6).
-import type { RequestHeaders } from '../http/header-map.ts';
+import type { HeaderMap } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 
 /** First cookie of that name, without quotes around its value. */
-export function cookieValue(headers: RequestHeaders, name: string): string | undefined {
+export function cookieValue(headers: HeaderMap, name: string): string | undefined {
   if (!headers.has(H.cookie)) return undefined;
   for (let i = 0; i < headers.size; i++) {
     if (headers.nameAt(i) !== H.cookie) continue;

@@ -1,4 +1,5 @@
 // [b] Rate limit actions, compiled: each gives one entry of a descriptor, leaves its entry out, or gives up the whole.
+import { configValue } from '../access-log/metadata-value.ts';
 import type { RateLimitActionConfig } from '../config/rate-limit-config.ts';
 import type { QueryMatchConfig } from '../config/matcher-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
@@ -6,6 +7,7 @@ import { headerName } from '../http/headers.ts';
 import type { Route } from '../http/route-provider.ts';
 import { Cidr, maskedIp, parseIp } from '../network/address.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { allHeadersMatch, compileHeaderMatchers } from './header-matcher.ts';
 import { decodedQueryParameter } from './query-matcher.ts';
 import { StringMatcher } from './string-matcher.ts';
@@ -23,7 +25,7 @@ export interface RateLimitSubject {
   readonly info: StreamInfo;
   readonly route: Route | null;
   /** `metadata.filter_metadata` of the route, as JSON text by namespace. */
-  readonly routeMetadata: ReadonlyMap<string, string>;
+  readonly routeMetadata: ConfigMetadata;
   /** `--service-cluster`. */
   readonly serviceCluster: string;
 }
@@ -158,41 +160,19 @@ function remoteAddressMatch(config: ConfigOf<'remote_address_match'>): RateLimit
 }
 
 function metadata(config: ConfigOf<'metadata'>): RateLimitAction {
-  const { namespace, path, source } = config;
+  const dynamic = config.source === 'DYNAMIC';
+  const namespace = wireText(config.namespace);
+  const path = config.path.map(wireText);
+  const whole = [namespace, ...path];
   const key = wireText(config.key);
   const fallback = wireText(config.defaultValue);
   const absent = config.skipIfAbsent ? NO_ENTRY : NO_DESCRIPTOR;
   return (subject) => {
-    const value =
-      source === 'DYNAMIC'
-        ? subject.info.dynamicMetadata?.value(namespace, path)
-        : routeMetadataValue(subject.routeMetadata, namespace, path);
+    const value = dynamic
+      ? subject.info.dynamicMetadata?.value(namespace, path)
+      : configValue(subject.routeMetadata, whole);
     // Anything but a string counts as missing.
-    const text = typeof value === 'string' && value !== '' ? wireText(value) : fallback;
+    const text = typeof value === 'string' && value !== '' ? value : fallback;
     return text === '' ? absent : { key, value: text };
   };
-}
-
-/** Structs parsed so far, by the route's metadata. */
-const parsed = new WeakMap<ReadonlyMap<string, string>, Map<string, unknown>>();
-
-function routeMetadataValue(
-  metadataOfRoute: ReadonlyMap<string, string>,
-  namespace: string,
-  path: readonly string[],
-): unknown {
-  const json = metadataOfRoute.get(namespace);
-  if (json === undefined) return undefined;
-  let structs = parsed.get(metadataOfRoute);
-  if (structs === undefined) {
-    structs = new Map<string, unknown>();
-    parsed.set(metadataOfRoute, structs);
-  }
-  if (!structs.has(namespace)) structs.set(namespace, JSON.parse(json));
-  let value = structs.get(namespace);
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[key];
-  }
-  return value;
 }

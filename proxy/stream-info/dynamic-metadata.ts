@@ -1,5 +1,6 @@
 // [w] DynamicMetadata: what filters tell each other and the log about one stream, by namespace (Envoy's
-// StreamInfo::dynamicMetadata). Values are those of google.protobuf.Struct; structs are Maps, since keys come from outside.
+// StreamInfo::dynamicMetadata). Values are those of google.protobuf.Struct; structs are Maps, since keys come from outside. All text in
+// it is byte strings (latin1, one character a byte), as header values are.
 
 import type { MetadataStruct, MetadataValue } from '../config/metadata-value.ts';
 

@@ -10,6 +10,7 @@ import type {
 import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { TypedConfig, typedConfigOf } from './typed-config.ts';
@@ -31,6 +32,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
+  ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -147,6 +149,11 @@ function decodeFaultFilter(config: TypedConfig): HttpFilterSettings | undefined 
 function decodeBufferFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.buffer.v3.Buffer');
   return reader && decodeBuffer(reader);
+}
+
+function decodeHeaderToMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.header_to_metadata.v3.Config');
+  return reader && decodeHeaderToMetadata(reader, false);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

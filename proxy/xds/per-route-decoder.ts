@@ -9,6 +9,7 @@ import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { TypedConfig } from './typed-config.ts';
@@ -33,6 +34,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
   ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
+  ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -93,6 +95,11 @@ function buffer(config: TypedConfig): Verdict | undefined {
   if (reader.bool('disabled')) return OFF;
   const own = reader.required('buffer');
   return own && settled(decodeBuffer(own));
+}
+
+function headerToMetadata(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.header_to_metadata.v3.Config');
+  return reader && settled(decodeHeaderToMetadata(reader, true));
 }
 
 /** An empty RBACPerRoute switches the filter off. */
