@@ -3,14 +3,23 @@ import { byteText, jsonString } from './log-text.ts';
 import type { MetadataStruct, MetadataValue } from '../stream-info/dynamic-metadata.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 
-/** As C++ prints doubles: whole numbers in full, two digits of exponent. */
+/** As C++'s to_chars prints doubles: in full, or with an exponent of two digits where that is shorter. */
 export function numberText(value: number): string {
-  if (Number.isInteger(value))
-    return Math.abs(value) < 1e21 ? BigInt(value).toString() : `${value}`;
+  if (Number.isNaN(value)) return 'null';
+  if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const scientific = value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  const full = Number.isInteger(value) ? BigInt(value).toString() : inFull(value);
+  return scientific.length < full.length ? scientific : full;
+}
+
+/** A fraction; JavaScript leaves the exponent away from 1e-6 on only. */
+function inFull(value: number): string {
   const size = Math.abs(value);
-  if (!Number.isFinite(value)) return 'null';
-  if (size >= 1e-4) return `${value}`;
-  return value.toExponential().replace(/e-(\d)$/, 'e-0$1');
+  if (size >= 1e-6) return `${value}`;
+  const [digits = '', exponent = ''] = size.toExponential().split('e-');
+  const zeros = '0'.repeat(Number(exponent) - 1);
+  return `${value < 0 ? '-' : ''}0.${zeros}${digits.replace('.', '')}`;
 }
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>

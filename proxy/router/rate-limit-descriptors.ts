@@ -7,6 +7,7 @@ import type {
   RateLimitPolicy,
   RateLimitSelection,
 } from './rate-limit-policy.ts';
+import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import { RouteEntry } from './route-entry.ts';
 
 /** As `vh_rate_limits`: where the route has none of its own, always, never. */
@@ -18,7 +19,6 @@ export interface RateLimitScope extends RateLimitSelection {
 }
 
 const NONE: readonly RateLimitDescriptor[] = [];
-const NO_METADATA: ReadonlyMap<string, string> = new Map();
 
 /** `rate_limits` of the route of a request; none where it does not forward. */
 export function routeDescriptors(
@@ -61,6 +61,6 @@ const subjectOf = (
   headers,
   info,
   route,
-  routeMetadata: route instanceof RouteEntry ? route.metadata : NO_METADATA,
+  routeMetadata: route?.metadata ?? NO_METADATA,
   serviceCluster,
 });
