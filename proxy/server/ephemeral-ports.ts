@@ -1,36 +1,47 @@
 // [m] Port 0 of a static listener becomes one real port before workers bind it: each worker has a socket of its own, and
-// each would be given another port. The port is free for an instant in between; only tests ask for port 0.
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+// each would be given another port. A socket that is bound and never listens keeps the port ours until the end.
+import type { Closable } from '../base/lifetime.ts';
 import type { ConfigResource } from '../config/config-resource.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import { BindError } from '../network/listen-socket.ts';
+import { IPV6_ONLY, REUSE_PORT, newTcpServer } from '../network/socket-binding.ts';
+import type { SocketHandle, SocketName } from '../network/socket-binding.ts';
 
-export async function withRealPorts(
-  listeners: readonly ConfigResource<ListenerConfig>[],
-): Promise<readonly ConfigResource<ListenerConfig>[]> {
-  const result: ConfigResource<ListenerConfig>[] = [];
-  for (const resource of listeners) {
-    const { config } = resource;
-    if (!config.bindToPort || config.address.kind !== 'ip' || config.address.port !== 0) {
-      result.push(resource);
-      continue;
-    }
-    const address: AddressConfig = {
-      ...config.address,
-      port: await freePort(config.address.address),
-    };
-    result.push({ ...resource, config: { ...config, address } });
-  }
-  return result;
-}
+export class EphemeralPorts implements Closable {
+  readonly #held: SocketHandle[] = [];
 
-function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen({ host, port: 0 }, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
+  /** The same listeners, those of port 0 with the port that the kernel gave. Throws a BindError where it has none. */
+  pin(
+    listeners: readonly ConfigResource<ListenerConfig>[],
+  ): readonly ConfigResource<ListenerConfig>[] {
+    return listeners.map((resource) => {
+      const { config } = resource;
+      if (!config.bindToPort || config.address.kind !== 'ip' || config.address.port !== 0)
+        return resource;
+      const address: AddressConfig = {
+        ...config.address,
+        port: this.#hold(config.address.address),
+      };
+      return { ...resource, config: { ...config, address } };
     });
-  });
+  }
+
+  close(): void {
+    for (const handle of this.#held.splice(0)) handle.close();
+  }
+
+  #hold(host: string): number {
+    const handle = newTcpServer();
+    const status = host.includes(':')
+      ? handle.bind6(host, 0, IPV6_ONLY | REUSE_PORT)
+      : handle.bind(host, 0, REUSE_PORT);
+    const name: SocketName = {};
+    if (status === 0) handle.getsockname(name);
+    if (name.port === undefined) {
+      handle.close();
+      throw new BindError(`${host}:0`, status);
+    }
+    this.#held.push(handle);
+    return name.port;
+  }
 }

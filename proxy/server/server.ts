@@ -22,7 +22,7 @@ import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import { DrainManager } from './drain-manager.ts';
-import { withRealPorts } from './ephemeral-ports.ts';
+import { EphemeralPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
 import { readHostEnvironment } from './options.ts';
@@ -77,6 +77,8 @@ export class Server {
   readonly #lifetime = new Lifetime();
   /** Version that all workers must run on before the server is live, and the one they do run on. */
   #liveVersion = Infinity;
+  /** Static resources are all known; before, clusters that are ready would pass for everything. */
+  #handedOver = false;
   #appliedVersion = -1;
   #onQuit: (exitCode: number) => void = () => {};
   readonly #quit: Promise<number>;
@@ -119,14 +121,15 @@ export class Server {
       cluster: node.cluster,
       concurrency: options.concurrency,
     });
-    const listeners = await withRealPorts(bootstrap.listeners);
+    const listeners = this.#lifetime.own(new EphemeralPorts()).pin(bootstrap.listeners);
     // Threads come up on other cores while this one loads gRPC.
     this.#pool.start();
     this.#ads = await this.#createAds();
     this.#clusters.addStatic(bootstrap.clusters);
     this.#ads?.start();
     this.#listeners.addStatic(listeners);
-    this.#startup.advance();
+    this.#handedOver = true;
+    this.#advance();
     await this.#startAdmin();
   }
 
@@ -181,7 +184,7 @@ export class Server {
         onEndpointNames: (names) => this.#ads?.setNames('endpoints', names),
         onChange: () => {
           this.#listeners.onClustersChanged();
-          this.#startup.advance();
+          this.#advance();
         },
       },
       resolver: new SystemDnsResolver(),
@@ -202,7 +205,7 @@ export class Server {
       events: {
         onPublished: (config) => this.#notes.addListener(config),
         onRouteNames: (names) => this.#ads?.setNames('routes', names),
-        onChange: () => this.#startup.advance(),
+        onChange: () => this.#advance(),
       },
       time,
       stats: this.#stats,
@@ -332,6 +335,10 @@ export class Server {
     this.#publisher.onAllApplied(version);
     this.#appliedVersion = version;
     this.#checkLive();
+  }
+
+  #advance(): void {
+    if (this.#handedOver) this.#startup.advance();
   }
 
   #checkLive(): void {
