@@ -1,4 +1,5 @@
 // [b] Clusters as plain data (envoy.config.cluster.v3; defaults from envoy-behaviour §7).
+import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
@@ -100,5 +101,5 @@ export interface UpstreamHttpConfig {
   readonly maxResponseHeadersKb: number;
   readonly maxHeadersCount: number;
   readonly enableTrailers: boolean;
-  readonly headerKeyFormat: 'lower' | 'proper_case' | 'preserve_case';
+  readonly headerKeyFormat: HeaderKeyFormat;
 }

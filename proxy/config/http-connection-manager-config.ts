@@ -86,5 +86,17 @@ export interface Http1ServerConfig {
   readonly defaultHostForHttp10: string;
   readonly enableTrailers: boolean;
   readonly allowChunkedLength: boolean;
-  readonly headerKeyFormat: 'lower' | 'proper_case' | 'preserve_case';
+  /** Any token is a method. */
+  readonly allowCustomMethods: boolean;
+  readonly headerKeyFormat: HeaderKeyFormat;
+}
+
+/** How names of fields are written: as the map has them, `Content-Type`, or as the peer of the message wrote them. */
+export type HeaderKeyFormat = 'lower' | 'proper_case' | PreserveCaseConfig;
+
+export interface PreserveCaseConfig {
+  /** Of responses, where the cluster reads them. */
+  readonly forwardReasonPhrase: boolean;
+  /** Names that the peer did not send are written like `X-Envoy-Attempt-Count`; else in lower case. */
+  readonly properCaseForOthers: boolean;
 }

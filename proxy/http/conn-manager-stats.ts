@@ -46,6 +46,9 @@ export class ConnManagerStats {
   readonly rqResponseBeforeRqComplete: StatId;
   readonly rqRejectedViaIpDetection: StatId;
   readonly rsTooLarge: StatId;
+  /** Of all connection managers together, as Envoy counts them. */
+  readonly http1DroppedUnderscores: StatId;
+  readonly http1RejectedUnderscores: StatId;
   readonly #rqByClass: readonly StatId[];
   /** The same under the listener: `listener.<stat_prefix>.http.<stat_prefix>.`. */
   readonly #listenerRqCompleted: StatId;
@@ -107,6 +110,10 @@ export class ConnManagerStats {
     this.#listenerRqCompleted = store.counter(`${listener}rq_completed`);
     this.#listenerRqByClass = classes(listener);
     registerUncounted(store, statPrefix);
+    this.http1DroppedUnderscores = store.counter('http1.dropped_headers_with_underscores');
+    this.http1RejectedUnderscores = store.counter(
+      'http1.requests_rejected_with_underscores_in_headers',
+    );
   }
 
   /** `downstream_rq_completed` and the class of the code. */

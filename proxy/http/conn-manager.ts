@@ -161,6 +161,13 @@ export class ConnManager
     stream.onCodecError(error);
   }
 
+  onUnderscores(count: number): void {
+    const { stats, config } = this.context;
+    if (config.headersWithUnderscoresAction === 'DROP_HEADER')
+      stats.store.add(stats.http1DroppedUnderscores, count);
+    else stats.store.inc(stats.http1RejectedUnderscores);
+  }
+
   // === StreamOwner
 
   onStreamDone(stream: ActiveStream): void {

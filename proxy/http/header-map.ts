@@ -1,5 +1,6 @@
 // [w] HeaderMap: keeps order and duplicates; names are interned lower-case HeaderNames. Two bit masks answer
 // "absent" for well-known names without a scan. Pseudo headers live in fields of the two subclasses.
+import type { HeaderCasing } from './header-casing.ts';
 import type { HeaderName } from './headers.ts';
 
 export class HeaderMap {
@@ -7,6 +8,11 @@ export class HeaderMap {
   #values: string[] = [];
   #mask0 = 0;
   #mask1 = 0;
+
+  /** How the peer spelled the names; null nearly always (`http1/cased-headers.ts`). */
+  get casing(): HeaderCasing | null {
+    return null;
+  }
 
   /** Number of lines. */
   get size(): number {
@@ -71,8 +77,11 @@ export class HeaderMap {
 
   /** Appends text to the last value of a name (a folded line). */
   extend(name: HeaderName, more: string): void {
-    const index = this.#names.lastIndexOf(name);
-    if (index >= 0) this.#values[index] += more;
+    for (let i = this.#names.length - 1; i >= 0; i--) {
+      if (this.#names[i] !== name && this.#names[i]!.text !== name.text) continue;
+      this.#values[i] += more;
+      return;
+    }
   }
 
   /** True when something was removed. */
@@ -173,7 +182,10 @@ export class RequestHeaders extends HeaderMap {
 
   /** A copy for another attempt (a retry, a mirror). */
   clone(): RequestHeaders {
-    const copy = new RequestHeaders();
+    return this.copyTo(new RequestHeaders());
+  }
+
+  protected copyTo(copy: RequestHeaders): RequestHeaders {
     copy.method = this.method;
     copy.path = this.path;
     copy.authority = this.authority;

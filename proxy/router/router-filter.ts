@@ -135,7 +135,11 @@ export class RouterFilter
     if (attempt !== null && attempt.writable && this.#handshake === Handshake.None) {
       if (this.#retry !== null) this.#keep(chunk);
       attempt.sendData(chunk, endStream);
-    } else if (!this.#responseStarted) this.#keep(chunk);
+    } else if (!this.#responseStarted) {
+      this.#keep(chunk);
+      // The head left, or will leave, as one that a body follows.
+      if (endStream) this.#body ??= new KeptBody();
+    }
     if (endStream && !this.#over) this.#onRequestComplete();
     return FilterStatus.Continue;
   }

@@ -1,13 +1,14 @@
 // [m] Decodes HTTP/1 options and the options common to all versions, for listeners and clusters alike.
 import type { Http1ProtocolOptions } from '../../xds-protos/gen/envoy.config.core.v3.ts';
-import type { Http1ServerConfig } from '../config/http-connection-manager-config.ts';
+import type {
+  HeaderKeyFormat,
+  Http1ServerConfig,
+} from '../config/http-connection-manager-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 const PRESERVE_CASE =
   'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
-
-export type HeaderKeyFormat = Http1ServerConfig['headerKeyFormat'];
 
 export function decodeHeaderKeyFormat(
   reader: FieldReader<Http1ProtocolOptions> | undefined,
@@ -21,9 +22,17 @@ export function decodeHeaderKeyFormat(
     return 'lower';
   }
   const config = typedConfigOf(stateful);
-  if (config?.typeName === PRESERVE_CASE) return 'preserve_case';
-  config?.unknown(stateful.string('name'));
-  return 'lower';
+  if (config === undefined) return 'lower';
+  if (config.typeName !== PRESERVE_CASE) {
+    config.unknown(stateful.string('name'));
+    return 'lower';
+  }
+  const preserve = config.as(PRESERVE_CASE);
+  return {
+    forwardReasonPhrase: preserve?.bool('forward_reason_phrase') ?? false,
+    properCaseForOthers:
+      preserve?.enumName('formatter_type_on_envoy_headers', 'DEFAULT') === 'PROPER_CASE',
+  };
 }
 
 export function decodeHttp1Server(
@@ -35,6 +44,7 @@ export function decodeHttp1Server(
     defaultHostForHttp10: reader?.string('default_host_for_http_10') ?? '',
     enableTrailers: reader?.bool('enable_trailers') ?? false,
     allowChunkedLength: reader?.bool('allow_chunked_length') ?? false,
+    allowCustomMethods: reader?.bool('allow_custom_methods') ?? false,
     headerKeyFormat: decodeHeaderKeyFormat(reader),
   };
 }

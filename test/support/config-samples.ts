@@ -150,6 +150,7 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
       defaultHostForHttp10: '',
       enableTrailers: false,
       allowChunkedLength: false,
+      allowCustomMethods: false,
       headerKeyFormat: 'lower',
     },
   };

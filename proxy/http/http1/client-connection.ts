@@ -1,5 +1,6 @@
 // [w] Upstream HTTP/1 codec: one request at a time, never pipelined. Strict: whatever a broken or hostile server
 // sends, its bytes never reach another request (attacks 27, 30).
+import type { HeaderKeyFormat } from '../../config/http-connection-manager-config.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CloseEvent } from '../../network/transport.ts';
 import { StreamResetReason } from '../codec.ts';
@@ -8,6 +9,7 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.t
 import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
+import { inOwnCase, preserveCaseOf } from './cased-headers.ts';
 import { CHUNKED, UNTIL_CLOSE, hasToken, responseFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
@@ -34,6 +36,7 @@ export interface ClientConnectionSettings {
   readonly maxResponseHeadersKb: number;
   readonly maxHeadersCount: number;
   readonly enableTrailers: boolean;
+  readonly headerKeyFormat?: HeaderKeyFormat;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -72,6 +75,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
       maxBytes: settings.maxResponseHeadersKb * 1024,
       maxCount: settings.maxHeadersCount,
       underscores: 'ALLOW' as const,
+      preserveCase: preserveCaseOf(settings.headerKeyFormat),
     };
     this.#head = new HeadParser('response', limits);
     this.#body = new BodyDecoder(limits);
@@ -135,7 +139,11 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#toHead = headers.method === 'HEAD';
     this.#upgrade = headers.method === 'CONNECT' || headers.has(H.upgrade);
     this.#requestFraming = requestFramingOut(headers, endStream, this.#upgrade);
-    this.#connection.writeText(requestHead(headers, this.#requestFraming, endStream));
+    const text = requestHead(headers, this.#requestFraming, endStream);
+    const format = this.#settings.headerKeyFormat ?? 'lower';
+    this.#connection.writeText(
+      format === 'lower' && headers.casing === null ? text : inOwnCase(text, headers, format),
+    );
     if (endStream) this.#onRequestComplete();
   }
 
@@ -153,7 +161,9 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#requestFraming === BodyFraming.Chunked) {
       this.#connection.writeText(
-        this.#settings.enableTrailers ? lastChunkWith(trailers) : LAST_CHUNK,
+        this.#settings.enableTrailers
+          ? inOwnCase(lastChunkWith(trailers), trailers, this.#settings.headerKeyFormat ?? 'lower')
+          : LAST_CHUNK,
       );
     }
     this.#onRequestComplete();

@@ -2,7 +2,7 @@
 // envoy-behaviour §2.1). Runs on every head before anybody else sees it.
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
-import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import type { RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H, wireHeaderName } from '../headers.ts';
 
 /** Body length in bytes, or one of these. */
@@ -42,10 +42,10 @@ export function requestFraming(
   const transferEncoding = headers.get(H.transferEncoding);
   const contentLength = headers.get(H.contentLength);
   if (transferEncoding !== undefined) {
-    if (!isChunked(transferEncoding) || headers.method === 'CONNECT')
-      out.error = CodecErrors.invalidTransferEncoding;
-    else if (contentLength !== undefined && !allowChunkedLength)
+    const chunked = isChunked(transferEncoding) && headers.method !== 'CONNECT';
+    if (contentLength !== undefined && !(chunked && allowChunkedLength))
       out.error = CodecErrors.lengthAndChunked;
+    else if (!chunked) out.error = CodecErrors.invalidTransferEncoding;
     else {
       headers.remove(H.contentLength);
       out.length = CHUNKED;
@@ -60,7 +60,13 @@ export function requestFraming(
   } else if (headers.method === 'CONNECT') {
     if (out.length > 0) out.error = CodecErrors.bodyDisallowed;
     else headers.remove(H.contentLength);
-  }
+  } else if (isNominated(headers, 'content-length')) headers.remove(H.contentLength);
+}
+
+/** The framing was read from the field already; behind us the body is chunked. */
+function isNominated(headers: RequestHeaders, name: string): boolean {
+  const connection = headers.get(H.connection);
+  return connection !== undefined && hasToken(connection, name);
 }
 
 /** RFC 9112 §6.3 for responses; `toHead`: the request was a HEAD. */
@@ -93,12 +99,7 @@ export function responseFraming(headers: ResponseHeaders, toHead: boolean, out: 
 }
 
 const MAX_CONNECTION_TOKENS = 10;
-const NEVER_NOMINATED = new Set([
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'host',
-]);
+const NEVER_NOMINATED = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']);
 
 /** Names that a Connection header may carry without naming a field. */
 const CONNECTION_OPTIONS = new Set(['close', 'keep-alive', 'upgrade', 'http2-settings', '']);
@@ -126,7 +127,7 @@ export function trimmed(text: string, start: number, end: number): string {
 }
 
 /** Removes fields nominated by `Connection`, within the deny list (attack 25). */
-export function removeNominated(headers: HeaderMap, connection: string): CodecError | null {
+export function removeNominated(headers: RequestHeaders, connection: string): CodecError | null {
   let count = 0;
   let start = 0;
   while (start <= connection.length) {
@@ -138,13 +139,14 @@ export function removeNominated(headers: HeaderMap, connection: string): CodecEr
       return CodecErrors.connectionHeaderRejected;
     }
     if (CONNECTION_OPTIONS.has(token)) continue;
-    // The framing of this message was fixed before; a nominated length must not vanish on its way.
+    // Framing is read later; `requestFraming` removes a nominated length then.
     if (token === 'content-length' || token === 'transfer-encoding') continue;
     if (token === 'te') {
       const te = headers.get(H.te);
       if (te !== undefined && te.length > 256) return CodecErrors.connectionHeaderRejected;
       if (te !== undefined && hasToken(te, 'trailers')) continue;
     }
+    if (token === 'host') headers.authority = undefined;
     headers.remove(wireHeaderName(token));
   }
   return null;

@@ -4,19 +4,26 @@
 // What Envoy takes leniently is taken here too (bare LF as line end, CR and LF before a request line, folded lines
 // joined into one value); what it refuses is refused with the same code. See envoy-behaviour §2.1.
 // oxlint-disable eslint/max-params -- a line travels as five plain values: an object for it would be garbage per header
+import type { PreserveCaseConfig } from '../../config/http-connection-manager-config.ts';
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
+import { HeaderCasing } from '../header-casing.ts';
 import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H } from '../headers.ts';
 import type { HeaderName } from '../headers.ts';
+import { CasedRequestHeaders, CasedResponseHeaders, CasedTrailers } from './cased-headers.ts';
 import { internName } from './name-cache.ts';
-import { FIELD_VALUE, METHODS, TOKEN_LOWER } from './tokens.ts';
+import { FIELD_VALUE, METHODS, TOKEN_LOWER, isToken } from './tokens.ts';
 
 export interface HeadLimits {
   /** Start line, names and values together. */
   readonly maxBytes: number;
   readonly maxCount: number;
   readonly underscores: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+  /** Any token is a method. */
+  readonly customMethods?: boolean;
+  /** Remembers how names were spelled. */
+  readonly preserveCase?: PreserveCaseConfig | null;
 }
 
 export type HeadKind = 'request' | 'response' | 'trailers';
@@ -42,13 +49,19 @@ export class HeadParser {
   error: CodecError | null = null;
   /** Size so far, as limits count it. */
   byteCount = 0;
+  /** Lines dropped because of their underscores. */
+  droppedUnderscores = 0;
   #map: HeaderMap = NO_REQUEST;
+  #casing: HeaderCasing | null = null;
   #started = false;
   #count = 0;
   #partial: Buffer | null = null;
   #partialLength = 0;
   /** Name of the last line, for folded continuations; null when that line was dropped or there is none. */
   #lastName: HeaderName | null = null;
+  /** White space that ended line number `#trimmedLine`: part of the value where a fold follows. null: no value yet. */
+  #trimmed: string | null = '';
+  #trimmedLine = -1;
 
   constructor(kind: HeadKind, limits: HeadLimits) {
     this.kind = kind;
@@ -65,10 +78,20 @@ export class HeadParser {
     this.version = 11;
     this.#lastName = null;
     this.#partialLength = 0;
-    if (this.kind === 'request') this.#map = this.request = new RequestHeaders();
+    this.#trimmedLine = -1;
+    if (this.limits.preserveCase !== undefined && this.limits.preserveCase !== null)
+      this.#resetCased(new HeaderCasing(this.limits.preserveCase));
+    else if (this.kind === 'request') this.#map = this.request = new RequestHeaders();
     else if (this.kind === 'response') this.#map = this.response = new ResponseHeaders();
     else this.#map = this.trailers = new HeaderMap();
     this.#started = this.kind === 'trailers';
+  }
+
+  #resetCased(casing: HeaderCasing): void {
+    this.#casing = casing;
+    if (this.kind === 'request') this.#map = this.request = new CasedRequestHeaders(casing);
+    else if (this.kind === 'response') this.#map = this.response = new CasedResponseHeaders(casing);
+    else this.#map = this.trailers = new CasedTrailers(casing);
   }
 
   /** Bytes of a message have been seen. */
@@ -147,13 +170,33 @@ export class HeadParser {
     }
     if (!this.#started) {
       this.#started = true;
-      if (this.kind === 'request') this.#requestLine(bytes, start, end, text, textStart);
-      else this.#statusLine(bytes, start, end, text, textStart);
+      if (this.kind === 'request') {
+        this.#requestLine(bytes, start, end, text, textStart);
+        if (this.error !== null) this.#lenientRequestLine(bytes, start, end);
+      } else this.#statusLine(bytes, start, end, text, textStart);
       return;
     }
     const first = bytes[start]!;
     if (first === SP || first === HTAB) this.#continuation(bytes, start, end, text, textStart);
     else this.#field(bytes, start, end, text, textStart);
+    if (this.error === CodecErrors.malformed && hasControl(bytes, start, end))
+      this.error = CodecErrors.invalidCharacters;
+  }
+
+  /** Words may be parted, and the line ended, by any run of SP, HTAB and CR: as Envoy, and RFC 9112 §3 lets us. */
+  #lenientRequestLine(bytes: Buffer, start: number, end: number): void {
+    const line = bytes.latin1Slice(start, end);
+    if (hasControl(bytes, start, end)) {
+      if (bytes[start]! > SP) this.error = CodecErrors.invalidCharacters;
+      return;
+    }
+    const words = line
+      .replace(/^\r+/, '')
+      .replace(/[ \t\r]+/g, ' ')
+      .replace(/ $/, '');
+    if (words === line) return;
+    this.error = null;
+    this.#requestLine(Buffer.from(words, 'latin1'), 0, words.length, words, 0);
   }
 
   /** RFC 9112 §3: method SP request-target SP HTTP-version. */
@@ -161,7 +204,7 @@ export class HeadParser {
     let space = start;
     while (space < end && bytes[space] !== SP) space++;
     const method = text.substring(start - textStart, space - textStart);
-    if (space === end || !METHODS.has(method)) {
+    if (space === end || !this.#isMethod(method)) {
       this.error = CodecErrors.malformed;
       return;
     }
@@ -183,6 +226,10 @@ export class HeadParser {
     if (targetEnd === end) this.version = 9;
     else this.version = parseVersion(bytes, targetEnd + 1, end);
     if (this.version < 0) this.error = CodecErrors.malformed;
+  }
+
+  #isMethod(method: string): boolean {
+    return METHODS.has(method) || (this.limits.customMethods === true && isToken(method));
   }
 
   /** RFC 9112 §4: HTTP-version SP status-code SP [reason-phrase]. */
@@ -256,6 +303,7 @@ export class HeadParser {
     }
     if (underscore && this.limits.underscores !== 'ALLOW') {
       this.#lastName = null;
+      this.droppedUnderscores++;
       if (this.limits.underscores === 'REJECT_REQUEST')
         this.error = CodecErrors.unexpectedUnderscore;
       return;
@@ -265,11 +313,24 @@ export class HeadParser {
     if (loneReturn) value = value.replaceAll('\r', '');
     const name = internName(bytes, start, colon, hash);
     this.#lastName = name;
+    if (this.#casing !== null)
+      this.#casing.note(name.text, text.substring(start - textStart, colon - textStart));
+    if (valueEnd !== end || valueEnd === valueStart) {
+      this.#trimmedLine = this.#count;
+      this.#trimmed =
+        valueEnd === valueStart ? null : text.substring(valueEnd - textStart, end - textStart);
+    }
+    this.#store(name, value, loneReturn);
+  }
+
+  #store(name: HeaderName, value: string, loneReturn: boolean): void {
     if (name === H.host && this.kind === 'request') {
       const request = this.request;
       request.authority = request.authority === undefined ? value : `${request.authority},${value}`;
     } else if (name === H.contentLength || name === H.transferEncoding) {
-      this.#framingField(name, value);
+      // Envoy drops a CR inside a value; where a body ends is nothing to guess about.
+      if (loneReturn) this.error = CodecErrors.malformed;
+      else this.#framingField(name, value);
     } else if (name.inline) {
       this.#map.append(name, value);
     } else {
@@ -293,7 +354,7 @@ export class HeadParser {
       return;
     }
     let stop = end;
-    while (stop > start && (bytes[stop - 1] === SP || bytes[stop - 1] === HTAB)) stop--;
+    while (stop > start && isBlank(bytes[stop - 1]!)) stop--;
     for (let i = start; i < stop; i++) {
       if (FIELD_VALUE[bytes[i]!] === 0) {
         this.error = CodecErrors.invalidCharacters;
@@ -301,9 +362,28 @@ export class HeadParser {
       }
     }
     if (name === null) return;
-    const more = text.substring(start - textStart, stop - textStart);
+    const more = this.#unfold(
+      text.substring(start - textStart, stop - textStart),
+      text.substring(stop - textStart, end - textStart),
+    );
     if (name === H.host && this.kind === 'request') this.request.authority += more;
     else this.#map.extend(name, more);
+  }
+
+  /** What a folded line adds: white space at its end counts only once something follows, at the value's start never. */
+  #unfold(content: string, blanks: string): string {
+    const before = this.#trimmedLine === this.#count ? this.#trimmed : '';
+    if (content === '') {
+      this.#trimmed = before === null ? null : before + blanks;
+      this.#trimmedLine = this.#count;
+      return '';
+    }
+    this.#trimmed = blanks;
+    this.#trimmedLine = this.#count;
+    if (before !== null) return before + content;
+    let from = 0;
+    while (isBlank(content.charCodeAt(from))) from++;
+    return content.slice(from);
   }
 
   #tooLarge(): CodecError {
@@ -330,6 +410,17 @@ function parseVersion(bytes: Buffer, start: number, end: number): number {
   const minor = bytes[start + 7]! - 0x30;
   if (major < 0 || major > 9 || minor < 0 || minor > 9) return -1;
   return major * 10 + minor;
+}
+
+const isBlank = (byte: number): boolean => byte === SP || byte === HTAB;
+
+/** Bytes that no head may have; HTAB and CR are judged where they stand. */
+function hasControl(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    if ((byte < SP && byte !== HTAB && byte !== CR) || byte === 0x7f) return true;
+  }
+  return false;
 }
 
 const NO_REQUEST = new RequestHeaders();

@@ -1,5 +1,5 @@
 // [w] Request targets (RFC 9112 §3.2): origin form stays, absolute form gives scheme and authority, CONNECT's is the
-// authority, `*` is passed on for the connection manager to refuse.
+// authority, `*` of OPTIONS is passed on for the connection manager to refuse.
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
 import type { RequestHeaders } from '../header-map.ts';
@@ -14,7 +14,7 @@ export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean):
     return target !== '' && isAuthority(target) ? null : CodecErrors.malformed;
   }
   const first = target.charCodeAt(0);
-  if (first !== 0x2f && target !== '*') {
+  if (first !== 0x2f && !(target === '*' && headers.method === 'OPTIONS')) {
     const error = applyAbsolute(headers, target, allowAbsoluteUrl);
     if (error !== null) return error;
   }
@@ -23,7 +23,13 @@ export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean):
   return null;
 }
 
+/** Some form of a target, whatever is wrong with it inside: asked where the version is wrong as well. */
+export function isTarget({ method, path }: RequestHeaders): boolean {
+  return method === 'CONNECT' || path === '*' || path.startsWith('/') || path.includes('://');
+}
+
 function applyAbsolute(headers: RequestHeaders, target: string, allow: boolean): CodecError | null {
+  if (target === '*') return CodecErrors.invalidUrl;
   const colon = target.indexOf('://');
   if (colon <= 0 || !isScheme(target, colon)) return CodecErrors.malformed;
   if (!allow) return null;

@@ -22,6 +22,7 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.t
 import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
+import { inOwnCase, preserveCaseOf, responseInOwnCase } from './cased-headers.ts';
 import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
@@ -34,13 +35,15 @@ import {
   responseFramingOut,
   responseHead,
 } from './message-writer.ts';
-import { applyTarget } from './request-target.ts';
+import { applyTarget, isTarget } from './request-target.ts';
 
 export interface ServerConnectionCallbacks {
   /** A request begins (its head is complete and well-formed). */
   newStream(encoder: ResponseEncoder): RequestDecoder;
   /** The bytes cannot be understood any more; nothing further is decoded. */
   onCodecError(error: CodecError): void;
+  /** Lines that a request lost, or was refused for, because of underscores in their names. */
+  onUnderscores(count: number): void;
 }
 
 const State = { Head: 0, Body: 1, Paused: 2, Dead: 3 } as const;
@@ -84,6 +87,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       maxBytes: settings.maxRequestHeadersKb * 1024,
       maxCount: settings.maxHeadersCount,
       underscores: settings.headersWithUnderscoresAction,
+      customMethods: settings.http1.allowCustomMethods,
+      preserveCase: preserveCaseOf(settings.http1.headerKeyFormat),
     };
     this.#head = new HeadParser('request', limits);
     this.#body = new BodyDecoder(limits);
@@ -178,7 +183,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   encode1xxHeaders(headers: ResponseHeaders): void {
     // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
     if (this.#http10) return;
-    this.#connection.writeText(responseHead(headers, BodyFraming.None, false, this.#http10));
+    this.#writeHead(headers, BodyFraming.None, false, this.#http10);
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
@@ -188,12 +193,25 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     ) {
       this.#tunnel = true;
       this.#responseFraming = BodyFraming.None;
-      this.#connection.writeText(responseHead(headers, BodyFraming.Length, false, false));
+      this.#writeHead(headers, BodyFraming.Length, false, false);
       return;
     }
     this.#responseFraming = responseFramingOut(headers, endStream, this.#toHead, this.#http10);
+    this.#writeHead(headers, this.#responseFraming, endStream, this.#http10);
+  }
+
+  #writeHead(
+    headers: ResponseHeaders,
+    framingOut: BodyFraming,
+    endStream: boolean,
+    http10: boolean,
+  ): void {
+    const text = responseHead(headers, framingOut, endStream, http10);
+    const format = this.#settings.http1.headerKeyFormat;
     this.#connection.writeText(
-      responseHead(headers, this.#responseFraming, endStream, this.#http10),
+      format === 'lower' && headers.casing === null
+        ? text
+        : responseInOwnCase(text, headers, format),
     );
   }
 
@@ -212,7 +230,10 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#responseFraming !== BodyFraming.Chunked || this.#toHead) return;
     const forwarded = this.#settings.http1.enableTrailers;
-    this.#connection.writeText(forwarded ? lastChunkWith(trailers) : LAST_CHUNK);
+    const { headerKeyFormat } = this.#settings.http1;
+    this.#connection.writeText(
+      forwarded ? inOwnCase(lastChunkWith(trailers), trailers, headerKeyFormat) : LAST_CHUNK,
+    );
   }
 
   readDisable(disable: boolean): void {
@@ -250,9 +271,15 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       this.#http10 = false;
     }
     const position = head.parse(chunk, start, chunk.length);
+    if (head.droppedUnderscores > 0) this.#tellUnderscores(head);
     if (head.error !== null) this.#fail(head.error);
     else if (head.done) this.#onHead(head.request);
     return position;
+  }
+
+  #tellUnderscores(head: HeadParser): void {
+    this.#callbacks.onUnderscores(head.droppedUnderscores);
+    head.droppedUnderscores = 0;
   }
 
   #onHead(headers: RequestHeaders): void {
@@ -285,7 +312,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (version !== 11 && !(version <= 10 && http1.acceptHttp10)) {
       // The refusal itself is HTTP/1.1 (envoy-behaviour §2.1).
       this.#http10 = false;
-      return CodecErrors.lowVersion;
+      return isTarget(headers) ? CodecErrors.lowVersion : CodecErrors.malformed;
     }
     if (this.#http10 && headers.authority === undefined && http1.defaultHostForHttp10 !== '') {
       headers.authority = http1.defaultHostForHttp10;

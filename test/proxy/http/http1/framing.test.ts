@@ -128,19 +128,31 @@ t.test('removeNominated', (t) => {
     t.equal(headers.get(wireHeaderName('x-b')), '2');
     t.end();
   });
-  t.test('never lets framing or identity fields be taken away', (t) => {
-    const headers = request('POST', ['content-length:5']);
+  t.test('never lets identity fields be taken away', (t) => {
+    for (const token of ['x-forwarded-for', 'X-Forwarded-Proto', 'x-forwarded-host', ':path']) {
+      t.equal(
+        removeNominated(request('POST', []), token)?.details,
+        'http1.connection_header_rejected',
+        token,
+      );
+    }
+    t.end();
+  });
+  t.test('leaves a nominated length until the framing is read', (t) => {
+    const headers = request('POST', ['content-length:5', 'connection:content-length']);
     t.equal(removeNominated(headers, 'content-length'), null);
     t.equal(headers.get(wireHeaderName('content-length')), '5');
-    for (const token of [
-      'x-forwarded-for',
-      'X-Forwarded-Proto',
-      'x-forwarded-host',
-      ':path',
-      'host',
-    ]) {
-      t.equal(removeNominated(headers, token)?.details, 'http1.connection_header_rejected', token);
-    }
+    const framing: Framing = { length: 0, error: null };
+    requestFraming(headers, false, framing);
+    t.equal(framing.length, 5);
+    t.notOk(headers.has(wireHeaderName('content-length')));
+    t.end();
+  });
+  t.test('takes a nominated host away', (t) => {
+    const headers = request('GET', []);
+    headers.authority = 'h';
+    t.equal(removeNominated(headers, 'host'), null);
+    t.equal(headers.authority, undefined);
     t.end();
   });
   t.test('bounds the number of tokens at nine', (t) => {
