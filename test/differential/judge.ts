@@ -7,6 +7,8 @@ import type { Facet, Row } from './row.ts';
 export interface Statement {
   readonly text: string;
   readonly holds: boolean;
+  /** What was compared; undefined: something else. */
+  readonly facet?: Facet;
   /** The other side of the comparison; undefined: ours alone. */
   readonly other?: readonly [name: string, observation: Observation] | undefined;
 }
@@ -26,13 +28,13 @@ export function statements(played: Played): Statement[] {
       const equal = same(ours, envoy, facet);
       const declared = row.differs?.where.includes(facet) === true;
       const text = declared ? `${facet}: differs from Envoy, as declared` : `${facet}: as Envoy`;
-      found.push({ text, holds: equal !== declared, other: theirs });
+      found.push({ text, facet, holds: equal !== declared, other: theirs });
     }
   }
   for (const [name, other] of cut) {
     for (const facet of CUT_FACETS) {
       const holds = same(ours, other, facet);
-      found.push({ text: `${facet}: the same ${name}`, holds, other: [name, other] });
+      found.push({ text: `${facet}: the same ${name}`, facet, holds, other: [name, other] });
     }
   }
   return found;
@@ -45,6 +47,16 @@ export const failures = (played: Played): Statement[] =>
 export function bothSides(ours: Observation, { other }: Statement): string {
   const mine = `OURS\n${printable(ours)}`;
   return other === undefined ? mine : `${mine}\n${other[0].toUpperCase()}\n${printable(other[1])}`;
+}
+
+/** Of the facet alone: the lines that only one side has, `-` ours, `+` the other's. */
+export function unequalLines(ours: Observation, { other, facet }: Statement): string {
+  if (other === undefined || facet === undefined) return '';
+  const sides = [ours, other[1]].map((each) => printable(each, [facet]).split('\n'));
+  const [mine, theirs] = sides as [string[], string[]];
+  const only = (from: string[], without: string[], sign: string): string[] =>
+    from.filter((line) => !without.includes(line)).map((line) => `${sign}${line}`);
+  return [...only(mine, theirs, '-'), ...only(theirs, mine, '+')].join('\n');
 }
 
 const notStuck = (who: string, { stuckAt }: Observation, other: Statement['other']): Statement => ({

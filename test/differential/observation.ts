@@ -89,8 +89,8 @@ export const same = (a: Observation, b: Observation, facet: Facet): boolean =>
   JSON.stringify(a[facet]) === JSON.stringify(b[facet]);
 
 /** For people: one line of wire text a line, control bytes visible. */
-export function printable(observation: Observation): string {
-  return FACETS.map((facet) => {
+export function printable(observation: Observation, facets = FACETS): string {
+  const part = (facet: Facet): string => {
     const entries = observation[facet].map((entry) =>
       entry
         .replace(
@@ -104,5 +104,6 @@ export function printable(observation: Observation): string {
         .join('\n'),
     );
     return [`  ${facet}:`, ...entries].join('\n');
-  }).join('\n');
+  };
+  return facets.map(part).join('\n');
 }

@@ -192,6 +192,11 @@ class Side {
       );
       run.normalise = normaliser({ id, row, listenerPort }, client, upstreams);
       run.observation = observe(row, client, upstreams, run.normalise);
+    } catch (error) {
+      const proxy = this.#proxy!;
+      const state = proxy.alive ? 'runs' : 'DIED';
+      const what = `'${row.name}' against ${proxy.which}, which ${state}: ${proxy.said.slice(-2000)}`;
+      throw new Error(what, { cause: error });
     } finally {
       client.close();
       // The proxy sees the client go before its upstreams.

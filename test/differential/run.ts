@@ -3,14 +3,17 @@ import { parseArgs } from 'node:util';
 
 import { allSuites } from './differences-page.ts';
 import { envoyPath } from './differential.ts';
-import { bothSides, failures } from './judge.ts';
+import { bothSides, failures, unequalLines } from './judge.ts';
 import { printable } from './observation.ts';
+import type { Statement } from './judge.ts';
 import { play } from './play.ts';
+import type { Played } from './play.ts';
 
 const USAGE = `usage: node_modules/.bin/node test/differential/run.ts [flags] [words of file names]
   --only WORDS  only rows whose name holds them
   --cuts        also in pieces
   --failed      print only rows that fail
+  --brief       of those, only the lines that only one side has
   --patience N  wait N times as long (1)`;
 
 const { values, positionals } = parseArgs({
@@ -20,6 +23,7 @@ const { values, positionals } = parseArgs({
     only: { type: 'string', default: '' },
     cuts: { type: 'boolean', default: false },
     failed: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false },
     patience: { type: 'string', default: '1' },
   },
 });
@@ -40,20 +44,29 @@ async function main(): Promise<void> {
       const found = failures(played);
       count++;
       if (found.length > 0) failed++;
-      else if (values.failed) continue;
+      else if (values.failed || values.brief) continue;
       console.log(`\n=== ${suite.title}: ${played.row.name}`);
-      console.log(`OURS\n${printable(played.ours)}`);
-      if (played.envoy !== undefined) console.log(`ENVOY\n${printable(played.envoy)}`);
-      const shown = new Set<string>();
-      for (const statement of found) {
-        console.log(`✗ ${statement.text}`);
-        const [name] = statement.other ?? ['ENVOY'];
-        if (name === 'ENVOY' || shown.has(name)) continue;
-        shown.add(name);
-        console.log(bothSides(played.ours, statement));
-      }
+      if (values.brief) for (const each of found) console.log(brief(played, each));
+      else printWhole(played, found);
     }
   }
   console.log(`\n${count} rows, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
+}
+
+function brief(played: Played, statement: Statement): string {
+  return `✗ ${statement.text}\n${unequalLines(played.ours, statement)}`;
+}
+
+function printWhole({ ours, envoy }: Played, failed: readonly Statement[]): void {
+  console.log(`OURS\n${printable(ours)}`);
+  if (envoy !== undefined) console.log(`ENVOY\n${printable(envoy)}`);
+  const shown = new Set<string>();
+  for (const statement of failed) {
+    console.log(`✗ ${statement.text}`);
+    const [name] = statement.other ?? ['ENVOY'];
+    if (name === 'ENVOY' || shown.has(name)) continue;
+    shown.add(name);
+    console.log(bothSides(ours, statement));
+  }
 }
