@@ -1,6 +1,10 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
 import type { FaultConfig } from './fault-config.ts';
 import type { HeaderToMetadataConfig } from './metadata-filter-config.ts';
+import type {
+  HeaderMutationFilterConfig,
+  HeaderMutationPerRouteConfig,
+} from './header-mutation-filter-config.ts';
 import type { FractionConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
@@ -22,6 +26,7 @@ export type HttpFilterSettings =
   | RouterFilterConfig
   | FaultConfig
   | { readonly kind: 'cors' }
+  | HeaderMutationFilterConfig
   | GrpcStatsConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
@@ -31,6 +36,7 @@ export type HttpFilterSettings =
 export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
+  | HeaderMutationPerRouteConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
   | InertFilterConfig

@@ -8,6 +8,7 @@ import { DefaultOffFactory } from './http/default-off.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
 import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
+import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
@@ -30,6 +31,8 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
       return new FaultFilterFactory(config.name, settings, context);
     case 'cors':
       return new CorsFilterFactory(config.name, context);
+    case 'header_mutation':
+      return new HeaderMutationFilterFactory(config.name, settings);
     case 'grpc_stats':
       return new GrpcStatsFilterFactory(config.name, settings, context);
     case 'buffer':

@@ -51,7 +51,7 @@ export function decodedQueryParameter(path: string, name: string): string | unde
 }
 
 /** What is no `%` with two hex digits stays as it is; so does `+`. */
-function percentDecoded(text: string): string {
+export function percentDecoded(text: string): string {
   if (!text.includes('%')) return text;
   let decoded = '';
   for (let i = 0; i < text.length; i++) {

@@ -37,9 +37,9 @@ export function decodeHeaderMutations(source: FieldReader<object>): HeaderMutati
     return NO_MUTATIONS;
   }
   return {
-    requestAdd: reader.children('request_headers_to_add').map(decodeAdd),
+    requestAdd: reader.children('request_headers_to_add').map(decodeHeaderAdd),
     requestRemove: decodeRemovals(reader, 'request_headers_to_remove'),
-    responseAdd: reader.children('response_headers_to_add').map(decodeAdd),
+    responseAdd: reader.children('response_headers_to_add').map(decodeHeaderAdd),
     responseRemove: decodeRemovals(reader, 'response_headers_to_remove'),
   };
 }
@@ -47,7 +47,7 @@ export function decodeHeaderMutations(source: FieldReader<object>): HeaderMutati
 const isProtected = (name: string): boolean => name.startsWith(':') || name === 'host';
 
 // oxlint-disable-next-line eslint/complexity -- a list of checks, one line each
-function decodeAdd(reader: FieldReader<HeaderValueOption>): HeaderAddConfig {
+export function decodeHeaderAdd(reader: FieldReader<HeaderValueOption>): HeaderAddConfig {
   const header = reader.required('header');
   const name = (header?.requiredString('key') ?? '').toLowerCase();
   const raw = header?.message.raw_value;

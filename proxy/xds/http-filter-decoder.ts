@@ -11,6 +11,7 @@ import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
+import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { TypedConfig, typedConfigOf } from './typed-config.ts';
@@ -31,6 +32,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.cors.v3.Cors', () => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
+  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
@@ -154,6 +156,11 @@ function decodeBufferFilter(config: TypedConfig): HttpFilterSettings | undefined
 function decodeHeaderToMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.header_to_metadata.v3.Config');
   return reader && decodeHeaderToMetadata(reader, false);
+}
+
+function decodeHeaderMutation(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation');
+  return reader && decodeHeaderMutationFilter(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

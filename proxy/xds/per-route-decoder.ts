@@ -10,6 +10,7 @@ import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
+import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
 import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { TypedConfig } from './typed-config.ts';
@@ -33,6 +34,7 @@ type PerRouteDecoder = (config: TypedConfig, name: string) => Verdict | undefine
 const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteDecoder>([
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
+  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', headerMutation],
   ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
@@ -100,6 +102,13 @@ function buffer(config: TypedConfig): Verdict | undefined {
 function headerToMetadata(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.header_to_metadata.v3.Config');
   return reader && settled(decodeHeaderToMetadata(reader, true));
+}
+
+function headerMutation(config: TypedConfig): Verdict | undefined {
+  const reader = config.as(
+    'envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute',
+  );
+  return reader && settled(decodeHeaderMutationPerRoute(reader));
 }
 
 /** An empty RBACPerRoute switches the filter off. */
