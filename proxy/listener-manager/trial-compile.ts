@@ -9,15 +9,21 @@ import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from '../access-log/acc
 import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
+import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 
 /** Undefined: it compiles. */
 export function routeProblem(config: RouteConfig, runtime: Runtime): string | undefined {
-  return problemOf(() => new CompiledRouteTable(config, { ...NO_ENVIRONMENT, runtime }));
+  return problemOf(() => compileRoutes(config, runtime));
 }
 
-/** Undefined: its route tables and access log formats compile. */
+function compileRoutes(config: RouteConfig, runtime: Runtime): void {
+  void new CompiledRouteTable(config, { ...NO_ENVIRONMENT, runtime });
+  trialCompilePerRoute(config);
+}
+
+/** Undefined: its route tables, HTTP filters and access log formats compile. */
 export function listenerProblem(config: ListenerConfig, runtime: Runtime): string | undefined {
   const chains =
     config.defaultFilterChain === undefined
@@ -43,8 +49,9 @@ function compileConnManager(
   chainName: string,
   runtime: Runtime,
 ): void {
-  if (config.routes.kind === 'inline')
-    void new CompiledRouteTable(config.routes.config, { ...NO_ENVIRONMENT, runtime });
+  if (config.routes.kind === 'inline') compileRoutes(config.routes.config, runtime);
+  for (const { name, settings } of config.httpFilters)
+    compileAt(`http filter '${name}'`, () => trialCompile(settings));
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
 }
 
