@@ -4,8 +4,7 @@ import type {
   HeaderMutationFilterConfig,
   MutationsConfig,
 } from '../../config/header-mutation-filter-config.ts';
-import type { HeaderMap, RequestHeaders } from '../../http/header-map.ts';
-import { ResponseHeaders } from '../../http/header-map.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
