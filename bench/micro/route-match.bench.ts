@@ -104,6 +104,7 @@ class IdleCluster extends ScriptedCluster {
     readDisable() {},
     resetStream() {},
     setCallbacks() {},
+    meter() {},
     enableTunnel() {},
   };
   override chooseHost(): Host {

@@ -119,10 +119,14 @@ function serverNameField({ args = '' }: FormatCommand): TextField {
   return (entry) => serverName(entry) ?? host(entry);
 }
 
+const XFCC_KEYS = new Set(['by', 'hash', 'cert', 'chain', 'subject', 'uri', 'dns']);
+
 const xfccField = (command: FormatCommand): TextField => {
   if (command.args === undefined || command.args === '')
     throw formatError('XFCC_VALUE command requires a subcommand');
-  const key = byteText(command.args).toLowerCase();
+  const key = command.args.toLowerCase();
+  if (!XFCC_KEYS.has(key))
+    throw formatError(`XFCC_VALUE command does not support subcommand: ${command.args}`);
   return ({ requestHeaders }) => {
     const header = requestHeaders?.get(H.xForwardedClientCert);
     return header === undefined ? null : xfccValue(header, key);

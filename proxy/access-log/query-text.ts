@@ -48,14 +48,14 @@ export function queryParameter(path: string, name: string): string | null {
   return null;
 }
 
-const STAYS_ESCAPED = '<>\\^{|}';
+const STAYS_ESCAPED = '"<>\\^{|}';
 
-/** Escapes of visible characters are undone; those of others stay; what is no escape loses its `%` (as in Envoy). */
+/** As Envoy: escapes of most visible characters are undone, those of others stay, what is no escape loses its `%`. */
 export function decodedQuery(query: string): string {
   if (!query.includes('%')) return query;
   let decoded = '';
   for (let i = 0; i < query.length; i++) {
-    if (query[i] !== '%') {
+    if (query[i] !== '%' || i + 2 >= query.length) {
       decoded += query[i]!;
       continue;
     }

@@ -36,9 +36,9 @@ const responseHeadersBytes = ({ responseHeaders: headers }: AccessLogEntry): num
   headers === undefined ? 0 : linesBytes(headers) + ':status'.length + 3;
 
 /** The request's id; a connection without requests gets one of its own. */
-function streamId({ requestHeaders: headers, type }: AccessLogEntry): string | null {
+function streamId({ requestHeaders: headers, info }: AccessLogEntry): string | null {
   if (headers !== undefined) return headers.get(H.xRequestId) ?? null;
-  return type === 'UpstreamEnd' ? null : randomUuid();
+  return info.protocol === '' ? randomUuid() : null;
 }
 
 const attempted = (read: (entry: AccessLogEntry) => string | null): Field => {
@@ -80,7 +80,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   UNIQUE_ID: () => randomUuid(),
   GRPC_STATUS_NUMBER: grpcStatusNumber,
   DOWNSTREAM_DETECTED_CLOSE_TYPE: () => 'Normal',
-  UPSTREAM_DETECTED_CLOSE_TYPE: () => 'Normal',
+  UPSTREAM_DETECTED_CLOSE_TYPE: ({ info }) => (info.host === null ? null : 'Normal'),
 };
 
 /** Envoy has these commands; their facts do not exist here, so they print as missing. */

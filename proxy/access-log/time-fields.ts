@@ -1,4 +1,5 @@
 // [w] Commands that print moments and durations (envoy-behaviour §11.1).
+import { realTime } from '../base/clock.ts';
 import { bare, getter } from './field.ts';
 import { formatError } from './format-command.ts';
 import { byteText } from './log-text.ts';
@@ -19,18 +20,20 @@ const duration =
   };
 
 const start: Moment = (info) => info.startMs;
-const end: Moment = (info) => info.endMs;
+/** Of a stream that is not over: now. */
+const end: Moment = (info) => (Number.isNaN(info.endMs) ? realTime.monotonicMs() : info.endMs);
+/** Of an answer that was given whole. */
+const lastSent: Moment = (info) => (info.responseEnded ? info.endMs : NaN);
 const firstReceived: Moment = (info) => info.upstreamFirstByteReceivedMs;
 
-const emitWallMs = (info: StreamInfo): number =>
-  Number.isNaN(info.endMs) ? info.startWallMs : info.startWallMs + (info.endMs - info.startMs);
+const emitWallMs = (info: StreamInfo): number => info.startWallMs + (end(info) - info.startMs);
 
 const FIELDS: Readonly<Record<string, Field>> = {
   DURATION: duration(start, end),
   REQUEST_DURATION: duration(start, (info) => info.requestCompleteMs),
   REQUEST_TX_DURATION: duration(start, (info) => info.upstreamLastByteSentMs),
   RESPONSE_DURATION: duration(start, firstReceived),
-  RESPONSE_TX_DURATION: duration(firstReceived, end),
+  RESPONSE_TX_DURATION: duration(firstReceived, lastSent),
   DOWNSTREAM_HANDSHAKE_DURATION: duration(
     start,
     (info) => info.connection.tlsFacts?.handshakeEndMs ?? NaN,
@@ -42,6 +45,7 @@ const poolReady: CompiledField = {
   kind: 'getter',
   get: ({ info }) => {
     const { meter, upstreamConnection } = info;
+    if (info.host === null) return null;
     if (meter === null || upstreamConnection === null || Number.isNaN(meter.poolReadyMs)) return 0;
     return Math.floor(meter.poolReadyMs - meter.attemptStartMs);
   },
@@ -60,7 +64,7 @@ const POINTS = new Map<string, Moment>([
   ['US_RX_BEG', firstReceived],
   ['US_RX_END', (info) => info.upstreamLastByteReceivedMs],
   ['DS_TX_BEG', (info) => info.downstreamFirstByteSentMs],
-  ['DS_TX_END', (info) => (info.protocol === '' ? NaN : info.endMs)],
+  ['DS_TX_END', lastSent],
 ]);
 
 const UNITS = new Map([

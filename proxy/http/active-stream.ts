@@ -5,6 +5,7 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
+import { StreamMeter } from '../stream-info/stream-meter.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { CodecError } from './codec-error.ts';
 import type {
@@ -90,6 +91,10 @@ export class ActiveStream
     this.streamInfo = info;
     info.protocol = owner.protocol;
     encoder.setCallbacks(this);
+    if (this.#context.metersStreams) {
+      info.meter = new StreamMeter();
+      encoder.meter(info.meter.downstream);
+    }
     // (1)
     const { stats, config } = this.#context;
     stats.store.inc(stats.rqTotal);
@@ -521,6 +526,7 @@ export class ActiveStream
   }
 
   #onResponseComplete(): void {
+    this.streamInfo.responseEnded = true;
     if (!this.requestComplete) {
       // What is left of the request is for nobody: Envoy resets the stream, and counts that as the client's.
       const { stats } = this.#context;

@@ -5,6 +5,7 @@
 //
 // A `chunk` handed on is valid only during the call (it is a view of the thread's read buffer): who keeps it, copies.
 // Nobody may be called after resetStream() or onResetStream().
+import type { WireCounts } from '../stream-info/stream-meter.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 
 /** Why a stream died before its end. Texts are the tails of response code details (envoy-behaviour §5.1). */
@@ -47,6 +48,8 @@ export interface ResponseEncoder {
   readDisable(disable: boolean): void;
   resetStream(reason: StreamResetReason): void;
   setCallbacks(callbacks: StreamCallbacks): void;
+  /** Counts the stream's bytes on the wire into `counts`: its request's head, and all that comes and goes from now on. */
+  meter(counts: WireCounts): void;
 }
 
 /** Receives one response. */
@@ -69,6 +72,8 @@ export interface RequestEncoder {
   setCallbacks(callbacks: StreamCallbacks): void;
   /** After the answer to an upgrade or CONNECT was accepted: bytes flow raw both ways. */
   enableTunnel(): void;
+  /** Counts the stream's bytes on the wire into `counts` from now on; before encodeHeaders(). */
+  meter(counts: WireCounts): void;
 }
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';

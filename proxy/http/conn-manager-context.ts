@@ -40,6 +40,8 @@ export interface ConnManagerContext {
   readonly routes: RouteProvider;
   readonly filterFactories: readonly HttpFilterFactory[];
   readonly accessLogs: readonly AccessLog[];
+  /** One of them asks for what a StreamMeter counts. */
+  readonly metersStreams: boolean;
   readonly date: DateHeader;
   readonly time: TimeSource;
   readonly random: RandomSource;

@@ -265,6 +265,7 @@ export class RouterFilter
     const action = this.#action!;
     info.host = host;
     info.upstreamConnection = null;
+    if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
     if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) this.#selection!.avoid(host);
     const attempt = new UpstreamRequest(this, host);
     this.#attempt = attempt;
@@ -280,6 +281,10 @@ export class RouterFilter
     }
     const nowMs = this.#context.time.monotonicMs();
     info.upstreamFirstByteSentMs = nowMs;
+    if (info.meter !== null) {
+      info.meter.poolReadyMs = nowMs;
+      attempt.meter(info.meter.upstream);
+    }
     this.#requestSent = true;
     attempt.sendHeaders(
       this.#headers,

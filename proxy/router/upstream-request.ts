@@ -14,6 +14,7 @@ import type {
   PoolFailureReason,
   PoolTicket,
 } from '../upstream/conn-pool/conn-pool.ts';
+import type { WireCounts } from '../stream-info/stream-meter.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 
@@ -87,6 +88,11 @@ export class UpstreamRequest
   start(pool: HttpConnPool): void {
     const ticket = pool.newStream(this, this);
     if (!this.#over && this.#encoder === null) this.#ticket = ticket;
+  }
+
+  /** Before sendHeaders(). */
+  meter(counts: WireCounts): void {
+    this.#encoder!.meter(counts);
   }
 
   sendHeaders(headers: RequestHeaders, endStream: boolean): void {

@@ -102,13 +102,15 @@ export class WorkerChainBuilder implements ChainBuilder {
     const factories = config.httpFilters.map((filter) =>
       createHttpFilterFactory(filter, filterContext),
     );
+    const accessLogs = this.#parts.createAccessLogs(config.accessLogs);
     return new HttpConnectionManagerFactory({
       config,
       stats: new ConnManagerStats(store, config.statPrefix, listener.statPrefix),
       mutator: new RequestMutator(config, node),
       routes: this.#routes(config),
       filterFactories: factories,
-      accessLogs: this.#parts.createAccessLogs(config.accessLogs),
+      accessLogs,
+      metersStreams: accessLogs.some((log) => log.needsMeter),
       date: this.#date,
       time: io.time,
       random,

@@ -57,6 +57,8 @@ export class StreamInfo {
   upstreamLastByteReceivedMs = NaN;
   downstreamFirstByteSentMs = NaN;
   endMs = NaN;
+  /** The client was sent the whole answer. */
+  responseEnded = false;
   /** 0: nothing was sent. */
   responseCode = 0;
   responseCodeDetails = '';

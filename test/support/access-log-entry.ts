@@ -60,6 +60,7 @@ export function sampleInfo(): StreamInfo {
   info.upstreamLastByteReceivedMs = 1011;
   info.downstreamFirstByteSentMs = 1011;
   info.endMs = 1012.75;
+  info.responseEnded = true;
   info.responseCode = 200;
   info.responseCodeDetails = 'via_upstream';
   info.bytesReceived = 3;

@@ -133,6 +133,8 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
   resetStream(): void {
     this.reset = true;
   }
+  meter(): void {}
+
   setCallbacks(callbacks: StreamCallbacks): void {
     this.callbacks = callbacks;
   }

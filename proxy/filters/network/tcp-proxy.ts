@@ -14,6 +14,7 @@ import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
+import { StreamMeter } from '../../stream-info/stream-meter.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
@@ -307,6 +308,7 @@ class TcpProxySession
     stats.store.add(stats.cxRxBytesTotal, this.#downstream.bytesRead);
     stats.store.add(stats.cxTxBytesTotal, this.#downstream.bytesWritten);
     this.#info.endMs = time.monotonicMs();
+    if (accessLogs.some((log) => log.needsMeter)) this.#measure();
     const entry = {
       info: this.#info,
       requestHeaders: undefined,
@@ -316,6 +318,16 @@ class TcpProxySession
       localReplyBody: '',
     } as const;
     for (const log of accessLogs) log.log(entry);
+  }
+
+  /** TCP has nothing but payload on its wires. */
+  #measure(): void {
+    const meter = new StreamMeter();
+    meter.downstream.received = this.#downstream.bytesRead;
+    meter.downstream.sent = this.#downstream.bytesWritten;
+    meter.upstream.received = this.#info.bytesSent;
+    meter.upstream.sent = this.#info.bytesReceived;
+    this.#info.meter = meter;
   }
 
   #touch(): void {

@@ -5,6 +5,7 @@ import type { Connection } from '../../network/connection.ts';
 import { CloseEvent } from '../../network/transport.ts';
 import { StreamResetReason } from '../codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../codec.ts';
+import type { WireCounts } from '../../stream-info/stream-meter.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
@@ -18,6 +19,8 @@ import {
   CHUNK_END,
   LAST_CHUNK,
   chunkHead,
+  headerBytesReceived,
+  headerBytesSent,
   lastChunkWith,
   requestFramingOut,
   requestHead,
@@ -62,6 +65,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #readDisables = 0;
   /** Where the chunk under work ends in its buffer. */
   #chunkEnd = 0;
+  /** Null where no log asks for bytes on the wire. */
+  #counts: WireCounts | null = null;
+  /** Of the chunk under work. */
+  #payloadBytes = 0;
 
   constructor(
     connection: Connection,
@@ -141,7 +148,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#requestFraming = requestFramingOut(headers, endStream, this.#upgrade);
     const text = requestHead(headers, this.#requestFraming, endStream);
     const format = this.#settings.headerKeyFormat ?? 'lower';
-    this.#connection.writeText(
+    if (this.#counts !== null) this.#counts.headerSent += headerBytesSent(text);
+    this.#send(
       format === 'lower' && headers.casing === null ? text : inOwnCase(text, headers, format),
     );
     if (endStream) this.#onRequestComplete();
@@ -150,17 +158,18 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   encodeData(chunk: Buffer, endStream: boolean): void {
     if (this.#requestFraming === BodyFraming.Chunked) {
       if (chunk.length > 0) {
-        this.#connection.writeText(chunkHead(chunk.length));
-        this.#connection.write(chunk);
-        this.#connection.writeText(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+        this.#send(chunkHead(chunk.length));
+        this.#sendData(chunk);
+        this.#send(CHUNK_END);
+        if (endStream) this.#connection.writeText(LAST_CHUNK);
       } else if (endStream) this.#connection.writeText(LAST_CHUNK);
-    } else this.#connection.write(chunk);
+    } else this.#sendData(chunk);
     if (endStream) this.#onRequestComplete();
   }
 
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#requestFraming === BodyFraming.Chunked) {
-      this.#connection.writeText(
+      this.#send(
         this.#settings.enableTrailers
           ? inOwnCase(lastChunkWith(trailers), trailers, this.#settings.headerKeyFormat ?? 'lower')
           : LAST_CHUNK,
@@ -191,11 +200,16 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#requestFraming = BodyFraming.None;
   }
 
+  meter(counts: WireCounts): void {
+    this.#counts = counts;
+  }
+
   // === BodySink
 
   onBody(chunk: Buffer): void {
     const endStream = this.#body.done;
     const decoder = this.#decoder;
+    if (this.#counts !== null) this.#countPayload(chunk.length);
     if (endStream) this.#onResponseComplete(chunk.byteOffset + chunk.length < this.#chunkEnd);
     decoder?.decodeData(chunk, endStream);
   }
@@ -204,6 +218,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     const head = this.#head;
     if (head.done) head.reset();
     const position = head.parse(chunk, start, chunk.length);
+    if (this.#counts !== null) this.#countHead(position - start);
     if (head.error !== null) return this.#fail();
     if (head.done) return this.#onHead(head.response, position < chunk.length) ? position : -1;
     return position;
@@ -252,7 +267,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #parseBody(chunk: Buffer, start: number): number {
     const body = this.#body;
     const decoder = this.#decoder;
+    const counts = this.#counts;
+    this.#payloadBytes = 0;
     const position = body.decode(chunk, start, chunk.length, this);
+    if (counts !== null) counts.received += position - start - this.#payloadBytes;
     if (body.error !== null) return this.#fail();
     if (body.done && decoder !== null && this.#decoder === decoder) {
       const trailers = body.trailers;
@@ -305,8 +323,32 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     callbacks?.onResetStream(reason, '');
   }
 
+  #countHead(byteCount: number): void {
+    const counts = this.#counts!;
+    counts.received += byteCount;
+    if (this.#head.done && this.#head.error === null)
+      counts.headerReceived += headerBytesReceived(this.#head.response);
+  }
+
+  #countPayload(byteCount: number): void {
+    this.#counts!.received += byteCount;
+    this.#payloadBytes += byteCount;
+  }
+
+  /** All but the last chunk, which Envoy's meter does not see. */
+  #send(text: string): void {
+    if (this.#counts !== null) this.#counts.sent += text.length;
+    this.#connection.writeText(text);
+  }
+
+  #sendData(chunk: Buffer): void {
+    if (this.#counts !== null) this.#counts.sent += chunk.length;
+    this.#connection.write(chunk);
+  }
+
   #endStream(): void {
     this.#decoder = null;
+    this.#counts = null;
     this.#streamCallbacks = null;
     while (this.#readDisables > 0) {
       this.#readDisables--;

@@ -85,3 +85,10 @@ export const LAST_CHUNK = '0\r\n\r\n';
 
 /** Last chunk with a trailer section. */
 export const lastChunkWith = (trailers: HeaderMap): string => `0\r\n${fields(trailers)}\r\n`;
+
+/** Of header lines as Envoy counts what it sends: without start line and blank line. */
+export const headerBytesSent = (head: string): number => head.length - head.indexOf('\n') - 3;
+
+/** As Envoy counts what it receives: names, values and three bytes a line; three where there is no line. */
+export const headerBytesReceived = (headers: HeaderMap): number =>
+  headers.size === 0 ? 3 : headers.byteSize() - headers.size;

@@ -18,6 +18,7 @@ import type {
   StreamCallbacks,
   StreamResetReason,
 } from '../codec.ts';
+import type { WireCounts } from '../../stream-info/stream-meter.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
@@ -31,6 +32,7 @@ import {
   CHUNK_END,
   LAST_CHUNK,
   chunkHead,
+  headerBytesSent,
   lastChunkWith,
   responseFramingOut,
   responseHead,
@@ -74,6 +76,11 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #upgrade = false;
   #responseFraming: BodyFraming = BodyFraming.None;
   #tunnel = false;
+  /** Null where no log asks for bytes on the wire. */
+  #counts: WireCounts | null = null;
+  #headBytes = 0;
+  /** Of the chunk under work. */
+  #payloadBytes = 0;
 
   constructor(
     connection: Connection,
@@ -208,7 +215,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   ): void {
     const text = responseHead(headers, framingOut, endStream, http10);
     const format = this.#settings.http1.headerKeyFormat;
-    this.#connection.writeText(
+    this.#sendHead(
       format === 'lower' && headers.casing === null
         ? text
         : responseInOwnCase(text, headers, format),
@@ -219,11 +226,12 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (!this.#toHead) {
       if (this.#responseFraming === BodyFraming.Chunked) {
         if (chunk.length > 0) {
-          this.#connection.writeText(chunkHead(chunk.length));
-          this.#connection.write(chunk);
-          this.#connection.writeText(endStream ? CHUNK_END + LAST_CHUNK : CHUNK_END);
+          this.#send(chunkHead(chunk.length));
+          this.#sendData(chunk);
+          this.#send(CHUNK_END);
+          if (endStream) this.#connection.writeText(LAST_CHUNK);
         } else if (endStream) this.#connection.writeText(LAST_CHUNK);
-      } else this.#connection.write(chunk);
+      } else this.#sendData(chunk);
     }
   }
 
@@ -231,7 +239,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (this.#responseFraming !== BodyFraming.Chunked || this.#toHead) return;
     const forwarded = this.#settings.http1.enableTrailers;
     const { headerKeyFormat } = this.#settings.http1;
-    this.#connection.writeText(
+    this.#send(
       forwarded ? inOwnCase(lastChunkWith(trailers), trailers, headerKeyFormat) : LAST_CHUNK,
     );
   }
@@ -252,6 +260,15 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (this.#connection.aboveHighWatermark) callbacks.onAboveWriteBufferHighWatermark();
   }
 
+  meter(counts: WireCounts): void {
+    const { request } = this.#head;
+    this.#counts = counts;
+    counts.received = this.#headBytes;
+    counts.headerReceived = request.byteSize() - request.size;
+    if (request.authority !== undefined)
+      counts.headerReceived += 'host'.length + request.authority.length + 3;
+  }
+
   // === BodySink
 
   onBody(chunk: Buffer): void {
@@ -259,6 +276,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (decoder === null) return;
     const endStream = this.#body.done;
     if (endStream) this.#state = State.Paused;
+    if (this.#counts !== null) this.#countPayload(chunk.length);
     decoder.decodeData(chunk, endStream);
   }
 
@@ -269,8 +287,10 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       // A refusal of this head must not be framed by what the request before it was.
       this.#toHead = false;
       this.#http10 = false;
+      this.#headBytes = 0;
     }
     const position = head.parse(chunk, start, chunk.length);
+    this.#headBytes += (head.error === null ? position : chunk.length) - start;
     if (head.droppedUnderscores > 0) this.#tellUnderscores(head);
     if (head.error !== null) this.#fail(head.error);
     else if (head.done) this.#onHead(head.request);
@@ -350,7 +370,10 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   #parseBody(chunk: Buffer, start: number): number {
     const body = this.#body;
+    const counts = this.#counts;
+    this.#payloadBytes = 0;
     const position = body.decode(chunk, start, chunk.length, this);
+    if (counts !== null) counts.received += position - start - this.#payloadBytes;
     if (body.error !== null) this.#fail(body.error);
     else if (body.done && this.#state === State.Body) this.#finishChunked();
     return position;
@@ -399,8 +422,31 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     return connection.aboveHighWatermark;
   }
 
+  #countPayload(byteCount: number): void {
+    this.#counts!.received += byteCount;
+    this.#payloadBytes += byteCount;
+  }
+
+  /** All but the last chunk, which Envoy's meter does not see. */
+  #send(text: string): void {
+    if (this.#counts !== null) this.#counts.sent += text.length;
+    this.#connection.writeText(text);
+  }
+
+  #sendData(chunk: Buffer): void {
+    if (this.#counts !== null) this.#counts.sent += chunk.length;
+    this.#connection.write(chunk);
+  }
+
+  /** A head: what is no header line of it is start line and blank line. */
+  #sendHead(text: string): void {
+    if (this.#counts !== null) this.#counts.headerSent += headerBytesSent(text);
+    this.#send(text);
+  }
+
   #forgetStream(): void {
     this.#decoder = null;
+    this.#counts = null;
     this.#streamCallbacks = null;
     while (this.#readDisables > 0) {
       this.#readDisables--;

@@ -25,6 +25,7 @@ const ARGUMENTS = new Map([
   ['GRPC_STATUS', 'NUMBER'],
   ['METADATA', 'ROUTE:a'],
   ['PATH', 'NQ'],
+  ['XFCC_VALUE', 'URI'],
   ['QUERY_PARAMS', 'ORIG'],
   ['REQUESTED_SERVER_NAME', 'SNI_ONLY'],
 ]);
