@@ -7,6 +7,7 @@ COPY package.json package-lock.json ./
 RUN npm ci
 
 COPY tsconfig.json tsconfig.build.json ./
+COPY build ./build
 COPY proxy ./proxy
 COPY agent ./agent
 COPY iptables-init ./iptables-init
@@ -17,9 +18,7 @@ RUN npm prune --omit=dev
 
 # The file tree of the image: emitted JavaScript, launchers, run-time packages, and the names Istio's manifests call.
 RUN mkdir -p image/usr/lib/outrigger image/usr/local/bin \
- && cp -R package.json node_modules image/usr/lib/outrigger/ \
- && mkdir image/usr/lib/outrigger/dist \
- && (cd dist && cp -R proxy agent iptables-init xds-protos ../image/usr/lib/outrigger/dist/) \
+ && cp -R package.json node_modules dist image/usr/lib/outrigger/ \
  && for part in proxy agent iptables-init; do \
       mkdir -p "image/usr/lib/outrigger/$part" && cp -R "$part/bin" "image/usr/lib/outrigger/$part/"; \
     done \

@@ -68,17 +68,19 @@ interface Variant {
   readonly samples: Sample[];
 }
 
-/** The launcher's own flags: what is measured is what is shipped. */
-function launcherFlags(root: string): string[] {
+/** The launcher's own flags, and NAME=VALUE words of what it exports: what is measured is what is shipped. */
+function launcherWords(root: string): string[] {
   const text = readFileSync(join(root, 'proxy/bin/outrigger-proxy'), 'utf8');
-  return (/^outrigger_node_flags='([^']*)'$/m.exec(text)?.[1] ?? '').split(' ').filter(Boolean);
+  const flags = (/^outrigger_node_flags='([^']*)'$/m.exec(text)?.[1] ?? '').split(' ');
+  const exported = [...text.matchAll(/\b([A-Z_]+)="\$\{\1:-([^}]*)\}"/g)];
+  return [...flags.filter(Boolean), ...exported.map(([, name, value]) => `${name}=${value}`)];
 }
 
 function makeVariant({ root, kind }: OutriggerTree, words: string): Variant {
-  const extra = words.split(' ').filter(Boolean);
-  const settings = extra.filter((word) => !word.startsWith('-'));
+  const all = [...launcherWords(root), ...words.split(' ').filter(Boolean)];
+  const settings = all.filter((word) => !word.startsWith('-'));
   const entry = join(root, kind === 'sources' ? 'proxy/main.ts' : 'dist/proxy/main.js');
-  const flags = [...launcherFlags(root), ...extra.filter((word) => word.startsWith('-'))];
+  const flags = all.filter((word) => word.startsWith('-'));
   const peer: Peer = {
     name: 'outrigger',
     version: kind,

@@ -6,6 +6,15 @@ import process from 'node:process';
 
 import type { OutriggerTree } from './peers.ts';
 
+/** Commits before the bundle were emitted file by file, by the compiler alone. */
+function buildWords(source: string, dist: string): string[] | undefined {
+  const bundler = join(source, 'build/emit.ts');
+  if (existsSync(bundler)) return [bundler, '--out', dist];
+  const compiler = join(source, 'node_modules/typescript/bin/tsc');
+  if (!existsSync(compiler) || !existsSync(join(source, 'tsconfig.build.json'))) return undefined;
+  return [compiler, '-p', 'tsconfig.build.json', '--outDir', dist];
+}
+
 /** Compiles `source` into `target`, which is made. Where that fails, the sources are what is measured, and `say` tells why. */
 export function emittedTree(
   name: string,
@@ -13,26 +22,25 @@ export function emittedTree(
   say: (text: string) => void,
 ): OutriggerTree {
   const sources: OutriggerTree = { name, root: source, kind: 'sources' };
-  const compiler = join(source, 'node_modules/typescript/bin/tsc');
-  if (!existsSync(compiler) || !existsSync(join(source, 'tsconfig.build.json'))) {
-    say(
-      `${name}: cannot be built here (no compiler, or no tsconfig.build.json): measured from its sources`,
-    );
+  const dist = join(target, 'dist');
+  const words = buildWords(source, dist);
+  if (words === undefined) {
+    say(`${name}: cannot be built here (no compiler, or no build file): measured from its sources`);
     return sources;
   }
   mkdirSync(target, { recursive: true });
   let problem = '';
   try {
-    execFileSync(
-      process.execPath,
-      [compiler, '-p', 'tsconfig.build.json', '--outDir', join(target, 'dist')],
-      { cwd: source, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    execFileSync(process.execPath, words, {
+      cwd: source,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   } catch (error) {
-    const { stdout = '' } = error as { stdout?: string };
-    problem = stdout.slice(0, 300).trim() || (error as Error).message;
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    problem = (stdout + stderr).slice(0, 300).trim() || (error as Error).message;
   }
-  if (!existsSync(join(target, 'dist/proxy/main.js'))) {
+  if (!existsSync(join(dist, 'proxy/main.js'))) {
     say(`${name}: does not build (${problem}): measured from its sources`);
     return sources;
   }

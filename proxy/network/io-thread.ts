@@ -24,6 +24,7 @@ export class IoThread {
   #spareRequest: WriteRequest | null = null;
   #dirty: Flushable[] = [];
   #depth = 0;
+  #eventCount = 0;
   #microtaskArmed = false;
   #nextConnectionId = 0;
   readonly #onMicrotask = (): void => {
@@ -36,12 +37,18 @@ export class IoThread {
     this.timers = new TimerWheel(time);
   }
 
+  /** Socket events so far, nested ones counted too. */
+  get eventCount(): number {
+    return this.#eventCount;
+  }
+
   nextConnectionId(): number {
     return this.#nextConnectionId++;
   }
 
   /** Brackets the work on one socket event; bytes go out when the outermost one ends. */
   enter(): void {
+    this.#eventCount++;
     this.#depth++;
   }
 

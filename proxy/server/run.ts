@@ -16,10 +16,9 @@ import type { ServerOptions } from './options.ts';
 import { ProcessLog } from './process-log.ts';
 import { Server } from './server.ts';
 import { VERSION } from './version.ts';
-import { workerEntry } from './worker-entry.ts';
 
-/** Resolves with the exit code when the run is over. */
-export async function runProxy(args: readonly string[]): Promise<number> {
+/** Resolves with the exit code when the run is over. `workerEntry`: the file a worker thread starts with. */
+export async function runProxy(args: readonly string[], workerEntry: URL): Promise<number> {
   const parsed = parseOptions(args, readHostFacts());
   switch (parsed.kind) {
     case 'print':
@@ -29,17 +28,18 @@ export async function runProxy(args: readonly string[]): Promise<number> {
       process.stderr.write(`${parsed.text}\n`);
       return 1;
     case 'run':
-      return run(parsed.options);
+      return run(parsed.options, workerEntry);
   }
 }
 
-async function run(options: ServerOptions): Promise<number> {
+async function run(options: ServerOptions, workerEntry: URL): Promise<number> {
   const processLog = openLog(options);
   if (processLog === undefined) return 1;
   const loggers = createLoggers(options, processLog);
   try {
     const bootstrap = await loadBootstrap(options, decodeBootstrap);
-    if (options.mode === 'serve') return await serve(bootstrap, { options, processLog, loggers });
+    if (options.mode === 'serve')
+      return await serve(bootstrap, { options, processLog, loggers, workerEntry });
     const name = options.configPath === '' ? bootstrapPlace(options) : options.configPath;
     process.stdout.write(`configuration '${name}' OK\n`);
     return 0;
@@ -55,6 +55,7 @@ interface RunContext {
   readonly options: ServerOptions;
   readonly processLog: ProcessLog;
   readonly loggers: LoggerRegistry;
+  readonly workerEntry: URL;
 }
 
 async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<number> {
@@ -65,7 +66,6 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     bootstrap,
     time: realTime,
     random: realRandom,
-    workerEntry: workerEntry(),
     openAdsTransport: () => openAdsTransport(bootstrap.config),
     createAdmin: (adminContext) => new AdminServer(adminContext),
   });

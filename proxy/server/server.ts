@@ -21,6 +21,9 @@ import { wireAds } from './ads-wiring.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
+import type { PublishedConfig } from './config-publisher.ts';
+import { isBurst } from '../config/snapshot.ts';
+import { HeapSettler } from '../base/heap-settler.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
@@ -68,6 +71,7 @@ export class Server {
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
   readonly #pool: WorkerPool;
+  readonly #settler: HeapSettler;
   readonly #startup: Startup;
   #ads: AdsClient | undefined = undefined;
   readonly #notes: InertNotes;
@@ -93,9 +97,10 @@ export class Server {
     this.#serverStats = new ServerStats(this.#stats);
     this.#publisher = new ConfigPublisher(
       time,
-      (config) => this.#pool.publish(config),
+      (config) => this.#publish(config),
       deps.options.concurrency,
     );
+    this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
     this.#drain = new DrainManager({
@@ -107,7 +112,13 @@ export class Server {
     });
     this.#pool = this.#createPool();
     this.#startup = this.#createStartup();
-    for (const part of [this.#publisher, this.#clusters, this.#listeners, this.#drain])
+    for (const part of [
+      this.#publisher,
+      this.#settler,
+      this.#clusters,
+      this.#listeners,
+      this.#drain,
+    ])
       this.#lifetime.own(part);
     this.#notes.addBootstrap(bootstrap.config);
   }
@@ -329,6 +340,11 @@ export class Server {
     this.#serverStats.setState(this.state);
     const connections = this.#connections.reduce((sum, active) => sum + active, 0);
     this.#serverStats.refresh(this.#deps.time.monotonicMs() - this.#startedMs, connections);
+  }
+
+  #publish(config: PublishedConfig): void {
+    this.#pool.publish(config);
+    if (isBurst(config.update)) this.#settler.wake();
   }
 
   #onAllApplied(version: number): void {

@@ -4,6 +4,7 @@ import { BreakerCounts, INTS_PER_SLOT } from '../upstream/resource-manager.ts';
 import { createAccessLog } from '../access-log/access-logger.ts';
 import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
 import { LogFiles } from '../access-log/log-files.ts';
+import { HeapSettler } from '../base/heap-settler.ts';
 import { realRandom } from '../base/random.ts';
 import type { RandomSource } from '../base/random.ts';
 import { Runtime } from '../base/runtime.ts';
@@ -11,6 +12,7 @@ import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
+import { isBurst } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
@@ -50,6 +52,7 @@ export class WorkerRuntime {
   readonly #drain = new ServerDrainState();
   readonly #handler: ConnectionHandler;
   readonly #logger: Logger;
+  readonly #settler: HeapSettler;
   #reportedConnections = 0;
 
   constructor(init: WorkerInit, time: TimeSource, post: (message: FromWorker) => void) {
@@ -62,6 +65,7 @@ export class WorkerRuntime {
     this.#logger = this.#log.registry.get('config');
     const random: RandomSource = realRandom;
     this.#io = new IoThread(time);
+    this.#settler = new HeapSettler(time, () => this.#io.eventCount);
     const environment = { hostname: init.hostname, variables: init.environment };
     const runtime = new Runtime(init.runtime);
     this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store, environment });
@@ -143,6 +147,7 @@ export class WorkerRuntime {
         this.#files.reopen();
         return;
       case 'shutdown':
+        this.#settler.close();
         this.#handler.closeAll();
         this.#files.close();
         this.#log.flush();
@@ -188,6 +193,7 @@ export class WorkerRuntime {
     for (const problem of problems)
       this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
     this.#post({ kind: 'applied', version: update.version, problems });
+    if (isBurst(update)) this.#settler.wake();
   }
 
   #routeSlot(name: string): RouteTableSlot {

@@ -1,6 +1,5 @@
 // Emits JavaScript into dist/ before the mesh starts: from sources each sidecar is started at twice the time and with twice the
 // memory (type stripping runs in every thread). docs/performance.md.
-import { spawnSync } from 'node:child_process';
 import {
   mkdtempSync,
   mkdirSync,
@@ -11,14 +10,13 @@ import {
   utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
+import { emit as emitInto } from '../../build/emit.ts';
 
-/** What tsconfig.build.json includes, and what it depends on itself. */
-const SOURCES = ['proxy', 'agent', 'iptables-init', 'xds-protos', 'samples'];
+/** What is emitted or checked before, and what it depends on itself. */
+const SOURCES = ['proxy', 'agent', 'iptables-init', 'xds-protos', 'samples', 'build'];
 const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 /** Its time tells which sources dist/ was emitted from. */
 const STAMP = join('proxy', 'main.js');
-const BUILD_LIMIT_MS = 60_000;
 
 const timeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
@@ -38,14 +36,7 @@ function emit(root: string, newestMs: number): void {
   const work = mkdtempSync(join(cache, 'outrigger-'));
   try {
     const fresh = join(work, 'fresh');
-    const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const words = [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh];
-    const { status, error, stdout } = spawnSync(process.execPath, words, {
-      encoding: 'utf8',
-      timeout: BUILD_LIMIT_MS,
-    });
-    if (error !== undefined) throw error;
-    if (status !== 0) throw new Error(stdout.split('\n', 1)[0]);
+    emitInto(root, fresh);
     utimesSync(join(fresh, STAMP), newestMs / 1000, newestMs / 1000);
     const dist = join(root, 'dist');
     if (timeOf(dist) !== 0) renameSync(dist, join(work, 'old'));
