@@ -4,6 +4,7 @@ import { byteText, jsonString } from './log-text.ts';
 import { configValue, jsonOf, textOf } from './metadata-value.ts';
 import type { CommandTable, CompiledField } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
+import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { MetadataValue } from '../stream-info/dynamic-metadata.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
@@ -64,7 +65,7 @@ function compileTyped({ args = '', maxLength }: FormatCommand): CompiledField {
   return metadataField(readerOf(source, path), maxLength);
 }
 
-/** `KEY`, `KEY:PLAIN`, `KEY:TYPED`, `KEY:FIELD:NAME`; the objects of filters here are plain in either form. */
+/** `KEY`, `KEY:PLAIN`, `KEY:TYPED`, `KEY:FIELD:NAME`; typed is JSON. */
 function compileFilterState({ args = '', maxLength }: FormatCommand): CompiledField {
   const [key = '', form = 'TYPED', name] = byteText(args).split(':');
   if (key === '') throw formatError('Invalid filter state configuration, key cannot be empty.');
@@ -74,16 +75,17 @@ function compileFilterState({ args = '', maxLength }: FormatCommand): CompiledFi
     throw formatError(
       'Invalid filter state serialize type, FIELD should be used with the field name.',
     );
-  const read = ({ filterState }: StreamInfo): string | number | null => {
-    const object = filterState?.get(key);
-    if (object === undefined) return null;
-    return name === undefined ? object.text : (object.fields?.get(name) ?? null);
-  };
+  if (form === 'TYPED') {
+    const json = ({ info }: AccessLogEntry): string | null =>
+      info.filterState?.get(key)?.json ?? null;
+    return { kind: 'getter', get: (entry) => json(entry)?.slice(0, maxLength) ?? null, json };
+  }
   return {
     kind: 'getter',
     get: ({ info }) => {
-      const value = read(info);
-      return typeof value === 'string' ? value.slice(0, maxLength) : value;
+      const object = info.filterState?.get(key);
+      const value = name === undefined ? object?.text : object?.fields?.get(name);
+      return typeof value === 'string' ? value.slice(0, maxLength) : (value ?? null);
     },
   };
 }

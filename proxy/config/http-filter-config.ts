@@ -1,6 +1,10 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
 import type { FaultConfig } from './fault-config.ts';
-import type { HeaderToMetadataConfig } from './metadata-filter-config.ts';
+import type {
+  HeaderToMetadataConfig,
+  SetFilterStateConfig,
+  SetMetadataConfig,
+} from './metadata-filter-config.ts';
 import type {
   HeaderMutationFilterConfig,
   HeaderMutationPerRouteConfig,
@@ -30,6 +34,8 @@ export type HttpFilterSettings =
   | GrpcStatsConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
+  | SetFilterStateConfig
+  | SetMetadataConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -39,6 +45,8 @@ export type HttpFilterPerRouteSettings =
   | HeaderMutationPerRouteConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
+  | SetFilterStateConfig
+  | SetMetadataConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 

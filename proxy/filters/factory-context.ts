@@ -1,4 +1,5 @@
 // [w] FilterFactoryContext: what factories of HTTP filters are given by the connection manager's builder.
+import type { FormatEnvironment } from '../access-log/field.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -17,6 +18,8 @@ export interface FilterFactoryContext {
   readonly random: RandomSource;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /** What %HOSTNAME% and %ENVIRONMENT% print; absent: nothing is known. */
+  readonly formatEnvironment?: FormatEnvironment;
   /** `--service-cluster`: the node's own cluster. */
   readonly serviceCluster: string;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */

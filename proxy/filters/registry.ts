@@ -12,6 +12,8 @@ import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
+import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
+import { SetMetadataFilterFactory } from './http/set-metadata.ts';
 
 /** Throws ConfigError for settings that do not compile (a bad regex). */
 export function createHttpFilterFactory(
@@ -39,6 +41,10 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
       return new BufferFilterFactory(config.name, settings);
     case 'header_to_metadata':
       return new HeaderToMetadataFilterFactory(config.name, settings, context);
+    case 'set_filter_state':
+      return new SetFilterStateFilterFactory(config.name, settings, context);
+    case 'set_metadata':
+      return new SetMetadataFilterFactory(config.name, settings, context);
     case 'refuse':
       return new RefusingFilterFactory(config.name, settings, context);
     case 'inert':

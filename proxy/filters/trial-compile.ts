@@ -5,7 +5,9 @@ import type {
   HttpFilterSettings,
 } from '../config/http-filter-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import { Mutations } from './http/header-mutation.ts';
+import { FilterStateUpdate } from './http/set-filter-state.ts';
 
 /** Throws ConfigError. */
 export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSettings): void {
@@ -13,6 +15,9 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
     case 'header_mutation':
     case 'header_mutation_per_route':
       void new Mutations(settings.mutations);
+      return;
+    case 'set_filter_state':
+      void new FilterStateUpdate(settings, EMPTY_ENVIRONMENT);
       return;
     default:
   }

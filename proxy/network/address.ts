@@ -105,8 +105,30 @@ export function maskedIp(
   return `${printIp(bytes)}/${length}`;
 }
 
+export interface IpPort {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** `1.2.3.4:80` or `[::1]:80`; null for anything else. */
+export function parseIpPort(text: string): IpPort | null {
+  const colon = text.lastIndexOf(':');
+  if (colon <= 0) return null;
+  const bracketed = text.startsWith('[') && text[colon - 1] === ']';
+  const ip = bracketed ? text.slice(1, colon - 1) : text.slice(0, colon);
+  if (parseIp(ip) === null || (ip.includes(':') && !bracketed)) return null;
+  let port = 0;
+  if (colon + 1 === text.length || text.length - colon > 6) return null;
+  for (let i = colon + 1; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return null;
+    port = port * 10 + digit;
+  }
+  return port > 65535 ? null : { ip, port };
+}
+
 /** As inet_ntop prints it: the longest run of zero groups, of two at least, becomes `::`. */
-function printIp(bytes: Uint8Array): string {
+export function printIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const groups16 = Array.from({ length: 8 }, (_, i) => (bytes[i * 2]! << 8) | bytes[i * 2 + 1]!);
   let longest = { start: -1, length: 1 };

@@ -25,10 +25,10 @@ export class FilterStateMatcher {
 
   /** Null: nobody wrote any. */
   matches(state: FilterState | null): boolean {
-    const text = state === null ? undefined : state.get(this.#key)?.text;
-    if (text === undefined || text === null) return false;
-    if (this.#string !== null) return this.#string.matches(text);
-    const ip = parseIp(text);
+    const object = state === null ? undefined : state.get(this.#key);
+    if (object === undefined) return false;
+    if (this.#string !== null) return object.text !== null && this.#string.matches(object.text);
+    const ip = object.ip === undefined ? null : parseIp(object.ip);
     return ip !== null && this.#ranges.some((range) => range.contains(ip)) !== this.#invert;
   }
 

@@ -77,8 +77,10 @@ export class HashPolicy {
         return info.remoteIp === '' ? undefined : info.remoteIp;
       case 'query':
         return queryParameter(headers.path, method.name);
-      case 'filter_state':
-        return info.filterState?.get(config.key)?.text ?? undefined;
+      case 'filter_state': {
+        const object = info.filterState?.get(config.key);
+        return object?.hashable === true ? (object.text ?? undefined) : undefined;
+      }
     }
   }
 }

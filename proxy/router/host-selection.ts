@@ -5,6 +5,8 @@ import type { Host } from '../upstream/host.ts';
 import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
 import type { CookieSink, HashPolicy } from './hash-policy.ts';
 
+const ORIGINAL_DST_ADDRESS = 'envoy.network.transport_socket.original_dst_address';
+
 export class HostSelection implements LoadBalancerContext, CookieSink {
   readonly requestHeaders: RequestHeaders;
   /** How often to choose again at most; set by the retry policy. */
@@ -23,6 +25,11 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
 
   get downstreamConnection(): DownstreamConnectionInfo {
     return this.#info.connection;
+  }
+
+  get originalDestination(): string | undefined {
+    const state = this.#info.filterState;
+    return state === null ? undefined : (state.get(ORIGINAL_DST_ADDRESS)?.text ?? undefined);
   }
 
   /** Computed anew each time: balancers ask once per attempt, if at all. */

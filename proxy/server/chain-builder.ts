@@ -96,6 +96,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       random,
       runtime,
       log,
+      formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };

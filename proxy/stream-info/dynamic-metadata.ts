@@ -32,6 +32,11 @@ export class DynamicMetadata {
     struct.set(key, value);
   }
 
+  /** Takes the place of all that the namespace held. */
+  replace(namespace: string, struct: MetadataStruct): void {
+    this.#namespaces.set(namespace, new Map(struct));
+  }
+
   /** Keys that are there already are replaced, as Envoy's setDynamicMetadata does. */
   merge(namespace: string, struct: MetadataStruct): void {
     for (const [key, value] of struct) this.set(namespace, key, value);

@@ -9,6 +9,8 @@ export interface LoadBalancerContext {
   hashKey(): bigint | undefined;
   readonly downstreamConnection: DownstreamConnectionInfo | undefined;
   readonly requestHeaders: RequestHeaders | undefined;
+  /** `ip:port` that a filter put in place of the original destination; undefined or absent: none did. */
+  readonly originalDestination?: string | undefined;
   /** A host an earlier attempt used and the retry policy wants to avoid: true asks for another choice. */
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to choose again at most. */

@@ -2,7 +2,8 @@
 // forgotten after a whole clean-up interval without use.
 import type { OriginalDstConfig } from '../config/cluster-config.ts';
 import { headerName } from '../http/headers.ts';
-import { parseIp } from '../network/address.ts';
+import { parseIpPort } from '../network/address.ts';
+import type { IpPort } from '../network/address.ts';
 import { Host, addressText } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
 
@@ -69,13 +70,17 @@ export class OriginalDstBalancer implements LoadBalancer {
     this.#usedSinceSweep.clear();
   }
 
-  #target(context: LoadBalancerContext): { readonly ip: string; readonly port: number } | null {
+  /** What a filter said, then the header, then the connection. */
+  #target(context: LoadBalancerContext): IpPort | null {
+    const said = context.originalDestination;
+    if (said !== undefined) return parseIpPort(said);
     if (this.#config.useHttpHeader && context.requestHeaders !== undefined) {
       const text = context.requestHeaders.getAny(headerName(this.#config.httpHeaderName));
       if (text !== undefined) {
-        const parsed = parseHostPort(text);
-        if (parsed === null) this.#owner.onInvalidHeader();
-        return parsed;
+        const parsed = parseIpPort(text);
+        if (parsed !== null && parsed.port !== 0) return parsed;
+        this.#owner.onInvalidHeader();
+        return null;
       }
     }
     const connection = context.downstreamConnection;
@@ -85,20 +90,3 @@ export class OriginalDstBalancer implements LoadBalancer {
 }
 
 const NO_LABELS: ReadonlyMap<string, string> = new Map();
-
-/** `1.2.3.4:80` or `[::1]:80`; null for anything else. */
-function parseHostPort(text: string): { readonly ip: string; readonly port: number } | null {
-  const colon = text.lastIndexOf(':');
-  if (colon <= 0) return null;
-  const bracketed = text.startsWith('[') && text[colon - 1] === ']';
-  const ip = bracketed ? text.slice(1, colon - 1) : text.slice(0, colon);
-  if (parseIp(ip) === null || (ip.includes(':') && !bracketed)) return null;
-  let port = 0;
-  if (colon + 1 === text.length || text.length - colon > 6) return null;
-  for (let i = colon + 1; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 0x30;
-    if (digit < 0 || digit > 9) return null;
-    port = port * 10 + digit;
-  }
-  return port === 0 || port > 65535 ? null : { ip, port };
-}

@@ -14,6 +14,8 @@ import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
+import { decodeSetFilterState } from './set-filter-state-decoder.ts';
+import { decodeSetMetadata } from './set-metadata-decoder.ts';
 import { TypedConfig, typedConfigOf } from './typed-config.ts';
 
 const STRICT_HEADERS: ReadonlySet<string> = new Set([
@@ -35,6 +37,8 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
+  ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
+  ['envoy.extensions.filters.http.set_metadata.v3.Config', decodeSetMetadataFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -161,6 +165,16 @@ function decodeHeaderToMetadataFilter(config: TypedConfig): HttpFilterSettings |
 function decodeHeaderMutation(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation');
   return reader && decodeHeaderMutationFilter(reader);
+}
+
+function decodeSetFilterStateFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.set_filter_state.v3.Config');
+  return reader && decodeSetFilterState(reader);
+}
+
+function decodeSetMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
+  return reader && decodeSetMetadata(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

@@ -62,6 +62,8 @@ function noteConnectionManager(manager: HttpConnectionManagerConfig, notes: Set<
     if (filter.settings.kind === 'inert') notes.add(idle(`http filter ${filter.name}`));
     if (filter.settings.kind === 'refuse')
       notes.add(refuses(`http filter ${filter.name}`, 'requests'));
+    if (filter.settings.kind === 'set_filter_state' && filter.settings.shared)
+      notes.add(idle(`shared_with_upstream of http filter ${filter.name}`));
   }
   if (manager.routes.kind === 'inline') noteRoutes(manager.routes.config, notes);
 }
@@ -80,6 +82,8 @@ function noteRoutes(routes: RouteConfig, notes: Set<string>): void {
       notes.add(idle(`per-route settings of http filter ${config.name}`));
     if (config.settings?.kind === 'refuse')
       notes.add(refuses(`per-route settings of http filter ${config.name}`, 'requests'));
+    if (config.settings?.kind === 'set_filter_state' && config.settings.shared)
+      notes.add(idle(`shared_with_upstream of per-route settings of http filter ${config.name}`));
   }
 }
 

@@ -1,6 +1,7 @@
 // [m] Decodes core.v3.Metadata to JSON text by namespace: carried for logs and metrics, never looked into on the way.
 import type { Metadata } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { JsonObject, JsonValue } from '../../xds-protos/well-known-types.ts';
+import { byteText } from '../base/byte-text.ts';
 import type { MetadataStruct, MetadataValue } from '../config/metadata-value.ts';
 import type { FieldReader } from './field-reader.ts';
 
@@ -25,11 +26,14 @@ export function structLabels(struct: JsonObject | undefined): ReadonlyMap<string
   );
 }
 
-/** A google.protobuf.Struct as dynamic metadata holds it. */
+/** A google.protobuf.Struct as dynamic metadata holds it: its text is byte strings. */
 export const metadataStruct = (struct: JsonObject | undefined): MetadataStruct =>
-  new Map(Object.entries(struct ?? {}).map(([key, value]) => [key, metadataValue(value)]));
+  new Map(
+    Object.entries(struct ?? {}).map(([key, value]) => [byteText(key), metadataValue(value)]),
+  );
 
 function metadataValue(value: JsonValue): MetadataValue {
+  if (typeof value === 'string') return byteText(value);
   if (Array.isArray(value)) return value.map(metadataValue);
   if (typeof value === 'object' && value !== null) return metadataStruct(value as JsonObject);
   return value as MetadataValue;

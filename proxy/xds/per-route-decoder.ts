@@ -13,6 +13,8 @@ import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
 import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { rbacGuards } from './rbac-verdict.ts';
+import { decodeSetFilterState } from './set-filter-state-decoder.ts';
+import { decodeSetMetadata } from './set-metadata-decoder.ts';
 import { TypedConfig } from './typed-config.ts';
 
 interface PerFilterFields {
@@ -37,6 +39,8 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', headerMutation],
   ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
+  ['envoy.extensions.filters.http.set_filter_state.v3.Config', setFilterState],
+  ['envoy.extensions.filters.http.set_metadata.v3.Config', setMetadata],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -109,6 +113,16 @@ function headerMutation(config: TypedConfig): Verdict | undefined {
     'envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute',
   );
   return reader && settled(decodeHeaderMutationPerRoute(reader));
+}
+
+function setFilterState(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.set_filter_state.v3.Config');
+  return reader && settled(decodeSetFilterState(reader));
+}
+
+function setMetadata(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
+  return reader && settled(decodeSetMetadata(reader));
 }
 
 /** An empty RBACPerRoute switches the filter off. */

@@ -313,14 +313,14 @@ t.test('rare conditions', async (t) => {
 
   t.test('match filter state; a missing object never matches', async (t) => {
     const info = streamInfo();
-    info.filterStateForWriting().set('ip', { text: '10.1.2.3' });
+    info.filterStateForWriting().set('ip', { text: '10.1.2.3:0', ip: '10.1.2.3' });
     const inTen = (invert: boolean): FilterStateMatchConfig['test'] => ({
       kind: 'address',
       ranges: [{ address: '10.0.0.0', prefixLength: 8 }],
       invert,
     });
     const cases: [string, FilterStateMatchConfig['test'], boolean][] = [
-      ['ip', { kind: 'string', match: exact('10.1.2.3') }, true],
+      ['ip', { kind: 'string', match: exact('10.1.2.3:0') }, true],
       ['ip', { kind: 'string', match: exact('10.1.2.4') }, false],
       ['ip', inTen(false), true],
       ['ip', inTen(true), false],

@@ -24,15 +24,27 @@ t.test('DynamicMetadata', (t) => {
     t.equal(metadata.value('n', ['replaced', 'y']), 2);
     t.end();
   });
+
+  t.test('replaces a namespace without keeping hold of the struct', (t) => {
+    const metadata = new DynamicMetadata();
+    const struct = new Map([['x', 1]]);
+    metadata.set('n', 'gone', true);
+    metadata.replace('n', struct);
+    metadata.set('n', 'y', 2);
+    t.equal(metadata.value('n', ['gone']), undefined);
+    t.equal(struct.size, 1);
+    t.end();
+  });
   t.end();
 });
 
 t.test('FilterState', (t) => {
-  t.test('does not replace a read-only object', (t) => {
+  t.test('replaces an object', (t) => {
     const state = new FilterState();
-    t.equal(state.set('key', { text: 'first' }, true), true);
-    t.equal(state.set('key', { text: 'second' }), false);
-    t.equal(state.get('key')?.text, 'first');
+    state.set('key', { text: 'first' });
+    state.set('key', { text: 'second' });
+    t.equal(state.get('key')?.text, 'second');
+    t.equal(state.get('constructor'), undefined);
     t.end();
   });
   t.end();
