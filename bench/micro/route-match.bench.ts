@@ -49,7 +49,7 @@ const istio = retryPolicy(
   {
     numRetries: 2,
     retriableStatusCodes: [503],
-    avoidPreviousHosts: true,
+    hostPredicates: [{ kind: 'previous_hosts' }],
     hostSelectionRetryMaxAttempts: 5,
   },
 );
@@ -156,6 +156,7 @@ const callbacks: FilterCallbacks = {
   encodeHeaders() {},
   encodeData() {},
   encodeTrailers() {},
+  recreateStream: () => false,
   resetStream() {},
   requestReadDisable() {},
   setDownstreamWatermarkCallbacks() {},

@@ -96,6 +96,8 @@ export interface UpstreamHttpConfig {
   /** Default 3 600 000; 0: none. */
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** Of one attempt, from its connection to its end; 0 or absent: none. */
+  readonly maxStreamDurationMs?: number | undefined;
   /** 0: unlimited. */
   readonly maxRequestsPerConnection: number;
   readonly maxResponseHeadersKb: number;

@@ -71,6 +71,9 @@ export interface RouterFilterConfig {
   readonly respectExpectedRqTimeout: boolean;
   /** Lower-case names out of the five that may be checked. */
   readonly strictCheckHeaders: readonly string[];
+  /** Absent: true. False: no counts by code or time in the clusters' stats. */
+  readonly dynamicStats?: boolean | undefined;
+  readonly suppressGrpcRequestFailureCodeStats?: boolean | undefined;
 }
 
 /** envoy.extensions.filters.http.cors.v3.CorsPolicy. What a level does not say, a less specific one may. */

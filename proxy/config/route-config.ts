@@ -43,6 +43,9 @@ export interface VirtualHostConfig {
   readonly retryPolicy: RetryPolicyConfig | undefined;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  /** `x-envoy-is-timeout-retry` on retries. */
+  readonly includeIsTimeoutRetryHeader?: boolean | undefined;
+  readonly hedgeOnPerTryTimeout?: boolean | undefined;
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
   /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
   readonly metadata?: ReadonlyMap<string, string> | undefined;
@@ -174,9 +177,15 @@ export type HashPolicyConfig = { readonly terminal: boolean } & (
 );
 
 export interface RequestMirrorConfig {
+  /** '' where a header names it. */
   readonly cluster: string;
+  /** Lower-case; absent: `cluster` does. */
+  readonly clusterHeader?: string | undefined;
   readonly fraction: FractionConfig | undefined;
   readonly disableShadowHostSuffixAppend: boolean;
+  /** Done to the copy; absent: none. */
+  readonly headers?: HeaderMutationConfig | undefined;
+  readonly hostRewriteLiteral?: string | undefined;
 }
 
 export interface MaxStreamDurationConfig {
@@ -202,6 +211,9 @@ export interface RouteActionConfig {
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly retryPolicy: RetryPolicyConfig | undefined;
+  /** An attempt that takes longer than `per_try_timeout` gets company instead of being cut; absent: the virtual host's word. */
+  readonly hedgeOnPerTryTimeout?: boolean | undefined;
+  readonly internalRedirect?: InternalRedirectConfig | undefined;
   readonly prefixRewrite: string | undefined;
   readonly regexRewrite: RegexRewriteConfig | undefined;
   readonly pathRewriteTemplate: string | undefined;
@@ -243,10 +255,46 @@ export interface RetryPolicyConfig {
   readonly retriableStatusCodes: readonly number[];
   readonly retriableHeaders: readonly HeaderMatchConfig[];
   readonly retriableRequestHeaders: readonly HeaderMatchConfig[];
-  /** `envoy.retry_host_predicates.previous_hosts` is set. */
-  readonly avoidPreviousHosts: boolean;
+  /** Absent: answers say nothing of when to come back. */
+  readonly rateLimitedBackoff?: RateLimitedBackoffConfig | undefined;
+  /** Hosts that retries pass over, where they can. */
+  readonly hostPredicates: readonly RetryHostPredicateConfig[];
   /** Default 1. */
   readonly hostSelectionRetryMaxAttempts: number;
   /** `envoy.retry_priorities.previous_priorities` update frequency; undefined: off. */
   readonly previousPrioritiesUpdateFrequency: number | undefined;
 }
+
+export interface RateLimitedBackoffConfig {
+  /** Lower-case names; the first one whose value can be used counts. */
+  readonly resetHeaders: readonly {
+    readonly name: string;
+    readonly format: 'SECONDS' | 'UNIX_TIMESTAMP';
+  }[];
+  /** What asks for more is not listened to. Default 300 000. */
+  readonly maxIntervalMs: number;
+}
+
+/** envoy.retry_host_predicates.* */
+export type RetryHostPredicateConfig =
+  | { readonly kind: 'previous_hosts' }
+  | { readonly kind: 'omit_canary_hosts' }
+  /** Hosts whose metadata `envoy.lb` holds all of these; values as JSON text. */
+  | { readonly kind: 'omit_host_metadata'; readonly match: ReadonlyMap<string, string> };
+
+export interface InternalRedirectConfig {
+  /** Default 1. */
+  readonly maxInternalRedirects: number;
+  /** Out of 301, 302, 303, 307, 308. Default 302. */
+  readonly statusCodes: readonly number[];
+  readonly allowCrossScheme: boolean;
+  readonly predicates: readonly InternalRedirectPredicateConfig[];
+  /** Lower-case names, taken from the answer into the request that follows. */
+  readonly responseHeadersToCopy: readonly string[];
+}
+
+/** envoy.internal_redirect_predicates.* */
+export type InternalRedirectPredicateConfig =
+  | { readonly kind: 'previous_routes' }
+  | { readonly kind: 'allow_listed_routes'; readonly names: readonly string[] }
+  | { readonly kind: 'safe_cross_scheme' };

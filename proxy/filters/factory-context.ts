@@ -22,6 +22,8 @@ export interface FilterFactoryContext {
   readonly formatEnvironment?: FormatEnvironment;
   /** `--service-cluster`: the node's own cluster. */
   readonly serviceCluster: string;
+  /** `locality.zone` of the node; absent or '': none. */
+  readonly zone?: string | undefined;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
   readonly bufferLimitBytes?: number;
 }

@@ -48,7 +48,9 @@ export interface StreamOwner {
   /** The codec says that this request asks for an upgrade or is a CONNECT. */
   readonly requestIsUpgrade: boolean;
   readonly requestWantsClose: boolean;
-  /** Exactly once per stream, after its log line. */
+  /** A stream that takes the place of `old` on the same encoder. */
+  replaceStream(old: ActiveStream, encoder: ResponseEncoder): ActiveStream;
+  /** Exactly once per stream, after its log line, unless it was replaced. */
   onStreamDone(stream: ActiveStream): void;
 }
 
@@ -58,6 +60,9 @@ const NO_HEADERS = new RequestHeaders();
 
 /** gRPC status of a stream that lasted too long. */
 const DEADLINE_EXCEEDED = 4;
+
+/** Details of a stream whose answer was a redirect that another stream follows. */
+const INTERNAL_REDIRECT = 'internal_redirect';
 
 export class ActiveStream
   implements RequestDecoder, StreamCallbacks, FilterManagerStream, TimerOwner
@@ -115,6 +120,11 @@ export class ActiveStream
   // === RequestDecoder
 
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.#begin(headers, endStream, false);
+  }
+
+  /** `again`: the connection manager's changes have been made already, by the stream this one follows. */
+  #begin(headers: RequestHeaders, endStream: boolean, again: boolean): void {
     this.requestHeaders = headers;
     if (endStream) this.#onRequestComplete();
     // (2)
@@ -125,7 +135,7 @@ export class ActiveStream
     this.#normalizeHost(headers);
     // (14)
     const upgrade = this.#owner.requestIsUpgrade;
-    this.#context.mutator.mutate(headers, this.streamInfo, upgrade);
+    if (!again) this.#context.mutator.mutate(headers, this.streamInfo, upgrade);
     // (3), (15): the table stays this one for the whole request
     const table = this.#context.routes.current();
     if (table !== null) {
@@ -274,6 +284,23 @@ export class ActiveStream
     const body =
       reply.bodyBytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bodyBytes);
     this.#filters.encodeData(body, true);
+  }
+
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean {
+    const info = this.streamInfo;
+    if (this.#done || !this.requestComplete || this.responseStarted) return false;
+    this.#responseHeaders = response;
+    info.responseCode = response.status;
+    info.responseCodeDetails = INTERNAL_REDIRECT;
+    const next = this.#owner.replaceStream(this, this.#encoder);
+    next.streamInfo.filterState = info.filterState;
+    next.streamInfo.remoteAddress = info.remoteAddress;
+    next.streamInfo.remoteIp = info.remoteIp;
+    this.#finish();
+    next.#begin(this.requestHeaders, body.length === 0, true);
+    for (let i = 0; i < body.length && !next.#done; i++)
+      next.decodeData(body[i]!, i === body.length - 1);
+    return true;
   }
 
   resetStream(): void {

@@ -170,6 +170,10 @@ export class ConnManager
 
   // === StreamOwner
 
+  replaceStream(_old: ActiveStream, encoder: ResponseEncoder): ActiveStream {
+    return this.#createStream(encoder);
+  }
+
   onStreamDone(stream: ActiveStream): void {
     if (this.#stream !== stream) return;
     this.#stream = null;

@@ -28,6 +28,7 @@ export interface FilterManagerStream {
   readonly upgradeRequested: boolean;
   readonly bufferLimitBytes: number;
   sendLocalReply(reply: LocalReply): void;
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean;
   resetStream(): void;
   requestReadDisable(disable: boolean): void;
   setDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks | null): void;
@@ -114,6 +115,9 @@ class FilterHandle implements FilterCallbacks {
   }
   encodeTrailers(trailers: HeaderMap): void {
     this.#manager.encodeTrailers(trailers);
+  }
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean {
+    return this.#manager.stream.recreateStream(response, body);
   }
   resetStream(): void {
     this.#manager.stream.resetStream();

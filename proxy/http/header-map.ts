@@ -193,6 +193,16 @@ export class RequestHeaders extends HeaderMap {
     this.copyLinesTo(copy);
     return copy;
   }
+
+  /** All of this gives way to what the other has. */
+  become(other: RequestHeaders): void {
+    this.method = other.method;
+    this.path = other.path;
+    this.authority = other.authority;
+    this.scheme = other.scheme;
+    this.clear();
+    other.copyLinesTo(this);
+  }
 }
 
 export class ResponseHeaders extends HeaderMap {

@@ -101,6 +101,11 @@ export interface FilterCallbacks {
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
   encodeData(chunk: Buffer, endStream: boolean): void;
   encodeTrailers(trailers: HeaderMap): void;
+  /**
+   * Once the whole request came, and before its answer: the request, with the headers it has by now, becomes a new
+   * stream that passes all filters again; this one is logged with `response` and over. False: nothing was done.
+   */
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean;
   /** Cuts the downstream stream (the response had begun and cannot be finished). */
   resetStream(): void;
   /** Back-pressure from the upstream side: stop or resume reading the request's body; calls nest. */

@@ -1,21 +1,23 @@
 // [w] HostSelection: what a balancer may ask about one request (envoy-behaviour §3.6, §4.5).
-import type { RequestHeaders } from '../http/header-map.ts';
+import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import { H } from '../http/headers.ts';
 import type { DownstreamConnectionInfo, StreamInfo } from '../stream-info/stream-info.ts';
 import type { Host } from '../upstream/host.ts';
 import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
 import type { CookieSink, HashPolicy } from './hash-policy.ts';
+import { PreviousPriorities } from './previous-priorities.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 
 const ORIGINAL_DST_ADDRESS = 'envoy.network.transport_socket.original_dst_address';
 
 export class HostSelection implements LoadBalancerContext, CookieSink {
   readonly requestHeaders: RequestHeaders;
-  /** How often to choose again at most; set by the retry policy. */
-  hostSelectionRetryCount = 1;
   /** `set-cookie` values that hashing made; null: none. */
-  setCookies: string[] | null = null;
+  #setCookies: string[] | null = null;
   readonly #info: StreamInfo;
   readonly #hashPolicy: HashPolicy | null;
-  #attempted: Host[] | null = null;
+  /** Null until the first retry. */
+  #retry: RetrySelection | null = null;
 
   constructor(headers: RequestHeaders, info: StreamInfo, hashPolicy: HashPolicy | null) {
     this.requestHeaders = headers;
@@ -39,18 +41,46 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
       : this.#hashPolicy.key(this.requestHeaders, this.#info, this);
   }
 
-  shouldSelectAnotherHost(host: Host): boolean {
-    return this.#attempted !== null && this.#attempted.includes(host);
+  get hostSelectionRetryCount(): number {
+    return this.#retry === null ? 1 : this.#retry.policy.hostSelectionRetryMaxAttempts;
   }
 
-  /** Later attempts should go elsewhere. */
-  avoid(host: Host): void {
-    (this.#attempted ??= []).push(host);
+  get retryPriority(): PreviousPriorities | null {
+    return this.#retry === null ? null : this.#retry.priorities;
+  }
+
+  shouldSelectAnotherHost(host: Host): boolean {
+    const retry = this.#retry;
+    return retry !== null && retry.policy.hostPredicates.some((omits) => omits(host, retry.tried));
+  }
+
+  /** What follows are retries of an attempt at `tried`. */
+  retry(policy: RetryPolicy, tried: Host): void {
+    const retry = (this.#retry ??= new RetrySelection(policy));
+    retry.tried.push(tried);
+    retry.priorities?.onHostTried(tried);
   }
 
   /** A retry that hashes again makes the same cookie: it is set once. */
   addSetCookie(value: string): void {
-    this.setCookies ??= [];
-    if (!this.setCookies.includes(value)) this.setCookies.push(value);
+    this.#setCookies ??= [];
+    if (!this.#setCookies.includes(value)) this.#setCookies.push(value);
+  }
+
+  setCookiesOn(headers: ResponseHeaders): void {
+    if (this.#setCookies === null) return;
+    for (const cookie of this.#setCookies) headers.push(H.setCookie, cookie);
+  }
+}
+
+class RetrySelection {
+  readonly policy: RetryPolicy;
+  readonly tried: Host[] = [];
+  readonly priorities: PreviousPriorities | null;
+
+  constructor(policy: RetryPolicy) {
+    this.policy = policy;
+    const frequency = policy.previousPrioritiesUpdateFrequency;
+    this.priorities = frequency === 0 ? null : new PreviousPriorities(frequency);
   }
 }

@@ -7,6 +7,10 @@ export class KeptBody {
   readonly #chunks: Buffer[] = [];
   #byteLength = 0;
 
+  get chunks(): readonly Buffer[] {
+    return this.#chunks;
+  }
+
   get byteLength(): number {
     return this.#byteLength;
   }

@@ -1,5 +1,8 @@
 // [b] RetryPolicy: conditions as bits, compiled once per route or virtual host (envoy-behaviour §4.1, §4.2).
 import type { RetryPolicyConfig } from '../config/route-config.ts';
+import { RateLimitedBackoff } from './rate-limited-backoff.ts';
+import { compileHostPredicates } from './retry-host-predicates.ts';
+import type { RetryHostPredicate } from './retry-host-predicates.ts';
 import type { HeaderMatcher } from './header-matcher.ts';
 import { compileHeaderMatchers } from './header-matcher.ts';
 
@@ -100,8 +103,12 @@ export class RetryPolicy {
   readonly retriableStatusCodes: readonly number[];
   readonly retriableHeaders: readonly HeaderMatcher[];
   readonly retriableRequestHeaders: readonly HeaderMatcher[];
-  readonly avoidPreviousHosts: boolean;
+  /** Null: answers say nothing of when to come back. */
+  readonly rateLimitedBackoff: RateLimitedBackoff | null;
+  readonly hostPredicates: readonly RetryHostPredicate[];
   readonly hostSelectionRetryMaxAttempts: number;
+  /** 0: retries choose their priority as first attempts do. */
+  readonly previousPrioritiesUpdateFrequency: number;
 
   /** Throws ConfigError with `place` for a bad regex. */
   constructor(config: RetryPolicyConfig, place: string) {
@@ -123,8 +130,13 @@ export class RetryPolicy {
       config.retriableRequestHeaders,
       `${place}.retriable_request_headers`,
     );
-    this.avoidPreviousHosts = config.avoidPreviousHosts;
+    this.rateLimitedBackoff =
+      config.rateLimitedBackoff === undefined
+        ? null
+        : new RateLimitedBackoff(config.rateLimitedBackoff);
+    this.hostPredicates = compileHostPredicates(config.hostPredicates);
     this.hostSelectionRetryMaxAttempts = config.hostSelectionRetryMaxAttempts;
+    this.previousPrioritiesUpdateFrequency = config.previousPrioritiesUpdateFrequency ?? 0;
   }
 }
 
@@ -140,7 +152,7 @@ export const HEADER_ONLY_POLICY = new RetryPolicy(
     retriableStatusCodes: [],
     retriableHeaders: [],
     retriableRequestHeaders: [],
-    avoidPreviousHosts: false,
+    hostPredicates: [],
     hostSelectionRetryMaxAttempts: 1,
     previousPrioritiesUpdateFrequency: undefined,
   },

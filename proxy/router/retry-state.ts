@@ -1,14 +1,16 @@
 // [w] RetryState: whether one request is tried again (envoy-behaviour §4). Exists only while a retry is possible.
 import { JitteredBackoff } from '../base/backoff.ts';
+import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import { H, wireHeaderName } from '../http/headers.ts';
+import { H, headerName, wireHeaderName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
+import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Priority, ResourceManager } from '../upstream/resource-manager.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
-import { anyHeaderMatches, decimalInteger } from './header-matcher.ts';
+import { anyHeaderMatches } from './header-matcher.ts';
 import {
   ANY_GRPC_CONDITION,
   HEADER_ONLY_POLICY,
@@ -18,6 +20,7 @@ import {
   splitList,
 } from './retry-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
+import { unsignedInteger } from '../http/unsigned-integer.ts';
 
 export const RetryDecision = {
   Yes: 'yes',
@@ -27,12 +30,30 @@ export const RetryDecision = {
 } as const;
 export type RetryDecision = (typeof RetryDecision)[keyof typeof RetryDecision];
 
+export function flagOfRetry(decision: RetryDecision): ResponseFlag | null {
+  if (decision === RetryDecision.LimitExceeded) return ResponseFlag.UpstreamRetryLimitExceeded;
+  return decision === RetryDecision.Overflow ? ResponseFlag.UpstreamOverflow : null;
+}
+
 /** What of a route counts. */
 export interface RetrySource {
   /** Null: only what headers ask for. */
   readonly retryPolicy: RetryPolicy | null;
   readonly priority: Priority;
 }
+
+/** Chance and time, as retries need them. */
+export interface RetryEnvironment {
+  readonly random: RandomSource;
+  readonly time: TimeSource;
+}
+
+/** Whether, and how soon, an answer or a reset is worth another attempt. */
+const Wanted = { No: 0, Backoff: 1, Immediately: 2 } as const;
+type Wanted = (typeof Wanted)[keyof typeof Wanted];
+
+const TOO_EARLY = 425;
+const EARLY_DATA = headerName('early-data');
 
 /** What of a cluster counts. */
 export type RetryCluster = Pick<ThreadLocalCluster, 'stats' | 'resources'>;
@@ -44,26 +65,29 @@ export class RetryState {
   readonly policy: RetryPolicy;
   readonly #stats: ClusterStats;
   readonly #resources: ResourceManager;
-  readonly #random: RandomSource;
+  readonly #environment: RetryEnvironment;
   #conditions: number;
   #statusCodes: readonly number[];
   #headerNames: readonly HeaderName[] | null = null;
   #remaining: number;
-  #done = 0;
   /** A retry is under way: it holds a place among the cluster's concurrent retries until it is decided. */
   #outstanding = false;
   #backoff: JitteredBackoff | null = null;
+  /** What the answer that is being retried asked for; 0: nothing. */
+  #askedMs = 0;
+  /** The retry that was granted last does not wait. */
+  #immediately = false;
 
   private constructor(
     policy: RetryPolicy,
     source: RetrySource,
     cluster: RetryCluster,
-    random: RandomSource,
+    environment: RetryEnvironment,
   ) {
     this.policy = policy;
     this.#stats = cluster.stats;
     this.#resources = cluster.resources(source.priority);
-    this.#random = random;
+    this.#environment = environment;
     this.#conditions = policy.conditions;
     this.#statusCodes = policy.retriableStatusCodes;
     this.#remaining = policy.numRetries;
@@ -74,7 +98,7 @@ export class RetryState {
     source: RetrySource,
     headers: RequestHeaders,
     cluster: RetryCluster,
-    random: RandomSource,
+    environment: RetryEnvironment,
   ): RetryState | null {
     const policy = source.retryPolicy ?? HEADER_ONLY_POLICY;
     const asked = hasRetryHeaders(headers) ? readRetryHeaders(headers, policy) : null;
@@ -86,33 +110,52 @@ export class RetryState {
     ) {
       return null;
     }
-    const state = new RetryState(policy, source, cluster, random);
+    const state = new RetryState(policy, source, cluster, environment);
     if (asked !== null) state.#widen(asked);
     return state;
   }
 
-  /** Retries made so far. */
-  get retries(): number {
-    return this.#done;
+  onResponseHeaders(headers: ResponseHeaders, request: RequestHeaders): RetryDecision {
+    const wanted = this.#wantedByHeaders(headers, request);
+    const { rateLimitedBackoff } = this.policy;
+    this.#askedMs =
+      wanted === Wanted.Backoff && rateLimitedBackoff !== null
+        ? rateLimitedBackoff.askedMs(headers, this.#environment.time)
+        : 0;
+    return this.#decide(wanted);
   }
 
-  onResponseHeaders(headers: ResponseHeaders): RetryDecision {
-    return this.#decide(this.#wantedByHeaders(headers), true);
+  /** Whether the answer would be retried if that could still be done. */
+  wouldRetry(headers: ResponseHeaders, request: RequestHeaders): boolean {
+    return this.#wantedByHeaders(headers, request) !== Wanted.No;
   }
 
   /** `requestSent`: bytes of the request left on some attempt. */
   onReset(reason: StreamResetReason, requestSent: boolean): RetryDecision {
-    return this.#decide(this.#wantedByReset(reason, requestSent), false);
+    this.#askedMs = 0;
+    return this.#decide(this.#wantedByReset(reason, requestSent) ? Wanted.Backoff : Wanted.No);
+  }
+
+  /** An attempt takes long and is to get company: no condition has to want it. */
+  onHedge(): RetryDecision {
+    this.#askedMs = 0;
+    return this.#decide(Wanted.Backoff);
   }
 
   /** How long to wait before the retry that was just granted. */
   nextBackoffMs(): number {
-    this.#backoff ??= new JitteredBackoff(
-      this.policy.baseIntervalMs,
-      this.policy.maxIntervalMs,
-      this.#random,
-    );
-    this.#stats.store.inc(this.#stats.upstreamRqRetryBackoffExponential);
+    if (this.#immediately) return 0;
+    const stats = this.#stats;
+    const { random } = this.#environment;
+    const askedMs = this.#askedMs;
+    // Of a millisecond or less no distribution can be made.
+    if (askedMs > 1) {
+      stats.store.inc(stats.upstreamRqRetryBackoffRatelimited);
+      return askedMs + Math.floor(random.next() * Math.floor(askedMs / 2));
+    }
+    const { baseIntervalMs, maxIntervalMs } = this.policy;
+    this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, random);
+    stats.store.inc(stats.upstreamRqRetryBackoffExponential);
     return this.#backoff.nextMs();
   }
 
@@ -130,11 +173,13 @@ export class RetryState {
     this.#remaining = asked.maxRetries;
   }
 
-  #decide(wanted: boolean, isResponse: boolean): RetryDecision {
-    this.dispose();
+  #decide(wanted: Wanted): RetryDecision {
     const stats = this.#stats;
-    if (!wanted) {
-      if (isResponse && this.#done > 0) stats.store.inc(stats.upstreamRqRetrySuccess);
+    const afterRetry = this.#outstanding;
+    this.dispose();
+    if (wanted === Wanted.No) {
+      // Whatever no condition wants is a success, a reset included.
+      if (afterRetry) stats.store.inc(stats.upstreamRqRetrySuccess);
       return RetryDecision.No;
     }
     if (this.#remaining <= 0) {
@@ -148,23 +193,26 @@ export class RetryState {
     }
     this.#resources.retries.inc();
     this.#outstanding = true;
-    this.#done++;
+    this.#immediately = wanted === Wanted.Immediately;
     stats.store.inc(stats.upstreamRqRetry);
     return RetryDecision.Yes;
   }
 
-  #wantedByHeaders(headers: ResponseHeaders): boolean {
+  #wantedByHeaders(headers: ResponseHeaders, request: RequestHeaders): Wanted {
     const conditions = this.#conditions;
-    if (headers.has(H.xEnvoyRateLimited)) return (conditions & RetryOn.EnvoyRateLimited) !== 0;
+    if (headers.has(H.xEnvoyRateLimited))
+      return (conditions & RetryOn.EnvoyRateLimited) !== 0 ? Wanted.Backoff : Wanted.No;
     const status = headers.status;
-    if (status >= 500 && status <= 599 && (conditions & RetryOn.FiveXx) !== 0) return true;
-    if (status >= 502 && status <= 504 && (conditions & RetryOn.GatewayError) !== 0) return true;
-    if (status === 409 && (conditions & RetryOn.Retriable4xx) !== 0) return true;
-    if ((conditions & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status))
-      return true;
-    if ((conditions & RetryOn.RetriableHeaders) !== 0 && this.#anyRetriableHeader(headers))
-      return true;
-    return (conditions & ANY_GRPC_CONDITION) !== 0 && grpcStatusWanted(headers, conditions);
+    if (statusWanted(status, conditions)) return Wanted.Backoff;
+    if ((conditions & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status)) {
+      if (status !== TOO_EARLY) return Wanted.Backoff;
+      // Who sent early data hears of it and sends again itself.
+      if (!request.has(EARLY_DATA)) return Wanted.Immediately;
+    }
+    const wanted =
+      ((conditions & RetryOn.RetriableHeaders) !== 0 && this.#anyRetriableHeader(headers)) ||
+      ((conditions & ANY_GRPC_CONDITION) !== 0 && grpcStatusWanted(headers, conditions));
+    return wanted ? Wanted.Backoff : Wanted.No;
   }
 
   #anyRetriableHeader(headers: ResponseHeaders): boolean {
@@ -192,6 +240,11 @@ export class RetryState {
     );
   }
 }
+
+const statusWanted = (status: number, conditions: number): boolean =>
+  (status >= 500 && status <= 599 && (conditions & RetryOn.FiveXx) !== 0) ||
+  (status >= 502 && status <= 504 && (conditions & RetryOn.GatewayError) !== 0) ||
+  (status === 409 && (conditions & RetryOn.Retriable4xx) !== 0);
 
 const GRPC_STATUS_BITS = new Map<string, number>([
   ['1', RetryOn.Cancelled],
@@ -224,19 +277,20 @@ const hasRetryHeaders = (headers: RequestHeaders): boolean =>
 function readRetryHeaders(headers: RequestHeaders, policy: RetryPolicy): RetryHeaders {
   let conditions = parseRetryOn(headers.get(H.xEnvoyRetryOn) ?? '');
   conditions |= parseRetryGrpcOn(headers.get(H.xEnvoyRetryGrpcOn) ?? '');
-  const maxRetries = decimalInteger(headers.get(H.xEnvoyMaxRetries) ?? '');
+  const maxRetries = unsignedInteger(headers.get(H.xEnvoyMaxRetries) ?? '');
   const statusCodes = [...policy.retriableStatusCodes];
   for (const item of splitList(headers.get(H.xEnvoyRetriableStatusCodes) ?? '').slice(
     0,
     MAX_LIST_ITEMS,
   )) {
-    const code = decimalInteger(item);
+    const code = unsignedInteger(item);
     if (code >= 0) statusCodes.push(code);
   }
   const names = splitList(headers.get(H.xEnvoyRetriableHeaderNames) ?? '').slice(0, MAX_LIST_ITEMS);
   return {
     conditions,
-    maxRetries: maxRetries >= 0 ? maxRetries : policy.numRetries,
+    // 32 bits in Envoy: what is above them is cut off.
+    maxRetries: maxRetries >= 0 ? maxRetries % 2 ** 32 : policy.numRetries,
     statusCodes,
     headerNames:
       names.length === 0 ? null : names.map((name) => wireHeaderName(name.toLowerCase())),

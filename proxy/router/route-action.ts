@@ -8,6 +8,8 @@ import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
 import { PathRewriter } from './path-rewriter.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
+import { InternalRedirectPolicy } from './internal-redirect.ts';
+import { RequestTimeouts } from './request-timeouts.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
@@ -29,6 +31,10 @@ export class RouteAction {
   readonly maxGrpcTimeoutMs: number | undefined;
   readonly grpcTimeoutOffsetMs: number;
   readonly retryPolicy: RetryPolicy | null;
+  /** Of requests whose headers say nothing of them. */
+  readonly timeouts: RequestTimeouts;
+  /** Null: redirects go to the client. */
+  readonly internalRedirect: InternalRedirectPolicy | null;
   readonly priority: 'DEFAULT' | 'HIGH';
   readonly hashPolicy: HashPolicy | null;
   readonly mirrors: readonly MirrorPolicy[];
@@ -45,7 +51,7 @@ export class RouteAction {
   constructor(
     config: RouteActionConfig,
     matcher: RouteMatcher,
-    scope: Pick<RouteScope, 'retryPolicy' | 'environment'>,
+    scope: Pick<RouteScope, 'retryPolicy' | 'hedgeOnPerTryTimeout' | 'environment'>,
     place: string,
   ) {
     this.clusterNotFoundStatus = config.clusterNotFoundStatus;
@@ -58,6 +64,11 @@ export class RouteAction {
       config.retryPolicy === undefined
         ? scope.retryPolicy
         : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
+    this.timeouts = RequestTimeouts.ofRoute(
+      this,
+      config.hedgeOnPerTryTimeout ?? scope.hedgeOnPerTryTimeout,
+    );
+    this.internalRedirect = InternalRedirectPolicy.from(config.internalRedirect);
     this.priority = config.priority;
     this.hashPolicy =
       config.hashPolicy.length === 0

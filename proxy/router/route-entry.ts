@@ -8,7 +8,7 @@ import type {
   WeightedClusterConfig,
 } from '../config/route-config.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import { headerName } from '../http/headers.ts';
+import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -162,6 +162,17 @@ export class RouteEntry implements Route {
     const levels = this.#requestMutators;
     for (let i = 0; i < levels.length; i++) levels[i]!.mutateRequest(headers, info);
     this.action!.rewrite(headers, info, keepOriginals, this.#hostLiteral);
+  }
+
+  /** An upstream's answer is told its attempts, too; replies of our own are by the router. */
+  finalizeUpstreamResponse(
+    headers: ResponseHeaders,
+    requestHeaders: RequestHeaders,
+    info: StreamInfo,
+  ): void {
+    this.finalizeResponseHeaders(headers, requestHeaders, info);
+    if (this.scope.includeAttemptCountInResponse)
+      headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
   }
 
   finalizeResponseHeaders(

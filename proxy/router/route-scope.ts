@@ -19,6 +19,8 @@ export interface RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
+  readonly hedgeOnPerTryTimeout: boolean;
   readonly rateLimits: RateLimitPolicy | null;
   /** Undefined: the connection's. */
   readonly bodyBufferLimitBytes: number | undefined;

@@ -5,10 +5,12 @@ import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 import type { RouterStats } from './router-stats.ts';
 import type { StrictCheck } from './strict-headers.ts';
+import type { UpstreamCharges } from './upstream-charges.ts';
 
 export interface RouterContext {
   readonly clusters: ThreadLocalClusterManager;
   readonly stats: RouterStats;
+  readonly charges: UpstreamCharges;
   readonly timers: TimerWheel;
   readonly time: TimeSource;
   readonly random: RandomSource;

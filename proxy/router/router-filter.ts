@@ -1,67 +1,59 @@
 // [w] RouterFilter: the last HTTP filter. Chooses cluster and host, sends the request, tries again, gives the answer
-// back (envoy-behaviour §3.3–§3.8, §4, §5.1). One per request; attempts are UpstreamRequest objects, one at a time.
+// back (envoy-behaviour §3.3–§3.9, §4, §5.1). One per request; attempts are UpstreamRequest objects, one at a time
+// unless they are hedged.
 //
 // Longer than most files because one request's state belongs in one object: what could be cut out of it (retry
-// decisions, time-outs, replies, kept body, attempts, mirrors) has been.
+// decisions, time-outs, replies, kept body, attempts, mirrors, redirects that are followed, charges) has been.
 /* oxlint-disable max-lines */
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import { H } from '../http/headers.ts';
+import { H, headerName } from '../http/headers.ts';
 import { FilterStatus, PassThroughFilter } from '../http/http-filter.ts';
 import type { DownstreamWatermarkCallbacks, FilterCallbacks } from '../http/http-filter.ts';
-import { isGrpcRequest } from '../http/local-reply.ts';
-import type { Route } from '../http/route-provider.ts';
-import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
+import { admit, replyWithoutUpstream } from './admission.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
+import { AttemptTimer, countAttemptTimeout } from './attempt-timers.ts';
 import { HostSelection } from './host-selection.ts';
+import { HedgedAttempts } from './hedged-attempts.ts';
+import { followRedirect } from './internal-redirect.ts';
+import type { InternalRedirectPolicy } from './internal-redirect.ts';
+import { Mirrors } from './mirrors.ts';
 import { KeptBody } from './kept-body.ts';
-import { detailsOfReset, flagOfReset } from './reset-reply.ts';
-import { RetryDecision, RetryState } from './retry-state.ts';
+import { MAX_TIMER_MS, RequestTimeouts } from './request-timeouts.ts';
+import { RetryDecision, RetryState, flagOfRetry } from './retry-state.ts';
 import type { RouteAction } from './route-action.ts';
 import { RouteEntry } from './route-entry.ts';
 import type { RouterContext } from './router-context.ts';
 import {
+  RouterReply,
   bufferFullReply,
-  directReply,
-  droppedReply,
   handshakeFailedReply,
-  invalidHeaderReply,
-  noClusterReply,
+  maxStreamDurationReply,
   noHostReply,
-  noRouteReply,
   resetReply,
   timeoutReply,
 } from './router-reply.ts';
-import type { RouterReply } from './router-reply.ts';
-import { ShadowRequest } from './shadow-request.ts';
-import { firstInvalidHeader } from './strict-headers.ts';
-import {
-  MAX_TIMER_MS,
-  expectedTimeoutMs,
-  takeGlobalTimeoutMs,
-  takePerTryTimeoutMs,
-} from './timeouts.ts';
-import { TlsRedirectRoute } from './tls-redirect-route.ts';
-import { chargeLocalReply, chargeResponse, chargeRetried } from './upstream-charges.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
+const X_ENVOY_IS_TIMEOUT_RETRY = headerName('x-envoy-is-timeout-retry');
 const TIMER_GLOBAL = 0;
 const TIMER_BACKOFF = 1;
+
+const NO_TIMEOUTS = RequestTimeouts.none();
 
 export class RouterFilter
   extends PassThroughFilter
   implements UpstreamRequestOwner, TimerOwner, DownstreamWatermarkCallbacks
 {
   readonly timers: TimerWheel;
-  perTryTimeoutMs = 0;
-  perTryIdleTimeoutMs = 0;
+  timeouts: RequestTimeouts = NO_TIMEOUTS;
   readonly #context: RouterContext;
   readonly #callbacks: FilterCallbacks;
   readonly #info: StreamInfo;
@@ -69,30 +61,32 @@ export class RouterFilter
   #route: RouteEntry | null = null;
   #action: RouteAction | null = null;
   #cluster: ThreadLocalCluster | null = null;
+  /** The newest one. */
   #attempt: UpstreamRequest | null = null;
+  /** Older ones that may still answer; null where nothing is hedged. */
+  #hedged: HedgedAttempts | null = null;
   #retry: RetryState | null = null;
   #body: KeptBody | null = null;
   #trailers: HeaderMap | null = null;
-  #shadows: ShadowRequest[] | null = null;
+  #mirrors: Mirrors | null = null;
   #selection: HostSelection | null = null;
   #globalTimer: WheelTimer | null = null;
   #backoffTimer: WheelTimer | null = null;
-  #globalTimeoutMs = 0;
   #requestCompleteMs = 0;
   #handshake: Handshake = Handshake.None;
   /** Answered, reset or destroyed: nothing more is to be done. */
   #over = false;
-  #grpcTimeout = false;
   #requestEnded = false;
   #requestSent = false;
+  /** The client has begun to get an attempt's answer, if only its interim part. */
   #responseStarted = false;
-  #informationalSent = false;
+  /** The body was too large to be sent again. */
+  #bodyOverflow = false;
   /** The client was told to wait because no attempt takes its body. */
   #readPaused = false;
   /** An accepted upgrade: bytes flow both ways for as long as the ends like. */
   #tunnel = false;
   #destroyed = false;
-  #alternateTimeoutReply = false;
 
   constructor(context: RouterContext, callbacks: FilterCallbacks) {
     super();
@@ -112,7 +106,7 @@ export class RouterFilter
     this.#headers = headers;
     this.#requestEnded = endStream;
     if (!(route instanceof RouteEntry) || route.action === null) {
-      this.#answerWithoutUpstream(route);
+      this.#reply(replyWithoutUpstream(route, headers, this.#info, stats));
       return FilterStatus.StopIteration;
     }
     this.#route = route;
@@ -120,7 +114,10 @@ export class RouterFilter
     const host = this.#admit(route.action);
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
-    if (route.action.mirrors.length > 0) this.#startShadows(route.action);
+    if (route.action.mirrors.length > 0) {
+      const request = { headers, info: this.#info, endStream };
+      this.#mirrors = Mirrors.start(route.action, this.#context, request);
+    }
     this.#startAttempt(host);
     if (!this.#over && (endStream || this.#handshake !== Handshake.None)) this.#onRequestComplete();
     return FilterStatus.Continue;
@@ -129,11 +126,10 @@ export class RouterFilter
   override decodeData(chunk: Buffer, endStream: boolean): FilterStatus {
     if (this.#over) return FilterStatus.Continue;
     this.#requestEnded = endStream;
-    if (this.#shadows !== null)
-      for (const shadow of this.#shadows) shadow.sendData(chunk, endStream);
+    if (this.#mirrors !== null) this.#mirrors.sendData(chunk, endStream);
     const attempt = this.#attempt;
     if (attempt !== null && attempt.writable && this.#handshake === Handshake.None) {
-      if (this.#retry !== null) this.#keep(chunk);
+      if (this.#mayBeSentAgain()) this.#keep(chunk);
       attempt.sendData(chunk, endStream);
     } else if (!this.#responseStarted) {
       this.#keep(chunk);
@@ -148,7 +144,7 @@ export class RouterFilter
     if (this.#over) return FilterStatus.Continue;
     this.#requestEnded = true;
     this.#trailers = trailers;
-    if (this.#shadows !== null) for (const shadow of this.#shadows) shadow.sendTrailers();
+    if (this.#mirrors !== null) this.#mirrors.sendTrailers(trailers);
     const attempt = this.#attempt;
     if (attempt !== null && attempt.writable && this.#handshake === Handshake.None)
       attempt.sendTrailers(trailers);
@@ -158,8 +154,7 @@ export class RouterFilter
 
   override onDestroy(): void {
     this.#destroyed = true;
-    if (this.#shadows !== null && !this.#requestEnded)
-      for (const shadow of this.#shadows) shadow.cancel();
+    if (this.#mirrors !== null && !this.#requestEnded) this.#mirrors.cancel();
     this.#end();
   }
 
@@ -167,95 +162,30 @@ export class RouterFilter
 
   /** Null when the request was answered here; else the host to send it to. */
   #admit(action: RouteAction): Host | null {
-    const { clusters, stats, strictChecks } = this.#context;
     const info = this.#info;
-    const headers = this.#headers;
-    const name = this.#route!.clusterNameFor(headers);
-    const cluster = clusters.get(name);
-    if (cluster === undefined) {
-      stats.store.inc(stats.noCluster);
-      this.#reply(noClusterReply(action.clusterNotFoundStatus));
+    const admitted = admit(this.#route!, this.#headers, info, this.#context);
+    if (admitted instanceof RouterReply) {
+      this.#reply(admitted);
       return null;
     }
-    info.cluster = cluster.config;
-    this.#cluster = cluster;
-    headers.remove(H.xEnvoyUpstreamAltStatName);
-    const invalid =
-      strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
-    if (invalid !== undefined) {
-      this.#reply(invalidHeaderReply(invalid, headers));
-      return null;
-    }
-    if (cluster.shouldDrop(info.streamRandom)) {
-      this.#replyDropped(cluster);
-      return null;
-    }
+    this.#cluster = admitted;
     info.attemptCount = 1;
-    this.#selection = new HostSelection(headers, info, action.hashPolicy);
-    const host = cluster.chooseHost(this.#selection);
+    this.#selection = new HostSelection(this.#headers, info, action.hashPolicy);
+    const host = admitted.chooseHost(this.#selection);
     if (host === null) this.#replyNoHost();
     return host;
   }
 
   /** Time-outs, attempt count, configured changes, retry headers: in the order they have on the wire (§1.3). */
   #prepareHeaders(route: RouteEntry, action: RouteAction): void {
-    const { suppressEnvoyHeaders, respectExpectedRqTimeout, random } = this.#context;
+    const context = this.#context;
     const headers = this.#headers;
-    this.#grpcTimeout = action.maxGrpcTimeoutMs !== undefined && isGrpcRequest(headers);
-    this.#globalTimeoutMs = takeGlobalTimeoutMs(
-      action,
-      headers,
-      this.#grpcTimeout,
-      respectExpectedRqTimeout,
-    );
-    this.perTryTimeoutMs = takePerTryTimeoutMs(action, headers, this.#globalTimeoutMs);
-    if (headers.remove(H.xEnvoyUpstreamRqTimeoutAltResponse)) this.#alternateTimeoutReply = true;
-    headers.remove(H.xEnvoyUpstreamStreamDurationMs);
-    this.#tellTimeout(0);
+    this.timeouts = RequestTimeouts.take(action, headers, context.respectExpectedRqTimeout);
+    this.timeouts.tell(headers, 0, context);
     if (route.scope.includeRequestAttemptCount) headers.set(H.xEnvoyAttemptCount, '1');
-    route.finalizeRequestHeaders(headers, this.#info, !suppressEnvoyHeaders);
-    this.#retry = RetryState.create(action, headers, this.#cluster!, random);
-    if (this.#retry !== null) {
-      const { perTryIdleTimeoutMs, hostSelectionRetryMaxAttempts } = this.#retry.policy;
-      this.perTryIdleTimeoutMs = perTryIdleTimeoutMs;
-      this.#selection!.hostSelectionRetryCount = hostSelectionRetryMaxAttempts;
-    }
+    route.finalizeRequestHeaders(headers, this.#info, !context.suppressEnvoyHeaders);
+    this.#retry = RetryState.create(action, headers, this.#cluster!, context);
     if (this.#callbacks.upgradeRequested) this.#handshake = handshakeOf(headers);
-  }
-
-  #tellTimeout(elapsedMs: number): void {
-    if (this.#globalTimeoutMs === 0 && this.perTryTimeoutMs === 0) return;
-    const timeoutMs = expectedTimeoutMs(this.#globalTimeoutMs, this.perTryTimeoutMs, elapsedMs);
-    const { suppressEnvoyHeaders, respectExpectedRqTimeout } = this.#context;
-    const headers = this.#headers;
-    const keep =
-      suppressEnvoyHeaders ||
-      (respectExpectedRqTimeout && headers.has(H.xEnvoyExpectedRqTimeoutMs));
-    if (!keep) headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
-    if (this.#grpcTimeout) headers.set(H.grpcTimeout, `${Math.min(timeoutMs, 99_999_999)}m`);
-  }
-
-  #startShadows(action: RouteAction): void {
-    const request = { headers: this.#headers, info: this.#info, endStream: this.#requestEnded };
-    const shadows: ShadowRequest[] = [];
-    for (const policy of action.mirrors) {
-      const shadow = ShadowRequest.start(policy, action, this.#context, request);
-      if (shadow !== null) shadows.push(shadow);
-    }
-    if (shadows.length > 0) this.#shadows = shadows;
-  }
-
-  #answerWithoutUpstream(route: Route | null): void {
-    const { stats } = this.#context;
-    const direct =
-      route instanceof RouteEntry || route instanceof TlsRedirectRoute ? route.direct : null;
-    if (direct === null) {
-      stats.store.inc(stats.noRoute);
-      this.#reply(noRouteReply());
-      return;
-    }
-    stats.store.inc(stats.rqDirectResponse);
-    this.#reply(directReply(direct, this.#headers, this.#info));
   }
 
   // === Attempts
@@ -266,8 +196,7 @@ export class RouterFilter
     info.host = host;
     info.upstreamConnection = null;
     if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
-    if (this.#retry !== null && this.#retry.policy.avoidPreviousHosts) this.#selection!.avoid(host);
-    const attempt = new UpstreamRequest(this, host);
+    const attempt = new UpstreamRequest(this, host, this.#cluster!.stats);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority));
   }
@@ -286,6 +215,8 @@ export class RouterFilter
       attempt.meter(info.meter.upstream);
     }
     this.#requestSent = true;
+    const durationMs = this.timeouts.streamMs ?? this.#cluster!.config.http.maxStreamDurationMs;
+    if (durationMs !== undefined && durationMs > 0) attempt.limitDuration(durationMs);
     attempt.sendHeaders(
       this.#headers,
       this.#requestEnded && this.#body === null && this.#trailers === null,
@@ -304,28 +235,31 @@ export class RouterFilter
     if (this.#body !== null)
       this.#body.sendTo(attempt, this.#requestEnded && this.#trailers === null);
     if (this.#trailers !== null && attempt.writable) attempt.sendTrailers(this.#trailers);
-    if (this.#retry === null) this.#body = null;
+    if (!this.#mayBeSentAgain()) this.#body = null;
     this.#pauseReading(false);
+  }
+
+  /** A retry or a redirect may want the body again. */
+  #mayBeSentAgain(): boolean {
+    if (this.#retry !== null) return true;
+    const redirects = this.#action!.internalRedirect !== null && !this.#bodyOverflow;
+    return redirects && !this.#callbacks.responseStarted;
   }
 
   #keep(chunk: Buffer): void {
     if (chunk.length === 0) return;
-    const kept = (this.#body?.byteLength ?? 0) + chunk.length;
-    if (kept > this.#bodyLimit() && this.#onBufferFull()) return;
-    this.#body ??= new KeptBody();
-    this.#body.add(chunk);
-  }
-
-  #bodyLimit(): number {
-    return this.#route!.bodyBufferLimitBytes ?? this.#context.bodyBufferLimitBytes;
+    const body = (this.#body ??= new KeptBody());
+    const limit = this.#route!.bodyBufferLimitBytes ?? this.#context.bodyBufferLimitBytes;
+    if (body.byteLength + chunk.length <= limit || !this.#onBufferFull()) body.add(chunk);
   }
 
   /** True: there is nobody to keep the chunk for. */
   #onBufferFull(): boolean {
     const attempt = this.#attempt;
-    if (this.#retry !== null) {
+    if (this.#mayBeSentAgain()) {
       const { stats } = this.#cluster!;
-      stats.store.inc(stats.store.counter(`${stats.prefix}retry_or_shadow_abandoned`));
+      stats.store.inc(stats.retryOrShadowAbandoned);
+      this.#bodyOverflow = true;
       this.#giveUpRetries();
     }
     if (attempt === null) {
@@ -341,8 +275,9 @@ export class RouterFilter
   #giveUpRetries(): void {
     this.#retry?.dispose();
     this.#retry = null;
-    if (this.#attempt !== null && this.#attempt.writable && this.#handshake === Handshake.None)
-      this.#body = null;
+    if (this.#backoffTimer !== null) this.timers.cancel(this.#backoffTimer);
+    const waits = this.#attempt === null || !this.#attempt.writable;
+    if (!waits && this.#handshake === Handshake.None && !this.#mayBeSentAgain()) this.#body = null;
   }
 
   #pauseReading(pause: boolean): void {
@@ -357,9 +292,10 @@ export class RouterFilter
       ? this.#context.time.monotonicMs()
       : info.requestCompleteMs;
     this.#requestCompleteMs = nowMs;
-    if (this.#globalTimeoutMs > 0 && this.#globalTimer === null) {
+    const { globalMs } = this.timeouts;
+    if (globalMs > 0 && this.#globalTimer === null) {
       this.#globalTimer = new WheelTimer(this, TIMER_GLOBAL);
-      this.timers.arm(this.#globalTimer, Math.min(this.#globalTimeoutMs, MAX_TIMER_MS));
+      this.timers.arm(this.#globalTimer, Math.min(globalMs, MAX_TIMER_MS));
     }
     const attempt = this.#attempt;
     if (attempt === null || !attempt.writable || this.#tunnel) return;
@@ -367,19 +303,36 @@ export class RouterFilter
     attempt.armTimers();
   }
 
-  /** True: the attempt that failed will be followed by another. */
-  #retries(decision: RetryDecision): boolean {
-    const retry = this.#retry!;
+  /** True: the attempt that failed, or takes too long, will be followed by another. */
+  #retries(decision: RetryDecision, attempt: UpstreamRequest, afterTimeout: boolean): boolean {
     if (decision === RetryDecision.Yes) {
+      const retry = this.#retry!;
       this.#attempt = null;
+      this.#selection!.retry(retry.policy, attempt.host);
+      if (this.#route!.scope.includeIsTimeoutRetryHeader)
+        this.#headers.set(X_ENVOY_IS_TIMEOUT_RETRY, afterTimeout ? 'true' : 'false');
       this.#backoffTimer ??= new WheelTimer(this, TIMER_BACKOFF);
       this.timers.arm(this.#backoffTimer, retry.nextBackoffMs());
       return true;
     }
-    if (decision === RetryDecision.LimitExceeded)
-      this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
-    else if (decision === RetryDecision.Overflow) this.#info.setFlag(ResponseFlag.UpstreamOverflow);
+    const flag = flagOfRetry(decision);
+    if (flag !== null) this.#info.setFlag(flag);
     return false;
+  }
+
+  /** True: the attempt broke, and another one follows. */
+  #retriesReset(
+    attempt: UpstreamRequest,
+    reason: StreamResetReason,
+    afterTimeout: boolean,
+  ): boolean {
+    const retry = this.#retry;
+    if (this.#responseStarted || retry === null || this.#hedged?.has(attempt) === true)
+      return false;
+    if (!this.#retries(retry.onReset(reason, this.#requestSent), attempt, afterTimeout))
+      return false;
+    attempt.host.counts.rqError++;
+    return true;
   }
 
   #retryNow(): void {
@@ -391,7 +344,7 @@ export class RouterFilter
     const elapsedMs = this.#requestEnded
       ? this.#context.time.monotonicMs() - this.#requestCompleteMs
       : 0;
-    this.#tellTimeout(elapsedMs);
+    this.timeouts.tell(this.#headers, elapsedMs, this.#context);
     const cluster = this.#context.clusters.get(info.upstreamCluster);
     const host = cluster === undefined ? null : cluster.chooseHost(this.#selection);
     if (cluster === undefined || host === null) {
@@ -402,45 +355,112 @@ export class RouterFilter
     this.#startAttempt(host);
   }
 
+  // === Several attempts at once (§4.8)
+
+  /** The attempt stays; another one is to join it. */
+  #hedge(attempt: UpstreamRequest): void {
+    const retry = this.#retry;
+    if (this.#responseStarted || retry === null) return;
+    if (!this.#retries(retry.onHedge(), attempt, true)) return;
+    this.#hedged ??= new HedgedAttempts();
+    this.#hedged.add(attempt);
+  }
+
+  /** True: the attempt is forgotten, since others, or one that waits its turn, may do better. */
+  #leftToOthers(attempt: UpstreamRequest): boolean {
+    const hedged = this.#hedged;
+    if (hedged === null) return false;
+    const newest = this.#attempt === attempt ? null : this.#attempt;
+    hedged.remove(attempt);
+    if (newest === null && hedged.all.length === 0 && !this.#backoffTimer!.armed) return false;
+    this.#attempt = newest;
+    attempt.abandon();
+    return true;
+  }
+
+  /** This one's answer goes to the client: the others are pointless. */
+  #settleOn(attempt: UpstreamRequest): void {
+    if (this.#hedged === null) return;
+    this.#hedged.abandonAllBut(attempt);
+    this.#hedged = null;
+    if (this.#attempt !== null && this.#attempt !== attempt) this.#attempt.abandon();
+    this.#attempt = attempt;
+    this.#info.host = attempt.host;
+  }
+
   // === The answer
 
-  onUpstream1xxHeaders(headers: ResponseHeaders): void {
+  onUpstream1xxHeaders(attempt: UpstreamRequest, headers: ResponseHeaders): void {
+    if (this.#over) return;
+    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
     // A client that saw part of this attempt's answer must not get another's (§4.7).
     this.#giveUpRetries();
-    if (this.#informationalSent || this.#over) return;
-    this.#informationalSent = true;
-    this.#callbacks.encode1xxHeaders(headers);
+    this.#settleOn(attempt);
+    const first = !this.#responseStarted;
+    this.#responseStarted = true;
+    if (first) this.#callbacks.encode1xxHeaders(headers);
   }
 
   onUpstreamHeaders(attempt: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
-    const info = this.#info;
     const nowMs = this.#context.time.monotonicMs();
-    info.upstreamFirstByteReceivedMs = nowMs;
-    if (this.#retry !== null) {
-      if (this.#retries(this.#retry.onResponseHeaders(headers))) {
-        chargeRetried(this.#cluster!.stats, attempt.host, headers.status);
-        attempt.abandon();
-        return;
-      }
-      this.#giveUpRetries();
-    }
-    chargeResponse(this.#cluster!.stats, attempt.host, headers);
+    this.#info.upstreamFirstByteReceivedMs = nowMs;
+    if (this.#retry !== null && this.#isTriedAgain(attempt, headers)) return;
+    const redirect = this.#action!.internalRedirect;
+    if (redirect !== null && this.#isFollowed(redirect, headers)) return;
+    if (this.#retry !== null) this.#giveUpRetries();
+    this.#settleOn(attempt);
+    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
     if (this.#handshake !== Handshake.None && !this.#onHandshake(attempt, headers)) return;
+    this.#responseStarted = true;
+    this.#finishResponseHeaders(headers, nowMs);
+    if (endStream) this.#complete(attempt, nowMs, headers);
+    else this.#callbacks.setDownstreamWatermarkCallbacks(this);
+    this.#callbacks.encodeHeaders(headers, endStream);
+    if (this.#tunnel && attempt.writable) this.#sendAheadOfTunnel(attempt);
+  }
+
+  #finishResponseHeaders(headers: ResponseHeaders, nowMs: number): void {
+    const info = this.#info;
     info.responseCodeDetails = 'via_upstream';
     if (this.#requestEnded && !this.#context.suppressEnvoyHeaders) {
       headers.set(H.xEnvoyUpstreamServiceTime, String(Math.floor(nowMs - this.#requestCompleteMs)));
     }
-    const cookies = this.#selection!.setCookies;
-    if (cookies !== null) for (const cookie of cookies) headers.push(H.setCookie, cookie);
-    const route = this.#route!;
-    route.finalizeResponseHeaders(headers, this.#headers, info);
-    if (route.scope.includeAttemptCountInResponse)
-      headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
-    this.#responseStarted = true;
-    if (endStream) this.#complete(nowMs);
-    else this.#callbacks.setDownstreamWatermarkCallbacks(this);
-    this.#callbacks.encodeHeaders(headers, endStream);
-    if (this.#tunnel && attempt.writable) this.#sendAheadOfTunnel(attempt);
+    this.#selection!.setCookiesOn(headers);
+    this.#route!.finalizeUpstreamResponse(headers, this.#headers, info);
+  }
+
+  /** True: nobody sees this answer. */
+  #isTriedAgain(attempt: UpstreamRequest, headers: ResponseHeaders): boolean {
+    const retry = this.#retry!;
+    let failed = false;
+    if (this.#hedged?.has(attempt) === true) failed = retry.wouldRetry(headers, this.#headers);
+    else {
+      const decision = retry.onResponseHeaders(headers, this.#headers);
+      if (this.#retries(decision, attempt, false)) {
+        const { stats } = this.#cluster!;
+        this.#context.charges.retried(stats, attempt.host, headers.status, this.#headers);
+        attempt.abandon();
+        return true;
+      }
+      failed = decision !== RetryDecision.No;
+    }
+    if (!failed || !this.#leftToOthers(attempt)) return false;
+    attempt.host.counts.rqError++;
+    return true;
+  }
+
+  /** True: the answer sends the request elsewhere, and it goes there (§3.9). */
+  #isFollowed(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
+    if (!policy.statusCodes.includes(headers.status)) return false;
+    return followRedirect(policy, headers, {
+      callbacks: this.#callbacks,
+      headers: this.#headers,
+      whole: this.#requestEnded && !this.#bodyOverflow,
+      body: this.#body,
+      routeName: this.#route!.name,
+      stats: this.#context.stats,
+      clusterStats: this.#cluster!.stats,
+    });
   }
 
   /** What the client sent while the handshake was under way. */
@@ -449,13 +469,13 @@ export class RouterFilter
     this.#sendKept(attempt);
   }
 
-  onUpstreamData(_attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
-    if (endStream) this.#complete(this.#context.time.monotonicMs());
+  onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
+    if (endStream) this.#complete(attempt, this.#context.time.monotonicMs(), null);
     this.#callbacks.encodeData(chunk, endStream);
   }
 
-  onUpstreamTrailers(_attempt: UpstreamRequest, trailers: HeaderMap): void {
-    this.#complete(this.#context.time.monotonicMs());
+  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderMap): void {
+    this.#complete(attempt, this.#context.time.monotonicMs(), trailers);
     this.#callbacks.encodeTrailers(trailers);
   }
 
@@ -467,40 +487,34 @@ export class RouterFilter
     const info = this.#info;
     if (transportFailureReason !== '')
       info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');
-    if (this.#responseStarted) {
-      info.setFlag(flagOfReset(reason));
-      this.#cutResponse(detailsOfReset(reason, transportFailureReason, true));
-      return;
-    }
-    if (this.#retry !== null && this.#retries(this.#retry.onReset(reason, this.#requestSent)))
-      return;
+    if (this.#retriesReset(attempt, reason, false)) return;
     const overflow = reason === StreamResetReason.Overflow;
-    const reply = resetReply(reason, transportFailureReason, info.attemptCount > 1);
-    chargeLocalReply(this.#cluster!.stats, overflow ? null : attempt.host, reply.status);
-    if (overflow && !this.#context.suppressEnvoyHeaders)
-      reply.alsoModify((to) => to.set(H.xEnvoyOverloaded, 'true'));
+    const reply = resetReply(reason, transportFailureReason, {
+      retried: info.attemptCount > 1,
+      responseStarted: this.#responseStarted,
+      tellOverload: !this.#context.suppressEnvoyHeaders,
+    });
+    this.#chargeAbort(overflow ? null : attempt.host, reply.status);
+    if (this.#leftToOthers(attempt)) return;
     this.#reply(reply);
   }
 
-  onPerTryTimeout(attempt: UpstreamRequest, idle: boolean): void {
-    const stats = this.#cluster!.stats;
-    const counter = idle
-      ? stats.store.counter(`${stats.prefix}upstream_rq_per_try_idle_timeout`)
-      : stats.upstreamRqPerTryTimeout;
-    stats.store.inc(counter);
-    attempt.host.counts.rqTimeout++;
-    attempt.abandon();
-    if (
-      !this.#responseStarted &&
-      this.#retry !== null &&
-      this.#retries(this.#retry.onReset(StreamResetReason.LocalReset, this.#requestSent))
-    ) {
+  onAttemptTimeout(attempt: UpstreamRequest, timer: AttemptTimer): void {
+    const ofStream = timer === AttemptTimer.StreamDuration;
+    // What has begun may go on until the whole time-out.
+    if (timer === AttemptTimer.PerTry && this.#responseStarted) return;
+    if (this.timeouts.hedge && !ofStream) {
+      this.#hedge(attempt);
       return;
     }
-    this.#replyTimeout(
-      attempt,
-      idle ? 'upstream_per_try_idle_timeout' : 'upstream_per_try_timeout',
-    );
+    const details = countAttemptTimeout(this.#cluster!.stats, attempt.host, timer);
+    attempt.abandon();
+    if (this.#retriesReset(attempt, StreamResetReason.LocalReset, !ofStream)) return;
+    const reply = ofStream
+      ? maxStreamDurationReply(this.#requestEnded)
+      : timeoutReply(this.timeouts.emptyReply, details);
+    if (!ofStream) this.#chargeAbort(attempt.host, reply.status);
+    this.#reply(reply);
   }
 
   // === TimerOwner
@@ -512,35 +526,32 @@ export class RouterFilter
   }
 
   #onGlobalTimeout(): void {
-    const stats = this.#cluster!.stats;
+    const reply = timeoutReply(this.timeouts.emptyReply, 'response_timeout');
+    if (this.#attempt !== null) this.#timeOut(this.#attempt, reply.status);
+    if (this.#hedged !== null)
+      for (const attempt of this.#hedged.all) this.#timeOut(attempt, reply.status);
+    this.#reply(reply);
+  }
+
+  #timeOut(attempt: UpstreamRequest, status: number): void {
+    const { stats } = this.#cluster!;
     stats.store.inc(stats.upstreamRqTimeout);
-    const attempt = this.#attempt;
-    if (attempt !== null && !attempt.headersReceived) attempt.host.counts.rqTimeout++;
-    this.#replyTimeout(attempt, 'response_timeout');
+    attempt.host.counts.rqTimeout++;
+    if (!attempt.headersReceived) this.#chargeAbort(attempt.host, status);
   }
 
   // === Back-pressure
 
   onUpstreamBackedUp(backedUp: boolean): void {
-    const stats = this.#cluster!.stats;
-    stats.store.inc(
-      backedUp ? stats.upstreamFlowControlBackedUp : stats.upstreamFlowControlDrained,
-    );
     if (!this.#destroyed) this.#callbacks.requestReadDisable(backedUp);
   }
 
   onAboveWriteBufferHighWatermark(): void {
-    if (this.#attempt === null) return;
-    const stats = this.#cluster!.stats;
-    stats.store.inc(stats.upstreamFlowControlPaused);
-    this.#attempt.readDisable(true);
+    this.#attempt?.readDisable(true);
   }
 
   onBelowWriteBufferLowWatermark(): void {
-    if (this.#attempt === null) return;
-    const stats = this.#cluster!.stats;
-    stats.store.inc(stats.upstreamFlowControlResumed);
-    this.#attempt.readDisable(false);
+    this.#attempt?.readDisable(false);
   }
 
   // === Ends
@@ -553,7 +564,7 @@ export class RouterFilter
       this.#tunnel = true;
       if (attempt.over) return true;
       if (this.#globalTimer !== null) this.timers.cancel(this.#globalTimer);
-      attempt.cancelTimers();
+      attempt.stopAttemptTimers();
       attempt.enableTunnel();
       return true;
     }
@@ -566,11 +577,13 @@ export class RouterFilter
     return false;
   }
 
-  #complete(nowMs: number): void {
-    const stats = this.#cluster!.stats;
+  /** `ending`: trailers, or the headers of an answer without body; null where a body ends it. */
+  #complete(attempt: UpstreamRequest, nowMs: number, ending: HeaderMap | null): void {
+    const { charges } = this.#context;
     this.#info.upstreamLastByteReceivedMs = nowMs;
-    if (this.#requestEnded)
-      stats.store.record(stats.upstreamRqTime, Math.floor(nowMs - this.#requestCompleteMs));
+    const ms = this.#requestEnded ? Math.floor(nowMs - this.#requestCompleteMs) : NaN;
+    charges.time(this.#cluster!.stats, attempt.host, ms, this.#headers);
+    charges.grpcEnd(attempt.host, this.#headers, ending);
     this.#end();
   }
 
@@ -580,6 +593,8 @@ export class RouterFilter
     const attempt = this.#attempt;
     this.#attempt = null;
     if (attempt !== null) attempt.abandon();
+    if (this.#hedged !== null) this.#hedged.abandonAllBut(null);
+    this.#hedged = null;
     if (this.#globalTimer !== null) this.timers.cancel(this.#globalTimer);
     if (this.#backoffTimer !== null) this.timers.cancel(this.#backoffTimer);
     if (this.#retry !== null) this.#retry.dispose();
@@ -588,35 +603,16 @@ export class RouterFilter
     this.#pauseReading(false);
   }
 
-  #cutResponse(details: string): void {
-    const { stats } = this.#context;
-    if (isGrpcRequest(this.#headers)) stats.store.inc(stats.rqResetAfterDownstreamResponseStarted);
-    this.#info.responseCodeDetails = details;
-    this.#end();
-    this.#callbacks.resetStream();
-  }
-
-  #replyTimeout(attempt: UpstreamRequest | null, details: string): void {
-    const flag = ResponseFlag.UpstreamRequestTimeout;
-    if (this.#responseStarted) {
-      this.#info.setFlag(flag);
-      this.#cutResponse(details);
-      return;
-    }
-    const reply = timeoutReply(this.#alternateTimeoutReply, details);
-    chargeLocalReply(this.#cluster!.stats, attempt === null ? null : attempt.host, reply.status);
-    this.#reply(reply);
+  /** An attempt, or all of them, will not answer any more. */
+  #chargeAbort(host: Host | null, status: number): void {
+    const { charges } = this.#context;
+    if (this.#responseStarted) charges.cut(host, this.#headers);
+    else charges.localReply(this.#cluster!.stats, host, status, this.#headers);
   }
 
   #replyNoHost(): void {
-    chargeLocalReply(this.#cluster!.stats, null, 503);
+    this.#chargeAbort(null, 503);
     this.#reply(noHostReply());
-  }
-
-  #replyDropped(cluster: ThreadLocalCluster): void {
-    const all = cluster.config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
-    chargeLocalReply(this.#cluster!.stats, null, 503);
-    this.#reply(droppedReply(all, !this.#context.suppressEnvoyHeaders));
   }
 
   #reply(reply: RouterReply): void {

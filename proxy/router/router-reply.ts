@@ -1,5 +1,5 @@
 // [w] RouterReply: answers of the router itself, to the byte as Envoy gives them (envoy-behaviour §5.1).
-import type { StreamResetReason } from '../http/codec.ts';
+import { StreamResetReason } from '../http/codec.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
@@ -98,13 +98,30 @@ export function droppedReply(all: boolean, tellByHeader: boolean): RouterReply {
 export const resetReply = (
   reason: StreamResetReason,
   transportFailureReason: string,
-  retried: boolean,
-): RouterReply =>
-  new RouterReply(
+  request: {
+    readonly retried: boolean;
+    readonly responseStarted: boolean;
+    /** By `x-envoy-overloaded`, where a breaker refused. */
+    readonly tellOverload: boolean;
+  },
+): RouterReply => {
+  const reply = new RouterReply(
     statusOfReset(reason),
-    bodyOfReset(reason, retried),
-    detailsOfReset(reason, transportFailureReason, false),
+    bodyOfReset(reason, request.retried),
+    detailsOfReset(reason, transportFailureReason, request.responseStarted),
     flagOfReset(reason),
+  );
+  if (reason === StreamResetReason.Overflow && request.tellOverload)
+    reply.alsoModify((to) => to.set(H.xEnvoyOverloaded, 'true'));
+  return reply;
+};
+
+export const maxStreamDurationReply = (requestComplete: boolean): RouterReply =>
+  new RouterReply(
+    requestComplete ? 504 : 408,
+    'upstream max stream duration reached',
+    'upstream_max_stream_duration_reached',
+    ResponseFlag.UpstreamMaxStreamDurationReached,
   );
 
 /** `alternate`: the client asked for 204 instead of 504. */

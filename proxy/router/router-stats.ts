@@ -11,6 +11,12 @@ export class RouterStats {
   readonly rqTotal: StatId;
   readonly rqOverloadLocalReply: StatId;
   readonly rqResetAfterDownstreamResponseStarted: StatId;
+  /** Redirects that were to be followed and went to the client instead. */
+  readonly passthroughBadLocation: StatId;
+  readonly passthroughUnsafeScheme: StatId;
+  readonly passthroughTooManyRedirects: StatId;
+  readonly passthroughNoRoute: StatId;
+  readonly passthroughPredicate: StatId;
 
   constructor(store: StatsStore, statPrefix: string) {
     const counter = (name: string): StatId => store.counter(`http.${statPrefix}.${name}`);
@@ -24,5 +30,11 @@ export class RouterStats {
     this.rqResetAfterDownstreamResponseStarted = counter(
       'rq_reset_after_downstream_response_started',
     );
+    const passthrough = (why: string): StatId => counter(`passthrough_internal_redirect_${why}`);
+    this.passthroughBadLocation = passthrough('bad_location');
+    this.passthroughUnsafeScheme = passthrough('unsafe_scheme');
+    this.passthroughTooManyRedirects = passthrough('too_many_redirects');
+    this.passthroughNoRoute = passthrough('no_route');
+    this.passthroughPredicate = passthrough('predicate');
   }
 }

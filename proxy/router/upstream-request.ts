@@ -3,11 +3,11 @@
 //
 //   waiting ──onPoolReady──▶ open ──last byte of the answer──▶ over
 //      └──────────── onPoolFailure, onResetStream, abandon() ──▶ over
-import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type {
   HttpConnPool,
   HttpPoolCallbacks,
@@ -17,16 +17,17 @@ import type {
 import type { WireCounts } from '../stream-info/stream-meter.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
+import { AttemptTimers } from './attempt-timers.ts';
+import type { AttemptTimer } from './attempt-timers.ts';
+import type { RequestTimeouts } from './request-timeouts.ts';
 
 /** The router filter, as its attempts see it. No call comes from an attempt that is over. */
 export interface UpstreamRequestOwner {
   readonly timers: TimerWheel;
-  /** 0: none. */
-  readonly perTryTimeoutMs: number;
-  readonly perTryIdleTimeoutMs: number;
+  readonly timeouts: RequestTimeouts;
   /** The stream is there; the owner sends headers and what it has of the body. */
   onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void;
-  onUpstream1xxHeaders(headers: ResponseHeaders): void;
+  onUpstream1xxHeaders(attempt: UpstreamRequest, headers: ResponseHeaders): void;
   onUpstreamHeaders(attempt: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void;
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderMap): void;
@@ -35,14 +36,10 @@ export interface UpstreamRequestOwner {
     reason: StreamResetReason,
     transportFailureReason: string,
   ): void;
-  /** `idle`: nothing moved for the per-try idle time-out. */
-  onPerTryTimeout(attempt: UpstreamRequest, idle: boolean): void;
+  onAttemptTimeout(attempt: UpstreamRequest, timer: AttemptTimer): void;
   /** The upstream takes the request's body too slowly, or again fast enough. */
   onUpstreamBackedUp(backedUp: boolean): void;
 }
-
-const TIMER_PER_TRY = 0;
-const TIMER_PER_TRY_IDLE = 1;
 
 export class UpstreamRequest
   implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner
@@ -50,6 +47,7 @@ export class UpstreamRequest
   /** As chosen by the balancer. */
   readonly host: Host;
   readonly #owner: UpstreamRequestOwner;
+  readonly #stats: ClusterStats;
   #ticket: PoolTicket | null = null;
   #encoder: RequestEncoder | null = null;
   #over = false;
@@ -58,12 +56,13 @@ export class UpstreamRequest
   #headersReceived = false;
   /** Watermark calls still to be answered by their opposite. */
   #backedUp = 0;
-  #perTryTimer: WheelTimer | null = null;
-  #idleTimer: WheelTimer | null = null;
+  /** Null: no clock runs for this attempt. */
+  #timers: AttemptTimers | null = null;
 
-  constructor(owner: UpstreamRequestOwner, host: Host) {
+  constructor(owner: UpstreamRequestOwner, host: Host, stats: ClusterStats) {
     this.#owner = owner;
     this.host = host;
+    this.#stats = stats;
   }
 
   /** True while body may be sent: headers went out and the attempt is not over. */
@@ -102,7 +101,7 @@ export class UpstreamRequest
   }
 
   sendData(chunk: Buffer, endStream: boolean): void {
-    if (this.#idleTimer !== null) this.#armIdle();
+    if (this.#timers !== null) this.#timers.touch();
     this.#requestEnded = endStream;
     this.#encoder!.encodeData(chunk, endStream);
   }
@@ -118,26 +117,28 @@ export class UpstreamRequest
 
   /** The request is complete, or an upgrade's handshake went out: the attempt's clocks start. */
   armTimers(): void {
-    const owner = this.#owner;
+    const { perTryMs, perTryIdleMs } = this.#owner.timeouts;
     if (!this.#headersSent || this.#over) return;
-    if (owner.perTryTimeoutMs > 0 && !this.#headersReceived && this.#perTryTimer === null) {
-      this.#perTryTimer = new WheelTimer(this, TIMER_PER_TRY);
-      owner.timers.arm(this.#perTryTimer, owner.perTryTimeoutMs);
-    }
-    if (owner.perTryIdleTimeoutMs > 0 && this.#idleTimer === null) this.#armIdle();
+    if (perTryMs > 0 && !this.#headersReceived) this.#ownTimers().startPerTry(perTryMs);
+    if (perTryIdleMs > 0) this.#ownTimers().startIdle(perTryIdleMs);
+  }
+
+  /** The stream may live so long, whatever happens on it. */
+  limitDuration(ms: number): void {
+    this.#ownTimers().startDuration(ms);
   }
 
   /** For tunnels, which live as long as their ends like. */
-  cancelTimers(): void {
-    if (this.#perTryTimer !== null) this.#owner.timers.cancel(this.#perTryTimer);
-    if (this.#idleTimer !== null) {
-      this.#owner.timers.cancel(this.#idleTimer);
-      this.#idleTimer = null;
-    }
+  stopAttemptTimers(): void {
+    if (this.#timers === null) return;
+    this.#timers.stopPerTry();
+    this.#timers.stopIdle();
   }
 
   /** The client takes the answer too slowly, or again fast enough. */
   readDisable(disable: boolean): void {
+    const { store, upstreamFlowControlPaused, upstreamFlowControlResumed } = this.#stats;
+    store.inc(disable ? upstreamFlowControlPaused : upstreamFlowControlResumed);
     if (this.#over || this.#encoder === null) return;
     this.#encoder.readDisable(disable);
   }
@@ -173,22 +174,26 @@ export class UpstreamRequest
   // === ResponseDecoder
 
   decode1xxHeaders(headers: ResponseHeaders): void {
-    if (!this.#over) this.#owner.onUpstream1xxHeaders(headers);
+    if (this.#over) return;
+    if (this.#timers !== null) this.#timers.touch();
+    this.#owner.onUpstream1xxHeaders(this, headers);
   }
 
   decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#over) return;
     this.#headersReceived = true;
-    if (this.#perTryTimer !== null) this.#owner.timers.cancel(this.#perTryTimer);
+    if (this.#timers !== null) {
+      this.#timers.stopPerTry();
+      this.#timers.touch();
+    }
     if (endStream) this.#onResponseEnd();
-    else if (this.#idleTimer !== null) this.#armIdle();
     this.#owner.onUpstreamHeaders(this, headers, endStream);
   }
 
   decodeData(chunk: Buffer, endStream: boolean): void {
     if (this.#over) return;
     if (endStream) this.#onResponseEnd();
-    else if (this.#idleTimer !== null) this.#armIdle();
+    else if (this.#timers !== null) this.#timers.touch();
     this.#owner.onUpstreamData(this, chunk, endStream);
   }
 
@@ -207,19 +212,20 @@ export class UpstreamRequest
   onAboveWriteBufferHighWatermark(): void {
     if (this.#over) return;
     this.#backedUp++;
+    this.#stats.store.inc(this.#stats.upstreamFlowControlBackedUp);
     this.#owner.onUpstreamBackedUp(true);
   }
 
   onBelowWriteBufferLowWatermark(): void {
     if (this.#over || this.#backedUp === 0) return;
     this.#backedUp--;
-    this.#owner.onUpstreamBackedUp(false);
+    this.#onCaughtUp();
   }
 
   // === TimerOwner
 
   onTimer(kind: number): void {
-    if (!this.#over) this.#owner.onPerTryTimeout(this, kind === TIMER_PER_TRY_IDLE);
+    if (!this.#over) this.#owner.onAttemptTimeout(this, kind as AttemptTimer);
   }
 
   #fail(reason: StreamResetReason, transportFailureReason: string): void {
@@ -240,13 +246,16 @@ export class UpstreamRequest
     this.#over = true;
     this.#encoder = null;
     this.#ticket = null;
-    if (this.#perTryTimer !== null) this.#owner.timers.cancel(this.#perTryTimer);
-    if (this.#idleTimer !== null) this.#owner.timers.cancel(this.#idleTimer);
-    for (; this.#backedUp > 0; this.#backedUp--) this.#owner.onUpstreamBackedUp(false);
+    if (this.#timers !== null) this.#timers.stop();
+    for (; this.#backedUp > 0; this.#backedUp--) this.#onCaughtUp();
   }
 
-  #armIdle(): void {
-    this.#idleTimer ??= new WheelTimer(this, TIMER_PER_TRY_IDLE);
-    this.#owner.timers.arm(this.#idleTimer, this.#owner.perTryIdleTimeoutMs);
+  #onCaughtUp(): void {
+    this.#stats.store.inc(this.#stats.upstreamFlowControlDrained);
+    this.#owner.onUpstreamBackedUp(false);
+  }
+
+  #ownTimers(): AttemptTimers {
+    return (this.#timers ??= new AttemptTimers(this, this.#owner.timers));
   }
 }

@@ -37,6 +37,8 @@ export class VirtualHost implements RouteScope {
   readonly mostSpecificMutationsWin: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
+  readonly hedgeOnPerTryTimeout: boolean;
   readonly rateLimits: RateLimitPolicy | null;
   readonly bodyBufferLimitBytes: number | undefined;
   readonly routes: readonly RouteEntry[];
@@ -66,6 +68,8 @@ export class VirtualHost implements RouteScope {
     );
     this.includeRequestAttemptCount = config.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
+    this.includeIsTimeoutRetryHeader = config.includeIsTimeoutRetryHeader ?? false;
+    this.hedgeOnPerTryTimeout = config.hedgeOnPerTryTimeout ?? false;
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.#requireTls = config.requireTls;

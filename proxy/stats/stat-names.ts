@@ -112,6 +112,11 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         rq_total: requests that reached the router
         rq_overload_local_reply: requests refused for overload
         rq_reset_after_downstream_response_started: responses broken off after their headers went out
+        passthrough_internal_redirect_bad_location: redirects passed on because their location is no target
+        passthrough_internal_redirect_unsafe_scheme: redirects passed on because their scheme is another one
+        passthrough_internal_redirect_too_many_redirects: redirects passed on because there were too many
+        passthrough_internal_redirect_no_route: redirects passed on because no route is for their target
+        passthrough_internal_redirect_predicate: redirects passed on because a predicate did not want them
         fault.aborts_injected: requests answered with an injected fault
         fault.delays_injected: requests delayed on purpose
         fault.faults_overflow: faults left out because too many were under way
@@ -171,7 +176,23 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_completed: responses, of any code
         upstream_rq_<code>: responses by code
         upstream_rq_<n>xx: responses by class of code
-        retry.upstream_rq_<code>: responses that were retried, by code
+        retry.upstream_rq_completed: responses that were swallowed because the request was tried again
+        retry.upstream_rq_<code>: the same, by code
+        retry.upstream_rq_<n>xx: the same, by class of code
+        internal.upstream_rq_completed: responses to requests from inside (x-envoy-internal)
+        internal.upstream_rq_<code>: the same, by code
+        internal.upstream_rq_<n>xx: the same, by class of code
+        external.upstream_rq_completed: responses to requests from outside
+        external.upstream_rq_<code>: the same, by code
+        external.upstream_rq_<n>xx: the same, by class of code
+        canary.upstream_rq_completed: responses of canaries (x-envoy-upstream-canary, or the host's metadata)
+        canary.upstream_rq_<code>: the same, by code
+        canary.upstream_rq_<n>xx: the same, by class of code
+        zone.<from>.<to>.upstream_rq_completed: responses by the zones of node and host
+        zone.<from>.<to>.upstream_rq_<code>: the same, by code
+        zone.<from>.<to>.upstream_rq_<n>xx: the same, by class of code
+        upstream_internal_redirect_succeeded_total: redirects that were followed inside
+        upstream_internal_redirect_failed_total: redirects that could not be followed and went to the client
         upstream_rq_pending_total: requests that waited for a connection
         upstream_rq_pending_overflow: requests refused because too many waited
         upstream_rq_active_overflow: requests refused because too many were under way
@@ -187,6 +208,8 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_retry_overflow: retries left out because too many were under way
         upstream_rq_retry_limit_exceeded: requests whose retries were used up
         upstream_rq_retry_backoff_exponential: retries after the usual back-off
+        upstream_rq_retry_backoff_ratelimited: retries after the wait that an answer asked for
+        upstream_rq_max_duration_reached: attempts that took longer than the cluster allows
         upstream_rq_maintenance_mode: requests refused for maintenance
         retry_or_shadow_abandoned: retries or mirrors given up because the body is too large to keep
         upstream_flow_control_paused_reading_total: times reading stopped because the client was slow
@@ -215,7 +238,10 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       ...histograms(`
         upstream_cx_connect_ms [ms]: time to open a connection
         upstream_cx_length_ms [ms]: life of a connection
-        upstream_rq_time [ms]: from the first byte sent to the last byte of the response
+        upstream_rq_time [ms]: from the last byte of the request to the last byte of the response
+        internal.upstream_rq_time [ms]: the same, for requests from inside
+        external.upstream_rq_time [ms]: the same, for requests from outside
+        zone.<from>.<to>.upstream_rq_time [ms]: the same, by the zones of node and host
         grpc.upstream_rq_time [ms]: the same, of gRPC calls`),
     ],
   },

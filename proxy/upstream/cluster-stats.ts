@@ -1,5 +1,6 @@
 // [w] Counters of one cluster, registered when the cluster is first used by this worker, never before.
 import type { StatId, StatsStore } from '../stats/store.ts';
+import { CodeCounters } from './code-counters.ts';
 
 export class ClusterStats {
   readonly store: StatsStore;
@@ -40,16 +41,25 @@ export class ClusterStats {
   readonly upstreamRqRetryLimitExceeded: StatId;
   readonly upstreamRqRetryBackoffExponential: StatId;
   readonly upstreamRqMaintenanceMode: StatId;
-  readonly upstreamRqCompleted: StatId;
-  readonly upstreamRqTime: StatId;
+  readonly upstreamRqPerTryIdleTimeout: StatId;
+  readonly upstreamRqMaxDurationReached: StatId;
+  readonly upstreamRqRetryBackoffRatelimited: StatId;
+  readonly retryOrShadowAbandoned: StatId;
+  readonly upstreamInternalRedirectSucceeded: StatId;
+  readonly upstreamInternalRedirectFailed: StatId;
   readonly upstreamFlowControlPaused: StatId;
   readonly upstreamFlowControlResumed: StatId;
   readonly upstreamFlowControlBackedUp: StatId;
   readonly upstreamFlowControlDrained: StatId;
   readonly originalDstHostInvalid: StatId;
-  /** upstream_rq_<code> and upstream_rq_<n>xx, registered when first seen. */
-  readonly #byCode: (StatId | undefined)[] = [];
-  readonly #byClass: (StatId | undefined)[] = [];
+  /** Answers of the cluster by code: all of them, and by who asked. */
+  readonly all: CodeCounters;
+  readonly internal: CodeCounters;
+  readonly external: CodeCounters;
+  #canary: CodeCounters | null = null;
+  /** Answers that were swallowed. */
+  #retry: CodeCounters | null = null;
+  #zones: Map<string, CodeCounters> | null = null;
 
   constructor(store: StatsStore, statName: string) {
     const prefix = `cluster.${statName}.`;
@@ -93,34 +103,41 @@ export class ClusterStats {
     this.upstreamRqRetryLimitExceeded = counter('upstream_rq_retry_limit_exceeded');
     this.upstreamRqRetryBackoffExponential = counter('upstream_rq_retry_backoff_exponential');
     this.upstreamRqMaintenanceMode = counter('upstream_rq_maintenance_mode');
-    this.upstreamRqCompleted = counter('upstream_rq_completed');
-    this.upstreamRqTime = store.histogram(`${prefix}upstream_rq_time`);
+    this.upstreamRqPerTryIdleTimeout = counter('upstream_rq_per_try_idle_timeout');
+    this.upstreamRqMaxDurationReached = counter('upstream_rq_max_duration_reached');
+    this.upstreamRqRetryBackoffRatelimited = counter('upstream_rq_retry_backoff_ratelimited');
+    this.retryOrShadowAbandoned = counter('retry_or_shadow_abandoned');
+    this.upstreamInternalRedirectSucceeded = counter('upstream_internal_redirect_succeeded_total');
+    this.upstreamInternalRedirectFailed = counter('upstream_internal_redirect_failed_total');
     this.upstreamFlowControlPaused = counter('upstream_flow_control_paused_reading_total');
     this.upstreamFlowControlResumed = counter('upstream_flow_control_resumed_reading_total');
     this.upstreamFlowControlBackedUp = counter('upstream_flow_control_backed_up_total');
     this.upstreamFlowControlDrained = counter('upstream_flow_control_drained_total');
     this.originalDstHostInvalid = counter('original_dst_host_invalid');
+    this.all = this.#codes('');
+    this.internal = this.#codes('internal.');
+    this.external = this.#codes('external.');
   }
 
-  /** Charges `upstream_rq_<code>`, its class and `upstream_rq_completed`; `prefix` for example `retry.`. */
-  chargeCode(status: number, prefix = ''): void {
-    if (prefix !== '') {
-      this.store.inc(this.store.counter(`${this.prefix}${prefix}upstream_rq_${status}`));
-      return;
+  get canary(): CodeCounters {
+    return (this.#canary ??= this.#codes('canary.'));
+  }
+
+  get retry(): CodeCounters {
+    return (this.#retry ??= this.#codes('retry.'));
+  }
+
+  zone(from: string, to: string): CodeCounters {
+    const zones = (this.#zones ??= new Map<string, CodeCounters>());
+    let counters = zones.get(to);
+    if (counters === undefined) {
+      counters = this.#codes(`zone.${from}.${to}.`);
+      zones.set(to, counters);
     }
-    let byCode = this.#byCode[status];
-    if (byCode === undefined) {
-      byCode = this.store.counter(`${this.prefix}upstream_rq_${status}`);
-      this.#byCode[status] = byCode;
-    }
-    const hundred = Math.floor(status / 100);
-    let byClass = this.#byClass[hundred];
-    if (byClass === undefined) {
-      byClass = this.store.counter(`${this.prefix}upstream_rq_${hundred}xx`);
-      this.#byClass[hundred] = byClass;
-    }
-    this.store.inc(byCode);
-    this.store.inc(byClass);
-    this.store.inc(this.upstreamRqCompleted);
+    return counters;
+  }
+
+  #codes(category: string): CodeCounters {
+    return new CodeCounters(this.store, this.prefix + category);
   }
 }

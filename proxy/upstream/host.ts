@@ -29,16 +29,34 @@ export class Host {
     rqError: 0,
     rqTimeout: 0,
   };
-  endpoint: EndpointConfig;
   priority: number;
+  /** Of its locality; '' where none was said. */
+  zone = '';
   /** Removed by an update: pools drain, no new streams. */
   removed = false;
+  #endpoint: EndpointConfig;
+  #canary: boolean;
 
   constructor(endpoint: EndpointConfig, priority: number) {
-    this.endpoint = endpoint;
+    this.#endpoint = endpoint;
+    this.#canary = saysCanary(endpoint);
     this.address = endpoint.address;
     this.addressText = addressText(endpoint.address);
     this.priority = priority;
+  }
+
+  get endpoint(): EndpointConfig {
+    return this.#endpoint;
+  }
+
+  set endpoint(endpoint: EndpointConfig) {
+    this.#endpoint = endpoint;
+    this.#canary = saysCanary(endpoint);
+  }
+
+  /** Metadata `envoy.lb` says `canary: true`. */
+  get canary(): boolean {
+    return this.#canary;
   }
 
   get hostname(): string {
@@ -57,6 +75,11 @@ export class Host {
   get healthy(): boolean {
     return !this.removed && this.endpoint.health === 'HEALTHY';
   }
+}
+
+function saysCanary(endpoint: EndpointConfig): boolean {
+  const labels = endpoint.metadata.get('envoy.lb');
+  return labels !== undefined && (JSON.parse(labels) as { canary?: unknown }).canary === true;
 }
 
 export function addressText(address: AddressConfig): string {

@@ -15,6 +15,16 @@ export interface LoadBalancerContext {
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to choose again at most. */
   readonly hostSelectionRetryCount: number;
+  /** A retry that has its own mind about priorities; absent or null: the balancer's loads count. */
+  readonly retryPriority?: RetryPriority | null;
+}
+
+export interface RetryPriority {
+  /**
+   * Percent of load by priority, 100 in all; null: the balancer's own. `availability`: percent of the load each could
+   * take, by priority.
+   */
+  loads(availability: readonly number[]): readonly number[] | null;
 }
 
 export interface LoadBalancer {

@@ -188,8 +188,13 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
         if (present !== undefined) {
           present.endpoint = endpoint;
           present.priority = locality.priority;
+          present.zone = locality.zone;
           hosts.push(present);
-        } else hosts.push(new Host(endpoint, locality.priority));
+        } else {
+          const host = new Host(endpoint, locality.priority);
+          host.zone = locality.zone;
+          hosts.push(host);
+        }
       }
     }
     for (const host of this.#hosts) if (!seen.has(host.addressText)) this.#removeHost(host);

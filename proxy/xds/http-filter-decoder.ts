@@ -144,6 +144,8 @@ function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {
     suppressEnvoyHeaders: reader.bool('suppress_envoy_headers'),
     respectExpectedRqTimeout: reader.bool('respect_expected_rq_timeout'),
     strictCheckHeaders: strict,
+    dynamicStats: reader.bool('dynamic_stats', true),
+    suppressGrpcRequestFailureCodeStats: reader.bool('suppress_grpc_request_failure_code_stats'),
   };
 }
 

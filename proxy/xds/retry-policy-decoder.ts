@@ -1,11 +1,18 @@
 // [m] Decodes retry policies (envoy-behaviour §4, istio-contract §3.7).
 import type {
+  HedgePolicy,
   RetryPolicy,
+  RetryPolicy_RateLimitedRetryBackOff,
   RetryPolicy_RetryBackOff,
+  RetryPolicy_RetryHostPredicate,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
-import type { RetryPolicyConfig } from '../config/route-config.ts';
+import type {
+  RateLimitedBackoffConfig,
+  RetryHostPredicateConfig,
+  RetryPolicyConfig,
+} from '../config/route-config.ts';
 import type { FieldReader } from './field-reader.ts';
-import { decodeHeaderMatches } from './matcher-decoder.ts';
+import { breaksHeader, decodeHeaderMatches } from './matcher-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 /** Conditions Envoy knows (§4.2); other names in `retry_on` are ignored there and here. */
@@ -29,12 +36,17 @@ const CONDITIONS: ReadonlySet<string> = new Set([
 ]);
 
 const DEFAULT_BASE_INTERVAL_MS = 25;
-const PREVIOUS_HOSTS = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
+const DEFAULT_RATE_LIMITED_MAX_MS = 300_000;
+const RETRY_HOST = 'envoy.extensions.retry.host';
+const OMIT_HOST_METADATA =
+  'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig';
 const PREVIOUS_PRIORITIES =
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig';
 
 export function decodeRetryPolicy(reader: FieldReader<RetryPolicy>): RetryPolicyConfig {
+  // Envoy has none to name here either.
   reader.refuse('retry_options_predicates');
+  const limited = reader.child('rate_limited_retry_back_off');
   return {
     retryOn: conditions(reader.string('retry_on')),
     numRetries: reader.number('num_retries', 1),
@@ -44,10 +56,22 @@ export function decodeRetryPolicy(reader: FieldReader<RetryPolicy>): RetryPolicy
     retriableStatusCodes: reader.message.retriable_status_codes ?? [],
     retriableHeaders: decodeHeaderMatches(reader.children('retriable_headers')),
     retriableRequestHeaders: decodeHeaderMatches(reader.children('retriable_request_headers')),
-    avoidPreviousHosts: decodeHostPredicates(reader),
+    rateLimitedBackoff: limited && decodeRateLimited(limited),
+    hostPredicates: reader
+      .children('retry_host_predicate')
+      .map(decodeHostPredicate)
+      .filter((predicate) => predicate !== undefined),
     hostSelectionRetryMaxAttempts: reader.number('host_selection_retry_max_attempts', 1),
     previousPrioritiesUpdateFrequency: decodePriority(reader),
   };
+}
+
+/** Undefined where none is given: the level above decides. Envoy does nothing with the other two fields either. */
+export function decodeHedgePolicy(
+  reader: FieldReader<HedgePolicy> | undefined,
+): boolean | undefined {
+  reader?.number('initial_requests', 1, 1);
+  return reader?.bool('hedge_on_per_try_timeout');
 }
 
 const unlessZero = (value: number | undefined): number | undefined =>
@@ -87,15 +111,45 @@ function decodeBackoff(reader: FieldReader<RetryPolicy_RetryBackOff> | undefined
   return { baseIntervalMs, maxIntervalMs };
 }
 
-function decodeHostPredicates(reader: FieldReader<RetryPolicy>): boolean {
-  let avoidPreviousHosts = false;
-  for (const predicate of reader.children('retry_host_predicate')) {
-    const config = typedConfigOf(predicate);
-    if (config === undefined) continue;
-    if (config.typeName === PREVIOUS_HOSTS) avoidPreviousHosts = true;
-    else config.unknown(predicate.string('name'));
+function decodeRateLimited(
+  reader: FieldReader<RetryPolicy_RateLimitedRetryBackOff>,
+): RateLimitedBackoffConfig {
+  const resetHeaders = reader.children('reset_headers').map((header) => {
+    const name = header.requiredString('name').toLowerCase();
+    if (breaksHeader(name)) header.problem('name', 'holds characters no header name can have');
+    return { name, format: header.enumName('format', 'SECONDS') };
+  });
+  if (resetHeaders.length === 0) reader.problem('reset_headers', 'at least one is required');
+  return {
+    resetHeaders,
+    maxIntervalMs: reader.positiveDurationMs('max_interval', DEFAULT_RATE_LIMITED_MAX_MS),
+  };
+}
+
+function decodeHostPredicate(
+  reader: FieldReader<RetryPolicy_RetryHostPredicate>,
+): RetryHostPredicateConfig | undefined {
+  const config = typedConfigOf(reader);
+  switch (config?.typeName) {
+    case undefined:
+      return undefined;
+    case `${RETRY_HOST}.previous_hosts.v3.PreviousHostsPredicate`:
+      return { kind: 'previous_hosts' };
+    case `${RETRY_HOST}.omit_canary_hosts.v3.OmitCanaryHostsPredicate`:
+      return { kind: 'omit_canary_hosts' };
+    case OMIT_HOST_METADATA: {
+      const labels = config!
+        .as(OMIT_HOST_METADATA)
+        ?.message.metadata_match?.filter_metadata?.get('envoy.lb');
+      const match = Object.entries(labels ?? {}).map(
+        ([key, value]) => [key, JSON.stringify(value)] as const,
+      );
+      return { kind: 'omit_host_metadata', match: new Map(match) };
+    }
+    default:
+      config!.unknown(reader.string('name'));
+      return undefined;
   }
-  return avoidPreviousHosts;
 }
 
 function decodePriority(reader: FieldReader<RetryPolicy>): number | undefined {

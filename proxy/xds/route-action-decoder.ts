@@ -17,10 +17,11 @@ import type {
 import type { FieldReader } from './field-reader.ts';
 import { decodeHashPolicies } from './hash-policy-decoder.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
+import { decodeInternalRedirect } from './internal-redirect-decoder.ts';
 import { breaksHeader, decodeRegexRewrite, decodeRuntimeFraction } from './matcher-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
-import { decodeRetryPolicy } from './retry-policy-decoder.ts';
+import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -52,6 +53,8 @@ export function decodeRouteAction(
     idleTimeoutMs: reader.optionalDurationMs('idle_timeout'),
     maxStreamDuration: stream && decodeMaxStreamDuration(stream),
     retryPolicy: retry && decodeRetryPolicy(retry),
+    hedgeOnPerTryTimeout: decodeHedgePolicy(reader.child('hedge_policy')),
+    internalRedirect: decodeInternalRedirect(reader),
     ...decodeRewrites(reader),
     appendXForwardedHost: reader.bool('append_x_forwarded_host'),
     priority: reader.enumName('priority', 'DEFAULT'),
@@ -65,13 +68,6 @@ export function decodeRouteAction(
 
 function refuseUnbuilt(reader: FieldReader<RouteAction>): void {
   reader.refuse('retry_policy_typed_config');
-  reader.refuse('internal_redirect_policy');
-  if (
-    reader.enumName('internal_redirect_action', 'PASS_THROUGH_INTERNAL_REDIRECT') !==
-    'PASS_THROUGH_INTERNAL_REDIRECT'
-  ) {
-    reader.refuse('internal_redirect_action');
-  }
 }
 
 function decodeClusterSpecifier(reader: FieldReader<RouteAction>): ClusterSpecifierConfig {

@@ -21,7 +21,7 @@ import { decodeMetadata } from './metadata-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
-import { decodeRetryPolicy } from './retry-policy-decoder.ts';
+import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { decodeMirrors, decodeRouteAction } from './route-action-decoder.ts';
 import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
 
@@ -92,6 +92,8 @@ function decodeVirtualHost(
     headers: decodeHeaderMutations(reader),
     perFilter: withLegacyCors(reader, decodePerFilter(reader)),
     retryPolicy: retry && decodeRetryPolicy(retry),
+    hedgeOnPerTryTimeout: decodeHedgePolicy(reader.child('hedge_policy')),
+    includeIsTimeoutRetryHeader: reader.bool('include_is_timeout_retry_header'),
     includeRequestAttemptCount: reader.bool('include_request_attempt_count'),
     includeAttemptCountInResponse: reader.bool('include_attempt_count_in_response'),
     requireTls: reader.enumName('require_tls', 'NONE'),

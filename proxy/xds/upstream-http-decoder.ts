@@ -82,6 +82,7 @@ function settings(
     idleTimeoutMs:
       common?.durationMs('idle_timeout', DEFAULT_IDLE_TIMEOUT_MS) ?? DEFAULT_IDLE_TIMEOUT_MS,
     maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
+    maxStreamDurationMs: common?.durationMs('max_stream_duration', 0) ?? 0,
     maxRequestsPerConnection: common?.number('max_requests_per_connection', 0) ?? 0,
     // Envoy's client takes 80 KiB of headers on HTTP/1 and 60 on HTTP/2 (envoy-behaviour §1.14).
     maxResponseHeadersKb: protocol === 'http2' ? 60 : 80,

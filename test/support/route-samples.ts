@@ -131,7 +131,7 @@ export function retryPolicy(
     retriableStatusCodes: [],
     retriableHeaders: [],
     retriableRequestHeaders: [],
-    avoidPreviousHosts: false,
+    hostPredicates: [],
     hostSelectionRetryMaxAttempts: 1,
     previousPrioritiesUpdateFrequency: undefined,
     ...changes,

@@ -262,9 +262,13 @@ export class ScriptedClient implements FilterCallbacks {
     this.routeRefreshes++;
   }
   sendLocalReply(reply: LocalReply): void {
-    this.reply = reply;
     if (reply.flag !== undefined) this.streamInfo.setFlag(reply.flag);
     this.streamInfo.responseCodeDetails = reply.details;
+    if (this.responseStarted) {
+      this.resetStream();
+      return;
+    }
+    this.reply = reply;
     this.responseHeaders = localReplyHeaders(reply, false);
     this.seen.push(`reply ${reply.status} ${reply.body}`.trimEnd());
   }
@@ -281,6 +285,10 @@ export class ScriptedClient implements FilterCallbacks {
   }
   encodeTrailers(trailers: HeaderMap): void {
     this.seen.push(`trailers ${trailers.size} end`);
+  }
+  recreateStream(headers: ResponseHeaders, body: readonly Buffer[]): boolean {
+    this.seen.push(`recreated after ${headers.status} with '${Buffer.concat(body).toString()}'`);
+    return true;
   }
   resetStream(): void {
     this.seen.push('reset');

@@ -7,7 +7,7 @@ import { H } from '../../http/headers.ts';
 import type { HeaderMap, RequestHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
-import { MAX_TIMER_MS } from '../../router/timeouts.ts';
+import { MAX_TIMER_MS } from '../../router/request-timeouts.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';

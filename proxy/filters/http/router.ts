@@ -6,6 +6,7 @@ import type { RouterContext } from '../../router/router-context.ts';
 import { RouterFilter } from '../../router/router-filter.ts';
 import { RouterStats } from '../../router/router-stats.ts';
 import { strictChecks } from '../../router/strict-headers.ts';
+import { UpstreamCharges } from '../../router/upstream-charges.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 
 export class RouterFilterFactory implements HttpFilterFactory {
@@ -13,13 +14,20 @@ export class RouterFilterFactory implements HttpFilterFactory {
   readonly #context: RouterContext;
 
   constructor(name: string, config: RouterFilterConfig, context: FilterFactoryContext) {
+    const stats = new RouterStats(context.stats, context.statPrefix);
     this.name = name;
     this.#context = {
       clusters: context.clusters,
-      stats: new RouterStats(context.stats, context.statPrefix),
+      stats,
       timers: context.timers,
       time: context.time,
       random: context.random,
+      charges: new UpstreamCharges({
+        stats,
+        dynamicStats: config.dynamicStats ?? true,
+        suppressGrpcCodes: config.suppressGrpcRequestFailureCodeStats ?? false,
+        zone: context.zone ?? '',
+      }),
       suppressEnvoyHeaders: config.suppressEnvoyHeaders,
       respectExpectedRqTimeout: config.respectExpectedRqTimeout,
       strictChecks: strictChecks(config.strictCheckHeaders),

@@ -5,7 +5,7 @@ import type { RandomSource } from '../../base/random.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer, LoadBalancerContext } from '../load-balancer.ts';
 import { LeastRequestPicker } from './least-request.ts';
-import { priorityLoads } from './priority-load.ts';
+import { availabilityOf, priorityLoads } from './priority-load.ts';
 import { RandomPicker } from './random.ts';
 import { RoundRobinPicker } from './round-robin.ts';
 import type { HostPicker } from './round-robin.ts';
@@ -44,23 +44,31 @@ function usable(hosts: readonly Host[], panic: boolean): readonly Host[] {
 }
 
 export class PriorityBalancer implements LoadBalancer {
+  /** Those that carry load. */
   readonly #tiers: Tier[] = [];
+  readonly #settings: BalancerSettings;
   readonly #random: RandomSource;
+  readonly #byPriority: readonly (readonly Host[])[];
+  /** Percent of load that each priority could take. */
+  readonly #availability: readonly number[];
+  /** By priority: for retries with loads of their own; made when first needed. */
+  readonly #retryPickers: HostPicker[] = [];
 
   constructor(hosts: readonly Host[], settings: BalancerSettings, random: RandomSource) {
+    this.#settings = settings;
     this.#random = random;
     const highest = hosts.reduce((max, host) => Math.max(max, host.priority), 0);
     const byPriority: Host[][] = Array.from({ length: highest + 1 }, () => []);
     for (const host of hosts) byPriority[host.priority]!.push(host);
-    const loads = priorityLoads(
-      byPriority.map((tier) => ({
-        total: tier.length,
-        healthy: tier.filter((host) => host.healthy).length,
-        degraded: tier.filter((host) => host.endpoint.health === 'DEGRADED').length,
-      })),
-      settings.overprovisioningPercent,
-      settings.panicThresholdPercent,
-    );
+    this.#byPriority = byPriority;
+    const health = byPriority.map((tier) => ({
+      total: tier.length,
+      healthy: tier.filter((host) => host.healthy).length,
+      degraded: tier.filter((host) => host.endpoint.health === 'DEGRADED').length,
+    }));
+    const { overprovisioningPercent, panicThresholdPercent } = settings;
+    this.#availability = health.map((tier) => availabilityOf(tier, overprovisioningPercent));
+    const loads = priorityLoads(health, overprovisioningPercent, panicThresholdPercent);
     byPriority.forEach((tier, i) => {
       const load = loads[i]!;
       if (load.loadPercent === 0) return;
@@ -72,20 +80,39 @@ export class PriorityBalancer implements LoadBalancer {
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
-    let host = this.#pick();
+    let host = this.#pick(context);
     const retries = context === null ? 0 : context.hostSelectionRetryCount;
     for (let i = 0; i < retries && host !== null && context!.shouldSelectAnotherHost(host); i++)
-      host = this.#pick();
+      host = this.#pick(context);
     return host;
   }
 
-  #pick(): Host | null {
+  #pick(context: LoadBalancerContext | null): Host | null {
+    const retryPriority = context === null ? null : context.retryPriority;
+    const loads = retryPriority ? retryPriority.loads(this.#availability) : null;
+    if (loads !== null) return this.#pickForRetry(loads);
     const tiers = this.#tiers;
     if (tiers.length === 1) return tiers[0]!.picker.pick();
     let roll = this.#random.nextUint32() % 100;
     for (const tier of tiers) {
       if (roll < tier.loadPercent) return tier.picker.pick();
       roll -= tier.loadPercent;
+    }
+    return null;
+  }
+
+  #pickForRetry(loads: readonly number[]): Host | null {
+    let roll = this.#random.nextUint32() % 100;
+    for (let i = 0; i < loads.length; i++) {
+      if (roll < loads[i]!) {
+        this.#retryPickers[i] ??= createPicker(
+          this.#settings.policy,
+          usable(this.#byPriority[i]!, false),
+          this.#random,
+        );
+        return this.#retryPickers[i]!.pick();
+      }
+      roll -= loads[i]!;
     }
     return null;
   }

@@ -14,16 +14,21 @@ export interface PriorityLoad {
   readonly panic: boolean;
 }
 
+/** Percent of all load that a priority could take. */
+export const availabilityOf = (health: PriorityHealth, overprovisioningPercent: number): number =>
+  health.total === 0
+    ? 0
+    : Math.min(
+        100,
+        Math.floor((overprovisioningPercent * (health.healthy + health.degraded)) / health.total),
+      );
+
 export function priorityLoads(
   priorities: readonly PriorityHealth[],
   overprovisioningPercent: number,
   panicThresholdPercent: number,
 ): readonly PriorityLoad[] {
-  const shares = priorities.map((p) =>
-    p.total === 0
-      ? 0
-      : Math.min(100, Math.floor((overprovisioningPercent * (p.healthy + p.degraded)) / p.total)),
-  );
+  const shares = priorities.map((p) => availabilityOf(p, overprovisioningPercent));
   const totalShare = Math.min(
     100,
     shares.reduce((sum, share) => sum + share, 0),

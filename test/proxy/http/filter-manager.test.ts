@@ -98,6 +98,9 @@ class RecordedStream implements FilterManagerStream {
     this.manager.encodeHeaders(localReplyHeaders(reply, false), false);
     this.manager.encodeData(Buffer.from(reply.body), true);
   }
+  recreateStream(): boolean {
+    return false;
+  }
   resetStream(): void {
     this.journal.push('reset');
     this.manager.destroy();

@@ -7,7 +7,10 @@ import { RetryPolicy } from '../../../proxy/router/retry-policy.ts';
 import { RetryDecision, RetryState } from '../../../proxy/router/retry-state.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { ScriptedCluster } from '../../support/router-harness.ts';
+import { SimulatedTime } from '../../support/simulated-time.ts';
 import { linesOf, request, response, retryPolicy } from '../../support/route-samples.ts';
+
+const NO_REQUEST = request();
 
 type Lines = readonly (readonly [string, string])[];
 
@@ -22,7 +25,8 @@ function create(
     retryPolicy: policy === null ? null : new RetryPolicy(policy, 'retry_policy'),
     priority: 'DEFAULT',
   } as const;
-  const state = RetryState.create(source, headers, cluster, new SeededRandom(seed));
+  const environment = { random: new SeededRandom(seed), time: new SimulatedTime() };
+  const state = RetryState.create(source, headers, cluster, environment);
   return { state, left: linesOf(headers), cluster };
 }
 
@@ -49,6 +53,7 @@ t.test('RetryState', async (t) => {
         (status) =>
           stateFor([condition], { retriableStatusCodes: [404, 503] }).onResponseHeaders(
             response(status),
+            NO_REQUEST,
           ) === RetryDecision.Yes,
       );
       t.same(retried, expected, condition);
@@ -95,7 +100,7 @@ t.test('RetryState', async (t) => {
     names.forEach((name, i) => {
       const retried = ['0', '1', '2', '4', '8', '13', '14', 'x'].filter(
         (code) =>
-          stateFor([name]).onResponseHeaders(response(200, [['grpc-status', code]])) ===
+          stateFor([name]).onResponseHeaders(response(200, [['grpc-status', code]]), NO_REQUEST) ===
           RetryDecision.Yes,
       );
       t.same(retried, [codes[i]], name);
@@ -104,16 +109,22 @@ t.test('RetryState', async (t) => {
 
   t.test('retries a rate-limited answer only where that was asked for', async (t) => {
     const limited = response(503, [['x-envoy-ratelimited', 'true']]);
-    t.equal(stateFor(['5xx']).onResponseHeaders(limited), RetryDecision.No);
-    t.equal(stateFor(['envoy-ratelimited']).onResponseHeaders(limited), RetryDecision.Yes);
+    t.equal(stateFor(['5xx']).onResponseHeaders(limited, NO_REQUEST), RetryDecision.No);
+    t.equal(
+      stateFor(['envoy-ratelimited']).onResponseHeaders(limited, NO_REQUEST),
+      RetryDecision.Yes,
+    );
   });
 
   t.test('looks at retriable headers of answers and requests', async (t) => {
     const test = { kind: 'present', present: true } as const;
     const matcher = { name: 'x-again', test, invert: false, treatMissingAsEmpty: false };
     const state = stateFor(['retriable-headers'], { retriableHeaders: [matcher] });
-    t.equal(state.onResponseHeaders(response(200)), RetryDecision.No);
-    t.equal(state.onResponseHeaders(response(200, [['x-again', '']])), RetryDecision.Yes);
+    t.equal(state.onResponseHeaders(response(200), NO_REQUEST), RetryDecision.No);
+    t.equal(
+      state.onResponseHeaders(response(200, [['x-again', '']]), NO_REQUEST),
+      RetryDecision.Yes,
+    );
     const only = retryPolicy(['5xx'], { retriableRequestHeaders: [matcher] });
     t.equal(create(only).state, null);
     t.ok(create(only, [['x-again', '1']]).state);
@@ -138,8 +149,11 @@ t.test('RetryState', async (t) => {
       ['x-envoy-hedge-on-per-try-timeout', 'true'],
     ]);
     t.same(left, ['x-keep: 1']);
-    t.equal(state!.onResponseHeaders(response(405)), RetryDecision.Yes);
-    t.equal(state!.onResponseHeaders(response(200, [['x-again', '']])), RetryDecision.Yes);
+    t.equal(state!.onResponseHeaders(response(405), NO_REQUEST), RetryDecision.Yes);
+    t.equal(
+      state!.onResponseHeaders(response(200, [['x-again', '']]), NO_REQUEST),
+      RetryDecision.Yes,
+    );
     t.equal(
       state!.onReset(StreamResetReason.ConnectionTimeout, false),
       RetryDecision.LimitExceeded,
@@ -150,8 +164,8 @@ t.test('RetryState', async (t) => {
     for (const numRetries of [0, 1, 3]) {
       const state = stateFor(['5xx'], { numRetries });
       for (let i = 0; i < numRetries; i++)
-        t.equal(state.onResponseHeaders(response(500)), RetryDecision.Yes);
-      t.equal(state.onResponseHeaders(response(500)), RetryDecision.LimitExceeded);
+        t.equal(state.onResponseHeaders(response(500), NO_REQUEST), RetryDecision.Yes);
+      t.equal(state.onResponseHeaders(response(500), NO_REQUEST), RetryDecision.LimitExceeded);
     }
   });
 
@@ -159,20 +173,20 @@ t.test('RetryState', async (t) => {
     const { state, cluster } = create(retryPolicy(['5xx']));
     const retries = cluster.resources().retries;
     for (let i = 0; i < 3; i++) retries.inc();
-    t.equal(state!.onResponseHeaders(response(500)), RetryDecision.Overflow);
+    t.equal(state!.onResponseHeaders(response(500), NO_REQUEST), RetryDecision.Overflow);
     retries.dec();
-    t.equal(state!.onResponseHeaders(response(500)), RetryDecision.LimitExceeded);
+    t.equal(state!.onResponseHeaders(response(500), NO_REQUEST), RetryDecision.LimitExceeded);
   });
 
   t.test('holds one place among concurrent retries until decided', async (t) => {
     const { state, cluster } = create(retryPolicy(['5xx'], { numRetries: 5 }));
     const retries = cluster.resources().retries;
-    state!.onResponseHeaders(response(500));
-    state!.onResponseHeaders(response(500));
+    state!.onResponseHeaders(response(500), NO_REQUEST);
+    state!.onResponseHeaders(response(500), NO_REQUEST);
     t.equal(retries.count, 1);
-    state!.onResponseHeaders(response(200));
+    state!.onResponseHeaders(response(200), NO_REQUEST);
     t.equal(retries.count, 0);
-    state!.onResponseHeaders(response(500));
+    state!.onResponseHeaders(response(500), NO_REQUEST);
     state!.dispose();
     state!.dispose();
     t.equal(retries.count, 0);

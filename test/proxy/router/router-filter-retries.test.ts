@@ -151,7 +151,7 @@ t.test('RouterFilter time-outs', async (t) => {
 
 t.test('RouterFilter retries', async (t) => {
   t.test('replays the body to another host', async (t) => {
-    const policy = retryPolicy(['5xx'], { avoidPreviousHosts: true });
+    const policy = retryPolicy(['5xx'], { hostPredicates: [{ kind: 'previous_hosts' }] });
     const harness = new RouterHarness({ action: { retryPolicy: policy } });
     const { client, filter } = harness.send([[':method', 'POST']], false);
     filter.decodeData(Buffer.from('one'), false);

@@ -25,8 +25,12 @@ t.test('stat names', (t) => {
     const store = new StatsStore();
     new ConnManagerStats(store, 'p', '0_0_0_0_80');
     new ListenerStats(store, '0_0_0_0_80');
-    new ClusterStats(store, 'c').chargeCode(503);
-    new ClusterStats(store, 'c').chargeCode(503, 'retry.');
+    const cluster = new ClusterStats(store, 'c');
+    const { all, internal, external, canary, retry } = cluster;
+    for (const codes of [all, internal, external, canary, retry, cluster.zone('a', 'b')]) {
+      codes.charge(503);
+      if (codes !== retry && codes !== canary) codes.recordTime(1);
+    }
     new ClusterManagerStats(store, () => true);
     new ListenerManagerStats(store);
     new RouterStats(store, 'p');

@@ -162,9 +162,23 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     [`${ROUTE}.route.priority: unknown enum value 7`],
   ],
   [
-    'an internal redirect policy',
-    forward({ internal_redirect_policy: {} }),
-    [`${ROUTE}.route.internal_redirect_policy: is not supported by this version`],
+    'an internal redirect that would copy the host',
+    forward({ internal_redirect_policy: { response_headers_to_copy: ['Host'] } }),
+    [
+      `${ROUTE}.route.internal_redirect_policy.response_headers_to_copy[0]: :-prefixed headers or Hosts may not be specified here.`,
+    ],
+  ],
+  [
+    'a rate-limited back-off without headers',
+    forward({ retry_policy: { rate_limited_retry_back_off: {} } }),
+    [
+      `${ROUTE}.route.retry_policy.rate_limited_retry_back_off.reset_headers: at least one is required`,
+    ],
+  ],
+  [
+    'a hedge policy without requests',
+    forward({ hedge_policy: { initial_requests: 0 } }),
+    [`${ROUTE}.route.hedge_policy.initial_requests: must be at least 1, is 0`],
   ],
   [
     'a redirect to no port',

@@ -1,0 +1,56 @@
+// [w] Requests that need no host: without a route or cluster, answered by their route, refused for their headers,
+// dropped by EDS policy (envoy-behaviour §3.3, §3.4, §3.8, §5.1). Anything else gets its cluster.
+import type { RequestHeaders } from '../http/header-map.ts';
+import { H } from '../http/headers.ts';
+import type { Route } from '../http/route-provider.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
+import { RouteEntry } from './route-entry.ts';
+import type { RouterContext } from './router-context.ts';
+import type { RouterReply } from './router-reply.ts';
+import {
+  directReply,
+  droppedReply,
+  invalidHeaderReply,
+  noClusterReply,
+  noRouteReply,
+} from './router-reply.ts';
+import type { RouterStats } from './router-stats.ts';
+import { firstInvalidHeader } from './strict-headers.ts';
+import { TlsRedirectRoute } from './tls-redirect-route.ts';
+
+/** For a request that goes nowhere. */
+export function replyWithoutUpstream(
+  route: Route | null,
+  headers: RequestHeaders,
+  info: StreamInfo,
+  stats: RouterStats,
+): RouterReply {
+  const direct =
+    route instanceof RouteEntry || route instanceof TlsRedirectRoute ? route.direct : null;
+  stats.store.inc(direct === null ? stats.noRoute : stats.rqDirectResponse);
+  return direct === null ? noRouteReply() : directReply(direct, headers, info);
+}
+
+/** The cluster that is to answer, or a reply that needs none. */
+export function admit(
+  route: RouteEntry,
+  headers: RequestHeaders,
+  info: StreamInfo,
+  context: RouterContext,
+): ThreadLocalCluster | RouterReply {
+  const { clusters, stats, strictChecks, suppressEnvoyHeaders } = context;
+  const cluster = clusters.get(route.clusterNameFor(headers));
+  if (cluster === undefined) {
+    stats.store.inc(stats.noCluster);
+    return noClusterReply(route.action!.clusterNotFoundStatus);
+  }
+  info.cluster = cluster.config;
+  headers.remove(H.xEnvoyUpstreamAltStatName);
+  const invalid = strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
+  if (invalid !== undefined) return invalidHeaderReply(invalid, headers);
+  if (!cluster.shouldDrop(info.streamRandom)) return cluster;
+  const all = cluster.config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
+  context.charges.localReply(cluster.stats, null, 503, headers);
+  return droppedReply(all, !suppressEnvoyHeaders);
+}
