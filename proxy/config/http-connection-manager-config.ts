@@ -3,6 +3,7 @@
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { HttpFilterConfig } from './http-filter-config.ts';
 import type { CidrConfig } from './listener-config.ts';
+import type { LocalReplyConfig } from './local-reply-config.ts';
 import type { RouteConfig, UpgradeConfig } from './route-config.ts';
 
 export interface HttpConnectionManagerConfig {
@@ -13,6 +14,7 @@ export interface HttpConnectionManagerConfig {
     | { readonly kind: 'rds'; readonly name: string };
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
+  readonly localReply: LocalReplyConfig | undefined;
   readonly useRemoteAddress: boolean;
   readonly xffNumTrustedHops: number;
   readonly skipXffAppend: boolean;

@@ -29,7 +29,7 @@ import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HeaderMap } from './header-map.ts';
 import type { DownstreamWatermarkCallbacks, LocalReply } from './http-filter.ts';
-import { isGrpcRequest, localReplyHeaders } from './local-reply.ts';
+import { buildReply, isGrpcRequest } from './local-reply.ts';
 import { normalizePath } from './path-normalizer.ts';
 import type { Route } from './route-provider.ts';
 
@@ -262,7 +262,9 @@ export class ActiveStream
   sendLocalReply(reply: LocalReply): void {
     if (this.#done) return;
     const info = this.streamInfo;
-    if (reply.flag !== undefined) info.setFlag(reply.flag);
+    // Envoy sets this one when the reply is out: `local_reply_config` does not see it.
+    const late = reply.flag === ResponseFlag.DownstreamProtocolError;
+    if (reply.flag !== undefined && !(late && !this.responseStarted)) info.setFlag(reply.flag);
     if (this.responseStarted) {
       info.responseCodeDetails = reply.details;
       this.resetStream();
@@ -273,17 +275,15 @@ export class ActiveStream
     info.responseCodeDetails = reply.details;
     if (reply.status === 400 && !this.#context.config.streamErrorOnInvalidHttpMessage)
       this.#owner.closing = true;
-    const grpc = isGrpcRequest(this.requestHeaders);
-    const headers = localReplyHeaders(reply, grpc);
-    this.route?.finalizeResponseHeaders(headers, this.requestHeaders, info);
-    const bodiless = grpc || reply.body === '' || this.requestHeaders.method === 'HEAD';
+    if (info.cluster === null) this.#noteCluster();
+    const { localReply, time } = this.#context;
+    // %DURATION% of a format means until now.
+    if (localReply !== null) info.endMs = time.monotonicMs();
+    const { headers, body } = buildReply(reply, this, localReply);
+    if (late) info.setFlag(reply.flag!);
     this.#filters.abandonHeld();
-    this.#filters.encodeHeaders(headers, bodiless);
-    if (bodiless || this.#done) return;
-    // A copy in both cases: writers own what they are given.
-    const body =
-      reply.bodyBytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bodyBytes);
-    this.#filters.encodeData(body, true);
+    this.#filters.encodeHeaders(headers, body === null);
+    if (body !== null && !this.#done) this.#filters.encodeData(body, true);
   }
 
   recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean {
@@ -439,6 +439,12 @@ export class ActiveStream
     if (config.stripAnyHostPort) headers.authority = stripPort(headers.authority, null);
     else if (config.stripMatchingHostPort)
       headers.authority = stripPort(headers.authority, this.#owner.localPort);
+  }
+
+  /** A request that is answered in front of the router has a cluster as well. */
+  #noteCluster(): void {
+    const name = this.route?.clusterNameFor(this.requestHeaders, this.streamInfo) ?? '';
+    if (name !== '') this.streamInfo.cluster = this.#context.clusterConfig(name);
   }
 
   /** (5): envoy-behaviour §1.12 */

@@ -1,5 +1,6 @@
 // [w] What all connections of one connection manager share on one worker: made once per listener update.
 import type { AccessLogType } from '../config/access-log-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { TimeSource } from '../base/clock.ts';
@@ -9,6 +10,7 @@ import type { RequestMutator } from './conn-manager-utility.ts';
 import type { DateHeader } from './date-header.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
+import type { LocalReplyRewriter } from './local-reply.ts';
 import type { RouteProvider } from './route-provider.ts';
 
 /** Whether this response should end its connection because the listener or the server drains. */
@@ -42,6 +44,10 @@ export interface ConnManagerContext {
   readonly accessLogs: readonly AccessLog[];
   /** One of them asks for what a StreamMeter counts. */
   readonly metersStreams: boolean;
+  /** `local_reply_config`; null: replies stay as they are. */
+  readonly localReply: LocalReplyRewriter | null;
+  /** Null: there is none of that name. */
+  clusterConfig(name: string): ClusterConfig | null;
   readonly date: DateHeader;
   readonly time: TimeSource;
   readonly random: RandomSource;

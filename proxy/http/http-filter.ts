@@ -69,6 +69,8 @@ export interface LocalReply {
   readonly flag: ResponseFlag | undefined;
   /** Explicit gRPC status for gRPC requests; undefined: mapped from `status`. */
   readonly grpcStatus: number | undefined;
+  /** Headers of the route come after those of modifyHeaders: redirects and direct responses. Default: before. */
+  readonly routeHeadersLast?: boolean;
   /** Called with the headers before they go out; undefined: nothing to add. */
   readonly modifyHeaders: ((headers: ResponseHeaders) => void) | undefined;
 }

@@ -10,6 +10,7 @@ import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
+import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 
@@ -53,6 +54,11 @@ function compileConnManager(
   for (const { name, settings } of config.httpFilters)
     compileAt(`http filter '${name}'`, () => trialCompile(settings));
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
+  if (config.localReply !== undefined)
+    void new ConfiguredReplyRewriter(config.localReply, {
+      routes: { ...NO_ENVIRONMENT, runtime },
+      filters: NO_FILTER_ENVIRONMENT,
+    });
 }
 
 function compileLogs(logs: readonly AccessLogConfig[], path: string): void {

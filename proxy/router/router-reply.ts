@@ -16,6 +16,7 @@ export class RouterReply implements LocalReply {
   readonly status: number;
   readonly body: string;
   bodyBytes: Uint8Array | undefined = undefined;
+  routeHeadersLast = false;
   readonly details: string;
   readonly flag: ResponseFlag | undefined;
   readonly grpcStatus = undefined;
@@ -77,6 +78,7 @@ export function directReply(
 ): RouterReply {
   const reply = new RouterReply(direct.status, direct.body, 'direct_response', undefined);
   reply.bodyBytes = direct.bodyBytes;
+  reply.routeHeadersLast = true;
   const location = direct.location(headers, info);
   return location === '' ? reply : reply.alsoModify((to) => to.set(H.location, location));
 }

@@ -10,8 +10,10 @@ import type {
 import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
+import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
+import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
 import { TcpProxyFactory, TcpProxyStats } from '../filters/network/tcp-proxy.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
@@ -36,6 +38,7 @@ export interface ChainBuilderParts {
   readonly log: Logger;
   readonly clusters: ThreadLocalClusterManager;
   readonly routeEnvironment: RouteEnvironment;
+  readonly logFilters: FilterEnvironment;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
   /** Slot of an RDS configuration; made when first asked for. */
   routeSlot(name: string): RouteTableSlot;
@@ -112,10 +115,21 @@ export class WorkerChainBuilder implements ChainBuilder {
       filterFactories: factories,
       accessLogs,
       metersStreams: accessLogs.some((log) => log.needsMeter),
+      localReply: this.#localReply(config),
+      clusterConfig: (name) => clusters.get(name)?.config ?? null,
       date: this.#date,
       time: io.time,
       random,
       drain,
+    });
+  }
+
+  #localReply({ localReply }: HttpConnectionManagerConfig): ConfiguredReplyRewriter | null {
+    if (localReply === undefined) return null;
+    const { routeEnvironment, logFilters } = this.#parts;
+    return new ConfiguredReplyRewriter(localReply, {
+      routes: routeEnvironment,
+      filters: logFilters,
     });
   }
 

@@ -83,6 +83,7 @@ export class WorkerRuntime {
       random,
       runtime,
       routeEnvironment: this.#routeEnvironment,
+      logFilters: this.#logFilters,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },

@@ -11,6 +11,7 @@ import { checkAdsSource } from './config-source.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHttpFilters } from './http-filter-decoder.ts';
 import { decodeHttp1Server } from './http-protocol-decoder.ts';
+import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -23,6 +24,7 @@ type Config = HttpConnectionManagerConfig;
 
 export function decodeHttpConnectionManager(reader: Reader): Config {
   refuseUnbuilt(reader);
+  const localReply = reader.child('local_reply_config');
   const http1 = decodeHttp1Server(reader.child('http_protocol_options'));
   return {
     codecType: decodeCodecType(reader),
@@ -30,6 +32,7 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
     routes: decodeRoutes(reader),
     httpFilters: decodeFilters(reader),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
+    localReply: localReply && decodeLocalReply(localReply),
     ...decodeAddressing(reader),
     ...decodeRequestId(reader),
     ...decodeHeaders(reader),
@@ -60,7 +63,6 @@ function refuseUnbuilt(reader: Reader): void {
 function inertParts(reader: Reader): readonly string[] {
   const parts: string[] = [];
   if (reader.has('tracing')) parts.push('tracing');
-  if (reader.has('local_reply_config')) parts.push('local_reply_config');
   if (reader.has('proxy_status_config')) parts.push('proxy_status_config');
   if (reader.has('access_log_options') || reader.has('access_log_flush_interval'))
     parts.push('access_log_options');

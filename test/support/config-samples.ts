@@ -107,6 +107,7 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     routes,
     httpFilters: [],
     accessLogs: [],
+    localReply: undefined,
     useRemoteAddress: false,
     xffNumTrustedHops: 0,
     skipXffAppend: false,

@@ -24,7 +24,7 @@ import type {
   HttpFilter,
   LocalReply,
 } from '../../proxy/http/http-filter.ts';
-import { localReplyHeaders } from '../../proxy/http/local-reply.ts';
+import { localReplyHeaders } from './local-reply.ts';
 import type { Route } from '../../proxy/http/route-provider.ts';
 import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import type { FilterFactoryContext } from '../../proxy/filters/factory-context.ts';

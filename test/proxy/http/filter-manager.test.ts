@@ -12,7 +12,7 @@ import type {
   HttpFilterFactory,
   LocalReply,
 } from '../../../proxy/http/http-filter.ts';
-import { localReplyHeaders } from '../../../proxy/http/local-reply.ts';
+import { localReplyHeaders } from '../../support/local-reply.ts';
 import { streamInfo } from '../../support/route-samples.ts';
 
 const { Continue, StopIteration, StopAndBuffer, Consumed } = FilterStatus;

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { H } from '../../../proxy/http/headers.ts';
 import type { LocalReply } from '../../../proxy/http/http-filter.ts';
-import { localReplyHeaders } from '../../../proxy/http/local-reply.ts';
+import { localReplyHeaders } from '../../support/local-reply.ts';
 import { FixedResponse } from '../../../proxy/router/direct-response.ts';
 import { directReply } from '../../../proxy/router/router-reply.ts';
 import { request, streamInfo } from '../../support/route-samples.ts';
