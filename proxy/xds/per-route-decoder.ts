@@ -73,7 +73,12 @@ function decodeWrapped(config: TypedConfig, name: string): Verdict | undefined {
   if (reader === undefined) return undefined;
   if (reader.bool('disabled')) return OFF;
   const inner = reader.message.config;
-  if (inner === undefined) return { disabled: false, settings: undefined };
+  if (inner === undefined) {
+    config.problem(`Empty route/virtual host per filter configuration for ${name} filter`);
+    return undefined;
+  }
+  // An empty Any switches the filter on and says no more.
+  if (inner.type_url === '') return { disabled: false, settings: undefined };
   const typed = new TypedConfig(inner, reader.pathOf('config'), reader.problems);
   return decodeSettings(typed, name, reader.bool('is_optional'));
 }
