@@ -1,7 +1,7 @@
 // [w] Commands that print facts of the stream: codes, flags, bytes, names, identities (envoy-behaviour §11.1).
 import { randomUuid } from '../base/uuid.ts';
 import { H } from '../http/headers.ts';
-import { longFlagName } from '../stream-info/response-flags.ts';
+import { ResponseFlag, longFlagName } from '../stream-info/response-flags.ts';
 import { bare, configText, getter, orNull, wireText } from './field.ts';
 import { formatError } from './format-command.ts';
 import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
@@ -10,6 +10,7 @@ import type { CommandTable, CompiledField, Field, FormatEnvironment } from './fi
 import type { FormatCommand } from './format-command.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { HeaderMap } from '../http/header-map.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { StreamMeter } from '../stream-info/stream-meter.ts';
 
 const SPACES = /[ \t\n\v\f\r]/g;
@@ -35,10 +36,20 @@ function requestHeadersBytes({ requestHeaders: headers }: AccessLogEntry): numbe
 const responseHeadersBytes = ({ responseHeaders: headers }: AccessLogEntry): number =>
   headers === undefined ? 0 : linesBytes(headers) + ':status'.length + 3;
 
-/** The request's id; a connection without requests gets one of its own. */
-function streamId({ requestHeaders: headers, info }: AccessLogEntry): string | null {
+/** Ids of TCP sessions, made when a log first asks; all lines of a session have the same. */
+const sessionIds = new WeakMap<StreamInfo, string>();
+
+/** The request's id; a TCP session gets one of its own. */
+function streamId({ requestHeaders: headers, info, type }: AccessLogEntry): string | null {
+  if (type.startsWith('Upstream')) return null;
   if (headers !== undefined) return headers.get(H.xRequestId) ?? null;
-  return info.protocol === '' ? randomUuid() : null;
+  if (info.protocol !== '' || info.hasFlag(ResponseFlag.NoRouteFound)) return null;
+  let id = sessionIds.get(info);
+  if (id === undefined) {
+    id = randomUuid();
+    sessionIds.set(info, id);
+  }
+  return id;
 }
 
 const attempted = (read: (entry: AccessLogEntry) => string | null): Field => {

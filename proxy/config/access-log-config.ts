@@ -28,6 +28,16 @@ export type AccessLogFormat = (
   readonly contentType?: string | undefined;
 };
 
+/** Lines before a stream's or connection's end. */
+export interface AccessLogOptionsConfig {
+  /** A line each so often, while the stream lives; 0: none. */
+  readonly flushIntervalMs: number;
+  /** A line when a request has its route; for TCP, when the upstream is connected. */
+  readonly flushOnStart: boolean;
+  /** A line when an upgrade or CONNECT is accepted. */
+  readonly flushOnTunnel: boolean;
+}
+
 /** What made a log line (Envoy's AccessLogType), by the names `%ACCESS_LOG_TYPE%` prints. */
 export type AccessLogType =
   | 'NotSet'

@@ -1,6 +1,6 @@
 // [b] Settings of the HTTP connection manager as plain data
 // (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
-import type { AccessLogConfig } from './access-log-config.ts';
+import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { HttpFilterConfig } from './http-filter-config.ts';
 import type { CidrConfig } from './listener-config.ts';
 import type { LocalReplyConfig } from './local-reply-config.ts';
@@ -15,6 +15,8 @@ export interface HttpConnectionManagerConfig {
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
   readonly localReply: LocalReplyConfig | undefined;
+  /** Absent: a line at the end only. */
+  readonly accessLogOptions?: AccessLogOptionsConfig | undefined;
   readonly useRemoteAddress: boolean;
   readonly xffNumTrustedHops: number;
   readonly skipXffAppend: boolean;

@@ -9,7 +9,6 @@ import type {
   HeaderMutationFilterConfig,
   HeaderMutationPerRouteConfig,
 } from './header-mutation-filter-config.ts';
-import type { LocalRateLimitConfig } from './local-rate-limit-config.ts';
 import type { FractionConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
@@ -32,7 +31,6 @@ export type HttpFilterSettings =
   | FaultConfig
   | { readonly kind: 'cors' }
   | HeaderMutationFilterConfig
-  | LocalRateLimitConfig
   | GrpcStatsConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
@@ -45,7 +43,6 @@ export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
   | HeaderMutationPerRouteConfig
-  | LocalRateLimitConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
   | SetFilterStateConfig

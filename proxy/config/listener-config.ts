@@ -1,5 +1,5 @@
 // [b] Listeners, filter chains and their match as plain data (envoy.config.listener.v3).
-import type { AccessLogConfig } from './access-log-config.ts';
+import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
@@ -118,4 +118,6 @@ export interface TcpProxyConfig {
   readonly maxConnectAttempts: number;
   readonly hashSourceIp: boolean;
   readonly accessLogs: readonly AccessLogConfig[];
+  /** Absent: a line at the end only. */
+  readonly accessLogOptions?: AccessLogOptionsConfig | undefined;
 }

@@ -5,10 +5,8 @@ import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
-import type { RouteEnvironment } from '../router/route-environment.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
-import type { TokenBucketMemory } from './token-bucket-memory.ts';
 
 export interface FilterFactoryContext {
   readonly clusters: ThreadLocalClusterManager;
@@ -19,8 +17,6 @@ export interface FilterFactoryContext {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly runtime: Runtime;
-  readonly routeEnvironment: RouteEnvironment;
-  readonly tokenBuckets: TokenBucketMemory;
   readonly log: Logger;
   /** What %HOSTNAME% and %ENVIRONMENT% print; absent: nothing is known. */
   readonly formatEnvironment?: FormatEnvironment;

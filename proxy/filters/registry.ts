@@ -10,7 +10,6 @@ import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
 import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
 import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { InertFilterFactory } from './http/inert.ts';
-import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
@@ -35,9 +34,7 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
     case 'cors':
       return new CorsFilterFactory(config.name, context);
     case 'header_mutation':
-      return new HeaderMutationFilterFactory(config.name, settings, context);
-    case 'local_rate_limit':
-      return new LocalRateLimitFilterFactory(config.name, settings, context);
+      return new HeaderMutationFilterFactory(config.name, settings);
     case 'grpc_stats':
       return new GrpcStatsFilterFactory(config.name, settings, context);
     case 'buffer':

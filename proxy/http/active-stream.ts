@@ -4,6 +4,7 @@
 // oxlint-disable eslint/max-lines -- see the line above
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
+import type { AccessLogType } from '../config/access-log-config.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamMeter } from '../stream-info/stream-meter.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -54,7 +55,7 @@ export interface StreamOwner {
   onStreamDone(stream: ActiveStream): void;
 }
 
-const Timer = { Idle: 0, Request: 1, MaxDuration: 2 } as const;
+const Timer = { Idle: 0, Request: 1, MaxDuration: 2, Log: 3 } as const;
 
 const NO_HEADERS = new RequestHeaders();
 
@@ -85,6 +86,7 @@ export class ActiveStream
   #idleTimer: WheelTimer | null = null;
   #requestTimer: WheelTimer | null = null;
   #durationTimer: WheelTimer | null = null;
+  #logTimer: WheelTimer | null = null;
   #localReplySent = false;
   #done = false;
 
@@ -111,6 +113,8 @@ export class ActiveStream
       this.#requestTimer = this.#arm(Timer.Request, config.requestTimeoutMs);
     if (config.maxStreamDurationMs > 0)
       this.#durationTimer = this.#arm(Timer.MaxDuration, config.maxStreamDurationMs);
+    const logIntervalMs = config.accessLogOptions?.flushIntervalMs ?? 0;
+    if (logIntervalMs > 0) this.#logTimer = this.#arm(Timer.Log, logIntervalMs);
   }
 
   get bufferLimitBytes(): number {
@@ -147,6 +151,7 @@ export class ActiveStream
     // (16)
     if (upgrade && !this.#allowUpgrade(headers)) return;
     this.#filters.createFilters(this.#context.filterFactories);
+    if (this.#context.config.accessLogOptions?.flushOnStart === true) this.#logStart();
     // (17)
     this.#filters.decodeHeaders(headers, endStream);
   }
@@ -342,6 +347,8 @@ export class ActiveStream
     this.#requestTimer = null;
     if (!info.healthCheck) stats.chargeResponse(headers.status);
     if (this.#idleTimeoutMs > 0) this.#touch();
+    if (upgraded && config.accessLogOptions?.flushOnTunnel === true)
+      this.#log('DownstreamTunnelSuccessfullyEstablished');
     this.#encoder.encodeHeaders(headers, endStream);
     if (endStream) this.#onResponseComplete();
   }
@@ -365,6 +372,12 @@ export class ActiveStream
 
   onTimer(kind: number): void {
     const { stats } = this.#context;
+    if (kind === Timer.Log) {
+      this.#log('DownstreamPeriodic');
+      const { accessLogOptions } = this.#context.config;
+      this.#owner.timers.arm(this.#logTimer!, accessLogOptions!.flushIntervalMs);
+      return;
+    }
     if (kind === Timer.Idle) {
       stats.store.inc(stats.rqIdleTimeout);
       this.#timeout('stream timeout', 'stream_idle_timeout', ResponseFlag.StreamIdleTimeout);
@@ -579,23 +592,29 @@ export class ActiveStream
     this.#disarm(this.#idleTimer);
     this.#disarm(this.#requestTimer);
     this.#disarm(this.#durationTimer);
+    this.#disarm(this.#logTimer);
     this.#filters.destroy();
     stats.store.dec(stats.rqActive);
     if (this.upgradeRequested) stats.store.dec(stats.cxUpgradesActive);
     stats.store.record(stats.rqTime, info.endMs - info.startMs);
-    if (accessLogs.length > 0) this.#log();
+    if (accessLogs.length > 0) this.#log('DownstreamEnd');
     this.#owner.onStreamDone(this);
   }
 
-  #log(): void {
+  #logStart(): void {
+    this.#noteCluster();
+    this.#log('DownstreamStart');
+  }
+
+  #log(type: AccessLogType): void {
     const entry = {
       info: this.streamInfo,
       requestHeaders: this.requestHeaders === NO_HEADERS ? undefined : this.requestHeaders,
       responseHeaders: this.#responseHeaders ?? undefined,
       responseTrailers: this.#responseTrailers ?? undefined,
-      type: 'DownstreamEnd',
+      type,
       localReplyBody: '',
-    } as const;
+    };
     const logs = this.#context.accessLogs;
     for (let i = 0; i < logs.length; i++) logs[i]!.log(entry);
   }

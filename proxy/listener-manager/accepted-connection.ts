@@ -45,6 +45,7 @@ export class AcceptedConnection
   #bytes: Buffer = EMPTY;
   #ended = false;
   #timer: WheelTimer | null = null;
+  #logged = false;
 
   constructor(listener: TcpListener, handle: SocketHandle) {
     this.#listener = listener;
@@ -100,7 +101,8 @@ export class AcceptedConnection
 
   // === ConnectionOwner, LiveConnection
 
-  onConnectionDone(): void {
+  onConnectionDone(info?: StreamInfo): void {
+    if (this.#listener.accessLogs.length > 0 && !this.#logged) this.#log(info ?? this.#summary());
     const { stats, environment } = this.#listener;
     stats.store.dec(stats.cxActive);
     stats.store.inc(stats.cxDestroy);
@@ -208,25 +210,40 @@ export class AcceptedConnection
   }
 
   #refuse(details: string, started: boolean): void {
-    const { environment, accessLogs } = this.#listener;
-    if (accessLogs.length > 0) {
-      const time = environment.io.time;
-      const info = new StreamInfo(this.#info(), time.wallMs(), this.#startMs, 0);
+    if (this.#listener.accessLogs.length > 0) {
+      const info = this.#summary();
       info.setFlag(ResponseFlag.NoRouteFound);
       info.responseCodeDetails = details;
-      info.endMs = time.monotonicMs();
-      const entry = {
-        info,
-        requestHeaders: undefined,
-        responseHeaders: undefined,
-        responseTrailers: undefined,
-        type: 'NotSet',
-        localReplyBody: '',
-      } as const;
-      for (const log of accessLogs) log.log(entry);
+      this.#log(info);
     }
     if (!started) this.#connection.start(this);
     this.#connection.close(CloseType.NoFlush);
+  }
+
+  /** The connection as a whole, as the listener's log tells of it. */
+  #summary(): StreamInfo {
+    const time = this.#listener.environment.io.time;
+    const nowMs = time.monotonicMs();
+    const startWallMs = time.wallMs() - (nowMs - this.#startMs);
+    const info = new StreamInfo(this.#info(), startWallMs, this.#startMs, 0);
+    info.endMs = nowMs;
+    info.bytesReceived = this.#connection.bytesRead;
+    info.bytesSent = this.#connection.bytesWritten;
+    if (this.#chain !== null) info.protocol = 'HTTP/1.1';
+    return info;
+  }
+
+  #log(info: StreamInfo): void {
+    this.#logged = true;
+    const entry = {
+      info,
+      requestHeaders: undefined,
+      responseHeaders: undefined,
+      responseTrailers: undefined,
+      type: 'NotSet',
+      localReplyBody: '',
+    } as const;
+    for (const log of this.#listener.accessLogs) log.log(entry);
   }
 
   #info(): DownstreamConnectionInfo {

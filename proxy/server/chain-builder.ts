@@ -23,7 +23,6 @@ import { DateHeader } from '../http/date-header.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
 import type { ChainDrainState } from '../listener-manager/drain-state.ts';
-import type { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { IoThread } from '../network/io-thread.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
@@ -40,7 +39,6 @@ export interface ChainBuilderParts {
   readonly clusters: ThreadLocalClusterManager;
   readonly routeEnvironment: RouteEnvironment;
   readonly logFilters: FilterEnvironment;
-  readonly tokenBuckets: TokenBucketMemory;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
   /** Slot of an RDS configuration; made when first asked for. */
   routeSlot(name: string): RouteTableSlot;
@@ -81,7 +79,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       if (filter.kind === 'refuse') return filter.reason;
       if (filter.kind === 'http_connection_manager')
         return this.#connManager(filter.settings, listener, drain);
-      if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings);
+      if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings, listener);
     }
     return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
   }
@@ -92,7 +90,6 @@ export class WorkerChainBuilder implements ChainBuilder {
     drain: ChainDrainState,
   ): TerminalFilterFactory {
     const { io, store, random, runtime, clusters, node, log } = this.#parts;
-    const { routeEnvironment, tokenBuckets } = this.#parts;
     const filterContext = {
       clusters,
       stats: store,
@@ -101,8 +98,6 @@ export class WorkerChainBuilder implements ChainBuilder {
       time: io.time,
       random,
       runtime,
-      routeEnvironment,
-      tokenBuckets,
       log,
       formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,
@@ -145,13 +140,18 @@ export class WorkerChainBuilder implements ChainBuilder {
     return slot;
   }
 
-  #tcpProxy(config: TcpProxyConfig): TerminalFilterFactory {
+  #tcpProxy(config: TcpProxyConfig, listener: ListenerConfig): TerminalFilterFactory {
     const { io, store, random, clusters } = this.#parts;
+    const logs = this.#parts.createAccessLogs(config.accessLogs);
     return new TcpProxyFactory({
       config,
       clusters,
       stats: new TcpProxyStats(store, config.statPrefix),
-      accessLogs: this.#parts.createAccessLogs(config.accessLogs),
+      log: {
+        logs,
+        options: config.accessLogOptions,
+        needsMeter: listener.accessLogs.length > 0 || logs.some((log) => log.needsMeter),
+      },
       time: io.time,
       random,
     });

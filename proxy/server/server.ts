@@ -244,7 +244,6 @@ export class Server {
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
-        tokenBuckets: this.#publisher.tokenBuckets,
       },
       sum: () => this.#publisher.sum(),
       catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],

@@ -6,6 +6,7 @@ import type {
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { UpgradeConfig } from '../config/route-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeHttpLogOptions } from './access-log-options-decoder.ts';
 import { decodeCidr } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -33,6 +34,7 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
     httpFilters: decodeFilters(reader),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
     localReply: localReply && decodeLocalReply(localReply),
+    accessLogOptions: decodeHttpLogOptions(reader),
     ...decodeAddressing(reader),
     ...decodeRequestId(reader),
     ...decodeHeaders(reader),
@@ -64,8 +66,6 @@ function inertParts(reader: Reader): readonly string[] {
   const parts: string[] = [];
   if (reader.has('tracing')) parts.push('tracing');
   if (reader.has('proxy_status_config')) parts.push('proxy_status_config');
-  if (reader.has('access_log_options') || reader.has('access_log_flush_interval'))
-    parts.push('access_log_options');
   if (reader.message.scheme_header_transformation?.match_upstream === true) {
     parts.push('scheme_header_transformation.match_upstream');
   }

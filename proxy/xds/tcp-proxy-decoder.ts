@@ -2,6 +2,7 @@
 import type { TcpProxy } from '../../xds-protos/gen/envoy.extensions.filters.network.tcp_proxy.v3.ts';
 import type { TcpProxyConfig } from '../config/listener-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeTcpLogOptions } from './access-log-options-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { MAX_UINT32 } from './route-action-decoder.ts';
 
@@ -20,6 +21,7 @@ export function decodeTcpProxy(reader: FieldReader<TcpProxy>): TcpProxyConfig {
     maxConnectAttempts: reader.number('max_connect_attempts', 1, 1),
     hashSourceIp: decodeHashPolicy(reader),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
+    accessLogOptions: decodeTcpLogOptions(reader),
   };
 }
 

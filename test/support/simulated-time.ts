@@ -22,10 +22,6 @@ export class SimulatedTime implements TimeSource {
     return this.#nowMs;
   }
 
-  processMs(): number {
-    return this.#nowMs + 1;
-  }
-
   wallMs(): number {
     return this.#startWallMs + this.#nowMs;
   }

@@ -2,11 +2,12 @@
 // each connection.
 import type { Connection } from '../../network/connection.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
-import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
+import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/stream-info.ts';
 
 /** Told once, when the connection's filters are done with it. */
 export interface ConnectionOwner {
-  onConnectionDone(): void;
+  /** `info`: of a connection that is a stream itself (tcp_proxy). */
+  onConnectionDone(info?: StreamInfo): void;
 }
 
 export interface TerminalFilterFactory {

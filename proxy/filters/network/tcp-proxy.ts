@@ -7,14 +7,12 @@ import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { RandomSource } from '../../base/random.ts';
 import type { TimeSource } from '../../base/clock.ts';
-import type { AccessLog } from '../../http/conn-manager-context.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
-import { StreamMeter } from '../../stream-info/stream-meter.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
@@ -31,6 +29,8 @@ import type {
   ThreadLocalClusterManager,
 } from '../../upstream/thread-local-cluster.ts';
 import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+import { TcpSessionLog } from './tcp-session-log.ts';
+import type { TcpLogSettings } from './tcp-session-log.ts';
 
 export class TcpProxyStats {
   readonly store: StatsStore;
@@ -63,10 +63,13 @@ export interface TcpProxyContext {
   readonly config: TcpProxyConfig;
   readonly clusters: ThreadLocalClusterManager;
   readonly stats: TcpProxyStats;
-  readonly accessLogs: readonly AccessLog[];
+  readonly log: TcpLogSettings;
   readonly time: TimeSource;
   readonly random: RandomSource;
 }
+
+/** As the kernel calls it. */
+const RESET = 'ECONNRESET';
 
 const Timer = { Idle: 0, MaxDuration: 1 } as const;
 
@@ -81,8 +84,8 @@ class UpstreamSide implements ConnectionCallbacks {
   onData(chunk: Buffer, endStream: boolean): void {
     this.#session.onUpstreamData(chunk, endStream);
   }
-  onClose(event: CloseEvent, _detail: string): void {
-    this.#session.onUpstreamClose(event);
+  onClose(_event: CloseEvent, detail: string): void {
+    this.#session.onUpstreamClose(detail);
   }
   onAboveWriteBufferHighWatermark(): void {
     this.#session.pauseDownstream(true);
@@ -102,6 +105,8 @@ class TcpProxySession
   readonly #downstream: Connection;
   readonly #owner: ConnectionOwner;
   readonly #info: StreamInfo;
+  /** Null where nothing is logged. */
+  readonly #log: TcpSessionLog | null;
   #upstream: Connection | null = null;
   #pool: TcpConnPool | null = null;
   #ticket: PoolTicket | null = null;
@@ -122,6 +127,10 @@ class TcpProxySession
     this.downstreamConnection = info;
     const { time, random, stats, config } = context;
     this.#info = new StreamInfo(info, time.wallMs(), time.monotonicMs(), random.nextUint32());
+    this.#log =
+      context.log.logs.length === 0 && !context.log.needsMeter
+        ? null
+        : new TcpSessionLog(context.log, this.#info, downstream);
     stats.store.inc(stats.cxTotal);
     if (config.maxDownstreamConnectionDurationMs !== undefined) {
       this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
@@ -157,15 +166,16 @@ class TcpProxySession
     if (endStream) this.#halfClose(upstream, this.#downstream);
   }
 
-  onClose(event: CloseEvent, _detail: string): void {
+  onClose(event: CloseEvent, detail: string): void {
     this.#ticket?.cancel();
     this.#ticket = null;
-    if (event === CloseEvent.Remote && !this.#done)
+    // Who leaves a session that is under way ends it; who leaves before it began gives it up.
+    if (event === CloseEvent.Remote && this.#info.upstreamConnection === null && !this.#done)
       this.#info.setFlag(ResponseFlag.DownstreamConnectionTermination);
     this.#finish();
-    // What the client had sent is still delivered.
-    this.#upstream?.close(CloseType.FlushWrite);
-    this.#owner.onConnectionDone();
+    // What the client had sent is still delivered, but for a reset, which is passed on.
+    this.#upstream?.close(detail === RESET ? CloseType.Abort : CloseType.FlushWrite);
+    this.#owner.onConnectionDone(this.#info);
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -185,12 +195,13 @@ class TcpProxySession
     if (endStream && this.#upstream !== null) this.#halfClose(this.#downstream, this.#upstream);
   }
 
-  onUpstreamClose(_event: CloseEvent): void {
+  onUpstreamClose(detail: string): void {
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#upstream = null;
     this.#pool?.connectionDone(upstream.bytesRead, upstream.bytesWritten);
-    this.#downstream.close(CloseType.FlushWrite);
+    if (detail === RESET) this.#info.setFlag(ResponseFlag.UpstreamRemoteReset);
+    this.#downstream.close(detail === RESET ? CloseType.Abort : CloseType.FlushWrite);
   }
 
   pauseDownstream(pause: boolean): void {
@@ -212,6 +223,7 @@ class TcpProxySession
     connection.delayedCloseTimeoutMs = this.#context.config.idleTimeoutMs;
     this.#info.host = host;
     this.#info.upstreamConnection = facts;
+    this.#log?.onConnected();
     connection.start(new UpstreamSide(this));
     this.#downstream.readDisable(false);
   }
@@ -220,6 +232,8 @@ class TcpProxySession
     this.#ticket = null;
     this.#info.host = host;
     if (reason === 'overflow') {
+      // Envoy does not call that an attempt.
+      this.#info.attemptCount = this.#attempts - 1;
       this.#info.setFlag(ResponseFlag.UpstreamOverflow);
       this.#downstream.close(CloseType.NoFlush);
       return;
@@ -242,11 +256,9 @@ class TcpProxySession
     const { stats } = this.#context;
     if (kind === Timer.Idle) {
       stats.store.inc(stats.idleTimeout);
-      this.#info.connectionTerminationDetails = 'tcp_session_idle_timeout';
     } else {
       stats.store.inc(stats.maxDuration);
       this.#info.setFlag(ResponseFlag.DurationTimeout);
-      this.#info.connectionTerminationDetails = 'max_connection_duration_reached';
     }
     this.#downstream.close(CloseType.NoFlush);
   }
@@ -261,13 +273,13 @@ class TcpProxySession
       return;
     }
     this.#attempts++;
-    this.#info.attemptCount = this.#attempts;
     const host = cluster.chooseHost(this);
     if (host === null) {
       this.#info.setFlag(ResponseFlag.NoHealthyUpstream);
       this.#downstream.close(CloseType.NoFlush);
       return;
     }
+    this.#info.attemptCount = this.#attempts;
     this.#pool = cluster.tcpPool(host, 'DEFAULT');
     this.#ticket = this.#pool.newConnection(this);
   }
@@ -301,33 +313,14 @@ class TcpProxySession
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
-    const { stats, accessLogs, time } = this.#context;
+    const { stats, time } = this.#context;
     const timers = this.#downstream.io.timers;
     if (this.#idleTimer !== null) timers.cancel(this.#idleTimer);
     if (this.#durationTimer !== null) timers.cancel(this.#durationTimer);
     stats.store.add(stats.cxRxBytesTotal, this.#downstream.bytesRead);
     stats.store.add(stats.cxTxBytesTotal, this.#downstream.bytesWritten);
     this.#info.endMs = time.monotonicMs();
-    if (accessLogs.some((log) => log.needsMeter)) this.#measure();
-    const entry = {
-      info: this.#info,
-      requestHeaders: undefined,
-      responseHeaders: undefined,
-      responseTrailers: undefined,
-      type: 'TcpConnectionEnd',
-      localReplyBody: '',
-    } as const;
-    for (const log of accessLogs) log.log(entry);
-  }
-
-  /** TCP has nothing but payload on its wires. */
-  #measure(): void {
-    const meter = new StreamMeter();
-    meter.downstream.received = this.#downstream.bytesRead;
-    meter.downstream.sent = this.#downstream.bytesWritten;
-    meter.upstream.received = this.#info.bytesSent;
-    meter.upstream.sent = this.#info.bytesReceived;
-    this.#info.meter = meter;
+    this.#log?.onEnd();
   }
 
   #touch(): void {

@@ -4,8 +4,12 @@ import type {
   DirectResponseConfig,
   RedirectActionConfig,
 } from '../../../proxy/config/route-config.ts';
-import type { RequestHeaders } from '../../../proxy/http/header-map.ts';
-import { FixedResponse, Redirect, TlsRedirect } from '../../../proxy/router/direct-response.ts';
+import {
+  FixedResponse,
+  Redirect,
+  TlsRedirect,
+  portStart,
+} from '../../../proxy/router/direct-response.ts';
 import { RouteMatcher } from '../../../proxy/router/route-matcher.ts';
 import { request, routeMatch, streamInfo } from '../../support/route-samples.ts';
 
@@ -38,11 +42,6 @@ const ask = (authority: string, path: string, proto = 'http') =>
     ['x-forwarded-proto', proto],
   ]);
 
-function locationOf(answer: Redirect, headers: RequestHeaders): string {
-  answer.rewritePath(headers, streamInfo(), true);
-  return answer.location(headers, streamInfo());
-}
-
 t.test('Redirect', async (t) => {
   t.test('builds the location', async (t) => {
     const cases: [Partial<RedirectActionConfig>, string, string, string][] = [
@@ -68,13 +67,13 @@ t.test('Redirect', async (t) => {
     ];
     for (const [changes, authority, path, expected] of cases) {
       t.equal(
-        locationOf(redirect(changes), ask(authority, path)),
+        redirect(changes).location(ask(authority, path), streamInfo()),
         expected,
         JSON.stringify(changes),
       );
     }
     t.equal(
-      locationOf(redirect({ prefixRewrite: '/new' }, '/old'), ask('h', '/old/x?q')),
+      redirect({ prefixRewrite: '/new' }, '/old').location(ask('h', '/old/x?q'), streamInfo()),
       'http://h/new/x?q',
     );
     t.equal(
@@ -105,5 +104,22 @@ t.test('FixedResponse', async (t) => {
     t.equal(location(201), 'http://h/p?q');
     t.equal(location(302), 'http://h/p?q');
     t.equal(location(404), '');
+  });
+});
+
+t.test('portStart', async (t) => {
+  t.test('finds ports and nothing else', async (t) => {
+    const cases: [string, number][] = [
+      ['h', -1],
+      ['h:80', 1],
+      ['h:', -1],
+      ['h:8x', -1],
+      ['[::1]', -1],
+      ['[::1]:80', 5],
+      ['::1', -1],
+      ['80', -1],
+      ['', -1],
+    ];
+    for (const [host, expected] of cases) t.equal(portStart(host), expected, host);
   });
 });
