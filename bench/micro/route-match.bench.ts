@@ -148,6 +148,7 @@ const callbacks: FilterCallbacks = {
   bufferLimitBytes: 0,
   setBufferLimit() {},
   heldRequestBody: () => [],
+  injectDecodedData() {},
   injectEncodedData() {},
   responseReadDisable() {},
   clearRouteCache() {},

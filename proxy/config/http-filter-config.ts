@@ -9,7 +9,7 @@ import type {
   HeaderMutationFilterConfig,
   HeaderMutationPerRouteConfig,
 } from './header-mutation-filter-config.ts';
-import type { FractionConfig, StringMatchConfig } from './matcher-config.ts';
+import type { FractionConfig, HeaderMatchConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
 export interface HttpFilterConfig {
@@ -36,6 +36,7 @@ export type HttpFilterSettings =
   | HeaderToMetadataConfig
   | SetFilterStateConfig
   | SetMetadataConfig
+  | HealthCheckFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -104,4 +105,16 @@ export interface GrpcStatsConfig {
 export interface BufferFilterConfig {
   readonly kind: 'buffer';
   readonly maxRequestBytes: number;
+}
+
+/** envoy.extensions.filters.http.health_check.v3.HealthCheck */
+export interface HealthCheckFilterConfig {
+  readonly kind: 'health_check';
+  readonly passThrough: boolean;
+  /** 0: answers are not kept. */
+  readonly cacheTimeMs: number;
+  /** Whole percents by cluster. */
+  readonly minHealthyPercentages: ReadonlyMap<string, number>;
+  /** All have to match; none: every request is a health check. */
+  readonly headers: readonly HeaderMatchConfig[];
 }

@@ -8,6 +8,11 @@ import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 
+export interface ServerHealth {
+  /** `/healthcheck/fail` was asked for. */
+  readonly healthCheckFailed: boolean;
+}
+
 export interface FilterFactoryContext {
   readonly clusters: ThreadLocalClusterManager;
   readonly stats: StatsStore;
@@ -24,6 +29,8 @@ export interface FilterFactoryContext {
   readonly serviceCluster: string;
   /** `locality.zone` of the node; absent or '': none. */
   readonly zone?: string | undefined;
+  /** Server-wide; absent: nobody fails health checks. */
+  readonly server?: ServerHealth;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
   readonly bufferLimitBytes?: number;
 }

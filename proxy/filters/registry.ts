@@ -9,6 +9,7 @@ import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
 import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
 import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
+import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
@@ -45,6 +46,8 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
       return new SetFilterStateFilterFactory(config.name, settings, context);
     case 'set_metadata':
       return new SetMetadataFilterFactory(config.name, settings, context);
+    case 'health_check':
+      return new HealthCheckFilterFactory(config.name, settings, context);
     case 'refuse':
       return new RefusingFilterFactory(config.name, settings, context);
     case 'inert':

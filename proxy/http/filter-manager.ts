@@ -92,6 +92,9 @@ class FilterHandle implements FilterCallbacks {
   heldRequestBody(): readonly Buffer[] {
     return this.#manager.heldRequestBody(this.#index);
   }
+  injectDecodedData(chunk: Buffer, endStream: boolean): void {
+    this.#manager.injectDecodedData(this.#index, chunk, endStream);
+  }
   injectEncodedData(chunk: Buffer, endStream: boolean): void {
     this.#manager.injectEncodedData(this.#index, chunk, endStream);
   }
@@ -200,6 +203,10 @@ export class FilterManager {
 
   heldRequestBody(index: number): readonly Buffer[] {
     return this.#decodeHeld?.[index]?.chunks ?? NO_CHUNKS;
+  }
+
+  injectDecodedData(index: number, chunk: Buffer, endStream: boolean): void {
+    if (!this.#destroyed) this.#runDecodeData(index + 1, chunk, endStream);
   }
 
   injectEncodedData(index: number, chunk: Buffer, endStream: boolean): void {
@@ -312,7 +319,7 @@ export class FilterManager {
         return;
       }
       const status = filters[i]!.decodeData(chunk, endStream);
-      if (this.#destroyed) return;
+      if (this.#destroyed || status === FilterStatus.Consumed) return;
       if (status !== FilterStatus.Continue && i < filters.length - 1) {
         this.#holdRequest(this.#stopDecode(i, status), chunk, endStream);
         return;
@@ -397,7 +404,7 @@ export class FilterManager {
       return;
     }
     const status = this.#filters[index]!.decodeData(chunk, endStream);
-    if (this.#destroyed) return;
+    if (this.#destroyed || status === FilterStatus.Consumed) return;
     if (this.#decodeHeld?.[index] !== held) {
       // Let go, or answered, by the filter itself.
       this.#runDecodeData(index + 1, chunk, endStream);

@@ -18,7 +18,7 @@ export const FilterStatus = {
    * `StopIteration` holds the rest unseen. More than the buffer limit is answered with 413.
    */
   StopAndBuffer: 2,
-  /** encodeData only: the filter copied the chunk and will inject it. */
+  /** Data only: the filter took the chunk, and may inject something in its place. */
   Consumed: 3,
 } as const;
 export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus];
@@ -86,6 +86,8 @@ export interface FilterCallbacks {
   continueEncoding(): void;
   /** What StopAndBuffer has kept of the body so far; valid during the call. */
   heldRequestBody(): readonly Buffer[];
+  /** Sends request bytes on to the filters behind this one; owned by them. */
+  injectDecodedData(chunk: Buffer, endStream: boolean): void;
   /** Sends response bytes on to the filters before this one; owned by them. */
   injectEncodedData(chunk: Buffer, endStream: boolean): void;
   /** Stop or resume reading the response from the upstream; calls nest. */

@@ -11,6 +11,7 @@ import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
+import type { ServerHealth } from '../filters/factory-context.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
@@ -39,6 +40,7 @@ export interface ChainBuilderParts {
   readonly clusters: ThreadLocalClusterManager;
   readonly routeEnvironment: RouteEnvironment;
   readonly logFilters: FilterEnvironment;
+  readonly serverHealth: ServerHealth;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
   /** Slot of an RDS configuration; made when first asked for. */
   routeSlot(name: string): RouteTableSlot;
@@ -101,6 +103,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       log,
       formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,
+      server: this.#parts.serverHealth,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
     const factories = config.httpFilters.map((filter) =>

@@ -86,6 +86,7 @@ export class WorkerRuntime {
       logFilters: this.#logFilters,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
+      serverHealth: this.#drain,
       node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),

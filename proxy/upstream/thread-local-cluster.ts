@@ -6,10 +6,19 @@ import type { Host } from './host.ts';
 import type { LoadBalancerContext } from './load-balancer.ts';
 import type { Priority, ResourceManager } from './resource-manager.ts';
 
+/** Hosts by health. */
+export interface Membership {
+  readonly total: number;
+  /** Healthy or degraded. */
+  readonly usable: number;
+}
+
 export interface ThreadLocalCluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   resources(priority: Priority): ResourceManager;
+  /** Counted when asked: for health checks, not for requests. */
+  membership(): Membership;
   /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
   chooseHost(context: LoadBalancerContext | null): Host | null;
   httpPool(host: Host, priority: Priority): HttpConnPool;

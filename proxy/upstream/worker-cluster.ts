@@ -21,7 +21,7 @@ import { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
-import type { ThreadLocalCluster } from './thread-local-cluster.ts';
+import type { Membership, ThreadLocalCluster } from './thread-local-cluster.ts';
 
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment {
@@ -78,6 +78,16 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   /** Hosts of the last update, and those an ORIGINAL_DST cluster made. */
   hosts(): Iterable<Host> {
     return this.#originalDst === null ? this.#hosts : this.#originalDst.hosts();
+  }
+
+  membership(): Membership {
+    let total = 0;
+    let usable = 0;
+    for (const host of this.hosts()) {
+      total++;
+      if (host.endpoint.health !== 'UNHEALTHY') usable++;
+    }
+    return { total, usable };
   }
 
   resources(priority: Priority): ResourceManager {

@@ -12,6 +12,7 @@ import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
+import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
@@ -39,6 +40,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', decodeSetMetadataFilter],
+  ['envoy.extensions.filters.http.health_check.v3.HealthCheck', decodeHealthCheckFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -177,6 +179,11 @@ function decodeSetFilterStateFilter(config: TypedConfig): HttpFilterSettings | u
 function decodeSetMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
   return reader && decodeSetMetadata(reader);
+}
+
+function decodeHealthCheckFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.health_check.v3.HealthCheck');
+  return reader && decodeHealthCheck(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

@@ -47,7 +47,7 @@ import {
   INTS_PER_SLOT,
   ResourceManager,
 } from '../../proxy/upstream/resource-manager.ts';
-import type { ThreadLocalCluster } from '../../proxy/upstream/thread-local-cluster.ts';
+import type { Membership, ThreadLocalCluster } from '../../proxy/upstream/thread-local-cluster.ts';
 import { sampleCluster, sampleEndpoint } from './config-samples.ts';
 import { SimulatedTime } from './simulated-time.ts';
 import {
@@ -178,6 +178,11 @@ export class ScriptedCluster implements ThreadLocalCluster {
     return this.#resources;
   }
 
+  membership(): Membership {
+    const usable = this.hosts.filter((host) => host.endpoint.health !== 'UNHEALTHY').length;
+    return { total: this.hosts.length, usable };
+  }
+
   chooseHost(context: LoadBalancerContext | null): Host | null {
     context?.hashKey();
     for (let i = 0; i <= (context?.hostSelectionRetryCount ?? 0); i++) {
@@ -247,10 +252,15 @@ export class ScriptedClient implements FilterCallbacks {
     this.bufferLimitBytes = bytes;
   }
   held: Buffer[] = [];
+  /** Request bytes that a filter sent on. */
+  readonly injected: Buffer[] = [];
   responsePauses = 0;
   routeRefreshes = 0;
   heldRequestBody(): readonly Buffer[] {
     return this.held;
+  }
+  injectDecodedData(chunk: Buffer): void {
+    this.injected.push(chunk);
   }
   injectEncodedData(chunk: Buffer, endStream: boolean): void {
     this.encodeData(chunk, endStream);
