@@ -412,10 +412,8 @@ export class ActiveStream
     }
     const normalized = normalizePath(headers.path, config);
     if (normalized === null) return true;
-    if (normalized.kind === 'ok') {
-      headers.path = normalized.path;
-      return true;
-    }
+    headers.path = normalized.path;
+    if (normalized.kind === 'ok') return true;
     if (normalized.kind === 'reject' || isGrpcRequest(headers)) {
       stats.store.inc(stats.rqFailedPathNormalization);
       return this.#refuse(400, 'path_normalization_failed');

@@ -13,13 +13,11 @@ export interface PathNormalization {
   readonly pathWithEscapedSlashesAction: EscapedSlashesAction;
 }
 
-/** The new path with its query; `reject` for 400; `redirect` for 307 to `path`. */
+/** The new path with its query, as logs tell it, too; `reject` for 400; `redirect` for 307 to `path`. */
 export type NormalizedPath =
   | { readonly kind: 'ok'; readonly path: string }
   | { readonly kind: 'redirect'; readonly path: string }
-  | { readonly kind: 'reject' };
-
-const REJECT: NormalizedPath = { kind: 'reject' };
+  | { readonly kind: 'reject'; readonly path: string };
 
 /** Bytes the canonicaliser has an opinion on: % \ . and everything it would escape. */
 const INTERESTING: Uint8Array = (() => {
@@ -32,20 +30,20 @@ const INTERESTING: Uint8Array = (() => {
 /** Null: the path is fine as it is. */
 export function normalizePath(path: string, options: PathNormalization): NormalizedPath | null {
   if (!needsWork(path, options.mergeSlashes)) return null;
-  if (path.includes('#')) return REJECT;
+  if (path.includes('#')) return { kind: 'reject', path };
   const question = path.indexOf('?');
   const query = question < 0 ? '' : path.slice(question);
   let plain = question < 0 ? path : path.slice(0, question);
   const action = options.pathWithEscapedSlashesAction;
   let redirect = false;
   if (action !== 'KEEP_UNCHANGED' && hasEscapedSlash(plain)) {
-    if (action === 'REJECT_REQUEST') return REJECT;
     plain = unescapeSlashes(plain);
+    if (action === 'REJECT_REQUEST') return { kind: 'reject', path: plain + query };
     redirect = action === 'UNESCAPE_AND_REDIRECT';
   }
   if (options.normalizePath) {
     const canonical = canonicalPath(plain);
-    if (canonical === null) return REJECT;
+    if (canonical === null) return { kind: 'reject', path: plain + query };
     plain = canonical;
   }
   if (options.mergeSlashes) plain = mergeSlashes(plain);
