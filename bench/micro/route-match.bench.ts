@@ -6,6 +6,8 @@ import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
 import { realTime } from '../../proxy/base/clock.ts';
 import { realRandom } from '../../proxy/base/random.ts';
+import { TokenBucketMemory } from '../../proxy/filters/token-bucket-memory.ts';
+import { NO_ENVIRONMENT } from '../../proxy/router/route-environment.ts';
 import { Runtime } from '../../proxy/base/runtime.ts';
 import { TimerWheel } from '../../proxy/base/timer-wheel.ts';
 import { LoggerRegistry } from '../../proxy/base/logger.ts';
@@ -133,6 +135,8 @@ const factory = new RouterFilterFactory(
     time: realTime,
     random: realRandom,
     runtime: Runtime.EMPTY,
+    routeEnvironment: NO_ENVIRONMENT,
+    tokenBuckets: new TokenBucketMemory(new SharedArrayBuffer(0)),
     log: new LoggerRegistry('off', () => {}).get('bench'),
     serviceCluster: 'bench',
   },

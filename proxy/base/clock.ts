@@ -7,6 +7,8 @@ export interface TimerHandle {
 export interface TimeSource {
   /** Milliseconds that never run backwards; fractions kept. */
   monotonicMs(): number;
+  /** As monotonicMs, but from an origin that all threads of the process have in common. */
+  processMs(): number;
   /** Milliseconds since the Unix epoch. */
   wallMs(): number;
   /** One shot. `unref`-ed where the platform knows that: a timer never keeps a process alive. */
@@ -30,8 +32,15 @@ class RealTimer implements TimerHandle {
 }
 
 class RealTime implements TimeSource {
+  /** Each thread's performance.now() begins with the thread. */
+  readonly #threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
   monotonicMs(): number {
     return performance.now();
+  }
+
+  processMs(): number {
+    return performance.now() + this.#threadStartMs;
   }
 
   wallMs(): number {

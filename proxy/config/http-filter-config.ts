@@ -9,6 +9,7 @@ import type {
   HeaderMutationFilterConfig,
   HeaderMutationPerRouteConfig,
 } from './header-mutation-filter-config.ts';
+import type { LocalRateLimitConfig } from './local-rate-limit-config.ts';
 import type { FractionConfig, HeaderMatchConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
@@ -31,6 +32,7 @@ export type HttpFilterSettings =
   | FaultConfig
   | { readonly kind: 'cors' }
   | HeaderMutationFilterConfig
+  | LocalRateLimitConfig
   | GrpcStatsConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
@@ -44,6 +46,7 @@ export type HttpFilterPerRouteSettings =
   | FaultConfig
   | CorsPolicyConfig
   | HeaderMutationPerRouteConfig
+  | LocalRateLimitConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
   | SetFilterStateConfig

@@ -5,8 +5,10 @@ import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
+import type { RouteEnvironment } from '../router/route-environment.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+import type { TokenBucketMemory } from './token-bucket-memory.ts';
 
 export interface ServerHealth {
   /** `/healthcheck/fail` was asked for. */
@@ -22,6 +24,8 @@ export interface FilterFactoryContext {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly runtime: Runtime;
+  readonly routeEnvironment: RouteEnvironment;
+  readonly tokenBuckets: TokenBucketMemory;
   readonly log: Logger;
   /** What %HOSTNAME% and %ENVIRONMENT% print; absent: nothing is known. */
   readonly formatEnvironment?: FormatEnvironment;

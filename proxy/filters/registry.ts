@@ -11,6 +11,7 @@ import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
 import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
+import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
@@ -35,7 +36,9 @@ function createFactory(config: HttpFilterConfig, context: FilterFactoryContext):
     case 'cors':
       return new CorsFilterFactory(config.name, context);
     case 'header_mutation':
-      return new HeaderMutationFilterFactory(config.name, settings);
+      return new HeaderMutationFilterFactory(config.name, settings, context);
+    case 'local_rate_limit':
+      return new LocalRateLimitFilterFactory(config.name, settings, context);
     case 'grpc_stats':
       return new GrpcStatsFilterFactory(config.name, settings, context);
     case 'buffer':

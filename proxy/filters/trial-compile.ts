@@ -6,6 +6,8 @@ import type {
 } from '../config/http-filter-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
+import { perFilterConfigs } from '../config/per-filter-configs.ts';
+import { LocalRateLimitFormats } from './http/local-rate-limit.ts';
 import { Mutations } from './http/header-mutation.ts';
 import { FilterStateUpdate } from './http/set-filter-state.ts';
 
@@ -19,6 +21,9 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
     case 'set_filter_state':
       void new FilterStateUpdate(settings, EMPTY_ENVIRONMENT);
       return;
+    case 'local_rate_limit':
+      void new LocalRateLimitFormats(settings);
+      return;
     default:
   }
 }
@@ -27,16 +32,4 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
 export function trialCompilePerRoute(table: RouteConfig): void {
   for (const { settings } of perFilterConfigs(table))
     if (settings !== undefined) trialCompile(settings);
-}
-
-function* perFilterConfigs(table: RouteConfig): Generator<RouteConfig['perFilter'][number]> {
-  yield* table.perFilter;
-  for (const host of table.virtualHosts) {
-    yield* host.perFilter;
-    for (const { perFilter, action } of host.routes) {
-      yield* perFilter;
-      if (action.kind === 'route' && action.cluster.kind === 'weighted')
-        for (const cluster of action.cluster.clusters) yield* cluster.perFilter;
-    }
-  }
 }

@@ -5,6 +5,7 @@ import { H } from '../http/headers.ts';
 import type { Route } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
+import { Redirect } from './direct-response.ts';
 import { RouteEntry } from './route-entry.ts';
 import type { RouterContext } from './router-context.ts';
 import type { RouterReply } from './router-reply.ts';
@@ -15,7 +16,6 @@ import {
   noClusterReply,
   noRouteReply,
 } from './router-reply.ts';
-import type { RouterStats } from './router-stats.ts';
 import { firstInvalidHeader } from './strict-headers.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
 
@@ -24,12 +24,21 @@ export function replyWithoutUpstream(
   route: Route | null,
   headers: RequestHeaders,
   info: StreamInfo,
-  stats: RouterStats,
+  { stats, suppressEnvoyHeaders }: RouterContext,
 ): RouterReply {
-  const direct =
-    route instanceof RouteEntry || route instanceof TlsRedirectRoute ? route.direct : null;
-  stats.store.inc(direct === null ? stats.noRoute : stats.rqDirectResponse);
-  return direct === null ? noRouteReply() : directReply(direct, headers, info);
+  if (!(route instanceof RouteEntry || route instanceof TlsRedirectRoute)) {
+    stats.store.inc(stats.noRoute);
+    return noRouteReply();
+  }
+  const { direct } = route;
+  if (direct === null) {
+    // A route that does not forward names no cluster.
+    stats.store.inc(stats.noCluster);
+    return noClusterReply(503);
+  }
+  stats.store.inc(stats.rqDirectResponse);
+  if (direct instanceof Redirect) direct.rewritePath(headers, info, !suppressEnvoyHeaders);
+  return directReply(direct, headers, info);
 }
 
 /** The cluster that is to answer, or a reply that needs none. */

@@ -3,6 +3,7 @@ import type { DirectResponseConfig, RedirectActionConfig } from '../config/route
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { portStart } from './authority-port.ts';
 import { HeaderFormat } from './header-format.ts';
 import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
 import type { RouteMatcher } from './route-matcher.ts';
@@ -76,6 +77,14 @@ export class Redirect implements DirectResponse {
     this.#stripQuery = config.stripQuery;
   }
 
+  /** The request's own path changes, and logs show the new one. Before `location`. */
+  rewritePath(headers: RequestHeaders, info: StreamInfo, keepOriginal: boolean): void {
+    const path = this.#rewriter?.rewrite(headers, info);
+    if (path === undefined) return;
+    if (keepOriginal) headers.set(H.xEnvoyOriginalPath, headers.path);
+    headers.path = path;
+  }
+
   location(headers: RequestHeaders, info: StreamInfo): string {
     const scheme = this.#scheme ?? headers.scheme;
     const host = this.#host ?? this.#requestHost(headers, scheme);
@@ -93,8 +102,7 @@ export class Redirect implements DirectResponse {
         ? configured
         : configured + headers.path.slice(question);
     }
-    const path = this.#rewriter?.rewrite(headers, info) ?? headers.path;
-    return this.#stripQuery ? pathWithoutQuery(path) : path;
+    return this.#stripQuery ? pathWithoutQuery(headers.path) : headers.path;
   }
 
   /** Without its port where a new one is set, or where it was the default of the scheme that is left. */
@@ -111,17 +119,4 @@ export class Redirect implements DirectResponse {
     }
     return removePort ? host.slice(0, colon) : host;
   }
-}
-
-/** Where `:port` begins in a host, or -1. Only digits make a port, and a colon inside `[v6]` does not. */
-export function portStart(host: string): number {
-  let i = host.length - 1;
-  while (i >= 0) {
-    const code = host.charCodeAt(i);
-    if (code < 0x30 || code > 0x39) break;
-    i--;
-  }
-  if (i < 0 || i === host.length - 1 || host.charCodeAt(i) !== 0x3a) return -1;
-  // An unbracketed v6 address has no port.
-  return host.indexOf(':') === i || host.charCodeAt(i - 1) === 0x5d ? i : -1;
 }

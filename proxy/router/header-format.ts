@@ -35,9 +35,31 @@ export class HeaderFormat {
 
 function compileAt(text: string, place: string, options: FormatOptions): Formatter {
   try {
-    return compileFormat(text, options);
+    return compileFormat(withoutOldForms(text), options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.problems.map(({ message }) => ({ path: place, message })));
+  }
+}
+
+/** Forms of old that only header values know: `%DYNAMIC_METADATA(["a","b"])%`, `%PER_REQUEST_STATE(key)%`. */
+function withoutOldForms(text: string): string {
+  return text
+    .replace(
+      /%(UPSTREAM|DYNAMIC)_METADATA\((\[[^\]]*\])\)%/g,
+      (whole, side: string, list: string) => {
+        const path = stringList(list);
+        return path === undefined ? whole : `%${side}_METADATA(${path.join(':')})%`;
+      },
+    )
+    .replace(/%PER_REQUEST_STATE\(([^)]*)\)%/g, '%FILTER_STATE($1:PLAIN)%');
+}
+
+function stringList(json: string): readonly string[] | undefined {
+  try {
+    const list = JSON.parse(json) as unknown[];
+    return list.every((item) => typeof item === 'string') ? list : undefined;
+  } catch {
+    return undefined;
   }
 }

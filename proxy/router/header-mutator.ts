@@ -107,7 +107,8 @@ export class HeaderMutator {
       values.push(applies(headers, add, value) ? value : undefined);
     }
     for (let i = 0; i < adds.length; i++) {
-      if (values[i] !== undefined && overwrites(adds[i]!)) headers.set(adds[i]!.name, values[i]!);
+      if (values[i] !== undefined && overwrites(adds[i]!))
+        overwrite(headers, adds[i]!.name, values[i]!);
     }
     for (let i = 0; i < adds.length; i++) {
       if (values[i] !== undefined && !overwrites(adds[i]!))
@@ -118,6 +119,16 @@ export class HeaderMutator {
 
 const overwrites = (add: HeaderAdd): boolean =>
   add.action === 'OVERWRITE_IF_EXISTS_OR_ADD' || add.action === 'OVERWRITE_IF_EXISTS';
+
+/** The new line stands at the end, as in Envoy. */
+function overwrite(
+  headers: RequestHeaders | ResponseHeaders,
+  name: HeaderName,
+  value: string,
+): void {
+  headers.remove(name);
+  headers.push(name, value);
+}
 
 /** Presence is judged before anything of the level is written. */
 function applies(
@@ -133,6 +144,6 @@ function applies(
 
 function applyOne(headers: RequestHeaders | ResponseHeaders, add: HeaderAdd, value: string): void {
   if (!applies(headers, add, value)) return;
-  if (overwrites(add)) headers.set(add.name, value);
+  if (overwrites(add)) overwrite(headers, add.name, value);
   else headers.append(add.name, value);
 }

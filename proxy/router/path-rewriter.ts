@@ -62,7 +62,7 @@ export class PathRewriter {
     );
   }
 
-  /** The new path; the query stays as it is. Undefined: a format gave nothing, and nothing is rewritten. */
+  /** The new path; the query stays as it is. Undefined: nothing came out, and nothing is rewritten. */
   rewrite(headers: RequestHeaders, info: StreamInfo): string | undefined {
     const { path } = headers;
     const question = path.indexOf('?');
@@ -70,7 +70,7 @@ export class PathRewriter {
     if (this.#prefix !== undefined)
       return this.#prefix + path.slice(this.#matcher.matchedLength(alone));
     const rewritten = this.#newPath(alone, headers, info);
-    if (rewritten === '' && this.#format !== null) return undefined;
+    if (rewritten === '') return undefined;
     return question < 0 ? rewritten : rewritten + path.slice(question);
   }
 

@@ -115,7 +115,8 @@ export class RouteAction {
     if (keepOriginals) headers.set(H.xEnvoyOriginalHost, old);
     if (this.appendXForwardedHost && old !== '') {
       const forwarded = headers.get(H.xForwardedHost);
-      if (forwarded === undefined || lastElement(forwarded) !== old)
+      // Envoy does not trim: `a, h` does not end in `h`.
+      if (forwarded === undefined || forwarded.slice(forwarded.lastIndexOf(',') + 1) !== old)
         headers.append(H.xForwardedHost, old);
     }
     headers.authority = host;
@@ -130,9 +131,3 @@ const mirrorPolicy = (
   fraction: config.fraction && runtime.fraction(config.fraction.runtimeKey ?? '', config.fraction),
   appendHostSuffix: !config.disableShadowHostSuffixAppend,
 });
-
-function lastElement(list: string): string {
-  let start = list.lastIndexOf(',') + 1;
-  while (start < list.length && list.charCodeAt(start) === 0x20) start++;
-  return list.slice(start);
-}

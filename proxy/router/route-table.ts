@@ -7,7 +7,7 @@ import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { Route, RouteTable } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import { portStart } from './direct-response.ts';
+import { portStart } from './authority-port.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import { NO_ENVIRONMENT } from './route-environment.ts';

@@ -106,7 +106,7 @@ export class RouterFilter
     this.#headers = headers;
     this.#requestEnded = endStream;
     if (!(route instanceof RouteEntry) || route.action === null) {
-      this.#reply(replyWithoutUpstream(route, headers, this.#info, stats));
+      this.#reply(replyWithoutUpstream(route, headers, this.#info, this.#context));
       return FilterStatus.StopIteration;
     }
     this.#route = route;
@@ -426,6 +426,7 @@ export class RouterFilter
       headers.set(H.xEnvoyUpstreamServiceTime, String(Math.floor(nowMs - this.#requestCompleteMs)));
     }
     this.#selection!.setCookiesOn(headers);
+    info.responseCode = headers.status;
     this.#route!.finalizeUpstreamResponse(headers, this.#headers, info);
   }
 

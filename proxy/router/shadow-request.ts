@@ -8,7 +8,7 @@ import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { HttpPoolCallbacks, PoolTicket } from '../upstream/conn-pool/conn-pool.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
-import { portStart } from './direct-response.ts';
+import { portStart } from './authority-port.ts';
 import { fractionHolds } from './fraction.ts';
 import type { MirrorPolicy, RouteAction } from './route-action.ts';
 

@@ -1,8 +1,6 @@
 // [w] TlsRedirectRoute: stands in for every route of a virtual host that requires TLS (envoy-behaviour §3.1).
 import type { UpgradeConfig } from '../config/route-config.ts';
-import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
-import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { TlsRedirect } from './direct-response.ts';
@@ -54,12 +52,6 @@ export class TlsRedirectRoute implements Route {
     return entry.disabled ? 'disabled' : 'enabled';
   }
 
-  finalizeResponseHeaders(
-    headers: ResponseHeaders,
-    requestHeaders: RequestHeaders,
-    info: StreamInfo,
-  ): void {
-    for (const level of this.scope.responseMutators)
-      level.mutateResponse(headers, requestHeaders, info);
-  }
+  /** Virtual host and route configuration have no say in its headers, as in Envoy. */
+  finalizeResponseHeaders(): void {}
 }

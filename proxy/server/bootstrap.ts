@@ -2,11 +2,13 @@
 import { encode } from '../../xds-protos/codec.ts';
 import type { Bootstrap } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import type { MessageTypes } from '../../xds-protos/gen/message-types.ts';
+import { Runtime } from '../base/runtime.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { ConfigResource } from '../config/config-resource.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import { listenerProblem } from '../listener-manager/trial-compile.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
 import type { ServerOptions } from './options.ts';
 
@@ -36,6 +38,7 @@ export async function loadBootstrap(
       { cause: error },
     );
   }
+  checkListeners(config, options);
   const statics = message.static_resources;
   return {
     config,
@@ -51,6 +54,17 @@ export async function loadBootstrap(
       statics?.listeners ?? [],
     ),
   };
+}
+
+/** What workers will compile has to compile: here it ends the start, on xDS it is a NACK. */
+function checkListeners(config: BootstrapConfig, options: ServerOptions): void {
+  const runtime = new Runtime(config.runtime);
+  const problems = config.listeners.flatMap((listener) => {
+    const problem = listenerProblem(listener, runtime);
+    return problem === undefined ? [] : [`listener '${listener.name}': ${problem}`];
+  });
+  if (problems.length > 0)
+    throw new BootstrapError(`${bootstrapPlace(options)}: ${problems.join('\n  ')}`);
 }
 
 /** How messages name what was read. */

@@ -24,6 +24,7 @@ import { DateHeader } from '../http/date-header.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
 import type { ChainDrainState } from '../listener-manager/drain-state.ts';
+import type { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { IoThread } from '../network/io-thread.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
@@ -40,6 +41,7 @@ export interface ChainBuilderParts {
   readonly clusters: ThreadLocalClusterManager;
   readonly routeEnvironment: RouteEnvironment;
   readonly logFilters: FilterEnvironment;
+  readonly tokenBuckets: TokenBucketMemory;
   readonly serverHealth: ServerHealth;
   readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
   /** Slot of an RDS configuration; made when first asked for. */
@@ -92,6 +94,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     drain: ChainDrainState,
   ): TerminalFilterFactory {
     const { io, store, random, runtime, clusters, node, log } = this.#parts;
+    const { routeEnvironment, tokenBuckets } = this.#parts;
     const filterContext = {
       clusters,
       stats: store,
@@ -100,6 +103,8 @@ export class WorkerChainBuilder implements ChainBuilder {
       time: io.time,
       random,
       runtime,
+      routeEnvironment,
+      tokenBuckets,
       log,
       formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,

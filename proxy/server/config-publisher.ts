@@ -8,12 +8,15 @@ import type { RouteConfig } from '../config/route-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { ListenerSink } from '../listener-manager/listener-manager.ts';
 import type { ClusterSink } from '../upstream/cluster-manager.ts';
+import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+import { TokenBucketPlaces } from './token-bucket-places.ts';
 import type { CircuitBreakerSlot } from './worker-protocol.ts';
 
 export interface PublishedConfig {
   readonly update: ConfigUpdate;
   readonly slots: readonly CircuitBreakerSlot[];
+  readonly bucketPlaces: readonly TokenBucketPlace[];
 }
 
 /** The two sides of one kind of thing: what is in force, and what changes with the next update. */
@@ -50,12 +53,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   readonly #time: TimeSource;
   readonly #publish: (config: PublishedConfig) => void;
   readonly #slots: CircuitBreakerSlots;
+  readonly #buckets = new TokenBucketPlaces();
   readonly #clusters = new Collected<ClusterConfig>();
   readonly #endpoints = new Collected<ClusterEndpointsConfig>();
   readonly #routes = new Collected<RouteConfig>();
   readonly #listeners = new Collected<ListenerConfig>();
-  /** Slots that are free once all workers run on the version. */
-  readonly #releasedAt: { readonly version: number; readonly slot: number }[] = [];
+  /** Things that are free once all workers run on the version. */
+  readonly #releasedAt: { readonly version: number; readonly reclaim: () => void }[] = [];
   #timer: TimerHandle | undefined = undefined;
   #version = 0;
 
@@ -73,6 +77,10 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   /** A worker died: its requests and connections are gone, so are their places in the breakers. */
   onWorkerGone(workerIndex: number): void {
     this.#slots.clearWorker(workerIndex);
+  }
+
+  get tokenBuckets(): SharedArrayBuffer {
+    return this.#buckets.words;
   }
 
   get circuitBreakerCounts(): SharedArrayBuffer {
@@ -131,13 +139,14 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
         removedClusters: [],
       },
       slots: this.#slotsOf(clusters),
+      bucketPlaces: this.#placesOf([...this.#listeners.all.keys()], [...this.#routes.all.keys()]),
     };
   }
 
   /** All workers run on this version. */
   onAllApplied(version: number): void {
     while (this.#releasedAt.length > 0 && this.#releasedAt[0]!.version <= version) {
-      this.#slots.reclaim(this.#releasedAt.shift()!.slot);
+      this.#releasedAt.shift()!.reclaim();
     }
   }
 
@@ -162,14 +171,41 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
     const slots = this.#slotsOf(clusters);
     for (const name of update.removedClusters) {
       const slot = this.#slots.release(name);
-      if (slot !== undefined) this.#releasedAt.push({ version: this.#version, slot });
+      if (slot !== undefined) this.#reclaimLater(() => this.#slots.reclaim(slot));
     }
-    this.#publish({ update, slots });
+    this.#publish({ update, slots, bucketPlaces: this.#placeBuckets(update) });
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Places for the buckets of what changed. */
+  #placeBuckets(update: ConfigUpdate): readonly TokenBucketPlace[] {
+    const buckets = this.#buckets;
+    const free = [
+      ...update.listeners.flatMap((listener) => buckets.putListener(listener)),
+      ...update.routes.flatMap((route) => buckets.putRoute(route)),
+      ...update.removedListeners.flatMap((name) => buckets.removeListener(name)),
+      ...update.removedRoutes.flatMap((name) => buckets.removeRoute(name)),
+    ];
+    for (const range of free) this.#reclaimLater(() => buckets.reclaim(range));
+    return this.#placesOf(
+      update.listeners.map(({ name }) => name),
+      update.routes.map(({ name }) => name),
+    );
+  }
+
+  #placesOf(listeners: readonly string[], routes: readonly string[]): readonly TokenBucketPlace[] {
+    return [
+      ...listeners.flatMap((name) => this.#buckets.placesOfListener(name)),
+      ...routes.flatMap((name) => this.#buckets.placesOfRoute(name)),
+    ];
+  }
+
+  #reclaimLater(reclaim: () => void): void {
+    this.#releasedAt.push({ version: this.#version, reclaim });
   }
 
   #slotsOf(clusters: readonly ClusterConfig[]): readonly CircuitBreakerSlot[] {

@@ -244,6 +244,7 @@ export class Server {
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
+        tokenBuckets: this.#publisher.tokenBuckets,
       },
       sum: () => this.#publisher.sum(),
       catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],

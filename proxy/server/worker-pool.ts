@@ -87,7 +87,7 @@ export class WorkerPool {
   }
 
   publish(config: PublishedConfig): void {
-    this.broadcast({ kind: 'config', update: config.update, slots: config.slots });
+    this.broadcast({ kind: 'config', ...config });
   }
 
   /** To all workers alive. What a later worker must know as well belongs into `catchUp`. */
@@ -139,10 +139,10 @@ export class WorkerPool {
       onExit: (from, reason) => this.#onExit(place, from, reason),
     });
     // Before the handle takes part in broadcasts: sum() may publish what still waits to the others.
-    const { update, slots } = deps.sum();
+    const published = deps.sum();
     const { concurrency, init } = deps;
     handle.post({ kind: 'init', init: { ...init, workerIndex: place.index, concurrency } });
-    handle.post({ kind: 'config', update, slots });
+    handle.post({ kind: 'config', ...published });
     for (const message of deps.catchUp()) handle.post(message);
     place.handle = handle;
   }

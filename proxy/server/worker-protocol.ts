@@ -6,6 +6,7 @@ import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import type { LogLevel } from '../base/logger.ts';
+import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { StatsReport } from '../stats/store.ts';
 
@@ -40,6 +41,8 @@ export interface WorkerInit {
   readonly drainTimeMs: number;
   /** Circuit breakers: an Int32Array over it, INTS_PER_SLOT (upstream/resource-manager.ts) ints per cluster slot. */
   readonly circuitBreakerCounts: SharedArrayBuffer;
+  /** Token buckets of local rate limits: filters/token-bucket-memory.ts. */
+  readonly tokenBuckets: SharedArrayBuffer;
 }
 
 /** Where a cluster counts its circuit breakers; given with the update that first names the cluster. */
@@ -55,6 +58,8 @@ export type ToWorker =
       readonly kind: 'config';
       readonly update: ConfigUpdate;
       readonly slots: readonly CircuitBreakerSlot[];
+      /** Objects of `update`, by identity. */
+      readonly bucketPlaces: readonly TokenBucketPlace[];
     }
   /** Answer: `stats`. `all`: name every stat again (StatsStore.report). */
   | { readonly kind: 'collect_stats'; readonly requestId: number; readonly all: boolean }

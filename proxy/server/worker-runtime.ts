@@ -14,6 +14,7 @@ import { assert } from '../base/assert.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { isBurst } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
+import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
@@ -48,6 +49,7 @@ export class WorkerRuntime {
   readonly #logFilters: FilterEnvironment;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
+  readonly #tokenBuckets: TokenBucketMemory;
   readonly #routeSlots = new Map<string, RouteTableSlot>();
   readonly #drain = new ServerDrainState();
   readonly #handler: ConnectionHandler;
@@ -77,6 +79,7 @@ export class WorkerRuntime {
       random,
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
     });
+    this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({
       io: this.#io,
       store: this.#store,
@@ -84,6 +87,7 @@ export class WorkerRuntime {
       runtime,
       routeEnvironment: this.#routeEnvironment,
       logFilters: this.#logFilters,
+      tokenBuckets: this.#tokenBuckets,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       serverHealth: this.#drain,
@@ -113,6 +117,7 @@ export class WorkerRuntime {
         assert(false, 'a worker is initialised once');
         return;
       case 'config':
+        this.#tokenBuckets.note(message.bucketPlaces);
         this.#apply(message.update, message.slots);
         return;
       case 'collect_stats':

@@ -46,13 +46,11 @@ export function decodeHeaderMutations(source: FieldReader<object>): HeaderMutati
 
 const isProtected = (name: string): boolean => name.startsWith(':') || name === 'host';
 
-// oxlint-disable-next-line eslint/complexity -- a list of checks, one line each
 export function decodeHeaderAdd(reader: FieldReader<HeaderValueOption>): HeaderAddConfig {
   const header = reader.required('header');
   const name = (header?.requiredString('key') ?? '').toLowerCase();
-  const raw = header?.message.raw_value;
-  const value =
-    raw === undefined ? (header?.string('value') ?? '') : Buffer.from(raw).toString('latin1');
+  // As in Envoy, `raw_value` has no say here.
+  const value = header?.string('value') ?? '';
   if (isProtected(name)) header?.problem('key', ':-prefixed or host headers may not be modified');
   if (name.length > MAX_HEADER_BYTES)
     header?.problem('key', `must be at most ${MAX_HEADER_BYTES} bytes long`);

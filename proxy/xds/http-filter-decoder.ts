@@ -14,6 +14,7 @@ import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
 import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
+import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
@@ -36,6 +37,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
@@ -179,6 +181,11 @@ function decodeSetFilterStateFilter(config: TypedConfig): HttpFilterSettings | u
 function decodeSetMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
   return reader && decodeSetMetadata(reader);
+}
+
+function decodeLocalRateLimitFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
+  return reader && decodeLocalRateLimit(reader, false);
 }
 
 function decodeHealthCheckFilter(config: TypedConfig): HttpFilterSettings | undefined {

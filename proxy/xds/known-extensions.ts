@@ -18,7 +18,6 @@ export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
 export const REFUSED_HTTP_FILTERS: ReadonlySet<string> = new Set([
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication',
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
-  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',
   'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
   'envoy.extensions.filters.http.basic_auth.v3.BasicAuth',
@@ -27,7 +26,6 @@ export const REFUSED_HTTP_FILTERS: ReadonlySet<string> = new Set([
 
 /** Per-route forms of the guards; each has its own way of saying "not here". */
 export const REFUSED_PER_ROUTE: ReadonlySet<string> = new Set([
-  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
   'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
   'envoy.extensions.filters.http.basic_auth.v3.BasicAuthPerRoute',
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',

@@ -12,6 +12,7 @@ import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
 import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
+import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
@@ -37,6 +38,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', headerMutation],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
   ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', setFilterState],
@@ -71,7 +73,12 @@ function decodeWrapped(config: TypedConfig, name: string): Verdict | undefined {
   if (reader === undefined) return undefined;
   if (reader.bool('disabled')) return OFF;
   const inner = reader.message.config;
-  if (inner === undefined) return { disabled: false, settings: undefined };
+  if (inner === undefined) {
+    config.problem(`Empty route/virtual host per filter configuration for ${name} filter`);
+    return undefined;
+  }
+  // An empty Any switches the filter on and says no more.
+  if (inner.type_url === '') return { disabled: false, settings: undefined };
   const typed = new TypedConfig(inner, reader.pathOf('config'), reader.problems);
   return decodeSettings(typed, name, reader.bool('is_optional'));
 }
@@ -123,6 +130,11 @@ function setFilterState(config: TypedConfig): Verdict | undefined {
 function setMetadata(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
   return reader && settled(decodeSetMetadata(reader));
+}
+
+function localRateLimit(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
+  return reader && settled(decodeLocalRateLimit(reader, true));
 }
 
 /** An empty RBACPerRoute switches the filter off. */

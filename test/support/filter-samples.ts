@@ -1,5 +1,9 @@
 // Settings of HTTP filters with every field at its default; a test changes the field it is about.
 import type { FaultConfig } from '../../proxy/config/fault-config.ts';
+import type {
+  LocalRateLimitConfig,
+  TokenBucketConfig,
+} from '../../proxy/config/local-rate-limit-config.ts';
 
 export function faultConfig(changes: Partial<FaultConfig> = {}): FaultConfig {
   return {
@@ -22,6 +26,39 @@ export function faultConfig(changes: Partial<FaultConfig> = {}): FaultConfig {
       responseRateLimitPercent: 'fault.http.rate_limit.response_percent',
       maxActiveFaults: 'fault.http.max_active_faults',
     },
+    ...changes,
+  };
+}
+
+export const tokenBucket = (
+  maxTokens: number,
+  tokensPerFill = 1,
+  fillIntervalMs = 60_000,
+  wildcardValues = 0,
+): TokenBucketConfig => ({ maxTokens, tokensPerFill, fillIntervalMs, wildcardValues });
+
+/** Switched on and enforced. */
+export function localRateLimitConfig(
+  changes: Partial<LocalRateLimitConfig> = {},
+): LocalRateLimitConfig {
+  return {
+    kind: 'local_rate_limit',
+    statPrefix: 'limit',
+    status: 429,
+    tokenBucket: tokenBucket(1),
+    enabled: { numerator: 100, denominator: 100 },
+    enforced: { numerator: 100, denominator: 100 },
+    requestHeadersWhenNotEnforced: [],
+    responseHeaders: [],
+    descriptors: [],
+    rateLimits: [],
+    stage: 0,
+    virtualHostRateLimits: 'OVERRIDE',
+    perConnection: false,
+    rateLimitHeaders: false,
+    retryAfterHeader: false,
+    alwaysConsumeDefault: true,
+    resourceExhausted: false,
     ...changes,
   };
 }

@@ -29,6 +29,8 @@ import type { Route } from '../../proxy/http/route-provider.ts';
 import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import type { FilterFactoryContext } from '../../proxy/filters/factory-context.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
+import { TokenBucketMemory } from '../../proxy/filters/token-bucket-memory.ts';
+import { NO_ENVIRONMENT } from '../../proxy/router/route-environment.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
 import { sampleConnection } from './access-log-entry.ts';
 import type { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
@@ -343,6 +345,8 @@ export class RouterHarness {
       time: this.time,
       random: new SeededRandom(1),
       runtime: new Runtime(options.runtime ?? new Map()),
+      routeEnvironment: NO_ENVIRONMENT,
+      tokenBuckets: new TokenBucketMemory(new SharedArrayBuffer(0)),
       log: new LoggerRegistry('off', () => {}).get('filter'),
       serviceCluster: 'me',
       ...(options.bufferLimitBytes === undefined

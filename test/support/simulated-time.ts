@@ -22,6 +22,10 @@ export class SimulatedTime implements TimeSource {
     return this.#nowMs;
   }
 
+  processMs(): number {
+    return this.#nowMs + 1;
+  }
+
   wallMs(): number {
     return this.#startWallMs + this.#nowMs;
   }

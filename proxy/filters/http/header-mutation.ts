@@ -8,6 +8,9 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../../http/head
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
+import type { RouteEnvironment } from '../../router/route-environment.ts';
+import { NO_ENVIRONMENT } from '../../router/route-environment.ts';
+import type { FilterFactoryContext } from '../factory-context.ts';
 import { CompiledSettings } from './compiled-settings.ts';
 import { HeaderOperations } from './header-operations.ts';
 import type { MutationContext } from './header-operations.ts';
@@ -21,18 +24,20 @@ export class Mutations {
   readonly query: QueryMutations;
 
   /** Throws ConfigError for a bad regex or %COMMAND%. */
-  constructor(config: MutationsConfig) {
-    this.request = new HeaderOperations(config.request, 'request_mutations');
+  constructor(config: MutationsConfig, environment: RouteEnvironment = NO_ENVIRONMENT) {
+    this.request = new HeaderOperations(config.request, 'request_mutations', environment);
     this.requestTrailers = new HeaderOperations(
       config.requestTrailers,
       'request_trailers_mutations',
+      environment,
     );
-    this.response = new HeaderOperations(config.response, 'response_mutations');
+    this.response = new HeaderOperations(config.response, 'response_mutations', environment);
     this.responseTrailers = new HeaderOperations(
       config.responseTrailers,
       'response_trailers_mutations',
+      environment,
     );
-    this.query = new QueryMutations(config.query, 'query_parameter_mutations');
+    this.query = new QueryMutations(config.query, 'query_parameter_mutations', environment);
   }
 }
 
@@ -111,13 +116,13 @@ export class HeaderMutationFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly #own: readonly Mutations[];
   readonly #mostSpecificWins: boolean;
-  readonly #compiled = new CompiledSettings<MutationsConfig, Mutations>(
-    (config) => new Mutations(config),
-  );
+  readonly #compiled: CompiledSettings<MutationsConfig, Mutations>;
 
-  constructor(name: string, config: HeaderMutationFilterConfig) {
+  constructor(name: string, config: HeaderMutationFilterConfig, context: FilterFactoryContext) {
     this.name = name;
-    this.#own = isEmpty(config.mutations) ? [] : [new Mutations(config.mutations)];
+    const environment = context.routeEnvironment;
+    this.#compiled = new CompiledSettings((mutations) => new Mutations(mutations, environment));
+    this.#own = isEmpty(config.mutations) ? [] : [this.#compiled.of(config.mutations)];
     this.#mostSpecificWins = config.mostSpecificWins;
   }
 

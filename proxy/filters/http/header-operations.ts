@@ -7,6 +7,7 @@ import { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { headerName } from '../../http/headers.ts';
 import type { HeaderName } from '../../http/headers.ts';
 import { HeaderFormat } from '../../router/header-format.ts';
+import type { RouteEnvironment } from '../../router/route-environment.ts';
 import { StringMatcher } from '../../router/string-matcher.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
 
@@ -30,8 +31,12 @@ export class HeaderOperations {
   readonly #operations: readonly Operation[];
 
   /** Throws ConfigError with `place` for a bad regex or %COMMAND%. */
-  constructor(configs: readonly HeaderOperationConfig[], place: string) {
-    this.#operations = configs.map((config, i) => compile(config, `${place}[${i}]`));
+  constructor(
+    configs: readonly HeaderOperationConfig[],
+    place: string,
+    environment: RouteEnvironment,
+  ) {
+    this.#operations = configs.map((config, i) => compile(config, `${place}[${i}]`, environment));
   }
 
   get empty(): boolean {
@@ -47,14 +52,20 @@ export class HeaderOperations {
   }
 }
 
-function compile(config: HeaderOperationConfig, place: string): Operation {
+function compile(
+  config: HeaderOperationConfig,
+  place: string,
+  environment: RouteEnvironment,
+): Operation {
   if (config.kind === 'remove') return headerName(config.name);
   if (config.kind === 'remove_on_match')
     return new StringMatcher(config.match, `${place}.remove_on_match.key_matcher`);
   const { name, value, action, keepEmptyValue } = config.add;
   return {
     name: headerName(name),
-    format: new HeaderFormat(value, `${place}.append.header.value`),
+    format: new HeaderFormat(value, `${place}.append.header.value`, {
+      environment: environment.format,
+    }),
     action,
     keepEmpty: keepEmptyValue,
   };

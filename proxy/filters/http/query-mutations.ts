@@ -4,6 +4,7 @@ import type { QueryOperationConfig } from '../../config/header-mutation-filter-c
 import type { RequestHeaders } from '../../http/header-map.ts';
 import { HeaderFormat } from '../../router/header-format.ts';
 import { percentDecoded } from '../../router/query-matcher.ts';
+import type { RouteEnvironment } from '../../router/route-environment.ts';
 import { wireText } from '../../router/wire-text.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
 
@@ -19,13 +20,19 @@ export class QueryMutations {
   readonly #operations: readonly QueryOperation[];
 
   /** Throws ConfigError with `place` for a bad %COMMAND%. */
-  constructor(configs: readonly QueryOperationConfig[], place: string) {
+  constructor(
+    configs: readonly QueryOperationConfig[],
+    place: string,
+    environment: RouteEnvironment,
+  ) {
     this.#operations = configs.map((config, i) => ({
       name: wireText(config.name),
       encodedName: percentEncoded(wireText(config.name)),
       format:
         config.kind === 'append'
-          ? new HeaderFormat(config.value, `${place}[${i}].append.record.value`)
+          ? new HeaderFormat(config.value, `${place}[${i}].append.record.value`, {
+              environment: environment.format,
+            })
           : null,
       action: config.kind === 'append' ? config.action : 'OVERWRITE_IF_EXISTS',
     }));

@@ -37,6 +37,7 @@ t.test('TimerWheel', (t) => {
     const counting = {
       monotonicMs: () => time.monotonicMs(),
       wallMs: () => time.wallMs(),
+      processMs: () => time.processMs(),
       setTimer: (callback: () => void, delayMs: number) =>
         time.setTimer(() => {
           wakes++;

@@ -170,6 +170,14 @@ t.test('HeaderFormat', async (t) => {
     for (const [text, expected] of cases) t.equal(format(text, [['x-a', 'a']]), expected, text);
   });
 
+  t.test('knows the old forms of metadata and state', async (t) => {
+    const info = streamInfo();
+    info.metadataForWriting().set('a', 'b', 'meta');
+    info.filterStateForWriting().set('k', { text: 'state' });
+    const text = '%DYNAMIC_METADATA(["a","b"])% %DYNAMIC_METADATA(a:b)% %PER_REQUEST_STATE(k)%';
+    t.equal(new HeaderFormat(text, 'place').format(request([]), null, info), 'meta meta state');
+  });
+
   t.test('refuses what is no command', async (t) => {
     const bad =
       (text: string): (() => string) =>

@@ -82,10 +82,10 @@ t.test('CompiledRouteTable', async (t) => {
       ignorePortInHostMatching: true,
     });
     const table = new CompiledRouteTable(config);
-    for (const authority of ['foo.com:82', 'FOO.com:82', 'foo.com', '[::1]:80', '[::1]']) {
+    const authorities = ['foo.com:82', 'FOO.com:82', 'foo.com', 'foo.com:x', '[::1]:80', '[::1]'];
+    for (const authority of authorities) {
       t.equal(table.virtualHostFor(authority)?.name, 'vhost', authority);
     }
-    t.equal(table.virtualHostFor('foo.com:x'), null);
   });
 
   t.test('refuses a domain named twice', async (t) => {

@@ -83,13 +83,13 @@ t.test('RouterFilter', async (t) => {
     t.equal(harness.stat('http.test.no_route'), 1);
   });
 
-  t.test('answers 404 for a route that does not forward', async (t) => {
+  t.test('answers 503 for a route that does not forward', async (t) => {
     const routes = [routeEntry({ action: { kind: 'non_forwarding' } })];
     t.same(new RouterHarness({ virtualHost: { routes } }).send().client.outcome, [
-      404,
+      503,
       '',
-      'NR',
-      'route_not_found',
+      'NC',
+      'cluster_not_found',
     ]);
   });
 

@@ -11,6 +11,49 @@ const PILOT_AGENT = join(import.meta.dirname, '../../fixtures/pilot-agent/bootst
 
 const TCP_PROXY = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 
+const BAD_COMMAND = {
+  static_resources: {
+    listeners: [
+      {
+        name: 'l',
+        address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+        filter_chains: [
+          {
+            filters: [
+              {
+                name: 'envoy.filters.network.http_connection_manager',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+                  stat_prefix: 's',
+                  route_config: {
+                    virtual_hosts: [
+                      {
+                        name: 'v',
+                        domains: ['*'],
+                        request_headers_to_add: [{ header: { key: 'a', value: '%NOPE%' } }],
+                      },
+                    ],
+                  },
+                  http_filters: [
+                    {
+                      name: 'envoy.filters.http.router',
+                      typed_config: {
+                        '@type':
+                          'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+                      },
+                    },
+                  ],
+                },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  },
+};
+
 interface Run {
   readonly exit: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   readonly stdout: () => string;
@@ -50,6 +93,13 @@ t.test('outrigger-proxy', (t) => {
       1,
       /^$/,
       /--config-yaml: static_resources\.clusters\[0\].*frob/,
+    ],
+    [
+      'refuses a listener that workers could not compile',
+      ['--mode', 'validate', '--config-yaml', JSON.stringify(BAD_COMMAND)],
+      1,
+      /^$/,
+      /--config-yaml: listener 'l': virtual_hosts\[0\]\.request_headers_to_add\[0\].*NOPE/,
     ],
     [
       'validates what pilot-agent writes',

@@ -43,6 +43,7 @@ function setUp(concurrency: number) {
       drainStrategy: 'gradual',
       drainTimeMs: 600_000,
       circuitBreakerCounts: publisher.circuitBreakerCounts,
+      tokenBuckets: publisher.tokenBuckets,
     },
     sum: () => publisher.sum(),
     catchUp: () => catchUp,

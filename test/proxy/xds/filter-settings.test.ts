@@ -18,6 +18,8 @@ const withFilter = (type: string, fields: Json): Json =>
 const header = (key: string, value = 'v'): Json => ({ append: { header: { key, value } } });
 
 const FAULT = 'fault.v3.HTTPFault';
+const LIMIT = 'local_ratelimit.v3.LocalRateLimit';
+const BUCKET = { max_tokens: 1, fill_interval: '1s' };
 const MUTATION = 'header_mutation.v3.HeaderMutation';
 
 const mistakes: readonly (readonly [what: string, type: string, fields: Json, problem: string])[] =
@@ -51,6 +53,48 @@ const mistakes: readonly (readonly [what: string, type: string, fields: Json, pr
       MUTATION,
       { mutations: { query_parameter_mutations: [{ append: {} }] } },
       'mutations.query_parameter_mutations[0].append.record: is required',
+    ],
+    [
+      'a local rate limit without a stat prefix',
+      LIMIT,
+      { token_bucket: BUCKET },
+      'stat_prefix: is required',
+    ],
+    [
+      'a bucket that fills too often',
+      LIMIT,
+      { stat_prefix: 'l', token_bucket: { ...BUCKET, fill_interval: '0.049s' } },
+      'token_bucket.fill_interval: local rate limit token bucket fill timer must be >= 50ms',
+    ],
+    [
+      'a bucket that never fills',
+      LIMIT,
+      { stat_prefix: 'l', token_bucket: { ...BUCKET, tokens_per_fill: 0 } },
+      'token_bucket.tokens_per_fill: must be at least 1, is 0',
+    ],
+    [
+      'the same descriptor twice',
+      LIMIT,
+      {
+        stat_prefix: 'l',
+        descriptors: [
+          { entries: [{ key: 'x' }], token_bucket: BUCKET },
+          { entries: [{ key: 'x', value: '' }], token_bucket: BUCKET },
+        ],
+      },
+      'descriptors[1]: duplicate descriptor in the local rate descriptor: x=',
+    ],
+    [
+      'rate limits of its own with a stage',
+      LIMIT,
+      { stat_prefix: 'l', rate_limits: [{ stage: 1, actions: [{ remote_address: {} }] }] },
+      "rate_limits[0]: 'stage' field and 'disable_key' field are not supported",
+    ],
+    [
+      'limits that all proxies share',
+      LIMIT,
+      { stat_prefix: 'l', local_cluster_rate_limit: {} },
+      'local_cluster_rate_limit: is not supported by this version',
     ],
   ];
 

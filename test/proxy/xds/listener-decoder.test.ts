@@ -361,7 +361,6 @@ t.test('decodeListener', (t) => {
         typed('e', `${HTTP}.ext_authz.v3.ExtAuthz`, { failure_mode_allow: true }),
         'refuse',
       ],
-      ['a local rate limit', typed('e', `${HTTP}.local_ratelimit.v3.LocalRateLimit`), 'refuse'],
       ['CSRF', typed('e', `${HTTP}.csrf.v3.CsrfPolicy`), 'refuse'],
       ['Lua', typed('e', `${HTTP}.lua.v3.Lua`), 'refuse'],
       ['Wasm that fails closed', typed('e', wasm, { config: {} }), 'refuse'],

@@ -374,6 +374,15 @@ t.test('decodeRouteTable', (t) => {
       }),
       [{ name: 'a', disabled: true, settings: undefined }],
     );
+    const wrapper = 'type.googleapis.com/envoy.config.route.v3.FilterConfig';
+    t.match(
+      perFilter({ a: { '@type': wrapper, config: {} } }),
+      [{ name: 'a', disabled: false, settings: undefined }],
+      'an empty Any switches it on',
+    );
+    t.throws(() => perFilter({ a: { '@type': wrapper, disabled: false } }), {
+      message: /Empty route\/virtual host per filter configuration for a filter/,
+    });
     t.match(perFilter({ a: { '@type': `${type}.rbac.v3.RBACPerRoute` } }), [
       { name: 'a', disabled: true },
     ]);

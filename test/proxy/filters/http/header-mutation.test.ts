@@ -5,6 +5,7 @@ import { HeaderMutationFilterFactory } from '../../../../proxy/filters/http/head
 import { HeaderOperations } from '../../../../proxy/filters/http/header-operations.ts';
 import { QueryMutations } from '../../../../proxy/filters/http/query-mutations.ts';
 import { FilterStatus } from '../../../../proxy/http/http-filter.ts';
+import { NO_ENVIRONMENT } from '../../../../proxy/router/route-environment.ts';
 import { RouterHarness, ScriptedClient } from '../../../support/router-harness.ts';
 import { linesOf, request, response, streamInfo } from '../../../support/route-samples.ts';
 
@@ -13,7 +14,7 @@ const NOTHING = { request: [], requestTrailers: [], response: [], responseTraile
 t.test('QueryMutations', async (t) => {
   const mutated = (path: string, ...operations: QueryOperationConfig[]): string => {
     const headers = request([[':path', path]]);
-    new QueryMutations(operations, 'query').mutate(headers, streamInfo());
+    new QueryMutations(operations, 'query', NO_ENVIRONMENT).mutate(headers, streamInfo());
     return headers.path;
   };
   const remove = (name: string) => ({ kind: 'remove', name }) as const;
@@ -37,7 +38,11 @@ t.test('QueryMutations', async (t) => {
 t.test('HeaderOperations', async (t) => {
   t.test('removes every line of every name that matches, wherever they are', async (t) => {
     const match = { kind: 'prefix', value: 'x-', ignoreCase: false } as const;
-    const operations = new HeaderOperations([{ kind: 'remove_on_match', match }], 'at');
+    const operations = new HeaderOperations(
+      [{ kind: 'remove_on_match', match }],
+      'at',
+      NO_ENVIRONMENT,
+    );
     const headers = request([
       ['x-a', '1'],
       ['b', '1'],
@@ -53,11 +58,15 @@ t.test('HeaderOperations', async (t) => {
 
 t.test('HeaderMutationFilter', async (t) => {
   const factory = (mutations: Partial<typeof NOTHING>) =>
-    new HeaderMutationFilterFactory('m', {
-      kind: 'header_mutation',
-      mutations: { ...NOTHING, ...mutations },
-      mostSpecificWins: false,
-    });
+    new HeaderMutationFilterFactory(
+      'm',
+      {
+        kind: 'header_mutation',
+        mutations: { ...NOTHING, ...mutations },
+        mostSpecificWins: false,
+      },
+      new RouterHarness().context,
+    );
   const client = () => {
     const headers = request();
     const route = new RouterHarness().table.route(headers, streamInfo());
