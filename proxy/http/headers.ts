@@ -11,6 +11,8 @@ export interface HeaderName {
   readonly bit: number;
   /** Envoy keeps a single value: a second line is joined with `,` (envoy-behaviour §2.1). */
   readonly inline: boolean;
+  /** What HPACK's writer worked out about the name; 0 until it did. */
+  hpack: number;
 }
 
 const registry = new Map<string, HeaderName>();
@@ -24,6 +26,7 @@ function known(text: string, inline: boolean): HeaderName {
     word: index < 30 ? 0 : 1,
     bit: 1 << (index % 30),
     inline,
+    hpack: 0,
   };
   registry.set(text, name);
   return name;
@@ -113,7 +116,7 @@ for (const text of [
   'grpc-accept-encoding',
   'x-envoy-original-dst-host',
 ]) {
-  registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline: true });
+  registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline: true, hpack: 0 });
 }
 
 const unknownName = (text: string): HeaderName => ({
@@ -122,6 +125,7 @@ const unknownName = (text: string): HeaderName => ({
   word: 0,
   bit: 0,
   inline: false,
+  hpack: 0,
 });
 
 /** For names from configuration (lower-case): the same object every time. Never call it with wire data. */
