@@ -1,6 +1,7 @@
 // [b] Settings of the HTTP connection manager as plain data
 // (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
+import type { Http2Config } from './http2-config.ts';
 import type { HttpFilterConfig } from './http-filter-config.ts';
 import type { CidrConfig } from './listener-config.ts';
 import type { LocalReplyConfig } from './local-reply-config.ts';
@@ -70,6 +71,7 @@ export interface HttpConnectionManagerConfig {
   readonly maxHeadersCount: number;
   readonly headersWithUnderscoresAction: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
   readonly http1: Http1ServerConfig;
+  readonly http2: Http2Config;
   /** What of the client's certificate goes into x-forwarded-client-cert; absent: nothing. */
   readonly setCurrentClientCertDetails?: ClientCertDetailsConfig | undefined;
   /** Things accepted that do nothing yet (tracing …), for dumps. */

@@ -5,7 +5,6 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { AccessLogType } from '../config/access-log-config.ts';
-import type { MaxStreamDurationConfig } from '../config/route-config.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamMeter } from '../stream-info/stream-meter.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -26,7 +25,6 @@ import {
 } from './conn-manager-utility.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-manager.ts';
-import { takeStreamDurationMs } from './grpc-timeout.ts';
 import { hasToken } from './http1/framing.ts';
 import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
@@ -43,7 +41,7 @@ export interface StreamOwner {
   readonly bufferLimitBytes: number;
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   readonly localPort: number;
-  /** The connection ends after the response under way. */
+  /** The connection ends after the response under way; HTTP/2 knows no such thing and takes no notice. */
   closing: boolean;
   /** It ends after the drain time; responses say so from now on. */
   readonly draining: boolean;
@@ -107,7 +105,7 @@ export class ActiveStream
     // (1)
     const { stats, config } = this.#context;
     stats.store.inc(stats.rqTotal);
-    stats.store.inc(stats.rqHttp1Total);
+    stats.store.inc(info.protocol === 'HTTP/2' ? stats.rqHttp2Total : stats.rqHttp1Total);
     stats.store.inc(stats.rqActive);
     this.#idleTimeoutMs = config.streamIdleTimeoutMs;
     if (this.#idleTimeoutMs > 0) this.#touch();
@@ -194,16 +192,25 @@ export class ActiveStream
 
   // === StreamCallbacks: the downstream socket
 
-  onResetStream(_reason: StreamResetReason, _details: string): void {
-    this.onDownstreamGone('downstream_remote_disconnect');
+  /** HTTP/2: the client, or its mistake, ended this stream. */
+  onResetStream(reason: StreamResetReason, details: string): void {
+    if (reason === ResetReason.ConnectionTermination) this.onDownstreamGone(details);
+    else if (reason === ResetReason.ProtocolError)
+      this.#onGone(ResponseFlag.DownstreamProtocolError, details);
+    else if (reason === ResetReason.Overflow) this.#onGone(undefined, details);
+    else this.#onGone(ResponseFlag.DownstreamRemoteReset, details);
   }
 
   /** The client is gone; whatever was on its way is pointless. */
   onDownstreamGone(details: string): void {
+    this.#onGone(ResponseFlag.DownstreamConnectionTermination, details);
+  }
+
+  #onGone(flag: ResponseFlag | undefined, details: string): void {
     if (this.#done) return;
     const { stats } = this.#context;
     stats.store.inc(stats.rqRxReset);
-    this.streamInfo.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    if (flag !== undefined) this.streamInfo.setFlag(flag);
     this.streamInfo.responseCodeDetails = details;
     this.#finish();
   }
@@ -477,7 +484,6 @@ export class ActiveStream
   }
 
   #setRoute(route: Route | null): void {
-    const before = this.route?.maxStreamDuration;
     this.route = route;
     this.streamInfo.route = route;
     if (route === null) return;
@@ -489,17 +495,10 @@ export class ActiveStream
         this.#idleTimer = null;
       }
     }
-    if (route.maxStreamDuration !== undefined || before !== undefined)
-      this.#limitDuration(route.maxStreamDuration);
-  }
-
-  #limitDuration(duration: MaxStreamDurationConfig | undefined): void {
-    const { config, time } = this.#context;
-    const limitMs = takeStreamDurationMs(this.requestHeaders, duration, config.maxStreamDurationMs);
+    const duration = route.maxStreamDuration?.maxStreamDurationMs;
+    if (duration === undefined) return;
     this.#disarm(this.#durationTimer);
-    const goneMs = time.monotonicMs() - this.streamInfo.startMs;
-    this.#durationTimer =
-      limitMs === undefined ? null : this.#arm(Timer.MaxDuration, Math.max(0, limitMs - goneMs));
+    this.#durationTimer = duration > 0 ? this.#arm(Timer.MaxDuration, duration) : null;
   }
 
   /** False: answered with 403 (envoy-behaviour §1.11). */
@@ -550,7 +549,7 @@ export class ActiveStream
       stats.store.inc(stats.rqResponseBeforeRqComplete);
       owner.closing = true;
     }
-    if (upgraded) return;
+    if (upgraded || owner.protocol === 'HTTP/2') return;
     if (owner.closing || owner.draining) headers.set(H.connection, 'close');
     else if (owner.protocol === 'HTTP/1.0') {
       if (headers.has(H.contentLength)) headers.set(H.connection, 'keep-alive');

@@ -10,6 +10,7 @@ import type { RequestMutator } from './conn-manager-utility.ts';
 import type { DateHeader } from './date-header.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
+import type { SessionSettings } from './http2/endpoint.ts';
 import type { LocalReplyRewriter } from './local-reply.ts';
 import type { RouteProvider } from './route-provider.ts';
 
@@ -52,4 +53,6 @@ export interface ConnManagerContext {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly drain: DrainDecision;
+  /** Asked for when a connection turns out to speak HTTP/2. */
+  readonly http2: () => SessionSettings;
 }

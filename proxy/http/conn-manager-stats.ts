@@ -1,4 +1,5 @@
 // [w] Counters of one connection manager, prefix `http.<stat_prefix>.` (Envoy's names).
+import type { Connection } from '../network/connection.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
 
 export class ConnManagerStats {
@@ -7,6 +8,8 @@ export class ConnManagerStats {
   readonly cxActive: StatId;
   readonly cxHttp1Total: StatId;
   readonly cxHttp1Active: StatId;
+  readonly cxHttp2Total: StatId;
+  readonly cxHttp2Active: StatId;
   readonly cxDestroy: StatId;
   readonly cxDestroyLocal: StatId;
   readonly cxDestroyRemote: StatId;
@@ -29,6 +32,7 @@ export class ConnManagerStats {
   readonly flowControlResumed: StatId;
   readonly rqTotal: StatId;
   readonly rqHttp1Total: StatId;
+  readonly rqHttp2Total: StatId;
   readonly rqActive: StatId;
   readonly rqCompleted: StatId;
   readonly rqTime: StatId;
@@ -39,6 +43,7 @@ export class ConnManagerStats {
   readonly rqIdleTimeout: StatId;
   readonly rqMaxDurationReached: StatId;
   readonly rqTooLarge: StatId;
+  readonly rqTooManyPrematureResets: StatId;
   readonly rqNonRelativePath: StatId;
   readonly rqFailedPathNormalization: StatId;
   readonly rqRedirectedWithNormalizedPath: StatId;
@@ -55,6 +60,7 @@ export class ConnManagerStats {
   readonly #listenerRqByClass: readonly StatId[];
 
   /** `listenerPrefix`: the part of its listener's stat names that varies. */
+  // oxlint-disable-next-line eslint/max-lines-per-function -- a list of names
   constructor(store: StatsStore, statPrefix: string, listenerPrefix: string) {
     const prefix = `http.${statPrefix}.downstream_`;
     const counter = (name: string): StatId => store.counter(prefix + name);
@@ -64,6 +70,8 @@ export class ConnManagerStats {
     this.cxActive = gauge('cx_active');
     this.cxHttp1Total = counter('cx_http1_total');
     this.cxHttp1Active = gauge('cx_http1_active');
+    this.cxHttp2Total = counter('cx_http2_total');
+    this.cxHttp2Active = gauge('cx_http2_active');
     this.cxDestroy = counter('cx_destroy');
     this.cxDestroyLocal = counter('cx_destroy_local');
     this.cxDestroyRemote = counter('cx_destroy_remote');
@@ -86,6 +94,8 @@ export class ConnManagerStats {
     this.flowControlResumed = counter('flow_control_resumed_reading_total');
     this.rqTotal = counter('rq_total');
     this.rqHttp1Total = counter('rq_http1_total');
+    this.rqHttp2Total = counter('rq_http2_total');
+    this.rqTooManyPrematureResets = counter('rq_too_many_premature_resets');
     this.rqActive = gauge('rq_active');
     this.rqCompleted = counter('rq_completed');
     this.rqTime = store.histogram(`${prefix}rq_time`);
@@ -116,6 +126,23 @@ export class ConnManagerStats {
     );
   }
 
+  /** What the end of a connection of either version counts. */
+  chargeClose(remote: boolean, connection: Connection, lengthMs: number): void {
+    const store = this.store;
+    store.dec(this.cxActive);
+    store.inc(this.cxDestroy);
+    store.inc(remote ? this.cxDestroyRemote : this.cxDestroyLocal);
+    store.add(this.cxRxBytesTotal, connection.bytesRead);
+    store.add(this.cxTxBytesTotal, connection.bytesWritten);
+    store.record(this.cxLengthMs, lengthMs);
+  }
+
+  /** A connection ended with requests on it. */
+  chargeActiveGone(remote: boolean): void {
+    this.store.inc(this.cxDestroyActiveRq);
+    this.store.inc(remote ? this.cxDestroyRemoteActiveRq : this.cxDestroyLocalActiveRq);
+  }
+
   /** `downstream_rq_completed` and the class of the code. */
   chargeResponse(status: number): void {
     const { store } = this;
@@ -137,14 +164,11 @@ function registerUncounted(store: StatsStore, statPrefix: string): void {
 }
 
 const UNCOUNTED: readonly string[] = [
-  'downstream_cx_http2_total',
   'downstream_cx_http3_total',
   'downstream_cx_overload_disable_keepalive',
   'downstream_cx_ssl_total',
-  'downstream_rq_http2_total',
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
-  'downstream_rq_too_many_premature_resets',
   'tracing.client_enabled',
   'tracing.health_check',
   'tracing.not_traceable',
@@ -153,7 +177,6 @@ const UNCOUNTED: readonly string[] = [
 ];
 
 const UNCOUNTED_GAUGES: readonly string[] = [
-  'downstream_cx_http2_active',
   'downstream_cx_http3_active',
   'downstream_cx_rx_bytes_buffered',
   'downstream_cx_ssl_active',

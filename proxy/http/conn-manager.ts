@@ -1,4 +1,5 @@
-// [w] ConnManager: codec and streams of one downstream connection; drain, idle (envoy-behaviour §1.9, §1.10).
+// [w] ConnManager: codec and streams of one downstream connection; drain, idle (envoy-behaviour §1.9, §1.10). The first
+// bytes decide the version; a connection that speaks HTTP/2 is handed to an Http2ConnManager.
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { DELAYED_CLOSE_TIMEOUT } from '../network/connection.ts';
@@ -14,13 +15,11 @@ import type { RequestDecoder, ResponseEncoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from './http1/server-connection.ts';
+import { startsWithPreface } from './http2/protocol.ts';
+import { Http2ConnManager } from './http2-conn-manager.ts';
+import type { ConnManagerListener } from './http2-conn-manager.ts';
 
 const Timer = { Idle: 0, Drain: 1, Headers: 2, MaxDuration: 3 } as const;
-
-/** Told when the connection is over, so that its owner can forget it. */
-export interface ConnManagerListener {
-  onConnectionDone(): void;
-}
 
 export class ConnManager
   implements ConnectionCallbacks, ServerConnectionCallbacks, StreamOwner, TimerOwner
@@ -37,7 +36,7 @@ export class ConnManager
   readonly #startMs: number;
   #stream: ActiveStream | null = null;
   #requestCount = 0;
-  /** The first byte came: Envoy makes its codec then. */
+  /** The first byte came and with it the version: Envoy makes its codec then. */
   #begun = false;
   #clientEnded = false;
   /** Past its age: the next request is the last (http1_safe_max_connection_duration). */
@@ -100,7 +99,7 @@ export class ConnManager
 
   onData(chunk: Buffer, endStream: boolean): void {
     if (chunk.length > 0) {
-      if (!this.#begun) this.#begin();
+      if (!this.#begun && this.#begin(chunk, endStream)) return;
       this.#codec.dispatch(chunk);
       // A request whose head is still coming is one already: it has a log line and time-outs.
       if (this.#codec.headBegun && this.#stream === null) this.#awaitHead();
@@ -117,17 +116,11 @@ export class ConnManager
     const remote = this.#clientEnded || event === CloseEvent.Remote;
     this.#goneDownstream(remote ? 'downstream_remote_disconnect' : 'downstream_local_disconnect');
     this.#codec.stop();
-    const { stats } = this.context;
-    const store = stats.store;
-    store.dec(stats.cxActive);
-    if (this.#begun) store.dec(stats.cxHttp1Active);
-    if (this.#softDrain) store.dec(stats.cxHttp1SoftDrain);
-    if (detail === DELAYED_CLOSE_TIMEOUT) store.inc(stats.cxDelayedCloseTimeout);
-    store.inc(stats.cxDestroy);
-    store.inc(remote ? stats.cxDestroyRemote : stats.cxDestroyLocal);
-    store.add(stats.cxRxBytesTotal, this.#connection.bytesRead);
-    store.add(stats.cxTxBytesTotal, this.#connection.bytesWritten);
-    store.record(stats.cxLengthMs, this.context.time.monotonicMs() - this.#startMs);
+    const { stats, time } = this.context;
+    if (this.#begun) stats.store.dec(stats.cxHttp1Active);
+    if (this.#softDrain) stats.store.dec(stats.cxHttp1SoftDrain);
+    if (detail === DELAYED_CLOSE_TIMEOUT) stats.store.inc(stats.cxDelayedCloseTimeout);
+    stats.chargeClose(remote, this.#connection, time.monotonicMs() - this.#startMs);
     this.timers.cancel(this.#idleTimer);
     this.#cancel(this.#drainTimer);
     this.#cancel(this.#headersTimer);
@@ -237,11 +230,26 @@ export class ConnManager
     }
   }
 
-  #begin(): void {
+  /** First bytes. True: this connection is not ours any more. */
+  #begin(chunk: Buffer, endStream: boolean): boolean {
     this.#begun = true;
-    const { stats } = this.context;
-    stats.store.inc(stats.cxHttp1Total);
-    stats.store.inc(stats.cxHttp1Active);
+    const { stats, config } = this.context;
+    const http2 =
+      config.codecType === 'HTTP2' || (config.codecType === 'AUTO' && startsWithPreface(chunk));
+    if (!http2) {
+      stats.store.inc(stats.cxHttp1Total);
+      stats.store.inc(stats.cxHttp1Active);
+      return false;
+    }
+    this.timers.cancel(this.#idleTimer);
+    this.#cancel(this.#durationTimer);
+    const manager = new Http2ConnManager(this.context, this.#connection, this.#info, {
+      startMs: this.#startMs,
+      listener: this.#listener,
+    });
+    this.#connection.setCallbacks(manager);
+    manager.onData(chunk, endStream);
+    return true;
   }
 
   #tooOld(): void {
@@ -278,13 +286,7 @@ export class ConnManager
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    const { stats } = this.context;
-    stats.store.inc(stats.cxDestroyActiveRq);
-    stats.store.inc(
-      details === 'downstream_remote_disconnect'
-        ? stats.cxDestroyRemoteActiveRq
-        : stats.cxDestroyLocalActiveRq,
-    );
+    this.context.stats.chargeActiveGone(details === 'downstream_remote_disconnect');
     stream.onDownstreamGone(details);
   }
 

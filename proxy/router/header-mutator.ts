@@ -25,13 +25,8 @@ class HeaderAdd {
   }
 }
 
-/** What is done to the head of a request before it goes upstream. */
-export interface RequestChange {
-  mutateRequest(headers: RequestHeaders, info: StreamInfo): void;
-}
-
 /** What one level does to requests, or to responses. */
-export class HeaderMutator implements RequestChange {
+export class HeaderMutator {
   readonly #remove: readonly HeaderName[];
   readonly #add: readonly HeaderAdd[];
 

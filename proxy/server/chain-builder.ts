@@ -19,6 +19,8 @@ import type { TerminalFilterFactory } from '../filters/network/network-filter.ts
 import { TcpProxyFactory, TcpProxyStats } from '../filters/network/tcp-proxy.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnManagerStats } from '../http/conn-manager-stats.ts';
+import { Http2Stats } from '../http/http2/http2-stats.ts';
+import type { SessionSettings } from '../http/http2/endpoint.ts';
 import { RequestMutator } from '../http/conn-manager-utility.ts';
 import { DateHeader } from '../http/date-header.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
@@ -129,6 +131,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       time: io.time,
       random,
       drain,
+      http2: lazyHttp2(config, store, random),
     });
   }
 
@@ -164,4 +167,27 @@ export class WorkerChainBuilder implements ChainBuilder {
       random,
     });
   }
+}
+
+/** Made by the first connection that speaks it: its counters are seen by those only who use HTTP/2. */
+function lazyHttp2(
+  config: HttpConnectionManagerConfig,
+  store: StatsStore,
+  random: RandomSource,
+): () => SessionSettings {
+  let settings: SessionSettings | undefined;
+  return () => {
+    settings ??= {
+      http2: config.http2,
+      stats: new Http2Stats(store, ''),
+      random,
+      flushTimeoutMs: config.streamIdleTimeoutMs,
+      limits: {
+        maxBytes: config.maxRequestHeadersKb * 1024,
+        maxCount: config.maxHeadersCount,
+        underscores: config.headersWithUnderscoresAction,
+      },
+    };
+    return settings;
+  };
 }

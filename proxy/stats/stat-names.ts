@@ -31,6 +31,36 @@ const counters = (text: string): readonly StatRow[] => rows('counter', text);
 const gauges = (text: string): readonly StatRow[] => rows('gauge', text);
 const histograms = (text: string): readonly StatRow[] => rows('histogram', text);
 
+const HTTP2_ROWS: readonly StatRow[] = [
+  ...counters(`
+    dropped_headers_with_underscores: header lines dropped for an underscore in their name
+    requests_rejected_with_underscores_in_headers: requests refused for an underscore in a name
+    goaway_sent: GOAWAY frames sent
+    header_overflow: streams reset because their header list was too large or too long
+    headers_cb_no_stream: always 0
+    inbound_empty_frames_flood: connections ended for too many empty frames
+    inbound_priority_frames_flood: connections ended for too many PRIORITY frames
+    inbound_window_update_frames_flood: connections ended for too many WINDOW_UPDATE frames
+    keepalive_timeout: connections ended because a PING was not answered
+    metadata_empty_frames: always 0
+    outbound_control_flood: connections ended because too many control frames waited for them
+    outbound_flood: connections ended because too many frames waited for them
+    rx_messaging_error: messages that break the rules
+    rx_reset: streams the peer reset
+    stream_refused_errors: streams the peer refused
+    trailers: trailers sent
+    tx_flush_timeout: streams given up because the peer opened no window
+    tx_reset: streams we reset
+  `),
+  ...gauges(`
+    deferred_stream_close: always 0
+    outbound_control_frames_active: always 0
+    outbound_frames_active: always 0
+    pending_send_bytes [bytes]: body bytes that wait for window or socket
+    streams_active: open streams
+  `),
+];
+
 export const STAT_GROUPS: readonly StatGroup[] = [
   {
     title: 'Listeners',
@@ -68,7 +98,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_max_requests_reached: connections closed after their last allowed request
         downstream_cx_drain_close: connections closed because the listener or the server drains
         downstream_cx_delayed_close_timeout: connections whose client did not go within the delayed close time-out
-        downstream_cx_http2_total: always 0
+        downstream_cx_http2_total: HTTP/2 connections
         downstream_cx_http3_total: always 0
         downstream_cx_ssl_total: always 0
         downstream_cx_overload_disable_keepalive: always 0
@@ -79,7 +109,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_flow_control_resumed_reading_total: times reading went on
         downstream_rq_total: requests
         downstream_rq_http1_total: HTTP/1 requests
-        downstream_rq_http2_total: always 0
+        downstream_rq_http2_total: HTTP/2 requests
         downstream_rq_http3_total: always 0
         downstream_rq_completed: responses sent, of any code
         downstream_rq_<n>xx: responses by class of code
@@ -90,7 +120,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_rq_idle_timeout: requests that stood still too long (stream_idle_timeout)
         downstream_rq_max_duration_reached: requests that took longer than allowed
         downstream_rq_overload_close: always 0
-        downstream_rq_too_many_premature_resets: always 0
+        downstream_rq_too_many_premature_resets: connections ended because their client reset too many requests
         downstream_rq_rejected_via_ip_detection: requests refused by an original IP detection extension
         rs_too_large: responses too large to hold (500)
         downstream_rq_too_large: bodies over the buffer limit (413)
@@ -126,7 +156,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_active: open connections
         downstream_cx_http1_active: open HTTP/1 connections
         downstream_cx_http1_soft_drain: connections that end after their next response, for their age
-        downstream_cx_http2_active: always 0
+        downstream_cx_http2_active: open HTTP/2 connections
         downstream_cx_http3_active: always 0
         downstream_cx_ssl_active: always 0
         downstream_cx_rx_bytes_buffered: always 0
@@ -138,6 +168,19 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_length_ms [ms]: life of a connection
         downstream_rq_time [ms]: from the first byte of a request to the last of its response`),
     ],
+  },
+  {
+    title: 'HTTP/1 codec, downstream',
+    prefix: 'http1.',
+    rows: counters(`
+      dropped_headers_with_underscores: header lines dropped for an underscore in their name
+      requests_rejected_with_underscores_in_headers: requests refused for an underscore in a name
+    `),
+  },
+  {
+    title: 'HTTP/2 codec, downstream; there once a client spoke it',
+    prefix: 'http2.',
+    rows: HTTP2_ROWS,
   },
   {
     title: 'TCP proxies',
@@ -202,7 +245,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_per_try_timeout: attempts that timed out
         upstream_rq_per_try_idle_timeout: attempts that stood still too long
         upstream_rq_rx_reset: requests that the host broke off
-        upstream_rq_tx_reset: requests that the proxy broke off, where the protocol can (never on HTTP/1)
+        upstream_rq_tx_reset: requests that the proxy broke off
         upstream_rq_retry: retries
         upstream_rq_retry_success: retries that succeeded
         upstream_rq_retry_overflow: retries left out because too many were under way
@@ -246,11 +289,9 @@ export const STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   {
-    title: 'HTTP/1 codec',
-    prefix: 'http1.',
-    rows: counters(`
-      dropped_headers_with_underscores: request headers left out because of underscores in their names
-      requests_rejected_with_underscores_in_headers: requests refused for the same`),
+    title: 'HTTP/2 codec, upstream; there once the cluster was spoken to by it',
+    prefix: 'cluster.<name>.http2.',
+    rows: HTTP2_ROWS,
   },
   {
     title: 'Cluster manager',

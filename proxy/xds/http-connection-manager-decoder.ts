@@ -11,7 +11,7 @@ import { decodeCidr } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHttpFilters } from './http-filter-decoder.ts';
-import { decodeHttp1Server } from './http-protocol-decoder.ts';
+import { decodeHttp1Server, decodeHttp2 } from './http-protocol-decoder.ts';
 import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
@@ -49,6 +49,10 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
     ...decodeTimeouts(reader),
     ...decodeLimits(reader),
     http1,
+    http2: decodeHttp2(
+      reader.child('http2_protocol_options'),
+      reader.bool('stream_error_on_invalid_http_message'),
+    ),
     inert: inertParts(reader),
   };
 }

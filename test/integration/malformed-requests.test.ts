@@ -72,7 +72,6 @@ const rows: readonly Row[] = [
   { name: 'HTTP/1.2', bytes: start('GET / HTTP/1.2'), ...LOW },
   { name: 'HTTP/2.0 in a request line', bytes: start('GET / HTTP/2.0'), ...LOW },
   { name: 'HTTP/0.9', bytes: 'GET /\r\n\r\n', ...LOW },
-  { name: 'part of the HTTP/2 preface', bytes: 'PRI * HTTP/2.0\r\n\r\nXX', ...BAD },
   {
     name: 'an absolute target with another scheme',
     bytes: start('GET ftp://h/ HTTP/1.1'),

@@ -1,4 +1,5 @@
 // Small valid configurations, as decoders make them; a test changes the field it is about.
+import { DEFAULT_HTTP2 } from '../../proxy/config/http2-config.ts';
 import type { ClusterConfig } from '../../proxy/config/cluster-config.ts';
 import type { ConfigResource } from '../../proxy/config/config-resource.ts';
 import type {
@@ -145,6 +146,7 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     maxRequestHeadersKb: 60,
     maxHeadersCount: 100,
     headersWithUnderscoresAction: 'ALLOW',
+    http2: DEFAULT_HTTP2,
     http1: {
       allowAbsoluteUrl: true,
       acceptHttp10: false,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { LogFileStats } from '../../../proxy/access-log/log-file-stats.ts';
 import { ConnManagerStats } from '../../../proxy/http/conn-manager-stats.ts';
+import { Http2Stats } from '../../../proxy/http/http2/http2-stats.ts';
 import { ListenerManagerStats } from '../../../proxy/listener-manager/listener-manager-stats.ts';
 import { ListenerStats } from '../../../proxy/listener-manager/listener-stats.ts';
 import { RouterStats } from '../../../proxy/router/router-stats.ts';
@@ -35,6 +36,8 @@ t.test('stat names', (t) => {
     new ListenerManagerStats(store);
     new RouterStats(store, 'p');
     new ServerStats(store);
+    new Http2Stats(store, '');
+    new Http2Stats(store, 'cluster.c.');
     new LogFileStats(store);
     new ControlPlaneStats(store);
     new SubscriptionStats(store, 'cluster_manager.cds.');
