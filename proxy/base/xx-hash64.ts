@@ -1,4 +1,4 @@
-// [b] xxHash64 (seed 0) of bytes (the public XXH64 algorithm): Envoy hashes keys, resource names and versions with it.
+// [b] xxHash64 of bytes (the public XXH64 algorithm): Envoy hashes keys, resource names and versions with it.
 // BigInt arithmetic costs about a microsecond for a short key: on the data path only computed when a balancer asks.
 
 const MASK = 0xffffffffffffffffn;
@@ -17,15 +17,15 @@ const round = (accumulator: bigint, input: bigint): bigint =>
 const mergeRound = (hash: bigint, lane: bigint): bigint =>
   ((hash ^ round(0n, lane)) * P1 + P4) & MASK;
 
-export function xxHash64(bytes: Buffer): bigint {
+export function xxHash64(bytes: Buffer, seed = 0n): bigint {
   const length = bytes.length;
   let at = 0;
   let hash: bigint;
   if (length >= 32) {
-    let v1 = (P1 + P2) & MASK;
-    let v2 = P2;
-    let v3 = 0n;
-    let v4 = -P1 & MASK;
+    let v1 = (seed + P1 + P2) & MASK;
+    let v2 = (seed + P2) & MASK;
+    let v3 = seed;
+    let v4 = (seed - P1) & MASK;
     for (; at + 32 <= length; at += 32) {
       v1 = round(v1, bytes.readBigUInt64LE(at));
       v2 = round(v2, bytes.readBigUInt64LE(at + 8));
@@ -35,7 +35,7 @@ export function xxHash64(bytes: Buffer): bigint {
     hash = (rotl(v1, 1n) + rotl(v2, 7n) + rotl(v3, 12n) + rotl(v4, 18n)) & MASK;
     hash = mergeRound(mergeRound(mergeRound(mergeRound(hash, v1), v2), v3), v4);
   } else {
-    hash = P5;
+    hash = (seed + P5) & MASK;
   }
   hash = (hash + BigInt(length)) & MASK;
   for (; at + 8 <= length; at += 8) {
@@ -56,7 +56,8 @@ export function xxHash64(bytes: Buffer): bigint {
 }
 
 /** Of a wire string: one byte a character. */
-export const xxHash64OfWire = (text: string): bigint => xxHash64(Buffer.from(text, 'latin1'));
+export const xxHash64OfWire = (text: string, seed = 0n): bigint =>
+  xxHash64(Buffer.from(text, 'latin1'), seed);
 
 /** Of a string of ours. */
 export const xxHash64OfText = (text: string): bigint => xxHash64(Buffer.from(text, 'utf8'));

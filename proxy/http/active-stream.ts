@@ -5,6 +5,7 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { AccessLogType } from '../config/access-log-config.ts';
+import type { MaxStreamDurationConfig } from '../config/route-config.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamMeter } from '../stream-info/stream-meter.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -25,6 +26,7 @@ import {
 } from './conn-manager-utility.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-manager.ts';
+import { takeStreamDurationMs } from './grpc-timeout.ts';
 import { hasToken } from './http1/framing.ts';
 import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
@@ -484,6 +486,7 @@ export class ActiveStream
   }
 
   #setRoute(route: Route | null): void {
+    const before = this.route?.maxStreamDuration;
     this.route = route;
     this.streamInfo.route = route;
     if (route === null) return;
@@ -495,10 +498,17 @@ export class ActiveStream
         this.#idleTimer = null;
       }
     }
-    const duration = route.maxStreamDuration?.maxStreamDurationMs;
-    if (duration === undefined) return;
+    if (route.maxStreamDuration !== undefined || before !== undefined)
+      this.#limitDuration(route.maxStreamDuration);
+  }
+
+  #limitDuration(duration: MaxStreamDurationConfig | undefined): void {
+    const { config, time } = this.#context;
+    const limitMs = takeStreamDurationMs(this.requestHeaders, duration, config.maxStreamDurationMs);
     this.#disarm(this.#durationTimer);
-    this.#durationTimer = duration > 0 ? this.#arm(Timer.MaxDuration, duration) : null;
+    const goneMs = time.monotonicMs() - this.streamInfo.startMs;
+    this.#durationTimer =
+      limitMs === undefined ? null : this.#arm(Timer.MaxDuration, Math.max(0, limitMs - goneMs));
   }
 
   /** False: answered with 403 (envoy-behaviour §1.11). */

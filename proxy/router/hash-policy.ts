@@ -45,14 +45,24 @@ export class HashPolicy {
   key(headers: RequestHeaders, info: StreamInfo, cookies: CookieSink): bigint | undefined {
     let key: bigint | undefined;
     for (const method of this.#methods) {
-      const text = this.#subject(method, headers, info, cookies);
-      if (text !== undefined) {
-        const hash = xxHash64OfWire(text);
+      const hash = this.#hash(method, headers, info, cookies);
+      if (hash !== undefined) {
         key = key === undefined ? hash : BigInt.asUintN(64, (key << 1n) | (key >> 63n)) ^ hash;
       }
       if (method.config.terminal && key !== undefined) return key;
     }
     return key;
+  }
+
+  #hash(
+    method: Method,
+    headers: RequestHeaders,
+    info: StreamInfo,
+    cookies: CookieSink,
+  ): bigint | undefined {
+    if (method.header !== undefined) return headerHash(method.header, method.rewriter, headers);
+    const text = this.#subject(method, headers, info, cookies);
+    return text === undefined ? undefined : xxHash64OfWire(text);
   }
 
   #subject(
@@ -64,7 +74,7 @@ export class HashPolicy {
     const config = method.config;
     switch (config.kind) {
       case 'header':
-        return headerSubject(method, headers);
+        return undefined;
       case 'cookie': {
         const value = cookieValue(headers, method.name);
         if (value !== undefined && value !== '') return value;
@@ -85,13 +95,18 @@ export class HashPolicy {
   }
 }
 
-function headerSubject(method: Method, headers: RequestHeaders): string | undefined {
-  const name = method.header!;
+/** The order of several values has no say: sorted, each is hashed with the hash of those before as its seed. */
+function headerHash(
+  name: HeaderName,
+  rewriter: RegexRewriter | undefined,
+  headers: RequestHeaders,
+): bigint | undefined {
   const single = headers.getAny(name);
   if (single === undefined) return undefined;
-  const values = headers.getAll(name);
-  const text = values.length < 2 ? single : values.toSorted().join('');
-  return method.rewriter === undefined ? text : method.rewriter.rewrite(text);
+  const lines = headers.getAll(name);
+  const values = lines.length < 2 ? [single] : lines;
+  const rewritten = rewriter === undefined ? values : values.map((each) => rewriter.rewrite(each));
+  return rewritten.toSorted().reduce((seed, value) => xxHash64OfWire(value, seed), 0n);
 }
 
 const newCookieValue = (info: StreamInfo): string =>

@@ -37,7 +37,10 @@ export class HeaderMatcher {
 
   matches(headers: RequestHeaders | ResponseHeaders): boolean {
     const first = this.#pseudo ? headers.getAny(this.#name) : headers.get(this.#name);
-    if (this.#kind === 'present') return ((first !== undefined) === this.#present) !== this.#invert;
+    if (this.#kind === 'present') {
+      const present = first !== undefined || this.#missingIsEmpty;
+      return (present === this.#present) !== this.#invert;
+    }
     if (first === undefined) return this.#missingIsEmpty && this.#test('') !== this.#invert;
     if (this.#test(first)) return !this.#invert;
     if (!this.#single && this.#anyOtherLine(headers)) return !this.#invert;
@@ -93,10 +96,10 @@ export function compileHeaderMatchers(
   return configs.map((config, i) => new HeaderMatcher(config, `${place}[${i}]`));
 }
 
-/** Base-10 with an optional minus sign; NaN for anything else. Beyond 18 digits it is out of every range's reach. */
+/** Base-10 with an optional sign; NaN for anything else. Beyond 18 digits it is out of every range's reach. */
 export function decimalInteger(text: string): number {
   const negative = text.charCodeAt(0) === 0x2d;
-  const start = negative ? 1 : 0;
+  const start = negative || text.charCodeAt(0) === 0x2b ? 1 : 0;
   if (text.length === start || text.length - start > 18) return NaN;
   let value = 0;
   for (let i = start; i < text.length; i++) {

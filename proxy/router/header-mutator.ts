@@ -25,8 +25,13 @@ class HeaderAdd {
   }
 }
 
+/** What is done to the head of a request before it goes upstream. */
+export interface RequestChange {
+  mutateRequest(headers: RequestHeaders, info: StreamInfo): void;
+}
+
 /** What one level does to requests, or to responses. */
-export class HeaderMutator {
+export class HeaderMutator implements RequestChange {
   readonly #remove: readonly HeaderName[];
   readonly #add: readonly HeaderAdd[];
 

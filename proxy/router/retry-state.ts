@@ -6,6 +6,7 @@ import { StreamResetReason } from '../http/codec.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H, headerName, wireHeaderName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
+import type { StatId } from '../stats/store.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Priority, ResourceManager } from '../upstream/resource-manager.ts';
@@ -75,6 +76,9 @@ export class RetryState {
   #backoff: JitteredBackoff | null = null;
   /** What the answer that is being retried asked for; 0: nothing. */
   #askedMs = 0;
+  /** What the wait before the next retry counts as; null: there is none. */
+  #backoffStat: StatId | null = null;
+  #retried = false;
   /** The retry that was granted last does not wait. */
   #immediately = false;
 
@@ -144,18 +148,18 @@ export class RetryState {
 
   /** How long to wait before the retry that was just granted. */
   nextBackoffMs(): number {
+    this.#backoffStat = null;
     if (this.#immediately) return 0;
-    const stats = this.#stats;
     const { random } = this.#environment;
     const askedMs = this.#askedMs;
     // Of a millisecond or less no distribution can be made.
     if (askedMs > 1) {
-      stats.store.inc(stats.upstreamRqRetryBackoffRatelimited);
+      this.#backoffStat = this.#stats.upstreamRqRetryBackoffRatelimited;
       return askedMs + Math.floor(random.next() * Math.floor(askedMs / 2));
     }
     const { baseIntervalMs, maxIntervalMs } = this.policy;
     this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, random);
-    stats.store.inc(stats.upstreamRqRetryBackoffExponential);
+    this.#backoffStat = this.#stats.upstreamRqRetryBackoffExponential;
     return this.#backoff.nextMs();
   }
 
@@ -173,13 +177,20 @@ export class RetryState {
     this.#remaining = asked.maxRetries;
   }
 
+  /** The wait is over: the retry is made. */
+  onRetry(): void {
+    const { store, upstreamRqRetry } = this.#stats;
+    this.#retried = true;
+    store.inc(upstreamRqRetry);
+    if (this.#backoffStat !== null) store.inc(this.#backoffStat);
+  }
+
   #decide(wanted: Wanted): RetryDecision {
     const stats = this.#stats;
-    const afterRetry = this.#outstanding;
     this.dispose();
     if (wanted === Wanted.No) {
       // Whatever no condition wants is a success, a reset included.
-      if (afterRetry) stats.store.inc(stats.upstreamRqRetrySuccess);
+      if (this.#retried) stats.store.inc(stats.upstreamRqRetrySuccess);
       return RetryDecision.No;
     }
     if (this.#remaining <= 0) {
@@ -194,7 +205,6 @@ export class RetryState {
     this.#resources.retries.inc();
     this.#outstanding = true;
     this.#immediately = wanted === Wanted.Immediately;
-    stats.store.inc(stats.upstreamRqRetry);
     return RetryDecision.Yes;
   }
 

@@ -93,15 +93,10 @@ export class RouteAction {
     this.#plain = this.#pathRewriter === null && this.#hostRewriter.empty;
   }
 
-  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. `hostLiteral` wins over what the route says. */
-  rewrite(
-    headers: RequestHeaders,
-    info: StreamInfo,
-    keepOriginals: boolean,
-    hostLiteral: string | undefined,
-  ): void {
-    if (this.#plain && hostLiteral === undefined) return;
-    const host = hostLiteral ?? this.#hostRewriter.newHost(headers, info);
+  /** Host, then path. `keepOriginals`: also set `x-envoy-original-*`. */
+  rewrite(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
+    if (this.#plain) return;
+    const host = this.#hostRewriter.newHost(headers, info);
     if (host !== undefined && host !== '') this.replaceHost(headers, host, keepOriginals);
     const path = this.#pathRewriter?.rewrite(headers, info);
     if (path === undefined) return;

@@ -16,6 +16,7 @@ import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { FixedResponse, Redirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
 import { HeaderMutator } from './header-mutator.ts';
+import type { RequestChange } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
 import { RouteAction } from './route-action.ts';
@@ -43,9 +44,8 @@ interface RouteParts {
   /** '' where a header says, or weights. */
   readonly clusterName: string;
   readonly clusterHeader: HeaderName | null;
-  readonly hostLiteral: string | undefined;
   readonly perFilter: PerFilterSettings | null;
-  readonly requestMutators: readonly HeaderMutator[];
+  readonly requestMutators: readonly RequestChange[];
   readonly responseMutators: readonly HeaderMutator[];
 }
 
@@ -65,9 +65,8 @@ export class RouteEntry implements Route {
   readonly #matcher: RouteMatcher;
   readonly #clusterName: string;
   readonly #clusterHeader: HeaderName | null;
-  readonly #hostLiteral: string | undefined;
   readonly #perFilter: PerFilterSettings | null;
-  readonly #requestMutators: readonly HeaderMutator[];
+  readonly #requestMutators: readonly RequestChange[];
   readonly #responseMutators: readonly HeaderMutator[];
   /** One for each weighted cluster; null: the route is the same for all its requests. */
   readonly #variants: readonly RouteEntry[] | null;
@@ -89,7 +88,6 @@ export class RouteEntry implements Route {
     this.#matcher = parts.matcher;
     this.#clusterName = parts.clusterName;
     this.#clusterHeader = parts.clusterHeader;
-    this.#hostLiteral = parts.hostLiteral;
     this.#perFilter = parts.perFilter;
     this.#requestMutators = parts.requestMutators;
     this.#responseMutators = parts.responseMutators;
@@ -161,7 +159,7 @@ export class RouteEntry implements Route {
   finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
     const levels = this.#requestMutators;
     for (let i = 0; i < levels.length; i++) levels[i]!.mutateRequest(headers, info);
-    this.action!.rewrite(headers, info, keepOriginals, this.#hostLiteral);
+    this.action!.rewrite(headers, info, keepOriginals);
   }
 
   /** An upstream's answer is told its attempts, too; replies of our own are by the router. */
@@ -205,7 +203,6 @@ function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
     direct: directResponse(config, matcher, place),
     clusterName: cluster?.kind === 'cluster' ? cluster.name : '',
     clusterHeader: cluster?.kind === 'cluster_header' ? headerName(cluster.header) : null,
-    hostLiteral: undefined,
     perFilter: compilePerFilter(config.perFilter, scope.perFilter),
     requestMutators: mutators(
       scope,
@@ -220,18 +217,35 @@ function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
   };
 }
 
+/** A weighted cluster's own host counts as the request's: a route that rewrites it keeps it as the original. */
+class HostChange implements RequestChange {
+  readonly #host: string;
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  mutateRequest(headers: RequestHeaders): void {
+    headers.authority = this.#host;
+  }
+}
+
 /** A weighted cluster's changes to headers come before those of all levels, whichever of them wins. */
 function partsFor(route: RouteParts, cluster: WeightedClusterConfig, place: string): RouteParts {
   const request = HeaderMutator.forRequests(cluster.headers, place, route.scope.environment);
   const response = HeaderMutator.forResponses(cluster.headers, place, route.scope.environment);
   const { clusterHeader } = cluster;
+  const host = nonEmptyWireText(cluster.hostRewriteLiteral);
   return {
     ...route,
     clusterName: cluster.name,
     clusterHeader: clusterHeader === undefined ? null : headerName(clusterHeader),
-    hostLiteral: nonEmptyWireText(cluster.hostRewriteLiteral),
     perFilter: compilePerFilter(cluster.perFilter, route.perFilter),
-    requestMutators: request === null ? route.requestMutators : [request, ...route.requestMutators],
+    requestMutators: [
+      ...(request === null ? [] : [request]),
+      ...(host === undefined ? [] : [new HostChange(host)]),
+      ...route.requestMutators,
+    ],
     responseMutators:
       response === null ? route.responseMutators : [response, ...route.responseMutators],
   };

@@ -25,15 +25,11 @@ export class MatchPath {
   text = '';
   #lower = '';
 
-  /** `cutParameters`: everything from the first `;` is left out as well. */
+  /** `cutParameters`: what follows a `;` in a segment is left out as well. */
   set(path: string, cutParameters: boolean): void {
-    let end = path.indexOf('?');
-    if (end < 0) end = path.length;
-    if (cutParameters) {
-      const semicolon = path.indexOf(';');
-      if (semicolon >= 0 && semicolon < end) end = semicolon;
-    }
-    this.text = end === path.length ? path : path.slice(0, end);
+    const end = path.indexOf('?');
+    this.text = end < 0 ? path : path.slice(0, end);
+    if (cutParameters && this.text.includes(';')) this.text = this.text.replace(/;[^/]*/g, '');
     this.#lower = '';
   }
 

@@ -337,6 +337,7 @@ export class RouterFilter
 
   #retryNow(): void {
     const info = this.#info;
+    this.#retry!.onRetry();
     info.attemptCount++;
     if (this.#route!.scope.includeRequestAttemptCount) {
       this.#headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));

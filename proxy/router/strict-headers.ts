@@ -2,7 +2,7 @@
 import type { RequestHeaders } from '../http/header-map.ts';
 import { headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
-import { decimalInteger } from './header-matcher.ts';
+import { unsignedInteger } from '../http/unsigned-integer.ts';
 import { allRetryGrpcOnKnown, allRetryOnKnown } from './retry-policy.ts';
 
 export interface StrictCheck {
@@ -10,7 +10,7 @@ export interface StrictCheck {
   readonly valid: (value: string) => boolean;
 }
 
-const isUint = (value: string): boolean => decimalInteger(value) >= 0;
+const isUint = (value: string): boolean => !Number.isNaN(unsignedInteger(value));
 
 const CHECKS = new Map<string, (value: string) => boolean>([
   ['x-envoy-upstream-rq-timeout-ms', isUint],

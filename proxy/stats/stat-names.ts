@@ -170,14 +170,6 @@ export const STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   {
-    title: 'HTTP/1 codec, downstream',
-    prefix: 'http1.',
-    rows: counters(`
-      dropped_headers_with_underscores: header lines dropped for an underscore in their name
-      requests_rejected_with_underscores_in_headers: requests refused for an underscore in a name
-    `),
-  },
-  {
     title: 'HTTP/2 codec, downstream; there once a client spoke it',
     prefix: 'http2.',
     rows: HTTP2_ROWS,
@@ -245,7 +237,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_per_try_timeout: attempts that timed out
         upstream_rq_per_try_idle_timeout: attempts that stood still too long
         upstream_rq_rx_reset: requests that the host broke off
-        upstream_rq_tx_reset: requests that the proxy broke off
+        upstream_rq_tx_reset: requests that the proxy broke off, where the protocol can (never on HTTP/1)
         upstream_rq_retry: retries
         upstream_rq_retry_success: retries that succeeded
         upstream_rq_retry_overflow: retries left out because too many were under way
@@ -287,6 +279,13 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         zone.<from>.<to>.upstream_rq_time [ms]: the same, by the zones of node and host
         grpc.upstream_rq_time [ms]: the same, of gRPC calls`),
     ],
+  },
+  {
+    title: 'HTTP/1 codec',
+    prefix: 'http1.',
+    rows: counters(`
+      dropped_headers_with_underscores: request headers left out because of underscores in their names
+      requests_rejected_with_underscores_in_headers: requests refused for the same`),
   },
   {
     title: 'HTTP/2 codec, upstream; there once the cluster was spoken to by it',

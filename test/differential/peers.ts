@@ -1,6 +1,6 @@
 // The scripted ends of a case: a client that does its steps, upstreams that answer as told; both remember what they got and how it ended.
-import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { RawPeer } from '../support/raw-peers.ts';
@@ -171,6 +171,7 @@ export class ScriptedUpstream {
   readonly #upstream: Upstream;
   readonly #pace: Pace;
   #server: Server | undefined;
+  #holder: Socket | undefined;
   #answered = 0;
   port = 0;
 
@@ -195,7 +196,19 @@ export class ScriptedUpstream {
     this.port = (server.address() as AddressInfo).port;
     this.#server = server;
     if (typeof this.#upstream === 'object' && 'refuses' in this.#upstream)
-      await new Promise((resolve) => server.close(resolve));
+      await this.#occupyPort(server);
+  }
+
+  /** Nobody listens on the port, and nobody gets it who asks for any: a connection that does not matter starts from it. */
+  async #occupyPort(server: Server): Promise<void> {
+    await new Promise((resolve) => server.close(resolve));
+    const anchor = createServer();
+    await new Promise<void>((resolve) => anchor.listen(0, '127.0.0.1', resolve));
+    const { port } = anchor.address() as AddressInfo;
+    this.#server = anchor;
+    const holder = connect({ port, host: '127.0.0.1', localPort: this.port });
+    await new Promise((resolve) => holder.once('connect', resolve));
+    this.#holder = holder;
   }
 
   get text(): string {
@@ -204,6 +217,7 @@ export class ScriptedUpstream {
 
   close(): void {
     this.#server?.close();
+    this.#holder?.destroy();
     for (const { peer } of this.connections) peer.close();
   }
 

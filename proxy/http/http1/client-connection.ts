@@ -27,8 +27,6 @@ import {
 } from './message-writer.ts';
 
 export interface ClientConnectionCallbacks {
-  /** A stream was given up by us, or answered before its request was complete. */
-  onStreamReset(): void;
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
   onStreamComplete(reusable: boolean): void;
   /** The server broke the protocol; the stream has been told, the connection must go. */
@@ -186,7 +184,6 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   /** The connection cannot serve anybody else after this. */
   resetStream(_reason: StreamResetReason): void {
     if (this.#decoder === null) return;
-    this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(false);
   }
@@ -286,7 +283,6 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #onResponseComplete(more: boolean): void {
     // Bytes behind the answer belong to nobody: who waits must not be given this connection (attack 30).
     const reusable = this.#keepAlive && this.#requestComplete && !this.#upgrade && !more;
-    if (!this.#requestComplete && !this.#upgrade) this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(reusable);
   }

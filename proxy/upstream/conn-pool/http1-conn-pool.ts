@@ -161,11 +161,6 @@ class ActiveClient
 
   // === ClientConnectionCallbacks
 
-  onStreamReset(): void {
-    const { stats } = this.#context;
-    stats.store.inc(stats.upstreamRqTxReset);
-  }
-
   onStreamComplete(reusable: boolean): void {
     const { stats, config, io } = this.#context;
     stats.store.dec(stats.upstreamRqActive);

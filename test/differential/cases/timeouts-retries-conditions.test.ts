@@ -1,16 +1,17 @@
 // What is tried again: answers, resets and request headers by `retry_on` (envoy-behaviour §4.1, §4.2).
 import { differential } from '../differential.ts';
 import type { CaseConfig, Row } from '../row.ts';
+import {
+  INSIDE_CLIENTS,
+  OK,
+  QUICK,
+  STATS,
+  answer,
+  get,
+  inside,
+  whateverIsLeft,
+} from './timeouts-retries.ts';
 
-const answer = (status: string, ...lines: string[]): string =>
-  [`HTTP/1.1 ${status}`, ...lines, 'content-length: 0', '', ''].join('\r\n');
-const OK = answer('200 OK');
-const get = (...lines: string[]): string =>
-  ['GET / HTTP/1.1', 'host: h', ...lines, '', ''].join('\r\n');
-/** A request whose x-envoy headers are trusted. */
-const inside = (...lines: string[]): string => get('x-forwarded-for: 10.0.0.9', ...lines);
-
-const QUICK = { base_interval: '0.001s', max_interval: '0.002s' };
 const retries = (retry_on: string, more: object = {}): CaseConfig => ({
   route: { retry_policy: { retry_on, retry_back_off: QUICK, ...more } },
 });
@@ -35,21 +36,8 @@ const exact = (name: string, value: string): object => ({ name, string_match: { 
 
 export const suite = await differential(
   import.meta.url,
-  {
-    config: {
-      hcm: {
-        internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
-      },
-    },
-    stats: [
-      'cluster.CASE-up.upstream_rq*',
-      'cluster.CASE-up.retry*',
-      'cluster.CASE-up.external*',
-      'cluster.CASE-up.internal*',
-      'http.CASE.rq_total',
-    ],
-  },
-  [
+  { config: INSIDE_CLIENTS, stats: STATS },
+  whateverIsLeft([
     { name: '5xx retries a 500', ...answered('5xx', answer('500 No')), expect: { status: 200 } },
     { name: '5xx retries a 599', ...answered('5xx', answer('599 No')), expect: { status: 200 } },
     { name: '5xx lets a 404 pass', ...answered('5xx', answer('404 No')), expect: { status: 404 } },
@@ -437,10 +425,37 @@ export const suite = await differential(
       client: inside(),
     },
     {
+      name: 'a retry under way takes a place among concurrent retries',
+      config: {
+        ...retries('5xx'),
+        clusters: { up: { circuit_breakers: { thresholds: [{ max_retries: 1 }] } } },
+      },
+      client: [get(), { pauseMs: 150 }, { connect: true }, get(), { responses: 1 }],
+      upstream: { answers: [answer('503 No'), [], answer('503 No'), OK] },
+    },
+    {
+      name: 'a retry in its back-off takes a place among concurrent retries',
+      config: {
+        route: { retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '60s' } } },
+        clusters: { up: { circuit_breakers: { thresholds: [{ max_retries: 1 }] } } },
+      },
+      client: [get(), { pauseMs: 150 }, { connect: true }, get(), { responses: 1 }],
+      upstream: { answers: [answer('503 No'), answer('503 No'), OK] },
+    },
+    {
+      name: 'a second retry of a request does not need a second place',
+      config: {
+        ...retries('5xx', { num_retries: 2 }),
+        clusters: { up: { circuit_breakers: { thresholds: [{ max_retries: 1 }] } } },
+      },
+      client: get(),
+      upstream: { answers: [answer('503 No'), answer('503 No'), OK] },
+    },
+    {
       name: 'a swallowed answer with a body',
       config: retries('5xx'),
       client: get(),
       upstream: { answers: ['HTTP/1.1 503 No\r\ncontent-length: 5\r\n\r\nhello', OK] },
     },
-  ],
+  ]),
 );
