@@ -2,7 +2,7 @@
 // values are written out (Envoy lets a decoded QUERY_PARAM put a newline there; that is not copied).
 import { compileField } from './compile-field.ts';
 import { parseFormat } from './format-command.ts';
-import { byteText, countOf, escapeControls } from './log-text.ts';
+import { byteText, countOf, escapeControls, jsonPart } from './log-text.ts';
 import type { CommandScope } from './compile-field.ts';
 import type { Field, FormatEnvironment } from './field.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
@@ -14,6 +14,12 @@ export interface Formatter {
   format(entry: AccessLogEntry): string;
 }
 
+const ESCAPES = {
+  line: escapeControls,
+  json: jsonPart,
+  body: (text: string): string => text,
+};
+
 export interface FormatOptions {
   /** In place of a missing value: `-` (default) for logs, '' for header values and `omit_empty_values`. */
   readonly missing?: '-' | '';
@@ -21,8 +27,8 @@ export interface FormatOptions {
   readonly environment?: FormatEnvironment;
   /** The formatter extension of that name is listed; default: not. */
   readonly reqWithoutQuery?: boolean;
-  /** Control characters are left as they are, for texts that are escaped as a whole afterwards (JSON). */
-  readonly raw?: boolean;
+  /** What the text becomes part of: a line (default), a JSON string, or a body, where nothing is escaped. */
+  readonly within?: keyof typeof ESCAPES;
 }
 
 export const EMPTY_ENVIRONMENT: FormatEnvironment = { hostname: undefined, variables: new Map() };
@@ -35,26 +41,30 @@ export const scopeOf = (options: FormatOptions): CommandScope => ({
 /** Throws ConfigError that names what is wrong: a command that does not exist, bad arguments. */
 export function compileFormat(text: string, options: FormatOptions = {}): Formatter {
   const missing = options.missing ?? '-';
-  const clean = options.raw === true ? (value: string): string => value : escapeControls;
+  const within = options.within ?? 'line';
+  const escape = ESCAPES[within];
+  // A line's own newlines stay.
+  const literal = within === 'line' ? byteText : (part: string): string => escape(byteText(part));
   const scope = scopeOf(options);
   const literals = [''];
   const fields: Field[] = [];
   let needsMeter = false;
   for (const part of parseFormat(text)) {
     if (typeof part === 'string') {
-      literals[literals.length - 1] += byteText(part);
+      literals[literals.length - 1] += literal(part);
       continue;
     }
     const field = compileField(part, scope);
     if (field.kind === 'constant')
-      literals[literals.length - 1] += field.value === null ? missing : clean(String(field.value));
+      literals[literals.length - 1] += field.value === null ? missing : escape(String(field.value));
     else {
       needsMeter ||= field.needsMeter === true;
       fields.push(field.get);
       literals.push('');
     }
   }
-  return new TextFormatter({ literals, fields, missing, needsMeter, raw: options.raw === true });
+  const parts = { literals, fields, missing, needsMeter };
+  return within === 'line' ? new TextFormatter(parts) : new PartFormatter(parts, escape);
 }
 
 interface TextParts {
@@ -63,7 +73,30 @@ interface TextParts {
   readonly fields: readonly Field[];
   readonly missing: string;
   readonly needsMeter: boolean;
-  readonly raw: boolean;
+}
+
+/** Each value is escaped by itself: one that is no UTF-8 leaves the others readable. */
+class PartFormatter implements Formatter {
+  readonly needsMeter: boolean;
+  readonly #parts: TextParts;
+  readonly #escape: (text: string) => string;
+
+  constructor(parts: TextParts, escape: (text: string) => string) {
+    this.needsMeter = parts.needsMeter;
+    this.#parts = parts;
+    this.#escape = escape;
+  }
+
+  format(entry: AccessLogEntry): string {
+    const { literals, fields, missing } = this.#parts;
+    let text = literals[0]!;
+    for (let i = 0; i < fields.length; i++) {
+      const value = fields[i]!(entry);
+      text += value === null ? missing : typeof value === 'string' ? this.#escape(value) : value;
+      text += literals[i + 1]!;
+    }
+    return text;
+  }
 }
 
 class TextFormatter implements Formatter {
@@ -71,18 +104,16 @@ class TextFormatter implements Formatter {
   readonly #literals: readonly string[];
   readonly #fields: readonly Field[];
   readonly #missing: string;
-  readonly #raw: boolean;
   readonly #newlines: number;
   readonly #returns: number;
   readonly #nuls: number;
 
-  constructor({ literals, fields, missing, needsMeter, raw }: TextParts) {
+  constructor({ literals, fields, missing, needsMeter }: TextParts) {
     const all = literals.join('');
     this.needsMeter = needsMeter;
     this.#literals = literals;
     this.#fields = fields;
     this.#missing = missing;
-    this.#raw = raw;
     this.#newlines = countOf(all, '\n');
     this.#returns = countOf(all, '\r');
     this.#nuls = countOf(all, '\0');
@@ -98,7 +129,7 @@ class TextFormatter implements Formatter {
       line += literals[i + 1]!;
     }
     // Looking over the finished line once is cheaper than over each value; it is next to never found wanting.
-    return this.#raw || this.#clean(line) ? line : this.#formatEscaped(entry);
+    return this.#clean(line) ? line : this.#formatEscaped(entry);
   }
 
   #clean(line: string): boolean {

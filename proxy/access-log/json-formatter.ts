@@ -75,10 +75,10 @@ class JsonCompiler {
     const formatter = compileFormat(text, {
       ...this.#options,
       missing: this.#omitEmpty ? '' : '-',
-      raw: true,
+      within: 'json',
     });
     this.needsMeter ||= formatter.needsMeter;
-    return (entry) => jsonString(formatter.format(entry));
+    return (entry) => `"${formatter.format(entry)}"`;
   }
 
   #loneCommand(command: FormatCommand): JsonWriter {

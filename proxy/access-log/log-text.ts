@@ -32,8 +32,14 @@ const ODD_BYTE = /[^ !#-[\]-~]/g;
  * A JSON string of a byte string. Bytes that are no UTF-8 would make the line unreadable for JSON parsers: then every
  * byte outside plain ASCII is written as `\u00xx`, as Envoy does.
  */
-export function jsonString(bytes: string): string {
-  if (PLAIN_JSON.test(bytes)) return `"${bytes}"`;
-  if (isUtf8(Buffer.from(bytes, 'latin1'))) return JSON.stringify(bytes);
-  return `"${bytes.replace(ODD_BYTE, (char) => `\\u00${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+export const jsonString = (bytes: string): string => `"${jsonPart(bytes)}"`;
+
+/** The same without quotes: a part of a longer string. */
+export function jsonPart(bytes: string): string {
+  if (PLAIN_JSON.test(bytes)) return bytes;
+  if (isUtf8(Buffer.from(bytes, 'latin1'))) return JSON.stringify(bytes).slice(1, -1);
+  return bytes.replace(
+    ODD_BYTE,
+    (char) => `\\u00${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }

@@ -68,7 +68,7 @@ export function configValue(
   metadata: ConfigMetadata,
   path: readonly string[],
 ): MetadataValue | undefined {
-  let value: MetadataValue | undefined = structOf(metadata);
+  let value: MetadataValue | undefined = path.length === 0 ? undefined : structOf(metadata);
   for (const key of path) {
     if (!(value instanceof Map)) return undefined;
     value = (value as MetadataStruct).get(key);

@@ -1,4 +1,5 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
+import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type {
   HeaderToMetadataConfig,
@@ -78,6 +79,9 @@ export interface RouterFilterConfig {
   /** Absent: true. False: no counts by code or time in the clusters' stats. */
   readonly dynamicStats?: boolean | undefined;
   readonly suppressGrpcRequestFailureCodeStats?: boolean | undefined;
+  /** Of attempts; absent: none. */
+  readonly upstreamLogs?: readonly AccessLogConfig[] | undefined;
+  readonly upstreamLogOptions?: AccessLogOptionsConfig | undefined;
 }
 
 /** envoy.extensions.filters.http.cors.v3.CorsPolicy. What a level does not say, a less specific one may. */

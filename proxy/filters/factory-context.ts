@@ -1,5 +1,7 @@
 // [w] FilterFactoryContext: what factories of HTTP filters are given by the connection manager's builder.
 import type { FormatEnvironment } from '../access-log/field.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type { AccessLog } from '../http/conn-manager-context.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -27,6 +29,8 @@ export interface FilterFactoryContext {
   readonly routeEnvironment: RouteEnvironment;
   readonly tokenBuckets: TokenBucketMemory;
   readonly log: Logger;
+  /** Absent: nothing is logged. */
+  createAccessLogs?(configs: readonly AccessLogConfig[]): readonly AccessLog[];
   /** What %HOSTNAME% and %ENVIRONMENT% print; absent: nothing is known. */
   readonly formatEnvironment?: FormatEnvironment;
   /** `--service-cluster`: the node's own cluster. */

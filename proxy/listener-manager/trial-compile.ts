@@ -54,6 +54,9 @@ function compileConnManager(
   for (const { name, settings } of config.httpFilters)
     compileAt(`http filter '${name}'`, () => trialCompile(settings));
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
+  for (const { settings } of config.httpFilters)
+    if (settings.kind === 'router' && settings.upstreamLogs !== undefined)
+      compileLogs(settings.upstreamLogs, `filter chain '${chainName}': router: upstream_log`);
   if (config.localReply !== undefined)
     void new ConfiguredReplyRewriter(config.localReply, {
       routes: { ...NO_ENVIRONMENT, runtime },

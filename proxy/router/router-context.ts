@@ -3,6 +3,7 @@ import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+import type { UpstreamLogSettings } from './attempt-log.ts';
 import type { RouterStats } from './router-stats.ts';
 import type { StrictCheck } from './strict-headers.ts';
 import type { UpstreamCharges } from './upstream-charges.ts';
@@ -16,6 +17,8 @@ export interface RouterContext {
   readonly random: RandomSource;
   readonly suppressEnvoyHeaders: boolean;
   readonly respectExpectedRqTimeout: boolean;
+  /** Null: nothing is logged of attempts. */
+  readonly upstreamLog: UpstreamLogSettings | null;
   readonly strictChecks: readonly StrictCheck[];
   /** How much of a body is kept for retries, or before a connection is there. Default 1 MiB; routes may say less or more. */
   readonly bodyBufferLimitBytes: number;

@@ -12,11 +12,13 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-
 import { H, headerName } from '../http/headers.ts';
 import { FilterStatus, PassThroughFilter } from '../http/http-filter.ts';
 import type { DownstreamWatermarkCallbacks, FilterCallbacks } from '../http/http-filter.ts';
+import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { admit, replyWithoutUpstream } from './admission.ts';
+import { AttemptLog } from './attempt-log.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
 import { AttemptTimer, countAttemptTimeout } from './attempt-timers.ts';
 import { HostSelection } from './host-selection.ts';
@@ -197,6 +199,8 @@ export class RouterFilter
     info.upstreamConnection = null;
     if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
     const attempt = new UpstreamRequest(this, host, this.#cluster!.stats);
+    const { upstreamLog } = this.#context;
+    if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.#headers, host);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority));
   }
@@ -510,6 +514,7 @@ export class RouterFilter
       return;
     }
     const details = countAttemptTimeout(this.#cluster!.stats, attempt.host, timer);
+    if (!ofStream) attempt.log?.onFailure(ResponseFlag.UpstreamRequestTimeout, '');
     attempt.abandon();
     if (this.#retriesReset(attempt, StreamResetReason.LocalReset, !ofStream)) return;
     const reply = ofStream

@@ -17,9 +17,11 @@ import type {
 import type { WireCounts } from '../stream-info/stream-meter.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
+import type { AttemptLog } from './attempt-log.ts';
 import { AttemptTimers } from './attempt-timers.ts';
 import type { AttemptTimer } from './attempt-timers.ts';
 import type { RequestTimeouts } from './request-timeouts.ts';
+import { flagOfReset } from './reset-reply.ts';
 
 /** The router filter, as its attempts see it. No call comes from an attempt that is over. */
 export interface UpstreamRequestOwner {
@@ -46,6 +48,8 @@ export class UpstreamRequest
 {
   /** As chosen by the balancer. */
   readonly host: Host;
+  /** Null: no log tells of attempts. Set before start(). */
+  log: AttemptLog | null = null;
   readonly #owner: UpstreamRequestOwner;
   readonly #stats: ClusterStats;
   #ticket: PoolTicket | null = null;
@@ -97,16 +101,19 @@ export class UpstreamRequest
   sendHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.#headersSent = true;
     this.#requestEnded = endStream;
+    if (this.log !== null) this.log.onSent(0, endStream);
     this.#encoder!.encodeHeaders(headers, endStream);
   }
 
   sendData(chunk: Buffer, endStream: boolean): void {
     if (this.#timers !== null) this.#timers.touch();
+    if (this.log !== null) this.log.onSent(chunk.length, endStream);
     this.#requestEnded = endStream;
     this.#encoder!.encodeData(chunk, endStream);
   }
 
   sendTrailers(trailers: HeaderMap): void {
+    if (this.log !== null) this.log.onSent(0, true);
     this.#requestEnded = true;
     this.#encoder!.encodeTrailers(trailers);
   }
@@ -163,6 +170,7 @@ export class UpstreamRequest
     }
     this.#encoder = encoder;
     encoder.setCallbacks(this);
+    if (this.log !== null) this.log.onReady(connection);
     this.#owner.onUpstreamReady(this, connection);
   }
 
@@ -182,6 +190,7 @@ export class UpstreamRequest
   decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#over) return;
     this.#headersReceived = true;
+    if (this.log !== null) this.log.onHeaders(headers);
     if (this.#timers !== null) {
       this.#timers.stopPerTry();
       this.#timers.touch();
@@ -192,6 +201,7 @@ export class UpstreamRequest
 
   decodeData(chunk: Buffer, endStream: boolean): void {
     if (this.#over) return;
+    if (this.log !== null) this.log.onReceived(chunk.length);
     if (endStream) this.#onResponseEnd();
     else if (this.#timers !== null) this.#timers.touch();
     this.#owner.onUpstreamData(this, chunk, endStream);
@@ -199,6 +209,7 @@ export class UpstreamRequest
 
   decodeTrailers(trailers: HeaderMap): void {
     if (this.#over) return;
+    if (this.log !== null) this.log.onTrailers(trailers);
     this.#onResponseEnd();
     this.#owner.onUpstreamTrailers(this, trailers);
   }
@@ -230,6 +241,7 @@ export class UpstreamRequest
 
   #fail(reason: StreamResetReason, transportFailureReason: string): void {
     if (this.#over) return;
+    if (this.log !== null) this.log.onFailure(flagOfReset(reason), transportFailureReason);
     this.#finish();
     this.#owner.onUpstreamReset(this, reason, transportFailureReason);
   }
@@ -244,6 +256,7 @@ export class UpstreamRequest
   /** Lets go of everything; the encoder belongs to somebody else from here on. */
   #finish(): void {
     this.#over = true;
+    if (this.log !== null) this.log.onEnd();
     this.#encoder = null;
     this.#ticket = null;
     if (this.#timers !== null) this.#timers.stop();

@@ -113,10 +113,16 @@ export class WorkerChainBuilder implements ChainBuilder {
       server: this.#parts.serverHealth,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
+    const logs: AccessLog[] = [];
+    const createAccessLogs = (configs: readonly AccessLogConfig[]): readonly AccessLog[] => {
+      const created = this.#parts.createAccessLogs(configs);
+      logs.push(...created);
+      return created;
+    };
     const factories = config.httpFilters.map((filter) =>
-      createHttpFilterFactory(filter, filterContext),
+      createHttpFilterFactory(filter, { ...filterContext, createAccessLogs }),
     );
-    const accessLogs = this.#parts.createAccessLogs(config.accessLogs);
+    const accessLogs = createAccessLogs(config.accessLogs);
     return new HttpConnectionManagerFactory({
       config,
       stats: new ConnManagerStats(store, config.statPrefix, listener.statPrefix),
@@ -124,7 +130,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       routes: this.#routes(config),
       filterFactories: factories,
       accessLogs,
-      metersStreams: accessLogs.some((log) => log.needsMeter),
+      metersStreams: logs.some((log) => log.needsMeter),
       localReply: this.#localReply(config),
       clusterConfig: (name) => clusters.get(name)?.config ?? null,
       date: this.#date,

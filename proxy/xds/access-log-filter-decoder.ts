@@ -93,10 +93,8 @@ function filterList(
 function decodeComparison(reader: FieldReader<ComparisonFilter> | undefined): ComparisonConfig {
   if (reader === undefined) return { op: 'EQ', value: 0 };
   const value = reader.required('value');
-  // NE is number 3 of a newer API than the tables.
-  const op = (reader.message.op as unknown) === 3 ? 'NE' : reader.enumName('op', 'EQ');
   return {
-    op,
+    op: reader.enumName('op', 'EQ'),
     value: value?.number('default_value', 0) ?? 0,
     runtimeKey: value?.requiredString('runtime_key'),
   };

@@ -1,4 +1,5 @@
 // [m] Decodes when logs tell of streams that are not over (envoy-behaviour §11.1), in the new place and the old one.
+import type { Router } from '../../xds-protos/gen/envoy.extensions.filters.http.router.v3.ts';
 import type { HttpConnectionManager } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import type { TcpProxy } from '../../xds-protos/gen/envoy.extensions.filters.network.tcp_proxy.v3.ts';
 import type { Duration } from '../../xds-protos/well-known-types.ts';
@@ -11,9 +12,17 @@ interface IntervalFields {
 
 /** 0: none. */
 function intervalMs(reader: FieldReader<IntervalFields>): number {
-  const ms = reader.optionalDurationMs('access_log_flush_interval');
+  return checked(reader, 'access_log_flush_interval', (field) => reader.optionalDurationMs(field));
+}
+
+function checked<K extends string>(
+  reader: FieldReader<object>,
+  field: K,
+  read: (field: K) => number | undefined,
+): number {
+  const ms = read(field);
   if (ms === undefined) return 0;
-  if (ms < 1) reader.problem('access_log_flush_interval', 'must be at least 1ms');
+  if (ms < 1) reader.problem(field, 'must be at least 1ms');
   return Math.max(1, ms);
 }
 
@@ -59,6 +68,22 @@ export function decodeTcpLogOptions(
     flushOnStart: options.bool('flush_access_log_on_connected'),
     flushOnTunnel: false,
   });
+}
+
+export function decodeUpstreamLogOptions(
+  reader: FieldReader<Router>,
+): AccessLogOptionsConfig | undefined {
+  const options = reader.child('upstream_log_options');
+  return (
+    options &&
+    orUndefined({
+      flushIntervalMs: checked(options, 'upstream_log_flush_interval', (field) =>
+        options.optionalDurationMs(field),
+      ),
+      flushOnStart: options.bool('flush_upstream_log_on_upstream_stream'),
+      flushOnTunnel: false,
+    })
+  );
 }
 
 /** As in Envoy: one place or the other. */

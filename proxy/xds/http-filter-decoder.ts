@@ -8,6 +8,8 @@ import type {
   RouterFilterConfig,
 } from '../config/http-filter-config.ts';
 import { decodeBuffer } from './buffer-decoder.ts';
+import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -150,6 +152,8 @@ function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {
     strictCheckHeaders: strict,
     dynamicStats: reader.bool('dynamic_stats', true),
     suppressGrpcRequestFailureCodeStats: reader.bool('suppress_grpc_request_failure_code_stats'),
+    upstreamLogs: decodeAccessLogs(reader.children('upstream_log')),
+    upstreamLogOptions: decodeUpstreamLogOptions(reader),
   };
 }
 

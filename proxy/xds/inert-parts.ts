@@ -59,6 +59,8 @@ function noteConnectionManager(manager: HttpConnectionManagerConfig, notes: Set<
   for (const part of manager.inert ?? []) notes.add(idle(`http connection manager ${part}`));
   noteAccessLogs(manager.accessLogs, notes);
   for (const filter of manager.httpFilters) {
+    if (filter.settings.kind === 'router')
+      noteAccessLogs(filter.settings.upstreamLogs ?? [], notes);
     if (filter.settings.kind === 'inert') notes.add(idle(`http filter ${filter.name}`));
     if (filter.settings.kind === 'refuse')
       notes.add(refuses(`http filter ${filter.name}`, 'requests'));

@@ -760,7 +760,7 @@ xds.type.v3.TypedStruct xds.type.v3 1:type_url:s 2:value:>google.protobuf.Struct
 #envoy.admin.v3.CommandLineOptions.Mode 0:Serve 1:Validate 2:InitOnly
 #envoy.admin.v3.ServerInfo.State 0:LIVE 1:DRAINING 2:PRE_INITIALIZING 3:INITIALIZING
 #envoy.admin.v3.SimpleMetric.Type 0:COUNTER 1:GAUGE
-#envoy.config.accesslog.v3.ComparisonFilter.Op 0:EQ 1:GE 2:LE
+#envoy.config.accesslog.v3.ComparisonFilter.Op 0:EQ 1:GE 2:LE 3:NE
 #envoy.config.accesslog.v3.GrpcStatusFilter.Status 0:OK 1:CANCELED 2:UNKNOWN 3:INVALID_ARGUMENT 4:DEADLINE_EXCEEDED 5:NOT_FOUND 6:ALREADY_EXISTS 7:PERMISSION_DENIED 8:RESOURCE_EXHAUSTED 9:FAILED_PRECONDITION 10:ABORTED 11:OUT_OF_RANGE 12:UNIMPLEMENTED 13:INTERNAL 14:UNAVAILABLE 15:DATA_LOSS 16:UNAUTHENTICATED
 #envoy.config.bootstrap.v3.CustomInlineHeader.InlineHeaderType 0:REQUEST_HEADER 1:REQUEST_TRAILER 2:RESPONSE_HEADER 3:RESPONSE_TRAILER
 #envoy.config.bootstrap.v3.Watchdog.WatchdogAction.WatchdogEvent 0:UNKNOWN 1:KILL 2:MULTIKILL 3:MEGAMISS 4:MISS

@@ -6,7 +6,7 @@ import type * as envoy_data_accesslog_v3 from './envoy.data.accesslog.v3.ts';
 import type * as envoy_type_matcher_v3 from './envoy.type.matcher.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
 
-export type ComparisonFilter_Op = 'EQ' | 'GE' | 'LE';
+export type ComparisonFilter_Op = 'EQ' | 'GE' | 'LE' | 'NE';
 
 export type GrpcStatusFilter_Status =
   | 'OK'

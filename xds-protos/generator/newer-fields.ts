@@ -291,7 +291,18 @@ export const typesOfNewerFields: readonly string[] = [
   .map(({ type }) => type)
   .filter((type) => type.includes('.') && !(type in newerMessages) && !(type in newerEnums));
 
+/** Values of enums that the package has. */
+const newerEnumValues: readonly {
+  readonly of: string;
+  readonly name: string;
+  readonly number: number;
+}[] = [{ of: 'envoy.config.accesslog.v3.ComparisonFilter.Op', name: 'NE', number: 3 }];
+
 export function addNewerFields(root: protobuf.Root): void {
+  for (const { of, name, number } of newerEnumValues) {
+    const found = root.lookup(`.${of}`);
+    if (found instanceof protobuf.Enum) found.add(name, number);
+  }
   for (const [fullName, values] of Object.entries(newerEnums))
     addTo(root, fullName, (name) => new protobuf.Enum(name, { ...values }));
   for (const [fullName, fields] of Object.entries(newerMessages)) {

@@ -1,6 +1,7 @@
 // [w] RouterFilterFactory: envoy.filters.http.router, the last entry of every chain; the filter is in router/.
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { RouterFilterConfig } from '../../config/http-filter-config.ts';
+import type { UpstreamLogSettings } from '../../router/attempt-log.ts';
 import { DEFAULT_BODY_BUFFER_LIMIT_BYTES } from '../../router/router-context.ts';
 import type { RouterContext } from '../../router/router-context.ts';
 import { RouterFilter } from '../../router/router-filter.ts';
@@ -8,6 +9,21 @@ import { RouterStats } from '../../router/router-stats.ts';
 import { strictChecks } from '../../router/strict-headers.ts';
 import { UpstreamCharges } from '../../router/upstream-charges.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+
+function upstreamLogOf(
+  { upstreamLogs = [], upstreamLogOptions }: RouterFilterConfig,
+  context: FilterFactoryContext,
+): UpstreamLogSettings | null {
+  const logs = upstreamLogs.length === 0 ? [] : (context.createAccessLogs?.(upstreamLogs) ?? []);
+  if (logs.length === 0) return null;
+  return {
+    logs,
+    flushOnReady: upstreamLogOptions?.flushOnStart ?? false,
+    flushIntervalMs: upstreamLogOptions?.flushIntervalMs ?? 0,
+    timers: context.timers,
+    time: context.time,
+  };
+}
 
 export class RouterFilterFactory implements HttpFilterFactory {
   readonly name: string;
@@ -30,6 +46,7 @@ export class RouterFilterFactory implements HttpFilterFactory {
       }),
       suppressEnvoyHeaders: config.suppressEnvoyHeaders,
       respectExpectedRqTimeout: config.respectExpectedRqTimeout,
+      upstreamLog: upstreamLogOf(config, context),
       strictChecks: strictChecks(config.strictCheckHeaders),
       bodyBufferLimitBytes: context.bufferLimitBytes ?? DEFAULT_BODY_BUFFER_LIMIT_BYTES,
     };

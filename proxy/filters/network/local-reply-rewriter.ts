@@ -128,5 +128,5 @@ function compileText(format: AccessLogFormat, environment: FormatEnvironment): F
   if (format.kind === 'json')
     return compileJsonFormat(format.json, omitEmptyValues, { environment, reqWithoutQuery });
   const missing = omitEmptyValues ? '' : '-';
-  return compileFormat(format.text, { environment, missing, reqWithoutQuery, raw: true });
+  return compileFormat(format.text, { environment, missing, reqWithoutQuery, within: 'body' });
 }
