@@ -10,8 +10,9 @@ import type { TimeSource, TimerHandle } from '../base/clock.ts';
 import type { LogFileStats } from './log-file-stats.ts';
 import type { LogTarget } from './log-target.ts';
 
-/** As Envoy: a buffer of this size is flushed before its time. */
-const CHUNK_BYTES = 65_536;
+/** Buffers have the size at which they are flushed, within these bounds. */
+const MIN_CHUNK_BYTES = 4096;
+const MAX_CHUNK_BYTES = 1024 * 1024;
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 /** Writes to a pipe up to this size are never torn apart (PIPE_BUF of Linux). */
 const PIPE_PIECE_BYTES = 4096;
@@ -20,9 +21,16 @@ const RETRY_MS = 10;
 const CLOSE_RETRIES = 40;
 const CLOSE_RETRY_MS = 5;
 
+/** What waits is written after `intervalMs`, and when it is `bytes`. */
+export interface FlushSettings {
+  readonly intervalMs: number;
+  readonly bytes: number;
+}
+
 export class LogFile {
   readonly #time: TimeSource;
-  readonly #flushIntervalMs: number;
+  readonly #flush: FlushSettings;
+  readonly #chunkBytes: number;
   readonly #stats: LogFileStats;
   #target: LogTarget;
   #chunk: Buffer | null = null;
@@ -42,10 +50,11 @@ export class LogFile {
     this.#writeNext();
   };
 
-  constructor(target: LogTarget, time: TimeSource, flushIntervalMs: number, stats: LogFileStats) {
+  constructor(target: LogTarget, time: TimeSource, flush: FlushSettings, stats: LogFileStats) {
     this.#target = target;
     this.#time = time;
-    this.#flushIntervalMs = flushIntervalMs;
+    this.#flush = flush;
+    this.#chunkBytes = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, flush.bytes));
     this.#stats = stats;
   }
 
@@ -60,7 +69,8 @@ export class LogFile {
     this.#chunk!.latin1Write(line, this.#used, bytes);
     this.#used += bytes;
     this.#stats.buffered(bytes);
-    this.#timer ??= this.#time.setTimer(this.#onTimer, this.#flushIntervalMs);
+    if (this.#used >= this.#flush.bytes) this.flush();
+    else this.#timer ??= this.#time.setTimer(this.#onTimer, this.#flush.intervalMs);
   }
 
   /** Starts writing what is buffered. */
@@ -94,7 +104,7 @@ export class LogFile {
 
   #newChunk(lineBytes: number): void {
     if (this.#used > 0) this.flush();
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, lineBytes));
+    this.#chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, lineBytes));
     this.#used = 0;
   }
 

@@ -14,12 +14,18 @@ export interface LogFilesOptions {
   readonly store?: StatsStore;
   /** For `%HOSTNAME%` and `%ENVIRONMENT(X)%`; default: nothing is known. */
   readonly environment?: FormatEnvironment;
+  /** Lines that wait are written when they are that many bytes; default: 64 KiB. */
+  readonly flushBytes?: number;
 }
+
+/** As Envoy. */
+const DEFAULT_FLUSH_BYTES = 65_536;
 
 export class LogFiles implements Closable {
   readonly environment: FormatEnvironment;
   readonly #time: TimeSource;
   readonly #flushIntervalMs: number;
+  readonly #flushBytes: number;
   readonly #stats: LogFileStats;
   readonly #files = new Map<string, LogFile>();
 
@@ -27,6 +33,7 @@ export class LogFiles implements Closable {
   constructor(time: TimeSource, flushIntervalMs: number, options: LogFilesOptions = {}) {
     this.#time = time;
     this.#flushIntervalMs = flushIntervalMs;
+    this.#flushBytes = options.flushBytes ?? DEFAULT_FLUSH_BYTES;
     this.#stats = new LogFileStats(options.store ?? new StatsStore());
     this.environment = options.environment ?? EMPTY_ENVIRONMENT;
   }
@@ -64,7 +71,8 @@ export class LogFiles implements Closable {
 
   #create(path: string): LogFile {
     try {
-      return new LogFile(openLogTarget(path), this.#time, this.#flushIntervalMs, this.#stats);
+      const flush = { intervalMs: this.#flushIntervalMs, bytes: this.#flushBytes };
+      return new LogFile(openLogTarget(path), this.#time, flush, this.#stats);
     } catch (error) {
       const message = `unable to open file '${path}': ${error instanceof Error ? error.message : String(error)}`;
       throw new ConfigError([{ path: 'access_log', message }]);

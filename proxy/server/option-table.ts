@@ -68,6 +68,7 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   count('--parent-shutdown-time-s', 'Accepted and shown in /server_info (default 900).'),
   choice(['--local-address-ip-version'], ['v4', 'v6'], 'Family of the local address (default v4).'),
   count('--file-flush-interval-msec', 'How often access logs are flushed (default 10000).'),
+  count('--file-flush-min-size-kb', 'How much of an access log is flushed at once (default 64).'),
   flag('--allow-unknown-static-fields', 'Unknown bootstrap fields are no error.'),
   flag('--reject-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),
   flag('--ignore-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),

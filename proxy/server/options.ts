@@ -26,6 +26,7 @@ export interface ServerOptions {
   readonly parentShutdownTimeS: number;
   readonly localAddressIpVersion: 'v4' | 'v6';
   readonly fileFlushIntervalMs: number;
+  readonly fileFlushMinSizeKb: number;
   readonly allowUnknownStaticFields: boolean;
   readonly rejectUnknownDynamicFields: boolean;
   readonly ignoreUnknownDynamicFields: boolean;
@@ -176,6 +177,7 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     parentShutdownTimeS: count('--parent-shutdown-time-s', 900),
     localAddressIpVersion: text('--local-address-ip-version', 'v4') as 'v4' | 'v6',
     fileFlushIntervalMs: count('--file-flush-interval-msec', 10_000),
+    fileFlushMinSizeKb: count('--file-flush-min-size-kb', 64),
     allowUnknownStaticFields: on('--allow-unknown-static-fields'),
     rejectUnknownDynamicFields: on('--reject-unknown-dynamic-fields'),
     ignoreUnknownDynamicFields: on('--ignore-unknown-dynamic-fields'),

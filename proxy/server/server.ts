@@ -240,6 +240,7 @@ export class Server {
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
         fileFlushIntervalMs: options.fileFlushIntervalMs,
+        fileFlushMinSizeKb: options.fileFlushMinSizeKb,
         ...readHostEnvironment(),
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,

@@ -33,6 +33,8 @@ export interface WorkerInit {
   readonly runtime: ReadonlyMap<string, string>;
   /** Access logs are flushed at least this often. */
   readonly fileFlushIntervalMs: number;
+  /** And as soon as that much waits. */
+  readonly fileFlushMinSizeKb: number;
   /** What access log formats may print of the host: `%HOSTNAME%`, `%ENVIRONMENT(X)%`. */
   readonly hostname: string;
   readonly environment: ReadonlyMap<string, string>;

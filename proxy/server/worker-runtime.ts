@@ -70,7 +70,11 @@ export class WorkerRuntime {
     this.#settler = new HeapSettler(time, () => this.#io.eventCount);
     const environment = { hostname: init.hostname, variables: init.environment };
     const runtime = new Runtime(init.runtime);
-    this.#files = new LogFiles(time, init.fileFlushIntervalMs, { store: this.#store, environment });
+    this.#files = new LogFiles(time, init.fileFlushIntervalMs, {
+      store: this.#store,
+      environment,
+      flushBytes: init.fileFlushMinSizeKb * 1024,
+    });
     this.#logFilters = filterEnvironment(runtime, random);
     this.#routeEnvironment = { runtime, format: environment, stats: this.#store };
     this.#clusters = new WorkerClusterManager({

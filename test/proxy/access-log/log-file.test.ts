@@ -62,6 +62,19 @@ t.test('LogFile', (t) => {
     files.close();
   });
 
+  t.test('writes as soon as enough waits', async (t) => {
+    const path = join(t.testdir(), 'access.log');
+    const time = new SimulatedTime();
+    const files = new LogFiles(time, 10_000, { flushBytes: 10 });
+    const file = files.open(path);
+    file.write('12345678\n');
+    t.equal(time.pending, 1, 'waits for its time');
+    file.write('x\n');
+    t.equal(time.pending, 0);
+    await eventually('both lines are there', () => readFileSync(path, 'utf8') === '12345678\nx\n');
+    files.close();
+  });
+
   t.test('writes what is left when it closes', (t) => {
     const path = join(t.testdir(), 'access.log');
     const store = new StatsStore();

@@ -31,6 +31,7 @@ t.test('parseOptions', (t) => {
       parentShutdownTimeS: 900,
       localAddressIpVersion: 'v4',
       fileFlushIntervalMs: 10_000,
+      fileFlushMinSizeKb: 64,
       restartEpoch: 0,
       allowUnknownStaticFields: false,
     });

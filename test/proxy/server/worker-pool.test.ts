@@ -38,6 +38,7 @@ function setUp(concurrency: number) {
       statsMatcher: { kind: 'all' },
       runtime: new Map(),
       fileFlushIntervalMs: 1000,
+      fileFlushMinSizeKb: 64,
       hostname: 'pod',
       environment: new Map(),
       drainStrategy: 'gradual',
