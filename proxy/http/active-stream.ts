@@ -179,7 +179,10 @@ export class ActiveStream
     this.#owner.closing = true;
     if (this.responseStarted) {
       this.streamInfo.setFlag(ResponseFlag.DownstreamProtocolError);
-      this.resetStream();
+      this.streamInfo.responseCodeDetails = error.details;
+      stats.store.inc(stats.rqRxReset);
+      this.#encoder.resetStream(ResetReason.LocalReset);
+      this.#finish();
       return;
     }
     this.sendLocalReply({

@@ -30,7 +30,6 @@ export const CodecErrors = {
   invalidTransferEncoding: error(501, 'Not Implemented', 'http1.invalid_transfer_encoding'),
   headersTooLarge: error(431, 'Request Header Fields Too Large', 'http1.headers_too_large'),
   tooManyHeaders: error(431, 'Request Header Fields Too Large', 'http1.too_many_headers'),
-  trailersTooLarge: error(431, 'Request Header Fields Too Large', 'http1.trailers_too_large'),
   lowVersion: error(426, 'Upgrade Required', 'low_version'),
   httpsOnPlaintext: error(403, 'Forbidden', 'http1.https_url_on_plaintext_connection'),
 } as const;

@@ -57,7 +57,7 @@ export class ConnManager
     this.#connection = connection;
     this.#info = info;
     this.#listener = listener;
-    this.#codec = new Http1ServerConnection(connection, this, context.config);
+    this.#codec = new Http1ServerConnection(connection, this, context.config, info.tls);
     this.#startMs = context.time.monotonicMs();
     connection.delayedCloseTimeoutMs = context.config.delayedCloseTimeoutMs;
     const { stats, config } = context;
@@ -151,6 +151,8 @@ export class ConnManager
   onCodecError(error: CodecError): void {
     this.#cancel(this.#headersTimer);
     const stream = this.#stream ?? this.#createStream(this.#codec);
+    // Until a head is accepted Envoy's stream has the protocol it began with.
+    if (stream.requestHeaders.method === '') stream.streamInfo.protocol = 'HTTP/1.1';
     stream.onCodecError(error);
   }
 
@@ -180,6 +182,7 @@ export class ConnManager
     if (this.context.config.idleTimeoutMs > 0)
       this.timers.arm(this.#idleTimer, this.context.config.idleTimeoutMs);
     this.#codec.readyForNext();
+    if (this.#codec.headBegun && this.#stream === null) this.#awaitHead();
   }
 
   startDrain(): void {

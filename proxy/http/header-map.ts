@@ -1,6 +1,7 @@
 // [w] HeaderMap: keeps order and duplicates; names are interned lower-case HeaderNames. Two bit masks answer
 // "absent" for well-known names without a scan. Pseudo headers live in fields of the two subclasses.
 import type { HeaderCasing } from './header-casing.ts';
+import { Inline } from './headers.ts';
 import type { HeaderName } from './headers.ts';
 
 export class HeaderMap {
@@ -12,6 +13,16 @@ export class HeaderMap {
   /** How the peer spelled the names; null nearly always (`http1/cased-headers.ts`). */
   get casing(): HeaderCasing | null {
     return null;
+  }
+
+  /** Which names have one line at most; trailers are like responses. */
+  get inline(): Inline {
+    return Inline.Response;
+  }
+
+  /** Whether the name has one line at most here. */
+  isSingle(name: HeaderName): boolean {
+    return (name.inline & this.inline) !== 0;
   }
 
   /** Number of lines. */
@@ -45,7 +56,7 @@ export class HeaderMap {
       return;
     }
     this.#values[index] = value;
-    if (!name.inline) this.#removeFrom(name, index + 1);
+    if (!this.isSingle(name)) this.#removeFrom(name, index + 1);
   }
 
   setIfAbsent(name: HeaderName, value: string): void {
@@ -54,11 +65,12 @@ export class HeaderMap {
 
   /** Adds: an inline name joins its present value with `separator`, another gets a line of its own. */
   append(name: HeaderName, value: string, separator = ','): void {
-    if (name.inline) {
+    if (this.isSingle(name)) {
       const index = this.#find(name);
       if (index >= 0) {
         const present = this.#values[index]!;
-        this.#values[index] = present === '' ? value : present + separator + value;
+        if (value !== '')
+          this.#values[index] = present === '' ? value : present + separator + value;
         return;
       }
     }
@@ -162,6 +174,10 @@ export class RequestHeaders extends HeaderMap {
   authority: string | undefined = undefined;
   /** `http` or `https`; '' until the connection manager set it. */
   scheme = '';
+
+  override get inline(): Inline {
+    return Inline.Request;
+  }
 
   /** By lower-case name, pseudo headers and `host` included: for matchers and formatters from configuration. */
   getAny(name: HeaderName): string | undefined {

@@ -9,16 +9,20 @@ export interface HeaderName {
   /** Which mask word (0 or 1) and bit; bit 0 means the name carries none and has to be looked for. */
   readonly word: 0 | 1;
   readonly bit: number;
-  /** Envoy keeps a single value: a second line is joined with `,` (envoy-behaviour §2.1). */
-  readonly inline: boolean;
+  /** In which heads Envoy keeps a single value, a second line joined with `,` (envoy-behaviour §2.1): Inline bits. */
+  readonly inline: number;
   /** What HPACK's writer worked out about the name; 0 until it did. */
   hpack: number;
 }
 
+/** Which heads a name is single in. Trailers count as responses. */
+export const Inline = { Nowhere: 0, Request: 1, Response: 2, Everywhere: 3 } as const;
+export type Inline = (typeof Inline)[keyof typeof Inline];
+
 const registry = new Map<string, HeaderName>();
 let nextBit = 0;
 
-function known(text: string, inline: boolean): HeaderName {
+function known(text: string, inline: Inline): HeaderName {
   const index = nextBit++;
   const name: HeaderName = {
     text,
@@ -32,7 +36,9 @@ function known(text: string, inline: boolean): HeaderName {
   return name;
 }
 
-const one = (text: string): HeaderName => known(text, true);
+const one = (text: string): HeaderName => known(text, Inline.Everywhere);
+const asked = (text: string): HeaderName => known(text, Inline.Request);
+const answered = (text: string): HeaderName => known(text, Inline.Response);
 
 /** Names the proxy itself asks for. At most 60. */
 export const H = {
@@ -41,82 +47,82 @@ export const H = {
   contentLength: one('content-length'),
   transferEncoding: one('transfer-encoding'),
   upgrade: one('upgrade'),
-  te: one('te'),
-  expect: one('expect'),
+  te: asked('te'),
+  expect: asked('expect'),
   keepAlive: one('keep-alive'),
   proxyConnection: one('proxy-connection'),
   contentType: one('content-type'),
-  date: one('date'),
-  server: one('server'),
+  date: answered('date'),
+  server: answered('server'),
   via: one('via'),
-  location: one('location'),
-  userAgent: one('user-agent'),
-  referer: one('referer'),
-  origin: one('origin'),
+  location: answered('location'),
+  userAgent: asked('user-agent'),
+  referer: asked('referer'),
+  origin: asked('origin'),
   xRequestId: one('x-request-id'),
-  xForwardedFor: one('x-forwarded-for'),
-  xForwardedProto: one('x-forwarded-proto'),
-  xForwardedHost: one('x-forwarded-host'),
-  xForwardedPort: one('x-forwarded-port'),
-  xForwardedClientCert: one('x-forwarded-client-cert'),
-  grpcStatus: one('grpc-status'),
-  grpcMessage: one('grpc-message'),
-  grpcTimeout: one('grpc-timeout'),
-  accessControlRequestMethod: one('access-control-request-method'),
-  http2Settings: known('http2-settings', false),
-  xEnvoyInternal: one('x-envoy-internal'),
-  xEnvoyExternalAddress: one('x-envoy-external-address'),
-  xEnvoyRetryOn: one('x-envoy-retry-on'),
-  xEnvoyRetryGrpcOn: one('x-envoy-retry-grpc-on'),
-  xEnvoyMaxRetries: one('x-envoy-max-retries'),
-  xEnvoyRetriableStatusCodes: one('x-envoy-retriable-status-codes'),
-  xEnvoyRetriableHeaderNames: one('x-envoy-retriable-header-names'),
-  xEnvoyUpstreamRqTimeoutMs: one('x-envoy-upstream-rq-timeout-ms'),
-  xEnvoyUpstreamRqPerTryTimeoutMs: one('x-envoy-upstream-rq-per-try-timeout-ms'),
-  xEnvoyUpstreamRqTimeoutAltResponse: one('x-envoy-upstream-rq-timeout-alt-response'),
-  xEnvoyExpectedRqTimeoutMs: one('x-envoy-expected-rq-timeout-ms'),
-  xEnvoyUpstreamAltStatName: one('x-envoy-upstream-alt-stat-name'),
-  xEnvoyUpstreamStreamDurationMs: one('x-envoy-upstream-stream-duration-ms'),
-  xEnvoyHedgeOnPerTryTimeout: one('x-envoy-hedge-on-per-try-timeout'),
-  xEnvoyForceTrace: one('x-envoy-force-trace'),
-  xEnvoyIpTags: one('x-envoy-ip-tags'),
-  xEnvoyOriginalUrl: one('x-envoy-original-url'),
-  xEnvoyOriginalPath: one('x-envoy-original-path'),
-  xEnvoyOriginalHost: one('x-envoy-original-host'),
+  xForwardedFor: asked('x-forwarded-for'),
+  xForwardedProto: asked('x-forwarded-proto'),
+  xForwardedHost: asked('x-forwarded-host'),
+  xForwardedPort: asked('x-forwarded-port'),
+  xForwardedClientCert: asked('x-forwarded-client-cert'),
+  grpcStatus: answered('grpc-status'),
+  grpcMessage: answered('grpc-message'),
+  grpcTimeout: asked('grpc-timeout'),
+  accessControlRequestMethod: asked('access-control-request-method'),
+  http2Settings: known('http2-settings', Inline.Nowhere),
+  xEnvoyInternal: asked('x-envoy-internal'),
+  xEnvoyExternalAddress: asked('x-envoy-external-address'),
+  xEnvoyRetryOn: asked('x-envoy-retry-on'),
+  xEnvoyRetryGrpcOn: asked('x-envoy-retry-grpc-on'),
+  xEnvoyMaxRetries: asked('x-envoy-max-retries'),
+  xEnvoyRetriableStatusCodes: asked('x-envoy-retriable-status-codes'),
+  xEnvoyRetriableHeaderNames: asked('x-envoy-retriable-header-names'),
+  xEnvoyUpstreamRqTimeoutMs: asked('x-envoy-upstream-rq-timeout-ms'),
+  xEnvoyUpstreamRqPerTryTimeoutMs: asked('x-envoy-upstream-rq-per-try-timeout-ms'),
+  xEnvoyUpstreamRqTimeoutAltResponse: asked('x-envoy-upstream-rq-timeout-alt-response'),
+  xEnvoyExpectedRqTimeoutMs: asked('x-envoy-expected-rq-timeout-ms'),
+  xEnvoyUpstreamAltStatName: asked('x-envoy-upstream-alt-stat-name'),
+  xEnvoyUpstreamStreamDurationMs: asked('x-envoy-upstream-stream-duration-ms'),
+  xEnvoyHedgeOnPerTryTimeout: asked('x-envoy-hedge-on-per-try-timeout'),
+  xEnvoyForceTrace: asked('x-envoy-force-trace'),
+  xEnvoyIpTags: asked('x-envoy-ip-tags'),
+  xEnvoyOriginalUrl: asked('x-envoy-original-url'),
+  xEnvoyOriginalPath: asked('x-envoy-original-path'),
+  xEnvoyOriginalHost: asked('x-envoy-original-host'),
   xEnvoyDecoratorOperation: one('x-envoy-decorator-operation'),
-  xEnvoyDownstreamServiceCluster: one('x-envoy-downstream-service-cluster'),
-  xEnvoyDownstreamServiceNode: one('x-envoy-downstream-service-node'),
+  xEnvoyDownstreamServiceCluster: asked('x-envoy-downstream-service-cluster'),
+  xEnvoyDownstreamServiceNode: asked('x-envoy-downstream-service-node'),
   xEnvoyAttemptCount: one('x-envoy-attempt-count'),
-  xEnvoyOverloaded: one('x-envoy-overloaded'),
-  xEnvoyRateLimited: one('x-envoy-ratelimited'),
-  xEnvoyUpstreamServiceTime: one('x-envoy-upstream-service-time'),
-  xEnvoyUpstreamCanary: one('x-envoy-upstream-canary'),
-  xClientTraceId: one('x-client-trace-id'),
-  cookie: known('cookie', false),
-  setCookie: known('set-cookie', false),
-  accept: one('accept'),
-  authorization: one('authorization'),
+  xEnvoyOverloaded: known('x-envoy-overloaded', Inline.Nowhere),
+  xEnvoyRateLimited: answered('x-envoy-ratelimited'),
+  xEnvoyUpstreamServiceTime: answered('x-envoy-upstream-service-time'),
+  xEnvoyUpstreamCanary: answered('x-envoy-upstream-canary'),
+  xClientTraceId: asked('x-client-trace-id'),
+  cookie: known('cookie', Inline.Nowhere),
+  setCookie: known('set-cookie', Inline.Nowhere),
+  accept: asked('accept'),
+  authorization: asked('authorization'),
 } as const;
 
 /** Envoy's other inline headers: joined like the ones above, but nobody needs a bit for them. */
-for (const text of [
-  'access-control-allow-credentials',
-  'access-control-allow-headers',
-  'access-control-allow-methods',
-  'access-control-allow-origin',
-  'access-control-allow-private-network',
-  'access-control-expose-headers',
-  'access-control-max-age',
-  'access-control-request-headers',
-  'access-control-request-private-network',
-  'cache-control',
-  'content-encoding',
-  'accept-encoding',
-  'etag',
-  'grpc-accept-encoding',
-  'x-envoy-original-dst-host',
-]) {
-  registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline: true, hpack: 0 });
+const OTHERS: readonly (readonly [inline: Inline, names: string])[] = [
+  [
+    Inline.Request,
+    'accept-encoding access-control-request-headers access-control-request-private-network grpc-accept-encoding ' +
+      'if-match if-modified-since if-none-match if-range if-unmodified-since pragma',
+  ],
+  [
+    Inline.Response,
+    'access-control-allow-credentials access-control-allow-headers access-control-allow-methods ' +
+      'access-control-allow-origin access-control-allow-private-network access-control-expose-headers ' +
+      'access-control-max-age age etag expires last-modified vary x-envoy-degraded ' +
+      'x-envoy-immediate-health-check-fail x-envoy-upstream-healthchecked-cluster',
+  ],
+  [Inline.Everywhere, 'cache-control content-encoding proxy-status'],
+];
+for (const [inline, names] of OTHERS) {
+  for (const text of names.split(' '))
+    registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline, hpack: 0 });
 }
 
 const unknownName = (text: string): HeaderName => ({
@@ -124,7 +130,7 @@ const unknownName = (text: string): HeaderName => ({
   prefix: `${text}: `,
   word: 0,
   bit: 0,
-  inline: false,
+  inline: Inline.Nowhere,
   hpack: 0,
 });
 

@@ -8,8 +8,6 @@ import { StringMatcher } from './string-matcher.ts';
 
 export class HeaderMatcher {
   readonly #name: HeaderName;
-  /** A single value at most: pseudo headers, `host`, and names whose lines are joined. */
-  readonly #single: boolean;
   readonly #pseudo: boolean;
   readonly #kind: HeaderMatchConfig['test']['kind'];
   readonly #present: boolean;
@@ -25,7 +23,6 @@ export class HeaderMatcher {
     const test = config.test;
     this.#name = name;
     this.#pseudo = name.text.startsWith(':') || name.text === 'host';
-    this.#single = this.#pseudo || name.inline;
     this.#kind = test.kind;
     this.#present = test.kind === 'present' && test.present;
     this.#string = test.kind === 'string' ? new StringMatcher(test.match, place) : null;
@@ -43,7 +40,8 @@ export class HeaderMatcher {
     }
     if (first === undefined) return this.#missingIsEmpty && this.#test('') !== this.#invert;
     if (this.#test(first)) return !this.#invert;
-    if (!this.#single && this.#anyOtherLine(headers)) return !this.#invert;
+    if (!this.#pseudo && !headers.isSingle(this.#name) && this.#anyOtherLine(headers))
+      return !this.#invert;
     return this.#invert;
   }
 

@@ -14,6 +14,8 @@ export class ClusterStats {
   readonly upstreamCxDestroyLocal: StatId;
   readonly upstreamCxDestroyRemote: StatId;
   readonly upstreamCxDestroyWithActiveRq: StatId;
+  readonly upstreamCxDestroyLocalWithActiveRq: StatId;
+  readonly upstreamCxDestroyRemoteWithActiveRq: StatId;
   readonly upstreamCxOverflow: StatId;
   readonly upstreamCxNoneHealthy: StatId;
   readonly upstreamCxProtocolError: StatId;
@@ -76,6 +78,8 @@ export class ClusterStats {
     this.upstreamCxDestroyLocal = counter('upstream_cx_destroy_local');
     this.upstreamCxDestroyRemote = counter('upstream_cx_destroy_remote');
     this.upstreamCxDestroyWithActiveRq = counter('upstream_cx_destroy_with_active_rq');
+    this.upstreamCxDestroyLocalWithActiveRq = counter('upstream_cx_destroy_local_with_active_rq');
+    this.upstreamCxDestroyRemoteWithActiveRq = counter('upstream_cx_destroy_remote_with_active_rq');
     this.upstreamCxOverflow = counter('upstream_cx_overflow');
     this.upstreamCxNoneHealthy = counter('upstream_cx_none_healthy');
     this.upstreamCxProtocolError = counter('upstream_cx_protocol_error');

@@ -18,10 +18,12 @@ export class CodeCounters {
   /** `upstream_rq_<code>`, its class and `upstream_rq_completed`; codes without a class have none. */
   charge(status: number): void {
     const store = this.#store;
-    store.inc((this.#byCode[status] ??= this.#counter(`upstream_rq_${status}`)));
     const hundred = Math.floor(status / 100);
-    if (hundred >= 1 && hundred <= 5)
-      store.inc((this.#byClass[hundred] ??= this.#counter(`upstream_rq_${hundred}xx`)));
+    const known = hundred >= 1 && hundred <= 5;
+    store.inc(
+      (this.#byCode[status] ??= this.#counter(`upstream_rq_${known ? status : 'unknown'}`)),
+    );
+    if (known) store.inc((this.#byClass[hundred] ??= this.#counter(`upstream_rq_${hundred}xx`)));
     this.chargeCompleted();
   }
 

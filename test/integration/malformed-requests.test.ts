@@ -82,9 +82,7 @@ const rows: readonly Row[] = [
   {
     name: 'an absolute target with a bad host',
     bytes: start('GET http://h@@x/ HTTP/1.1'),
-    status: 400,
-    body: 'Bad Request',
-    details: 'http1.invalid_url',
+    ...BAD,
   },
   { name: 'no blank at all', bytes: start('GET/HTTP/1.1'), ...BAD },
   // fields

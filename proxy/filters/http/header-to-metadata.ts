@@ -131,7 +131,8 @@ class MetadataRule {
       return cookie === '' ? undefined : cookie;
     }
     const first = headers.getAny(header);
-    if (first === undefined || header.inline || header.text.startsWith(':')) return first;
+    if (first === undefined || headers.isSingle(header) || header.text.startsWith(':'))
+      return first;
     const all = headers.getAll(header);
     return all.length < 2 ? first : all.join(',');
   }

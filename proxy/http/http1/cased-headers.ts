@@ -5,7 +5,8 @@ import type {
 } from '../../config/http-connection-manager-config.ts';
 import type { HeaderCasing } from '../header-casing.ts';
 import { properCase } from '../header-casing.ts';
-import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import { RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import type { HeaderMap } from '../header-map.ts';
 
 export const preserveCaseOf = (format: HeaderKeyFormat | undefined): PreserveCaseConfig | null =>
   typeof format === 'object' ? format : null;
@@ -40,20 +41,7 @@ export class CasedResponseHeaders extends ResponseHeaders {
   }
 }
 
-export class CasedTrailers extends HeaderMap {
-  readonly #casing: HeaderCasing;
-
-  constructor(casing: HeaderCasing) {
-    super();
-    this.#casing = casing;
-  }
-
-  override get casing(): HeaderCasing {
-    return this.#casing;
-  }
-}
-
-/** `text`: a head or trailer section of `headers` in lower case. `own`: the format of the connection it goes to. */
+/** `text`: a head of `headers` in lower case. `own`: the format of the connection it goes to. Envoy leaves trailers alone. */
 export function inOwnCase(text: string, headers: HeaderMap, own: HeaderKeyFormat): string {
   const casing = headers.casing;
   if (casing !== null) return recased(text, (name) => casing.format(name));
@@ -67,12 +55,12 @@ export function responseInOwnCase(
   own: HeaderKeyFormat,
 ): string {
   const cased = inOwnCase(text, headers, own);
-  if (headers.casing?.config.forwardReasonPhrase !== true) return cased;
+  if (headers.casing?.config.forwardReasonPhrase !== true || headers.reason === '') return cased;
   const lineEnd = cased.indexOf('\r\n');
   return `${cased.slice(0, 12)} ${headers.reason}${cased.slice(lineEnd)}`;
 }
 
-/** The first line stays: a start line, or the last chunk. */
+/** The start line stays. */
 function recased(text: string, write: (name: string) => string): string {
   const lines = text.split('\r\n');
   for (let i = 1; i < lines.length; i++) {

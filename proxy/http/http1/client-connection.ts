@@ -27,6 +27,8 @@ import {
 } from './message-writer.ts';
 
 export interface ClientConnectionCallbacks {
+  /** A stream ends before its time: given up, broken, or answered before its request was complete. */
+  onStreamReset(): void;
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
   onStreamComplete(reusable: boolean): void;
   /** The server broke the protocol; the stream has been told, the connection must go. */
@@ -60,6 +62,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #upgrade = false;
   #keepAlive = true;
   #informational = 0;
+  #interimTold = false;
   #readDisables = 0;
   /** Where the chunk under work ends in its buffer. */
   #chunkEnd = 0;
@@ -98,6 +101,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#upgrade = false;
     this.#keepAlive = true;
     this.#informational = 0;
+    this.#interimTold = false;
     return this;
   }
 
@@ -167,11 +171,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#requestFraming === BodyFraming.Chunked) {
-      this.#send(
-        this.#settings.enableTrailers
-          ? inOwnCase(lastChunkWith(trailers), trailers, this.#settings.headerKeyFormat ?? 'lower')
-          : LAST_CHUNK,
-      );
+      this.#send(this.#settings.enableTrailers ? lastChunkWith(trailers) : LAST_CHUNK);
     }
     this.#onRequestComplete();
   }
@@ -226,12 +226,15 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #onHead(headers: ResponseHeaders, more: boolean): boolean {
     const version = this.#head.version;
     const status = headers.status;
-    if (version !== 11 && version !== 10) return this.#fail() > 0;
     responseFraming(headers, this.#toHead, framing);
     if (framing.error !== null || (status === 101 && !this.#upgrade)) return this.#fail() > 0;
     if (status < 200 && status !== 101) {
       if (++this.#informational > MAX_INFORMATIONAL) return this.#fail() > 0;
-      this.#decoder!.decode1xxHeaders(headers);
+      // As Envoy: one of those whose meaning is known, the others are thrown away.
+      if (!this.#interimTold && (status === 100 || (status >= 102 && status <= 104))) {
+        this.#interimTold = true;
+        this.#decoder!.decode1xxHeaders(headers);
+      }
       return true;
     }
     this.#headersReceived = true;
@@ -253,7 +256,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   #noteKeepAlive(headers: ResponseHeaders, version: number): void {
     const connection = headers.get(H.connection);
-    if (version === 10)
+    // Other versions are met as Envoy meets them: like HTTP/1.0.
+    if (version !== 11)
       this.#keepAlive = connection !== undefined && hasToken(connection, 'keep-alive');
     else if (connection !== undefined && hasToken(connection, 'close')) this.#keepAlive = false;
     const proxyConnection = headers.get(H.proxyConnection);
@@ -299,11 +303,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
       decoder.decodeData(EMPTY, true);
       return;
     }
-    // An announced length that was cut is the server's mistake, an answer that never began is a lost connection.
-    const reason = this.#headersReceived
-      ? StreamResetReason.ProtocolError
-      : StreamResetReason.ConnectionTermination;
-    this.#abort(reason);
+    // An answer that was cut is the server's mistake, one that never began is a lost connection.
+    const begun = this.#headersReceived || (this.#head.begun && !this.#head.done);
+    if (begun) this.#fail();
+    else this.#abort(StreamResetReason.ConnectionTermination);
   }
 
   #fail(): number {
@@ -314,6 +317,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   #abort(reason: StreamResetReason): void {
     const callbacks = this.#streamCallbacks;
+    this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(false);
     callbacks?.onResetStream(reason, '');

@@ -91,8 +91,10 @@ export function responseFraming(headers: ResponseHeaders, toHead: boolean, out: 
     return;
   }
   if (bodiless || toHead) {
-    if ((status < 200 || status === 204) && (transferEncoding !== undefined || length > 0))
-      out.error = CodecErrors.malformed;
+    if (status < 200 || status === 204) {
+      if (transferEncoding !== undefined || length > 0) out.error = CodecErrors.malformed;
+      else headers.remove(H.contentLength);
+    }
     return;
   }
   out.length = transferEncoding === undefined ? length : CHUNKED;

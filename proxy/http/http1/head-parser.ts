@@ -9,9 +9,9 @@ import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
 import { HeaderCasing } from '../header-casing.ts';
 import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
-import { H } from '../headers.ts';
+import { H, Inline } from '../headers.ts';
 import type { HeaderName } from '../headers.ts';
-import { CasedRequestHeaders, CasedResponseHeaders, CasedTrailers } from './cased-headers.ts';
+import { CasedRequestHeaders, CasedResponseHeaders } from './cased-headers.ts';
 import { internName } from './name-cache.ts';
 import { FIELD_VALUE, METHODS, TOKEN_LOWER, isToken } from './tokens.ts';
 
@@ -38,6 +38,7 @@ const UNDERSCORE = 0x5f;
 export class HeadParser {
   readonly kind: HeadKind;
   readonly limits: HeadLimits;
+  readonly #inline: Inline;
   /** The message under construction; which one depends on `kind`. */
   request: RequestHeaders = NO_REQUEST;
   response: ResponseHeaders = NO_RESPONSE;
@@ -54,6 +55,8 @@ export class HeadParser {
   #map: HeaderMap = NO_REQUEST;
   #casing: HeaderCasing | null = null;
   #started = false;
+  /** Empty lines came ahead. */
+  #blank = false;
   #count = 0;
   #partial: Buffer | null = null;
   #partialLength = 0;
@@ -65,6 +68,7 @@ export class HeadParser {
 
   constructor(kind: HeadKind, limits: HeadLimits) {
     this.kind = kind;
+    this.#inline = kind === 'request' ? Inline.Request : Inline.Response;
     this.limits = limits;
     this.reset();
   }
@@ -79,8 +83,10 @@ export class HeadParser {
     this.#lastName = null;
     this.#partialLength = 0;
     this.#trimmedLine = -1;
-    if (this.limits.preserveCase !== undefined && this.limits.preserveCase !== null)
-      this.#resetCased(new HeaderCasing(this.limits.preserveCase));
+    this.#blank = false;
+    const { preserveCase } = this.limits;
+    if (preserveCase !== undefined && preserveCase !== null && this.kind !== 'trailers')
+      this.#resetCased(new HeaderCasing(preserveCase));
     else if (this.kind === 'request') this.#map = this.request = new RequestHeaders();
     else if (this.kind === 'response') this.#map = this.response = new ResponseHeaders();
     else this.#map = this.trailers = new HeaderMap();
@@ -90,13 +96,12 @@ export class HeadParser {
   #resetCased(casing: HeaderCasing): void {
     this.#casing = casing;
     if (this.kind === 'request') this.#map = this.request = new CasedRequestHeaders(casing);
-    else if (this.kind === 'response') this.#map = this.response = new CasedResponseHeaders(casing);
-    else this.#map = this.trailers = new CasedTrailers(casing);
+    else this.#map = this.response = new CasedResponseHeaders(casing);
   }
 
   /** Bytes of a message have been seen. */
   get begun(): boolean {
-    return this.#started || this.#partialLength > 0;
+    return this.#started || this.#blank || this.#partialLength > 0;
   }
 
   /** Reads lines from `start`; returns the index behind the last byte used. Look at `done` and `error` after. */
@@ -136,8 +141,18 @@ export class HeadParser {
       this.#partial?.copy(larger, 0, 0, this.#partialLength);
       this.#partial = larger;
     }
+    if (!this.#started && this.#partialLength === 0 && !this.#mayBegin(bytes[start]!)) {
+      this.error = CodecErrors.malformed;
+      return;
+    }
     bytes.copy(this.#partial, this.#partialLength, start, end);
     this.#partialLength = length;
+  }
+
+  /** What cannot become a message is not waited for: TLS where plain text is spoken, another protocol's greeting. */
+  #mayBegin(byte: number): boolean {
+    if (this.kind === 'response') return byte === 0x48;
+    return byte === CR || byte > SP;
   }
 
   #finishPartial(bytes: Buffer, start: number, end: number): number {
@@ -160,7 +175,7 @@ export class HeadParser {
     if (end === start) {
       // Empty lines before a request line are tolerated (RFC 9112 §2.2).
       if (this.#started) this.done = true;
-      else if (this.kind === 'response') this.error = CodecErrors.malformed;
+      else this.#emptyAhead();
       return;
     }
     this.byteCount += end - start;
@@ -170,10 +185,7 @@ export class HeadParser {
     }
     if (!this.#started) {
       this.#started = true;
-      if (this.kind === 'request') {
-        this.#requestLine(bytes, start, end, text, textStart);
-        if (this.error !== null) this.#lenientRequestLine(bytes, start, end);
-      } else this.#statusLine(bytes, start, end, text, textStart);
+      this.#startLine(bytes, start, end, text, textStart);
       return;
     }
     const first = bytes[start]!;
@@ -181,6 +193,21 @@ export class HeadParser {
     else this.#field(bytes, start, end, text, textStart);
     if (this.error === CodecErrors.malformed && hasControl(bytes, start, end))
       this.error = CodecErrors.invalidCharacters;
+  }
+
+  #emptyAhead(): void {
+    if (this.kind === 'request') this.#blank = true;
+    else this.error = CodecErrors.malformed;
+  }
+
+  #startLine(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
+    if (this.kind === 'request') {
+      this.#requestLine(bytes, start, end, text, textStart);
+      if (this.error !== null) this.#lenientRequestLine(bytes, start, end);
+    } else {
+      this.#statusLine(bytes, start, end, text, textStart);
+      if (this.error !== null) this.#lenientStatusLine(bytes, start, end);
+    }
   }
 
   /** Words may be parted, and the line ended, by any run of SP, HTAB and CR: as Envoy, and RFC 9112 §3 lets us. */
@@ -226,6 +253,18 @@ export class HeadParser {
     if (targetEnd === end) this.version = 9;
     else this.version = parseVersion(bytes, targetEnd + 1, end);
     if (this.version < 0) this.error = CodecErrors.malformed;
+  }
+
+  /** As for requests: any run of SP, HTAB and CR around the code. */
+  #lenientStatusLine(bytes: Buffer, start: number, end: number): void {
+    const match = /^(HTTP\/\d\.\d)[ \t\r]+(\d{3})(?:[ \t\r]+(.*))?$/.exec(
+      bytes.latin1Slice(start, end),
+    );
+    if (match === null) return;
+    const line = `${match[1]} ${match[2]} ${match[3] ?? ''}`;
+    if (line.length === end - start && bytes.latin1Slice(start, end) === line) return;
+    this.error = null;
+    this.#statusLine(Buffer.from(line, 'latin1'), 0, line.length, line, 0);
   }
 
   #isMethod(method: string): boolean {
@@ -326,12 +365,12 @@ export class HeadParser {
   #store(name: HeaderName, value: string, loneReturn: boolean): void {
     if (name === H.host && this.kind === 'request') {
       const request = this.request;
-      request.authority = request.authority === undefined ? value : `${request.authority},${value}`;
+      request.authority = joined(request.authority, value);
     } else if (name === H.contentLength || name === H.transferEncoding) {
       // Envoy drops a CR inside a value; where a body ends is nothing to guess about.
       if (loneReturn) this.error = CodecErrors.malformed;
       else this.#framingField(name, value);
-    } else if (name.inline) {
+    } else if ((name.inline & this.#inline) !== 0) {
       this.#map.append(name, value);
     } else {
       this.#map.push(name, value);
@@ -387,11 +426,11 @@ export class HeadParser {
   }
 
   #tooLarge(): CodecError {
-    return this.kind === 'trailers' ? CodecErrors.trailersTooLarge : CodecErrors.headersTooLarge;
+    return CodecErrors.headersTooLarge;
   }
 
   #tooMany(): CodecError {
-    return this.kind === 'trailers' ? CodecErrors.trailersTooLarge : CodecErrors.tooManyHeaders;
+    return CodecErrors.tooManyHeaders;
   }
 }
 
@@ -413,6 +452,10 @@ function parseVersion(bytes: Buffer, start: number, end: number): number {
 }
 
 const isBlank = (byte: number): boolean => byte === SP || byte === HTAB;
+
+/** As inline names of a map are joined. */
+const joined = (present: string | undefined, value: string): string =>
+  present === undefined || present === '' ? value : value === '' ? present : `${present},${value}`;
 
 /** Bytes that no head may have; HTAB and CR are judged where they stand. */
 function hasControl(bytes: Buffer, start: number, end: number): boolean {

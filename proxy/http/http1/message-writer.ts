@@ -53,8 +53,8 @@ export function responseFramingOut(
   if (headers.has(H.contentLength)) return BodyFraming.Length;
   const status = headers.status;
   if (status < 200 || status === 204 || status === 304) return BodyFraming.None;
-  if (http10) return BodyFraming.UntilClose;
   if (endStream && !toHead) return BodyFraming.None;
+  if (http10) return BodyFraming.UntilClose;
   return BodyFraming.Chunked;
 }
 

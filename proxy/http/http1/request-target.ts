@@ -3,7 +3,8 @@
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
 import type { RequestHeaders } from '../header-map.ts';
-import { isAuthority } from './tokens.ts';
+import { parseContentLength } from './framing.ts';
+import { hasAuthorityBytes, isAuthority } from './tokens.ts';
 
 /** Splits the target of `headers` in place; null when it is fine. */
 export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean): CodecError | null {
@@ -32,22 +33,34 @@ function applyAbsolute(headers: RequestHeaders, target: string, allow: boolean):
   if (target === '*') return CodecErrors.invalidUrl;
   const colon = target.indexOf('://');
   if (colon <= 0 || !isScheme(target, colon)) return CodecErrors.malformed;
-  if (!allow) return null;
-  const scheme = target.slice(0, colon).toLowerCase();
-  if (scheme !== 'http' && scheme !== 'https') return CodecErrors.invalidScheme;
   const start = colon + 3;
   let end = start;
   while (end < target.length && !isPathStart(target.charCodeAt(end))) end++;
   const authority = target.slice(start, end);
-  if (authority === '' || !isAuthority(authority)) return CodecErrors.invalidUrl;
+  if (!hasAuthorityBytes(authority) || authority.includes('@@')) return CodecErrors.malformed;
+  if (!allow) return null;
+  const scheme = target.slice(0, colon).toLowerCase();
+  if (scheme !== 'http' && scheme !== 'https') return CodecErrors.invalidScheme;
+  const host = authority.slice(authority.indexOf('@') + 1);
+  if (host === '' || host.includes('@') || !hasValidPort(host)) return CodecErrors.invalidUrl;
   const rest = target.slice(end);
-  headers.authority = authority;
+  headers.authority = host;
   headers.scheme = scheme;
-  headers.path = rest === '' ? '/' : rest.startsWith('/') ? rest : `/${rest}`;
+  headers.path = rest === '' ? '/' : rest;
   return null;
 }
 
-const isPathStart = (code: number): boolean => code === 0x2f || code === 0x3f || code === 0x23;
+/** None, or a number; nothing else behind an IPv6 literal. */
+function hasValidPort(host: string): boolean {
+  const end = host.indexOf(']') + 1;
+  const colon = host.indexOf(':', end);
+  if (end > 0 && end < host.length && colon !== end) return false;
+  if (colon < 0) return !host.startsWith('[') || end > 0;
+  const port = parseContentLength(host.slice(colon + 1));
+  return port >= 0 && port <= 65_535;
+}
+
+const isPathStart = (code: number): boolean => code === 0x2f || code === 0x3f;
 
 function isScheme(text: string, end: number): boolean {
   for (let i = 0; i < end; i++) {

@@ -23,7 +23,7 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.t
 import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
-import { inOwnCase, preserveCaseOf, responseInOwnCase } from './cased-headers.ts';
+import { preserveCaseOf, responseInOwnCase } from './cased-headers.ts';
 import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
@@ -60,6 +60,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   readonly #settings: HttpConnectionManagerConfig;
   readonly #head: HeadParser;
   readonly #body: BodyDecoder;
+  /** An edge without TLS: nobody in front of it may have ended a client's TLS. */
+  readonly #refusesHttps: boolean;
   #state: State = State.Head;
   #decoder: RequestDecoder | null = null;
   #streamCallbacks: StreamCallbacks | null = null;
@@ -86,7 +88,10 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     connection: Connection,
     callbacks: ServerConnectionCallbacks,
     settings: HttpConnectionManagerConfig,
+    secure = false,
   ) {
+    const { useRemoteAddress, xffNumTrustedHops } = settings;
+    this.#refusesHttps = useRemoteAddress && xffNumTrustedHops === 0 && !secure;
     this.#connection = connection;
     this.#callbacks = callbacks;
     this.#settings = settings;
@@ -238,10 +243,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#responseFraming !== BodyFraming.Chunked || this.#toHead) return;
     const forwarded = this.#settings.http1.enableTrailers;
-    const { headerKeyFormat } = this.#settings.http1;
-    this.#send(
-      forwarded ? inOwnCase(lastChunkWith(trailers), trailers, headerKeyFormat) : LAST_CHUNK,
-    );
+    this.#send(forwarded ? lastChunkWith(trailers) : LAST_CHUNK);
   }
 
   readDisable(disable: boolean): void {
@@ -305,7 +307,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #onHead(headers: RequestHeaders): void {
     const version = this.#head.version;
     this.#toHead = headers.method === 'HEAD';
-    this.#http10 = version < 11;
+    this.#http10 = version !== 11;
     const error = this.#checkHead(headers, version);
     if (error !== null) {
       this.#fail(error);
@@ -329,7 +331,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   #checkHead(headers: RequestHeaders, version: number): CodecError | null {
     const http1 = this.#settings.http1;
-    if (version !== 11 && !(version <= 10 && http1.acceptHttp10)) {
+    if (version !== 11 && !http1.acceptHttp10) {
       // The refusal itself is HTTP/1.1 (envoy-behaviour §2.1).
       this.#http10 = false;
       return isTarget(headers) ? CodecErrors.lowVersion : CodecErrors.malformed;
@@ -339,6 +341,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     }
     const error = applyTarget(headers, http1.allowAbsoluteUrl);
     if (error !== null) return error;
+    if (headers.scheme === 'https' && this.#refusesHttps) return CodecErrors.httpsOnPlaintext;
     return this.#connectionOptions(headers);
   }
 
@@ -352,9 +355,10 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (proxyConnection !== undefined && hasToken(proxyConnection, 'close'))
       this.#requestWantsClose = true;
     if (connection === undefined) return null;
-    if (hasToken(connection, 'close')) this.#requestWantsClose = true;
-    else if (this.#http10 && !faulty && hasToken(connection, 'keep-alive'))
+    // Envoy lets HTTP/1.0 stay where both are asked for.
+    if (this.#http10 && !faulty && hasToken(connection, 'keep-alive'))
       this.#requestWantsClose = false;
+    else if (hasToken(connection, 'close')) this.#requestWantsClose = true;
     const upgrade = headers.get(H.upgrade);
     if (upgrade !== undefined && hasToken(connection, 'upgrade')) {
       // Never upgraded to: the request goes on as HTTP/1.1 (envoy-behaviour §1.11).

@@ -47,6 +47,14 @@ export const isToken = (text: string): boolean => {
   return text.length > 0;
 };
 
+export const hasAuthorityBytes = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 255 || AUTHORITY[code] === 0) return false;
+  }
+  return true;
+};
+
 /** An empty authority is legal (`Host:`), as is any mix of the characters above with at most one `@`. */
 export const isAuthority = (text: string): boolean => {
   let at = 0;

@@ -54,6 +54,10 @@ class ActiveClient
   #facts: UpstreamConnectionFacts | null = null;
   #requestCount = 0;
   #draining = false;
+  /** The server closed its side. */
+  #remoteEnded = false;
+  /** The last stream did not come to its end. */
+  #streamCut = false;
   #closed = false;
 
   constructor(pool: Http1ConnPool, context: PoolContext, host: Host) {
@@ -130,6 +134,7 @@ class ActiveClient
   // === ConnectionCallbacks
 
   onData(chunk: Buffer, endStream: boolean): void {
+    if (endStream) this.#remoteEnded = true;
     this.#codec?.dispatch(chunk, endStream);
     if (endStream) this.#connection?.close(CloseType.NoFlush);
   }
@@ -139,16 +144,24 @@ class ActiveClient
     const store = stats.store;
     const connection = this.#connection!;
     store.inc(stats.upstreamCxDestroy);
-    store.inc(
-      event === CloseEvent.Remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal,
-    );
-    if (this.busy) store.inc(stats.upstreamCxDestroyWithActiveRq);
     store.add(stats.upstreamCxRxBytesTotal, connection.bytesRead);
     store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
     this.#end();
     this.#codec?.onConnectionClosed(event);
+    this.#countEnd(this.#remoteEnded || event === CloseEvent.Remote);
     this.#pool.onClientGone(this);
+  }
+
+  #countEnd(remote: boolean): void {
+    const { stats } = this.#context;
+    const { store } = stats;
+    store.inc(remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal);
+    if (!this.#streamCut) return;
+    store.inc(stats.upstreamCxDestroyWithActiveRq);
+    store.inc(
+      remote ? stats.upstreamCxDestroyRemoteWithActiveRq : stats.upstreamCxDestroyLocalWithActiveRq,
+    );
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -160,6 +173,10 @@ class ActiveClient
   }
 
   // === ClientConnectionCallbacks
+
+  onStreamReset(): void {
+    this.#streamCut = true;
+  }
 
   onStreamComplete(reusable: boolean): void {
     const { stats, config, io } = this.#context;

@@ -122,7 +122,7 @@ t.test('BodyDecoder', (t) => {
     t.equal(decode(chunked, `1;${'a'.repeat(20_000)}`, []).state, 'http1.codec_error');
     t.equal(
       decode(chunked, `0\r\nA: ${'b'.repeat(5000)}\r\n\r\n`, []).state,
-      'http1.trailers_too_large',
+      'http1.headers_too_large',
     );
     t.end();
   });
