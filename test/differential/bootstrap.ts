@@ -38,10 +38,13 @@ export function bootstrapFor(cases: readonly CaseInput[], options: SuiteOptions)
   return merge(base, options.bootstrap);
 }
 
+/** `id` for each CASE that is no part of a longer word. */
+export const named = (text: string, id: string): string =>
+  text.replace(/(?<![A-Z_])CASE(?![A-Z_])/g, id);
+
 /** CASE, LOG and ports of upstreams (`"PORT(up/2)"`) get their values. */
 function own(one: CaseInput, config: Json): Json {
-  const text = JSON.stringify(config)
-    .replaceAll('CASE', one.id)
+  const text = named(JSON.stringify(config), one.id)
     .replaceAll('"LOG"', JSON.stringify(one.logPath))
     .replace(/"PORT\(([^)]+)\)"/g, (_, host: string) => {
       const port = one.ports.get(host);

@@ -13,6 +13,7 @@ export interface Statement {
   readonly other?: readonly [name: string, observation: Observation] | undefined;
 }
 
+const MOST_LINES = 60;
 const CUT_FACETS: readonly Facet[] = ['client', 'upstream', 'log'];
 
 export function statements(played: Played): Statement[] {
@@ -56,7 +57,7 @@ export function unequalLines(ours: Observation, { other, facet }: Statement): st
   const [mine, theirs] = sides as [string[], string[]];
   const only = (from: string[], without: string[], sign: string): string[] =>
     from.filter((line) => !without.includes(line)).map((line) => `${sign}${line}`);
-  return [...only(mine, theirs, '-'), ...only(theirs, mine, '+')].join('\n');
+  return [...only(mine, theirs, '-'), ...only(theirs, mine, '+')].slice(0, MOST_LINES).join('\n');
 }
 
 const notStuck = (who: string, { stuckAt }: Observation, other: Statement['other']): Statement => ({

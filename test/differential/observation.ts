@@ -46,10 +46,11 @@ export function normaliser(
       .replace(numbers, (port) => ports.get(port)!)
       .replace(/^(date: )[A-Z][^\r\n]*/gim, '$1DATE')
       .replace(/^(x-envoy-upstream-service-time: )\d+/gim, '$1TIME')
-      // What is left of a time-out at a second try; a whole one is round.
-      .replace(/^(x-envoy-expected-rq-timeout-ms: )(\d+)/gim, (all, name: string, ms: string) =>
-        Number(ms) % 100 === 0 ? all : `${name}LESS`,
-      )
+      // What is left of a time-out at a second try, rounded up.
+      .replace(/^(x-envoy-expected-rq-timeout-ms: )(\d+)/gim, (_, name: string, text: string) => {
+        const step = Number(text) > 1000 ? 1000 : 100;
+        return name + Math.ceil(Number(text) / step) * step;
+      })
       .replace(UUID, 'UUID');
     for (const [pattern, by] of row.mask ?? []) out = out.replace(pattern, by);
     return out;

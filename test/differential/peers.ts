@@ -1,8 +1,10 @@
 // The scripted ends of a case: a client that does its steps, upstreams that answer as told; both remember what they got and how it ended.
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { newTcpServer } from '../../proxy/network/socket-binding.ts';
+import type { SocketHandle, SocketName } from '../../proxy/network/socket-binding.ts';
 import { RawPeer } from '../support/raw-peers.ts';
 import { bodyEnd, headAt, seenResponses } from './http-bytes.ts';
 import type { Answer, ClientStep, Upstream, UpstreamScript, UpstreamStep } from './row.ts';
@@ -72,6 +74,7 @@ export class ScriptedClient {
   readonly localPorts: number[] = [];
   /** The step that was waited for in vain. */
   stuckAt: string | undefined;
+  #at = 0;
   readonly #port: number;
   readonly #pace: Pace;
   readonly #upstreams: ReadonlyMap<string, ScriptedUpstream>;
@@ -112,12 +115,12 @@ export class ScriptedClient {
   }
 
   get #current(): Watched {
-    return this.connections.at(-1)!;
+    return this.connections[this.#at]!;
   }
 
   async #connect(): Promise<void> {
     const watched = new Watched(await RawPeer.connect(this.#port), this.#pace);
-    this.connections.push(watched);
+    this.#at = this.connections.push(watched) - 1;
     this.localPorts.push(watched.peer.socket.localPort ?? 0);
   }
 
@@ -132,6 +135,7 @@ export class ScriptedClient {
       return true;
     }
     if ('connect' in step) return this.#connect().then(() => true);
+    if ('on' in step) this.#at = step.on;
     if ('pauseMs' in step) return sleep(step.pauseMs).then(() => true);
     if ('end' in step) peer.socket.end();
     else if ('close' in step) peer.close();
@@ -171,7 +175,7 @@ export class ScriptedUpstream {
   readonly #upstream: Upstream;
   readonly #pace: Pace;
   #server: Server | undefined;
-  #holder: Socket | undefined;
+  #held: SocketHandle | undefined;
   #answered = 0;
   port = 0;
 
@@ -192,23 +196,23 @@ export class ScriptedUpstream {
         upstream.serve(socket, (line) => this.notes.push(line));
       } else this.#serve(watched, normalScript(upstream));
     });
+    if (typeof this.#upstream === 'object' && 'refuses' in this.#upstream) {
+      this.#holdPort();
+      return;
+    }
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     this.port = (server.address() as AddressInfo).port;
     this.#server = server;
-    if (typeof this.#upstream === 'object' && 'refuses' in this.#upstream)
-      await this.#occupyPort(server);
   }
 
-  /** Nobody listens on the port, and nobody gets it who asks for any: a connection that does not matter starts from it. */
-  async #occupyPort(server: Server): Promise<void> {
-    await new Promise((resolve) => server.close(resolve));
-    const anchor = createServer();
-    await new Promise<void>((resolve) => anchor.listen(0, '127.0.0.1', resolve));
-    const { port } = anchor.address() as AddressInfo;
-    this.#server = anchor;
-    const holder = connect({ port, host: '127.0.0.1', localPort: this.port });
-    await new Promise((resolve) => holder.once('connect', resolve));
-    this.#holder = holder;
+  /** Bound and never listened on: nobody else gets it, and connecting to it is refused. */
+  #holdPort(): void {
+    const handle = newTcpServer();
+    const name: SocketName = {};
+    handle.bind('127.0.0.1', 0, 0);
+    handle.getsockname(name);
+    this.port = name.port!;
+    this.#held = handle;
   }
 
   get text(): string {
@@ -217,7 +221,9 @@ export class ScriptedUpstream {
 
   close(): void {
     this.#server?.close();
-    this.#holder?.destroy();
+    this.#held?.close();
+    this.#held = undefined;
+    this.#server = undefined;
     for (const { peer } of this.connections) peer.close();
   }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { bootstrapFor, DEFAULT_LOG, logPathOf } from './bootstrap.ts';
+import { bootstrapFor, DEFAULT_LOG, logPathOf, named } from './bootstrap.ts';
 import type { CaseInput } from './bootstrap.ts';
 import { cuttings, WHOLE } from './cuts.ts';
 import type { Cutting } from './cuts.ts';
@@ -118,7 +118,7 @@ class Side {
     const pace = new Pace(patience);
     const scripts = Object.entries({ up: row.upstream ?? OK, ...row.upstreams });
     const upstreams = new Map(
-      scripts.map(([host, script]) => [host, new ScriptedUpstream(named(script, id), pace)]),
+      scripts.map(([host, script]) => [host, new ScriptedUpstream(scriptOf(script, id), pace)]),
     );
     const run: Run = {
       id,
@@ -169,9 +169,7 @@ class Side {
       const log = existsSync(path) ? readFileSync(path, 'latin1').split('\n').slice(0, -1) : [];
       observation!.log = log.map(normalise);
       const wanted = row.stats ?? this.#suite.options.stats ?? [];
-      observation!.stats = wanted
-        .flatMap((name) => chosen(stats, name.replaceAll('CASE', id)))
-        .map(normalise);
+      observation!.stats = wanted.flatMap((name) => chosen(stats, named(name, id))).map(normalise);
     }
   }
 
@@ -188,7 +186,9 @@ class Side {
     pace.touch();
     try {
       await client.play(
-        (typeof row.client === 'string' ? [row.client] : row.client).map((step) => named(step, id)),
+        (typeof row.client === 'string' ? [row.client] : row.client).map((step) =>
+          scriptOf(step, id),
+        ),
       );
       run.normalise = normaliser({ id, row, listenerPort }, client, upstreams);
       run.observation = observe(row, client, upstreams, run.normalise);
@@ -206,15 +206,14 @@ class Side {
 }
 
 /** The same script with the case's name in its texts. */
-function named<T extends ClientStep | Answer | UpstreamScript | UpstreamStep | object>(
+function scriptOf<T extends ClientStep | Answer | UpstreamScript | UpstreamStep | object>(
   script: T,
   id: string,
 ): T {
   const walk = (value: unknown): unknown => {
-    if (typeof value === 'string') return value.replaceAll('CASE', id);
+    if (typeof value === 'string') return named(value, id);
     if (Array.isArray(value)) return value.map(walk);
-    if (value instanceof RegExp)
-      return new RegExp(value.source.replaceAll('CASE', id), value.flags);
+    if (value instanceof RegExp) return new RegExp(named(value.source, id), value.flags);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, walk(each)]));
   };

@@ -11,7 +11,7 @@ import type { Json } from './row.ts';
 export type Which = 'envoy' | 'ours';
 
 const OURS = join(import.meta.dirname, '../../proxy/bin/outrigger-proxy');
-const READY_WITHIN_MS = 40_000;
+const READY_WITHIN_MS = 25_000;
 
 interface ListenerStatus {
   readonly name: string;
@@ -103,7 +103,13 @@ export class ProxyUnderTest {
       }
       return (await ask(this.#adminPort, 'GET', '/ready').catch(() => null))?.status === 200;
     };
-    await eventually(`${this.which} is ready`, check, READY_WITHIN_MS);
+    try {
+      await eventually(`${this.which} is ready`, check, READY_WITHIN_MS);
+    } catch (error) {
+      throw new Error(`${this.which} is not ready; it said ${this.#said.slice(-4000)}`, {
+        cause: error,
+      });
+    }
     const reply = await ask(this.#adminPort, 'GET', '/listeners?format=json');
     const { listener_statuses: all } = JSON.parse(reply.body) as {
       listener_statuses: ListenerStatus[];

@@ -20,7 +20,9 @@ export type ClientStep =
   | { readonly reset: true }
   | { readonly pauseMs: number }
   /** The steps behind it use a new connection; the one before stays open. */
-  | { readonly connect: true };
+  | { readonly connect: true }
+  /** Back to a connection by its number, 0 for the first. */
+  | { readonly on: number };
 
 /** What an upstream does when a request arrived. `at: 'head'` as the first step: as soon as the head did. */
 export type UpstreamStep =

@@ -184,6 +184,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   /** The connection cannot serve anybody else after this. */
   resetStream(_reason: StreamResetReason): void {
     if (this.#decoder === null) return;
+    this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(false);
   }
@@ -287,6 +288,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #onResponseComplete(more: boolean): void {
     // Bytes behind the answer belong to nobody: who waits must not be given this connection (attack 30).
     const reusable = this.#keepAlive && this.#requestComplete && !this.#upgrade && !more;
+    if (!this.#requestComplete) this.#callbacks.onStreamReset();
     this.#endStream();
     this.#callbacks.onStreamComplete(reusable);
   }

@@ -87,7 +87,7 @@ abstract class MessageReader implements HeaderSink {
       else this.droppedUnderscores++;
       return;
     }
-    if (name.inline) this.map.append(name, value);
+    if (this.map.isSingle(name)) this.map.append(name, value);
     else this.map.push(name, value);
   }
 
