@@ -51,6 +51,7 @@ export interface HttpConnectionManagerConfig {
     | 'APPEND_FORWARD'
     | 'SANITIZE_SET'
     | 'ALWAYS_FORWARD_ONLY';
+  readonly proxyStatus: ProxyStatusConfig | undefined;
   readonly proxy100Continue: boolean;
   readonly streamErrorOnInvalidHttpMessage: boolean;
   readonly upgrades: readonly UpgradeConfig[];
@@ -76,6 +77,17 @@ export interface HttpConnectionManagerConfig {
   readonly setCurrentClientCertDetails?: ClientCertDetailsConfig | undefined;
   /** Things accepted that do nothing yet (tracing …), for dumps. */
   readonly inert?: readonly string[] | undefined;
+}
+
+/** Proxy-Status (RFC 9209). */
+export interface ProxyStatusConfig {
+  readonly removeDetails: boolean;
+  readonly removeConnectionTerminationDetails: boolean;
+  readonly removeResponseFlags: boolean;
+  readonly setRecommendedResponseCode: boolean;
+  /** The proxy is called by its node id; else by its server name. */
+  readonly useNodeId: boolean;
+  readonly literalProxyName: string | undefined;
 }
 
 export interface ClientCertDetailsConfig {

@@ -342,7 +342,7 @@ export class ActiveStream
 
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#done) return;
-    const { config, stats, date, time } = this.#context;
+    const { config, stats, date, time, proxyStatus } = this.#context;
     const upgraded = this.upgradeRequested && this.#tunnelOpens(headers.status);
     mutateResponse(
       headers,
@@ -351,8 +351,9 @@ export class ActiveStream
       date.value(),
       upgraded && headers.status === 101,
     );
-    this.#decideClose(headers, upgraded);
     const info = this.streamInfo;
+    if (proxyStatus !== null) proxyStatus.apply(headers, info);
+    this.#decideClose(headers, upgraded);
     info.responseCode = headers.status;
     info.downstreamFirstByteSentMs = time.monotonicMs();
     this.#responseHeaders = headers;

@@ -12,6 +12,7 @@ import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts
 import type { HttpFilterFactory } from './http-filter.ts';
 import type { SessionSettings } from './http2/endpoint.ts';
 import type { LocalReplyRewriter } from './local-reply.ts';
+import type { ProxyStatus } from './proxy-status.ts';
 import type { RouteProvider } from './route-provider.ts';
 
 /** Whether this response should end its connection because the listener or the server drains. */
@@ -47,6 +48,8 @@ export interface ConnManagerContext {
   readonly metersStreams: boolean;
   /** `local_reply_config`; null: replies stay as they are. */
   readonly localReply: LocalReplyRewriter | null;
+  /** `proxy_status_config`; null: no such header. */
+  readonly proxyStatus: ProxyStatus | null;
   /** Null: there is none of that name. */
   clusterConfig(name: string): ClusterConfig | null;
   readonly date: DateHeader;

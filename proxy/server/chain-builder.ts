@@ -22,6 +22,7 @@ import { ConnManagerStats } from '../http/conn-manager-stats.ts';
 import { Http2Stats } from '../http/http2/http2-stats.ts';
 import type { SessionSettings } from '../http/http2/endpoint.ts';
 import { RequestMutator } from '../http/conn-manager-utility.ts';
+import { ProxyStatus } from '../http/proxy-status.ts';
 import { DateHeader } from '../http/date-header.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
@@ -132,6 +133,10 @@ export class WorkerChainBuilder implements ChainBuilder {
       accessLogs,
       metersStreams: logs.some((log) => log.needsMeter),
       localReply: this.#localReply(config),
+      proxyStatus:
+        config.proxyStatus === undefined
+          ? null
+          : new ProxyStatus(config.proxyStatus, { server: config.serverName, node: node.id }),
       clusterConfig: (name) => clusters.get(name)?.config ?? null,
       date: this.#date,
       time: io.time,

@@ -41,6 +41,7 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
     ...decodePaths(reader),
     forwardClientCertDetails: reader.enumName('forward_client_cert_details', 'SANITIZE'),
     setCurrentClientCertDetails: decodeCertDetails(reader),
+    proxyStatus: decodeProxyStatus(reader),
     proxy100Continue: reader.bool('proxy_100_continue'),
     streamErrorOnInvalidHttpMessage:
       reader.message.http_protocol_options?.override_stream_error_on_invalid_http_message ??
@@ -69,7 +70,6 @@ function refuseUnbuilt(reader: Reader): void {
 function inertParts(reader: Reader): readonly string[] {
   const parts: string[] = [];
   if (reader.has('tracing')) parts.push('tracing');
-  if (reader.has('proxy_status_config')) parts.push('proxy_status_config');
   if (reader.message.scheme_header_transformation?.match_upstream === true) {
     parts.push('scheme_header_transformation.match_upstream');
   }
@@ -226,6 +226,22 @@ function decodeCertDetails(reader: Reader): Config['setCurrentClientCertDetails'
       uri: details.bool('uri'),
     }
   );
+}
+
+function decodeProxyStatus(reader: Reader): Config['proxyStatus'] {
+  const config = reader.child('proxy_status_config');
+  if (config === undefined) return undefined;
+  if (breaksHeader(config.string('literal_proxy_name')))
+    config.problem('literal_proxy_name', 'must not hold NUL, CR or LF');
+  return {
+    removeDetails: config.bool('remove_details'),
+    removeConnectionTerminationDetails: config.bool('remove_connection_termination_details'),
+    removeResponseFlags: config.bool('remove_response_flags'),
+    setRecommendedResponseCode: config.bool('set_recommended_response_code'),
+    // It is the name of a choice: Envoy looks only whether it was made.
+    useNodeId: config.has('use_node_id'),
+    literalProxyName: config.message.literal_proxy_name,
+  };
 }
 
 function decodeUpgrades(

@@ -109,6 +109,7 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     httpFilters: [],
     accessLogs: [],
     localReply: undefined,
+    proxyStatus: undefined,
     useRemoteAddress: false,
     xffNumTrustedHops: 0,
     skipXffAppend: false,
