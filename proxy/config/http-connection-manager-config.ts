@@ -2,7 +2,9 @@
 // (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { Http2Config } from './http2-config.ts';
+import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
 import type { HttpFilterConfig } from './http-filter-config.ts';
+import type { IpDetectionConfig } from './ip-detection-config.ts';
 import type { CidrConfig } from './listener-config.ts';
 import type { LocalReplyConfig } from './local-reply-config.ts';
 import type { RouteConfig, UpgradeConfig } from './route-config.ts';
@@ -22,6 +24,9 @@ export interface HttpConnectionManagerConfig {
   readonly xffNumTrustedHops: number;
   readonly skipXffAppend: boolean;
   readonly appendXForwardedPort: boolean;
+  /** Asked in order instead of the two rules above; empty: those. */
+  readonly originalIpDetection: readonly IpDetectionConfig[];
+  readonly earlyHeaderMutations: readonly HeaderOperationConfig[];
   /** Undefined: no address is internal (Envoy 1.36 and later). */
   readonly internalAddresses:
     | { readonly cidrs: readonly CidrConfig[]; readonly unixSockets: boolean }

@@ -141,7 +141,7 @@ export class ActiveStream
     this.#normalizeHost(headers);
     // (14)
     const upgrade = this.#owner.requestIsUpgrade;
-    if (!again) this.#context.mutator.mutate(headers, this.streamInfo, upgrade);
+    if (!again && !this.#mutate(headers, upgrade)) return;
     // (3), (15): the table stays this one for the whole request
     const table = this.#context.routes.current();
     if (table !== null) {
@@ -411,6 +411,15 @@ export class ActiveStream
   }
 
   // === steps
+
+  /** (14); false when a reply was sent. */
+  #mutate(headers: RequestHeaders, upgrade: boolean): boolean {
+    const { mutator, stats } = this.#context;
+    const rejectStatus = mutator.mutate(headers, this.streamInfo, upgrade);
+    if (rejectStatus === 0) return true;
+    stats.store.inc(stats.rqRejectedViaIpDetection);
+    return this.#refuse(rejectStatus, 'rejecting_because_detection_failed');
+  }
 
   /** (7), (9), (11), (12); false when a reply was sent. */
   #checkHeaders(headers: RequestHeaders): boolean {

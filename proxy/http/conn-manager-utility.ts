@@ -4,10 +4,13 @@ import { randomUuid } from '../base/uuid.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import { Cidr, isLoopbackIp, parseIp, printAddress } from '../network/address.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import { hasToken, trimmed } from './http1/framing.ts';
+import { addressFromRight, isSingle } from './forwarded-for.ts';
+import { hasToken } from './http1/framing.ts';
 import { H, headerName } from './headers.ts';
 import type { HeaderName } from './headers.ts';
 import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import { compileIpDetector } from './ip-detection.ts';
+import type { IpDetector } from './ip-detection.ts';
 import { isValidReferer } from './referer.ts';
 
 /** Removed from every external request. */
@@ -38,9 +41,17 @@ const EDGE_STRIPPED: readonly HeaderName[] = [
   H.xEnvoyOriginalHost,
 ];
 
+/** The client's address may make the request internal. */
+const TRUSTED = 1;
+
 const UUID_LENGTH = 36;
 /** Index of the character that tells why a request is traced: `4` not, `9` sampled, `a` and `b` forced. */
 const TRACE_REASON = 14;
+
+/** Headers changed before anything else looks at them (`early_header_mutation_extensions`). */
+export interface EarlyHeaderMutation {
+  mutate(headers: RequestHeaders, info: StreamInfo): void;
+}
 
 /** What all streams of one connection manager share; made once per update. */
 export class RequestMutator {
@@ -49,12 +60,17 @@ export class RequestMutator {
   readonly #serviceCluster: string;
   readonly #serviceNode: string;
   readonly #internalRanges: readonly Cidr[] | null;
+  readonly #detectors: readonly IpDetector[];
+  readonly #early: EarlyHeaderMutation | null;
 
   constructor(
     config: HttpConnectionManagerConfig,
     node: { readonly ip: string; readonly cluster: string; readonly id: string },
+    early: EarlyHeaderMutation | null,
   ) {
     this.#config = config;
+    this.#early = early;
+    this.#detectors = config.originalIpDetection.map(compileIpDetector);
     this.#localNodeIp = node.ip;
     this.#serviceCluster = node.cluster;
     this.#serviceNode = node.id;
@@ -66,9 +82,13 @@ export class RequestMutator {
           );
   }
 
-  /** In Envoy's order. `upgrade`: the request asks for one and keeps its Connection and Upgrade fields. */
-  mutate(headers: RequestHeaders, info: StreamInfo, upgrade: boolean): void {
+  /**
+   * In Envoy's order. `upgrade`: the request asks for one and keeps its Connection and Upgrade fields. Gives the status
+   * of a refusal, 0 for none.
+   */
+  mutate(headers: RequestHeaders, info: StreamInfo, upgrade: boolean): number {
     const config = this.#config;
+    if (this.#early !== null) this.#early.mutate(headers, info);
     if (!upgrade) {
       headers.remove(H.connection);
       headers.remove(H.upgrade);
@@ -80,9 +100,13 @@ export class RequestMutator {
     headers.remove(H.transferEncoding);
     if (headers.has(H.referer) && !isValidReferer(headers.get(H.referer)!))
       headers.remove(H.referer);
-    const mayBeInternal = this.#clientAddress(headers, info);
+    const address =
+      this.#detectors.length === 0
+        ? this.#clientAddress(headers, info)
+        : this.#detectAddress(headers, info);
+    if (address > TRUSTED) return address;
     this.#forwardedProto(headers, info);
-    const internal = mayBeInternal && this.#isInternal(info.remoteIp);
+    const internal = address === TRUSTED && this.#isInternal(info.remoteIp);
     const edge = !internal && config.useRemoteAddress;
     if (internal) headers.set(H.xEnvoyInternal, 'true');
     else this.#stripExternal(headers, edge);
@@ -90,6 +114,7 @@ export class RequestMutator {
     if (config.via !== '') headers.append(H.via, config.via, ', ');
     if (edge && info.remoteIp !== '') headers.set(H.xEnvoyExternalAddress, info.remoteIp);
     if (config.generateRequestId) this.#requestId(headers, edge);
+    return 0;
   }
 
   #sanitizeTe(headers: RequestHeaders): void {
@@ -99,24 +124,44 @@ export class RequestMutator {
     else headers.remove(H.te);
   }
 
-  /** True when the address may count as internal at all. */
-  #clientAddress(headers: RequestHeaders, info: StreamInfo): boolean {
+  /** Whether the address may count as internal at all: TRUSTED or not. */
+  #clientAddress(headers: RequestHeaders, info: StreamInfo): number {
     const config = this.#config;
     const forwarded = headers.get(H.xForwardedFor);
     const hops = config.xffNumTrustedHops;
     if (config.useRemoteAddress) {
       const wanted = hops === 0 ? null : addressFromRight(forwarded, hops);
       if (wanted !== null) setRemote(info, wanted);
-      if (!config.skipXffAppend && info.connection.directRemoteIp !== '') {
-        const peer = info.connection.directRemoteIp;
-        headers.append(H.xForwardedFor, isLoopbackIp(peer) ? this.#localNodeIp : peer);
-      }
-      return forwarded === undefined;
+      if (!config.skipXffAppend) this.#appendPeer(headers, info);
+      return forwarded === undefined ? TRUSTED : 0;
     }
     const wanted = addressFromRight(forwarded, hops + 1);
-    if (wanted === null) return false;
+    if (wanted === null) return 0;
     setRemote(info, wanted);
-    return hops === 0 && forwarded !== undefined && !forwarded.includes(',');
+    return hops === 0 && isSingle(forwarded!) ? TRUSTED : 0;
+  }
+
+  /** The same by extensions; or the status of a refusal. */
+  #detectAddress(headers: RequestHeaders, info: StreamInfo): number {
+    let append = false;
+    let trusted = false;
+    for (const detect of this.#detectors) {
+      const found = detect(headers, info.connection.directRemoteIp);
+      if (found.rejectStatus > 0) return found.rejectStatus;
+      append ||= found.append;
+      if (found.ip === null) continue;
+      setRemote(info, found.ip);
+      ({ trusted } = found);
+      break;
+    }
+    if (append) this.#appendPeer(headers, info);
+    return trusted ? TRUSTED : 0;
+  }
+
+  #appendPeer(headers: RequestHeaders, info: StreamInfo): void {
+    const peer = info.connection.directRemoteIp;
+    if (peer === '') return;
+    headers.append(H.xForwardedFor, isLoopbackIp(peer) ? this.#localNodeIp : peer);
   }
 
   #forwardedProto(headers: RequestHeaders, info: StreamInfo): void {
@@ -179,21 +224,6 @@ function lowerScheme(proto: string | undefined, fallback: string): string {
 function setRemote(info: StreamInfo, ip: string): void {
   info.remoteIp = ip;
   info.remoteAddress = printAddress(ip, 0);
-}
-
-/** The nth address from the right of X-Forwarded-For; null when there are fewer or it is none. */
-function addressFromRight(list: string | undefined, n: number): string | null {
-  if (list === undefined) return null;
-  let end = list.length;
-  for (let i = 1; ; i++) {
-    const comma = end <= 0 ? -1 : list.lastIndexOf(',', end - 1);
-    if (i === n) {
-      const text = trimmed(list, comma + 1, end);
-      return parseIp(text) === null ? null : text;
-    }
-    if (comma < 0) return null;
-    end = comma;
-  }
 }
 
 /** Port of an authority with its digits cut off; the authority itself when there is none. */

@@ -10,6 +10,7 @@ import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
+import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
@@ -57,6 +58,7 @@ function compileConnManager(
   for (const { settings } of config.httpFilters)
     if (settings.kind === 'router' && settings.upstreamLogs !== undefined)
       compileLogs(settings.upstreamLogs, `filter chain '${chainName}': router: upstream_log`);
+  void new EarlyMutation(config.earlyHeaderMutations, { ...NO_ENVIRONMENT, runtime });
   if (config.localReply !== undefined)
     void new ConfiguredReplyRewriter(config.localReply, {
       routes: { ...NO_ENVIRONMENT, runtime },

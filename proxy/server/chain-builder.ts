@@ -13,6 +13,7 @@ import type { Logger } from '../base/logger.ts';
 import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
 import type { ServerHealth } from '../filters/factory-context.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
+import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
@@ -127,7 +128,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     return new HttpConnectionManagerFactory({
       config,
       stats: new ConnManagerStats(store, config.statPrefix, listener.statPrefix),
-      mutator: new RequestMutator(config, node),
+      mutator: new RequestMutator(config, node, this.#earlyMutation(config)),
       routes: this.#routes(config),
       filterFactories: factories,
       accessLogs,
@@ -144,6 +145,11 @@ export class WorkerChainBuilder implements ChainBuilder {
       drain,
       http2: lazyHttp2(config, store, random),
     });
+  }
+
+  #earlyMutation({ earlyHeaderMutations }: HttpConnectionManagerConfig): EarlyMutation | null {
+    if (earlyHeaderMutations.length === 0) return null;
+    return new EarlyMutation(earlyHeaderMutations, this.#parts.routeEnvironment);
   }
 
   #localReply({ localReply }: HttpConnectionManagerConfig): ConfiguredReplyRewriter | null {

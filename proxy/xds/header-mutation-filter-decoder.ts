@@ -47,15 +47,15 @@ function decodeMutations(reader: FieldReader<Mutations> | undefined): MutationsC
   if (reader === undefined) return NONE;
   reader.refuse('formatters');
   return {
-    request: reader.children('request_mutations').map(decodeOperation),
-    requestTrailers: reader.children('request_trailers_mutations').map(decodeOperation),
-    response: reader.children('response_mutations').map(decodeOperation),
-    responseTrailers: reader.children('response_trailers_mutations').map(decodeOperation),
+    request: reader.children('request_mutations').map(decodeHeaderOperation),
+    requestTrailers: reader.children('request_trailers_mutations').map(decodeHeaderOperation),
+    response: reader.children('response_mutations').map(decodeHeaderOperation),
+    responseTrailers: reader.children('response_trailers_mutations').map(decodeHeaderOperation),
     query: reader.children('query_parameter_mutations').map(decodeQuery),
   };
 }
 
-function decodeOperation(reader: FieldReader<Operation>): HeaderOperationConfig {
+export function decodeHeaderOperation(reader: FieldReader<Operation>): HeaderOperationConfig {
   const append = reader.child('append');
   if (append !== undefined) return { kind: 'append', add: decodeHeaderAdd(append) };
   const onMatch = reader.child('remove_on_match');

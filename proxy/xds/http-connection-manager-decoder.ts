@@ -3,6 +3,7 @@ import type {
   HttpConnectionManager,
   HttpConnectionManager_UpgradeConfig,
 } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
+import type { TypedExtensionConfig } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { UpgradeConfig } from '../config/route-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
@@ -10,14 +11,18 @@ import { decodeHttpLogOptions } from './access-log-options-decoder.ts';
 import { decodeCidr } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeHeaderOperation } from './header-mutation-filter-decoder.ts';
 import { decodeHttpFilters } from './http-filter-decoder.ts';
 import { decodeHttp1Server, decodeHttp2 } from './http-protocol-decoder.ts';
+import { decodeIpDetection } from './ip-detection-decoder.ts';
 import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 const HOUR_MS = 3_600_000;
+const EARLY_MUTATION =
+  'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation';
 const REQUEST_ID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig';
 
 type Reader = FieldReader<HttpConnectionManager>;
@@ -61,8 +66,6 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
 function refuseUnbuilt(reader: Reader): void {
   reader.refuse('scoped_routes');
   reader.refuse('path_normalization_options');
-  reader.refuse('original_ip_detection_extensions');
-  reader.refuse('early_header_mutation_extensions');
   reader.refuse('typed_header_validation_config');
 }
 
@@ -115,10 +118,19 @@ function decodeAddressing(
   | 'xffNumTrustedHops'
   | 'skipXffAppend'
   | 'appendXForwardedPort'
+  | 'originalIpDetection'
+  | 'earlyHeaderMutations'
   | 'internalAddresses'
 > {
   const internal = reader.child('internal_address_config');
+  checkNotMixed(reader);
   return {
+    originalIpDetection: reader
+      .children('original_ip_detection_extensions')
+      .flatMap(decodeIpDetection),
+    earlyHeaderMutations: reader
+      .children('early_header_mutation_extensions')
+      .flatMap(decodeEarlyMutation),
     useRemoteAddress: reader.bool('use_remote_address'),
     xffNumTrustedHops: reader.number('xff_num_trusted_hops', 0),
     skipXffAppend: reader.bool('skip_xff_append'),
@@ -128,6 +140,27 @@ function decodeAddressing(
       unixSockets: internal.bool('unix_sockets'),
     },
   };
+}
+
+function checkNotMixed(reader: Reader): void {
+  if (reader.children('original_ip_detection_extensions').length === 0) return;
+  const mixed = (field: string): void =>
+    reader.problem('', `Original IP detection extensions and ${field} may not be mixed`);
+  if (reader.bool('use_remote_address')) mixed('use_remote_address');
+  if (reader.number('xff_num_trusted_hops', 0) > 0) mixed('xff_num_trusted_hops');
+}
+
+function decodeEarlyMutation(
+  reader: FieldReader<TypedExtensionConfig>,
+): Config['earlyHeaderMutations'] {
+  const config = typedConfigOf(reader);
+  if (config?.typeName !== EARLY_MUTATION) {
+    config?.unknown(reader.string('name'));
+    return [];
+  }
+  const mutations = config.as(EARLY_MUTATION)?.children('mutations') ?? [];
+  if (mutations.length === 0) reader.problem('typed_config.mutations', 'at least one is required');
+  return mutations.map(decodeHeaderOperation);
 }
 
 function decodeRequestId(

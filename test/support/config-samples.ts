@@ -113,6 +113,8 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     useRemoteAddress: false,
     xffNumTrustedHops: 0,
     skipXffAppend: false,
+    originalIpDetection: [],
+    earlyHeaderMutations: [],
     appendXForwardedPort: false,
     internalAddresses: undefined,
     generateRequestId: true,
