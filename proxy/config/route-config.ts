@@ -1,6 +1,7 @@
 // [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
 import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
+import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
 import type { RateLimitConfig } from './rate-limit-config.ts';
 import type {
   CookieMatchConfig,
@@ -183,8 +184,8 @@ export interface RequestMirrorConfig {
   readonly clusterHeader?: string | undefined;
   readonly fraction: FractionConfig | undefined;
   readonly disableShadowHostSuffixAppend: boolean;
-  /** Done to the copy; absent: none. */
-  readonly headers?: HeaderMutationConfig | undefined;
+  /** Done to the copy, in order; absent: nothing. */
+  readonly headerOperations?: readonly HeaderOperationConfig[] | undefined;
   readonly hostRewriteLiteral?: string | undefined;
 }
 

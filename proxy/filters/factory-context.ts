@@ -35,6 +35,8 @@ export interface FilterFactoryContext {
   readonly formatEnvironment?: FormatEnvironment;
   /** `--service-cluster`: the node's own cluster. */
   readonly serviceCluster: string;
+  /** The node's own address; absent: it is not known. */
+  readonly nodeIp?: string;
   /** `locality.zone` of the node; absent or '': none. */
   readonly zone?: string | undefined;
   /** Server-wide; absent: nobody fails health checks. */

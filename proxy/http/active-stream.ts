@@ -315,6 +315,7 @@ export class ActiveStream
     next.streamInfo.filterState = info.filterState;
     next.streamInfo.remoteAddress = info.remoteAddress;
     next.streamInfo.remoteIp = info.remoteIp;
+    next.streamInfo.bytesReceived = info.bytesReceived;
     this.#finish();
     next.#begin(this.requestHeaders, body.length === 0, true);
     for (let i = 0; i < body.length && !next.#done; i++)

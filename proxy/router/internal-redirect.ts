@@ -10,6 +10,7 @@ import type { HeaderName } from '../http/headers.ts';
 import type { FilterCallbacks } from '../http/http-filter.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
+import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 import type { KeptBody } from './kept-body.ts';
 import { redirectTarget } from './redirect-target.ts';
 import type { RedirectTarget } from './redirect-target.ts';
@@ -65,6 +66,7 @@ export interface RedirectedRequest {
   readonly body: KeptBody | null;
   /** Of the route it took. */
   readonly routeName: string;
+  readonly clusters: ThreadLocalClusterManager;
   readonly stats: RouterStats;
   readonly clusterStats: ClusterStats;
 }
@@ -106,11 +108,12 @@ function redirectRequest(
     return false;
   }
   const info = callbacks.streamInfo;
-  const https = headers.scheme === 'https' && info.connection.tls;
-  if (!policy.allowCrossScheme && https !== target.https) {
+  const scheme = headers.scheme === 'https' && info.connection.tls ? 'https' : 'http';
+  if (scheme !== target.scheme && !policy.allowCrossScheme) {
     store.inc(stats.passthroughUnsafeScheme);
     return false;
   }
+  if (target.scheme === 'other') return false;
   const count = redirectCount(info);
   if (count.value >= policy.maxRedirects) {
     store.inc(stats.passthroughTooManyRedirects);
@@ -119,7 +122,7 @@ function redirectRequest(
   const before = headers.clone();
   copyHeaders(policy.headersToCopy, response, headers);
   aim(headers, target);
-  if (!chooseRoute(policy, request, https, target)) {
+  if (!chooseRoute(policy, request, scheme === 'https' || target.scheme === 'http')) {
     headers.become(before);
     return false;
   }
@@ -128,7 +131,6 @@ function redirectRequest(
     headers.method = 'GET';
     headers.remove(H.contentLength);
   }
-  const scheme = https ? 'https' : 'http';
   headers.set(H.xEnvoyOriginalUrl, `${scheme}://${before.authority ?? ''}${before.path}`);
   return true;
 }
@@ -155,7 +157,7 @@ function copyHeaders(
 }
 
 function aim(headers: RequestHeaders, target: RedirectTarget): void {
-  headers.scheme = target.https ? 'https' : 'http';
+  headers.scheme = target.scheme;
   headers.authority = target.authority;
   headers.path = target.path;
 }
@@ -164,12 +166,17 @@ function aim(headers: RequestHeaders, target: RedirectTarget): void {
 function chooseRoute(
   policy: InternalRedirectPolicy,
   request: RedirectedRequest,
-  https: boolean,
-  target: RedirectTarget,
+  safeScheme: boolean,
 ): boolean {
-  const { callbacks, stats } = request;
+  const { callbacks, clusters, stats } = request;
   callbacks.clearRouteCache();
   const route = callbacks.route;
+  // As Envoy logs a redirect: with the cluster of the target.
+  const cluster =
+    route === null
+      ? undefined
+      : clusters.get(route.clusterNameFor(request.headers, callbacks.streamInfo));
+  callbacks.streamInfo.cluster = cluster?.config ?? null;
   if (route === null) {
     stats.store.inc(stats.passthroughNoRoute);
     return false;
@@ -178,7 +185,7 @@ function chooseRoute(
   for (const predicate of policy.predicates) {
     const accepted =
       predicate.kind === 'safe_cross_scheme'
-        ? https || !target.https
+        ? safeScheme
         : acceptsRoute(predicate, route.name, request.routeName, streamInfo);
     if (accepted) continue;
     stats.store.inc(stats.passthroughPredicate);

@@ -1,9 +1,21 @@
 // [w] Mirrors: the copies of one request that other clusters get (envoy-behaviour §3.7). Exists only where there is one.
 import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
+import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { MirrorPolicy } from './mirror-policy.ts';
 import type { RouteAction } from './route-action.ts';
+import type { RouterContext } from './router-context.ts';
 import { ShadowRequest } from './shadow-request.ts';
-import type { ShadowContext } from './shadow-request.ts';
+
+/** What copies are made of. */
+export interface MirroredRequest {
+  /** As they go to the real upstream. */
+  readonly headers: RequestHeaders;
+  readonly info: StreamInfo;
+  readonly endStream: boolean;
+  /** Of the whole request; 0: none. */
+  readonly timeoutMs: number;
+}
 
 export class Mirrors {
   readonly #shadows: readonly ShadowRequest[];
@@ -12,19 +24,17 @@ export class Mirrors {
     this.#shadows = shadows;
   }
 
-  /** Null: no copy is made. `request.headers`: as they go to the real upstream. */
+  /** Null: no copy is made. */
   static start(
     action: RouteAction,
-    context: ShadowContext,
-    request: {
-      readonly headers: RequestHeaders;
-      readonly info: StreamInfo;
-      readonly endStream: boolean;
-    },
+    context: RouterContext,
+    request: MirroredRequest,
   ): Mirrors | null {
+    // Who asks for a tunnel is no example to others.
+    if (request.headers.method === 'CONNECT') return null;
     const shadows: ShadowRequest[] = [];
     for (const policy of action.mirrors) {
-      const shadow = ShadowRequest.start(policy, action, context, request);
+      const shadow = startShadow(policy, action, context, request);
       if (shadow !== null) shadows.push(shadow);
     }
     return shadows.length === 0 ? null : new Mirrors(shadows);
@@ -34,12 +44,42 @@ export class Mirrors {
     for (const shadow of this.#shadows) shadow.sendData(chunk, endStream);
   }
 
-  sendTrailers(_trailers: HeaderMap): void {
-    for (const shadow of this.#shadows) shadow.sendTrailers();
+  sendTrailers(trailers: HeaderMap): void {
+    for (const shadow of this.#shadows) shadow.sendTrailers(trailers);
   }
 
   /** The request will not become complete. */
   cancel(): void {
     for (const shadow of this.#shadows) shadow.cancel();
   }
+}
+
+/** Null where the policy does not want it, or cluster or host is missing. */
+function startShadow(
+  policy: MirrorPolicy,
+  action: RouteAction,
+  context: RouterContext,
+  request: MirroredRequest,
+): ShadowRequest | null {
+  const { info, timeoutMs } = request;
+  const cluster = context.clusters.get(policy.clusterFor(request.headers, info));
+  if (cluster === undefined) return null;
+  const headers = policy.copy(request.headers, info, context.nodeIp);
+  // A copy is never tried again: the whole time is its own.
+  if (timeoutMs > 0 && headers.has(H.xEnvoyExpectedRqTimeoutMs))
+    headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
+  const host = cluster.chooseHost(null);
+  if (host === null) {
+    context.charges.localReply(cluster.stats, null, 503, headers);
+    return null;
+  }
+  const pool = cluster.httpPool(host, action.priority);
+  const shadow = new ShadowRequest(context, headers, {
+    stats: cluster.stats,
+    host,
+    pool,
+    timeoutMs,
+  });
+  shadow.start(request.endStream);
+  return shadow;
 }

@@ -1,26 +1,19 @@
 // [b] RouteAction: what forwarding needs of a route, compiled (envoy-behaviour §3.3–§3.8).
-import type { Fraction } from '../base/runtime.ts';
-import type { RequestMirrorConfig, RouteActionConfig } from '../config/route-config.ts';
+import type { RouteActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
+import { MirrorPolicy } from './mirror-policy.ts';
 import { PathRewriter } from './path-rewriter.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { InternalRedirectPolicy } from './internal-redirect.ts';
 import { RequestTimeouts } from './request-timeouts.ts';
 import { RetryPolicy } from './retry-policy.ts';
-import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import type { RouteScope } from './route-scope.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
-
-export interface MirrorPolicy {
-  readonly cluster: string;
-  readonly fraction: Fraction | undefined;
-  readonly appendHostSuffix: boolean;
-}
 
 export class RouteAction {
   readonly weighted: WeightedClusters | null;
@@ -83,7 +76,10 @@ export class RouteAction {
             `${place}.weighted_clusters`,
           )
         : null;
-    this.mirrors = config.mirrors.map((mirror) => mirrorPolicy(mirror, scope.environment));
+    this.mirrors = config.mirrors.map(
+      (mirror, i) =>
+        new MirrorPolicy(mirror, scope.environment, `${place}.request_mirror_policies[${i}]`),
+    );
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
@@ -117,12 +113,3 @@ export class RouteAction {
     headers.authority = host;
   }
 }
-
-const mirrorPolicy = (
-  config: RequestMirrorConfig,
-  { runtime }: RouteEnvironment,
-): MirrorPolicy => ({
-  cluster: config.cluster,
-  fraction: config.fraction && runtime.fraction(config.fraction.runtimeKey ?? '', config.fraction),
-  appendHostSuffix: !config.disableShadowHostSuffixAppend,
-});

@@ -15,6 +15,8 @@ export interface RouterContext {
   readonly timers: TimerWheel;
   readonly time: TimeSource;
   readonly random: RandomSource;
+  /** The node's own address. */
+  readonly nodeIp: string;
   readonly suppressEnvoyHeaders: boolean;
   readonly respectExpectedRqTimeout: boolean;
   /** Null: nothing is logged of attempts. */

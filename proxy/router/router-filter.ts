@@ -117,7 +117,8 @@ export class RouterFilter
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
     if (route.action.mirrors.length > 0) {
-      const request = { headers, info: this.#info, endStream };
+      const { globalMs: timeoutMs } = this.timeouts;
+      const request = { headers, info: this.#info, endStream, timeoutMs };
       this.#mirrors = Mirrors.start(route.action, this.#context, request);
     }
     this.#startAttempt(host);
@@ -464,6 +465,7 @@ export class RouterFilter
       whole: this.#requestEnded && !this.#bodyOverflow,
       body: this.#body,
       routeName: this.#route!.name,
+      clusters: this.#context.clusters,
       stats: this.#context.stats,
       clusterStats: this.#cluster!.stats,
     });

@@ -1,76 +1,71 @@
-// [w] ShadowRequest: a copy of a request to another cluster whose answer nobody waits for (envoy-behaviour §3.7).
+// [w] ShadowRequest: a copy of a request to another cluster whose answer nobody waits for (envoy-behaviour §3.7). It is
+// counted as a request of its own, from inside.
 import { WheelTimer } from '../base/timer-wheel.ts';
-import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
+import type { TimerOwner } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
-import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
-import { H } from '../http/headers.ts';
-import type { StreamInfo } from '../stream-info/stream-info.ts';
-import type { HttpPoolCallbacks, PoolTicket } from '../upstream/conn-pool/conn-pool.ts';
-import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
-import { portStart } from './authority-port.ts';
-import { fractionHolds } from './fraction.ts';
-import type { MirrorPolicy, RouteAction } from './route-action.ts';
+import { HeaderMap } from '../http/header-map.ts';
+import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import type {
+  HttpConnPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  PoolTicket,
+} from '../upstream/conn-pool/conn-pool.ts';
+import type { Host } from '../upstream/host.ts';
+import type { ClusterStats } from '../upstream/cluster-stats.ts';
+import { statusOfReset } from './reset-reply.ts';
+import type { RouterContext } from './router-context.ts';
 
-/** Held while the shadow waits for its connection; beyond it the shadow is given up, never the request. */
+/**
+ * Held while the shadow waits for its connection, or its upstream is slow; beyond it the shadow is given up, never the
+ * request.
+ */
 const MAX_PENDING_BYTES = 1_048_576;
+const TIMED_OUT = 504;
 
-export interface ShadowContext {
-  readonly clusters: ThreadLocalClusterManager;
-  readonly timers: TimerWheel;
+export interface ShadowTarget {
+  readonly stats: ClusterStats;
+  readonly host: Host;
+  readonly pool: HttpConnPool;
+  /** 0: none. */
+  readonly timeoutMs: number;
 }
 
 export class ShadowRequest
   implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner
 {
-  readonly #timers: TimerWheel;
+  readonly #context: RouterContext;
   readonly #headers: RequestHeaders;
+  readonly #target: ShadowTarget;
   readonly #timeout: WheelTimer;
   #ticket: PoolTicket | null = null;
   #encoder: RequestEncoder | null = null;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
+  #trailers: HeaderMap | null = null;
   #backedUp = false;
-  #ended: boolean;
+  #ended = false;
+  #endMs = NaN;
+  #answered = false;
   #over = false;
 
-  constructor(timers: TimerWheel, headers: RequestHeaders, endStream: boolean) {
-    this.#timers = timers;
+  constructor(context: RouterContext, headers: RequestHeaders, target: ShadowTarget) {
+    this.#context = context;
     this.#headers = headers;
-    this.#ended = endStream;
+    this.#target = target;
     this.#timeout = new WheelTimer(this, 0);
   }
 
-  /** Null where the policy's fraction says no, or cluster or host is missing. `headers` as sent to the real upstream. */
-  static start(
-    policy: MirrorPolicy,
-    action: RouteAction,
-    context: ShadowContext,
-    request: {
-      readonly headers: RequestHeaders;
-      readonly info: StreamInfo;
-      readonly endStream: boolean;
-    },
-  ): ShadowRequest | null {
-    if (policy.fraction !== undefined && !fractionHolds(policy.fraction, request.info.streamRandom))
-      return null;
-    const cluster = context.clusters.get(policy.cluster);
-    const host = cluster?.chooseHost(null) ?? null;
-    if (cluster === undefined || host === null) return null;
-    const headers = request.headers.clone();
-    if (policy.appendHostSuffix) headers.authority = shadowHost(headers.authority ?? '');
-    headers.set(H.xEnvoyInternal, 'true');
-    headers.append(H.xForwardedFor, request.info.connection.localIp);
-    const shadow = new ShadowRequest(context.timers, headers, request.endStream);
-    if (action.timeoutMs > 0) context.timers.arm(shadow.#timeout, action.timeoutMs);
-    const ticket = cluster.httpPool(host, action.priority).newStream(shadow, shadow);
-    if (!shadow.#over && shadow.#encoder === null) shadow.#ticket = ticket;
-    return shadow;
+  start(endStream: boolean): void {
+    if (endStream) this.#onRequestEnd();
+    const ticket = this.#target.pool.newStream(this, this);
+    if (!this.#over && this.#encoder === null) this.#ticket = ticket;
   }
 
   sendData(chunk: Buffer, endStream: boolean): void {
     if (this.#over) return;
-    this.#ended = endStream;
+    if (endStream) this.#onRequestEnd();
     if (this.#encoder !== null && !this.#backedUp) {
       this.#encoder.encodeData(chunk, endStream);
       return;
@@ -80,11 +75,17 @@ export class ShadowRequest
     else this.#pending.push(Buffer.from(chunk));
   }
 
-  /** Trailers are not mirrored; the body ends. */
-  sendTrailers(): void {
-    this.sendData(Buffer.alloc(0), true);
+  sendTrailers(trailers: HeaderMap): void {
+    if (this.#over) return;
+    this.#onRequestEnd();
+    // A copy: the codec's own may serve the next request by the time these are sent.
+    this.#trailers = new HeaderMap();
+    for (let i = 0; i < trailers.size; i++)
+      this.#trailers.push(trailers.nameAt(i), trailers.valueAt(i));
+    if (this.#encoder !== null && !this.#backedUp) this.#flush();
   }
 
+  /** The request will not become complete, or the copy takes too much. */
   cancel(): void {
     if (this.#over) return;
     const encoder = this.#encoder;
@@ -94,39 +95,38 @@ export class ShadowRequest
     else if (ticket !== null) ticket.cancel();
   }
 
-  get requestComplete(): boolean {
-    return this.#ended;
-  }
-
   onPoolReady(encoder: RequestEncoder): void {
     this.#ticket = null;
     this.#encoder = encoder;
     encoder.setCallbacks(this);
-    const bare = this.#pending.length === 0;
+    const bare = this.#pending.length === 0 && this.#trailers === null;
     encoder.encodeHeaders(this.#headers, this.#ended && bare);
     this.#flush();
   }
 
-  onPoolFailure(): void {
-    this.#finish();
+  onPoolFailure(reason: PoolFailureReason): void {
+    this.#fail(reason);
   }
 
   decode1xxHeaders(): void {}
 
-  decodeHeaders(_headers: unknown, endStream: boolean): void {
-    if (endStream) this.#onResponseEnd();
+  decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    const { stats, host } = this.#target;
+    this.#answered = true;
+    this.#context.charges.response(stats, host, headers, this.#headers);
+    if (endStream) this.#onResponseEnd(headers);
   }
 
   decodeData(_chunk: Buffer, endStream: boolean): void {
-    if (endStream) this.#onResponseEnd();
+    if (endStream) this.#onResponseEnd(null);
   }
 
-  decodeTrailers(_trailers: HeaderMap): void {
-    this.#onResponseEnd();
+  decodeTrailers(trailers: HeaderMap): void {
+    this.#onResponseEnd(trailers);
   }
 
-  onResetStream(): void {
-    this.#finish();
+  onResetStream(reason: StreamResetReason): void {
+    this.#fail(reason);
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -139,23 +139,53 @@ export class ShadowRequest
   }
 
   onTimer(): void {
+    const { stats, host } = this.#target;
+    stats.store.inc(stats.upstreamRqTimeout);
+    host.counts.rqTimeout++;
+    this.#chargeAbort(host, TIMED_OUT);
     this.cancel();
+  }
+
+  #onRequestEnd(): void {
+    const { timers, time } = this.#context;
+    this.#ended = true;
+    this.#endMs = time.monotonicMs();
+    if (this.#target.timeoutMs > 0) timers.arm(this.#timeout, this.#target.timeoutMs);
   }
 
   #flush(): void {
     const chunks = this.#pending;
-    if (chunks.length === 0) return;
+    const trailers = this.#trailers;
     this.#pending = [];
     this.#pendingBytes = 0;
+    this.#trailers = null;
     for (let i = 0; i < chunks.length && this.#encoder !== null; i++) {
-      this.#encoder.encodeData(chunks[i]!, this.#ended && i === chunks.length - 1);
+      const last = i === chunks.length - 1 && trailers === null;
+      this.#encoder.encodeData(chunks[i]!, this.#ended && last);
     }
+    if (trailers !== null && this.#encoder !== null) this.#encoder.encodeTrailers(trailers);
   }
 
-  #onResponseEnd(): void {
+  #onResponseEnd(ending: HeaderMap | null): void {
     if (this.#over) return;
+    const { charges, time } = this.#context;
+    const { stats, host } = this.#target;
+    charges.time(stats, host, Math.floor(time.monotonicMs() - this.#endMs), this.#headers);
+    charges.grpcEnd(host, this.#headers, ending);
     if (this.#ended && this.#pending.length === 0) this.#finish();
     else this.cancel();
+  }
+
+  #fail(reason: StreamResetReason): void {
+    if (this.#over) return;
+    const overflow = reason === StreamResetReason.Overflow;
+    this.#chargeAbort(overflow ? null : this.#target.host, statusOfReset(reason));
+    this.#finish();
+  }
+
+  #chargeAbort(host: Host | null, status: number): void {
+    const { charges } = this.#context;
+    if (!this.#answered) charges.localReply(this.#target.stats, host, status, this.#headers);
   }
 
   #finish(): void {
@@ -163,12 +193,6 @@ export class ShadowRequest
     this.#encoder = null;
     this.#ticket = null;
     this.#pending = [];
-    this.#timers.cancel(this.#timeout);
+    this.#context.timers.cancel(this.#timeout);
   }
-}
-
-/** `foo:80` → `foo-shadow:80`. */
-export function shadowHost(host: string): string {
-  const colon = portStart(host);
-  return colon < 0 ? `${host}-shadow` : `${host.slice(0, colon)}-shadow${host.slice(colon)}`;
 }

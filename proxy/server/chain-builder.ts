@@ -47,7 +47,13 @@ export interface ChainBuilderParts {
   readonly logFilters: FilterEnvironment;
   readonly tokenBuckets: TokenBucketMemory;
   readonly serverHealth: ServerHealth;
-  readonly node: { readonly ip: string; readonly cluster: string; readonly id: string };
+  readonly node: {
+    readonly ip: string;
+    readonly cluster: string;
+    readonly id: string;
+    /** '' where the node has no locality. */
+    readonly zone: string;
+  };
   /** Slot of an RDS configuration; made when first asked for. */
   routeSlot(name: string): RouteTableSlot;
   createAccessLogs(configs: readonly AccessLogConfig[]): readonly AccessLog[];
@@ -112,6 +118,8 @@ export class WorkerChainBuilder implements ChainBuilder {
       log,
       formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,
+      nodeIp: node.ip,
+      zone: node.zone,
       server: this.#parts.serverHealth,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };

@@ -26,6 +26,7 @@ import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
+import type { ChainBuilderParts } from './chain-builder.ts';
 import { WorkerLog } from './worker-log.ts';
 import type {
   ApplyProblem,
@@ -95,7 +96,7 @@ export class WorkerRuntime {
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       serverHealth: this.#drain,
-      node: { ip: init.localAddress, cluster: init.node.cluster, id: init.node.id },
+      node: nodeFacts(init),
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),
     });
@@ -254,3 +255,10 @@ export class WorkerRuntime {
     this.#time.setTimer(() => this.#reportConnections(), CONNECTION_REPORT_MS);
   }
 }
+
+const nodeFacts = ({ localAddress, node }: WorkerInit): ChainBuilderParts['node'] => ({
+  ip: localAddress,
+  cluster: node.cluster,
+  id: node.id,
+  zone: node.locality?.zone ?? '',
+});

@@ -18,7 +18,8 @@ import type { FieldReader } from './field-reader.ts';
 import { decodeHashPolicies } from './hash-policy-decoder.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
 import { decodeInternalRedirect } from './internal-redirect-decoder.ts';
-import { breaksHeader, decodeRegexRewrite, decodeRuntimeFraction } from './matcher-decoder.ts';
+import { breaksHeader, decodeRegexRewrite } from './matcher-decoder.ts';
+import { decodeMirrors } from './mirror-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
 import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
@@ -195,23 +196,6 @@ function decodeRewriteTemplate(reader: FieldReader<RouteAction>): string | undef
   }
   config.unknown(policy!.string('name'));
   return undefined;
-}
-
-interface MirrorFields {
-  readonly request_mirror_policies?: RouteAction['request_mirror_policies'];
-}
-
-/** `request_mirror_policies` of a route, a virtual host or a table. */
-export function decodeMirrors(source: FieldReader<object>): readonly RequestMirrorConfig[] {
-  const reader = source as FieldReader<MirrorFields>;
-  return reader.children('request_mirror_policies').map((policy) => {
-    if (policy.string('cluster_header') !== '') policy.refuse('cluster_header');
-    return {
-      cluster: policy.requiredString('cluster'),
-      fraction: decodeRuntimeFraction(policy.child('runtime_fraction')),
-      disableShadowHostSuffixAppend: policy.bool('disable_shadow_host_suffix_append'),
-    };
-  });
 }
 
 function decodeUpgrades(

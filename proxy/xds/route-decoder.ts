@@ -22,7 +22,8 @@ import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
 import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
-import { decodeMirrors, decodeRouteAction } from './route-action-decoder.ts';
+import { decodeMirrors } from './mirror-decoder.ts';
+import { decodeRouteAction } from './route-action-decoder.ts';
 import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
 
 const DEFAULT_MAX_DIRECT_RESPONSE_BYTES = 4096;

@@ -71,7 +71,9 @@ function checkRoutes(
 }
 
 function namedClusters(action: RouteActionConfig): readonly string[] {
-  const mirrors = action.mirrors.map((mirror) => mirror.cluster);
+  const mirrors = action.mirrors
+    .map((mirror) => mirror.cluster)
+    .filter((cluster) => cluster !== '');
   switch (action.cluster.kind) {
     case 'cluster':
       return [action.cluster.name, ...mirrors];

@@ -67,6 +67,19 @@ const newerFields: readonly NewerField[] = [
   },
   { message: `${ROUTE}.RouteAction`, name: 'path_rewrite', number: 45, type: 'string' },
   {
+    message: `${ROUTE}.RouteAction.RequestMirrorPolicy`,
+    name: 'request_headers_mutations',
+    number: 7,
+    type: 'envoy.config.common.mutation_rules.v3.HeaderMutation',
+    repeated: true,
+  },
+  {
+    message: `${ROUTE}.RouteAction.RequestMirrorPolicy`,
+    name: 'host_rewrite_literal',
+    number: 8,
+    type: 'string',
+  },
+  {
     message: `${ROUTE}.RedirectAction`,
     name: 'path_rewrite',
     number: 10,

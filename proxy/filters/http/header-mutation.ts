@@ -12,8 +12,8 @@ import type { RouteEnvironment } from '../../router/route-environment.ts';
 import { NO_ENVIRONMENT } from '../../router/route-environment.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import { CompiledSettings } from './compiled-settings.ts';
-import { HeaderOperations } from './header-operations.ts';
-import type { MutationContext } from './header-operations.ts';
+import { HeaderOperations } from '../../router/header-operations.ts';
+import type { MutationContext } from '../../router/header-operations.ts';
 import { QueryMutations } from './query-mutations.ts';
 
 export class Mutations {

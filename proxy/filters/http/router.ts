@@ -44,6 +44,7 @@ export class RouterFilterFactory implements HttpFilterFactory {
         suppressGrpcCodes: config.suppressGrpcRequestFailureCodeStats ?? false,
         zone: context.zone ?? '',
       }),
+      nodeIp: context.nodeIp ?? '127.0.0.1',
       suppressEnvoyHeaders: config.suppressEnvoyHeaders,
       respectExpectedRqTimeout: config.respectExpectedRqTimeout,
       upstreamLog: upstreamLogOf(config, context),

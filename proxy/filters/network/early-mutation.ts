@@ -4,7 +4,7 @@ import type { EarlyHeaderMutation } from '../../http/conn-manager-utility.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
 import type { RouteEnvironment } from '../../router/route-environment.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
-import { HeaderOperations } from '../http/header-operations.ts';
+import { HeaderOperations } from '../../router/header-operations.ts';
 
 export class EarlyMutation implements EarlyHeaderMutation {
   readonly #operations: HeaderOperations;

@@ -112,7 +112,7 @@ t.test('ShadowRequest', async (t) => {
     filter.decodeData(Buffer.from('two'), true);
     t.same(harness.mirror.last.sent, ['POST foo-shadow:80 /', 'one', 'two end']);
     t.equal(harness.mirror.last.headers!.get(H.xEnvoyInternal), 'true');
-    t.equal(harness.mirror.last.headers!.get(H.xForwardedFor), '10.0.0.2');
+    t.equal(harness.mirror.last.headers!.get(H.xForwardedFor), '127.0.0.1');
     harness.mirror.last.respond(response(500));
     harness.backend.last.respond(response(200));
     t.same(client.seen, ['200 end']);

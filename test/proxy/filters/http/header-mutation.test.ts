@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { QueryOperationConfig } from '../../../../proxy/config/header-mutation-filter-config.ts';
 import { HeaderMutationFilterFactory } from '../../../../proxy/filters/http/header-mutation.ts';
-import { HeaderOperations } from '../../../../proxy/filters/http/header-operations.ts';
+import { HeaderOperations } from '../../../../proxy/router/header-operations.ts';
 import { QueryMutations } from '../../../../proxy/filters/http/query-mutations.ts';
 import { FilterStatus } from '../../../../proxy/http/http-filter.ts';
 import { NO_ENVIRONMENT } from '../../../../proxy/router/route-environment.ts';

@@ -1,15 +1,15 @@
 // [b] HeaderOperations: headers to add and remove, one after the other, each on what the one before left: unlike the
-// header changes of routes, which come in groups (router/header-mutator.ts).
-import type { HeaderOperationConfig } from '../../config/header-mutation-filter-config.ts';
-import type { HeaderAppendAction } from '../../config/header-mutation-config.ts';
-import type { HeaderMap } from '../../http/header-map.ts';
-import { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
-import { headerName } from '../../http/headers.ts';
-import type { HeaderName } from '../../http/headers.ts';
-import { HeaderFormat } from '../../router/header-format.ts';
-import type { RouteEnvironment } from '../../router/route-environment.ts';
-import { StringMatcher } from '../../router/string-matcher.ts';
-import type { StreamInfo } from '../../stream-info/stream-info.ts';
+// header changes of routes, which come in groups (header-mutator.ts).
+import type { HeaderOperationConfig } from '../config/header-mutation-filter-config.ts';
+import type { HeaderAppendAction } from '../config/header-mutation-config.ts';
+import type { HeaderMap } from '../http/header-map.ts';
+import { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import { headerName } from '../http/headers.ts';
+import type { HeaderName } from '../http/headers.ts';
+import { HeaderFormat } from './header-format.ts';
+import type { RouteEnvironment } from './route-environment.ts';
+import { StringMatcher } from './string-matcher.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 
 /** What %COMMANDS% in values may speak of. */
 export interface MutationContext {
