@@ -27,7 +27,6 @@ import {
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-manager.ts';
 import { takeStreamDurationMs } from './grpc-timeout.ts';
-import { hasToken } from './http1/framing.ts';
 import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HeaderMap } from './header-map.ts';
@@ -344,7 +343,7 @@ export class ActiveStream
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#done) return;
     const { config, stats, date, time, proxyStatus } = this.#context;
-    const upgraded = this.upgradeRequested && this.#tunnelOpens(headers.status);
+    const upgraded = this.upgradeRequested && !endStream && this.#tunnelOpens(headers.status);
     mutateResponse(
       headers,
       this.requestHeaders,
@@ -529,9 +528,8 @@ export class ActiveStream
   #allowUpgrade(headers: RequestHeaders): boolean {
     const wanted =
       headers.method === 'CONNECT' ? 'connect' : (headers.get(H.upgrade) ?? '').toLowerCase();
-    const byRoute = this.route?.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
-    const allowed =
-      byRoute ?? this.#context.config.upgrades.find((upgrade) => hasToken(wanted, upgrade.type));
+    const byRoute = this.route?.upgrades.find(({ type }) => type === wanted);
+    const allowed = byRoute ?? this.#context.config.upgrades.find(({ type }) => type === wanted);
     const { stats } = this.#context;
     if (allowed?.enabled === true) {
       this.upgradeRequested = true;

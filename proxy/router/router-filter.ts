@@ -415,8 +415,8 @@ export class RouterFilter
     if (redirect !== null && this.#isFollowed(redirect, headers)) return;
     if (this.#retry !== null) this.#giveUpRetries();
     this.#settleOn(attempt);
-    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
     if (this.#handshake !== Handshake.None && !this.#onHandshake(attempt, headers)) return;
+    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
     this.#responseStarted = true;
     this.#finishResponseHeaders(headers, nowMs);
     if (endStream) this.#complete(attempt, nowMs, headers);

@@ -60,6 +60,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #headersReceived = false;
   #toHead = false;
   #upgrade = false;
+  #connect = false;
+  #tunnel = false;
   #keepAlive = true;
   #informational = 0;
   #interimTold = false;
@@ -99,6 +101,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#requestComplete = false;
     this.#headersReceived = false;
     this.#upgrade = false;
+    this.#tunnel = false;
     this.#keepAlive = true;
     this.#informational = 0;
     this.#interimTold = false;
@@ -146,7 +149,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
 
   encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.#toHead = headers.method === 'HEAD';
-    this.#upgrade = headers.method === 'CONNECT' || headers.has(H.upgrade);
+    this.#connect = headers.method === 'CONNECT';
+    this.#upgrade = this.#connect || headers.has(H.upgrade);
     this.#requestFraming = requestFramingOut(headers, endStream, this.#upgrade);
     const text = requestHead(headers, this.#requestFraming, endStream);
     const format = this.#settings.headerKeyFormat ?? 'lower';
@@ -240,8 +244,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     }
     this.#headersReceived = true;
     this.#noteKeepAlive(headers, version);
-    const tunnel =
-      status === 101 || (this.#upgrade && status < 300 && framing.length === UNTIL_CLOSE);
+    const tunnel = this.#opensTunnel(headers);
+    this.#tunnel = tunnel;
     const length = framing.length;
     const endStream = length === 0 && !tunnel;
     if (tunnel || length === UNTIL_CLOSE) {
@@ -253,6 +257,13 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     if (endStream) this.#onResponseComplete(more);
     decoder.decodeHeaders(headers, endStream);
     return true;
+  }
+
+  /** A 101 that names no protocol is the whole answer, as in Envoy. */
+  #opensTunnel(headers: ResponseHeaders): boolean {
+    const status = headers.status;
+    if (status === 101) return headers.has(H.upgrade);
+    return this.#upgrade && status < 300 && (this.#connect || framing.length === UNTIL_CLOSE);
   }
 
   #noteKeepAlive(headers: ResponseHeaders, version: number): void {
@@ -300,13 +311,14 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #onRemoteEnd(): void {
     const decoder = this.#decoder;
     if (decoder === null) return;
-    if (this.#headersReceived && this.#body.untilClose) {
+    if (this.#headersReceived && this.#body.untilClose && !this.#tunnel) {
       this.#onResponseComplete(false);
       decoder.decodeData(EMPTY, true);
       return;
     }
     // An answer that was cut is the server's mistake, one that never began is a lost connection.
-    const begun = this.#headersReceived || (this.#head.begun && !this.#head.done);
+    const begun =
+      !this.#tunnel && (this.#headersReceived || (this.#head.begun && !this.#head.done));
     if (begun) this.#fail();
     else this.#abort(StreamResetReason.ConnectionTermination);
   }

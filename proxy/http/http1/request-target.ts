@@ -12,7 +12,7 @@ export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean):
   if (headers.method === 'CONNECT') {
     headers.authority = target;
     headers.path = '';
-    return target !== '' && isAuthority(target) ? null : CodecErrors.malformed;
+    return connectTargetError(target);
   }
   const first = target.charCodeAt(0);
   if (first !== 0x2f && !(target === '*' && headers.method === 'OPTIONS')) {
@@ -22,6 +22,14 @@ export function applyTarget(headers: RequestHeaders, allowAbsoluteUrl: boolean):
   if (headers.authority !== undefined && !isAuthority(headers.authority))
     return CodecErrors.invalidAuthority;
   return null;
+}
+
+/** `host:port`, RFC 9110 §9.3.6. */
+function connectTargetError(target: string): CodecError | null {
+  if (target.includes('/')) return CodecErrors.invalidUrl;
+  if (target === '' || !hasAuthorityBytes(target)) return CodecErrors.malformed;
+  const named = target.indexOf(':', target.indexOf(']') + 1) > 0;
+  return named && !target.includes('@') && hasValidPort(target) ? null : CodecErrors.invalidUrl;
 }
 
 /** Some form of a target, whatever is wrong with it inside: asked where the version is wrong as well. */

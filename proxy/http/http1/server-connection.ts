@@ -319,7 +319,8 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       return;
     }
     const length = framing.length;
-    const untilClose = this.#upgrade && length === 0;
+    // Whatever length an upgrade names: its bytes are the other protocol's, and never a request (attack 26).
+    const untilClose = this.#upgrade;
     const endStream = length === 0 && !untilClose;
     if (untilClose) this.#body.startUntilClose();
     else if (length === CHUNKED) this.#body.startChunked();

@@ -98,6 +98,7 @@ class ActiveClient
       this.#attempt.cancel();
       this.#attempt = null;
       this.#end();
+      this.#countDestroyed(false);
       this.#pool.onDialCancelled(this);
     } else this.#connection?.close(type);
   }
@@ -128,6 +129,7 @@ class ActiveClient
   onConnectFailed(reason: string): void {
     this.#attempt = null;
     this.#end();
+    this.#countDestroyed(true);
     this.#pool.onClientFailed(this, 'remote connection failure', reason);
   }
 
@@ -143,19 +145,19 @@ class ActiveClient
     const { stats, io } = this.#context;
     const store = stats.store;
     const connection = this.#connection!;
-    store.inc(stats.upstreamCxDestroy);
     store.add(stats.upstreamCxRxBytesTotal, connection.bytesRead);
     store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
     this.#end();
     this.#codec?.onConnectionClosed(event);
-    this.#countEnd(this.#remoteEnded || event === CloseEvent.Remote);
+    this.#countDestroyed(this.#remoteEnded || event === CloseEvent.Remote);
     this.#pool.onClientGone(this);
   }
 
-  #countEnd(remote: boolean): void {
+  #countDestroyed(remote: boolean): void {
     const { stats } = this.#context;
     const { store } = stats;
+    store.inc(stats.upstreamCxDestroy);
     store.inc(remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal);
     if (!this.#streamCut) return;
     store.inc(stats.upstreamCxDestroyWithActiveRq);
@@ -214,6 +216,7 @@ class ActiveClient
       this.#attempt?.cancel();
       this.#attempt = null;
       this.#end();
+      this.#countDestroyed(false);
       this.#pool.onClientFailed(this, 'connection timeout', '');
     } else if (kind === Timer.Idle) {
       stats.store.inc(stats.upstreamCxIdleTimeout);
