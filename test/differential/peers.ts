@@ -68,6 +68,7 @@ export class Watched {
 
 const STEP_SECONDS = 4;
 const ANSWER_SECONDS = 0.8;
+const ANNOUNCED_END_SECONDS = 2;
 
 export class ScriptedClient {
   readonly connections: Watched[] = [];
@@ -108,6 +109,14 @@ export class ScriptedClient {
       await this.#pace.until(() => peer.byteCount > 0 || peer.ending !== 'open', ANSWER_SECONDS);
     }
     await this.#pace.quiet();
+    // An announced end comes, however busy the machine is.
+    for (const { peer } of this.connections) {
+      if (/\r\nconnection: close\r\n/i.test(peer.text))
+        await this.#pace.until(
+          () => peer.ending !== 'open' || peer.socket.destroyed,
+          ANNOUNCED_END_SECONDS,
+        );
+    }
   }
 
   close(): void {

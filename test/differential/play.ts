@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { bootstrapFor, DEFAULT_LOG, logPathOf, named } from './bootstrap.ts';
 import type { CaseInput } from './bootstrap.ts';
@@ -44,6 +45,7 @@ export interface PlayOptions {
 
 const AT_A_TIME = 16;
 const SETTLE_MS = 2_000;
+const UPSTREAMS_OUTLIVE_MS = 250;
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
 export async function play(suite: Suite, options: PlayOptions): Promise<Played[]> {
@@ -95,7 +97,7 @@ async function agree(
     );
   const giveUpAt = performance.now() + SETTLE_MS;
   while (unequal() && performance.now() < giveUpAt) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     await ours.account();
   }
 }
@@ -105,6 +107,7 @@ class Side {
   readonly #dir: string;
   readonly #envoy: string | undefined;
   readonly #runs: Run[] = [];
+  readonly #closings: Promise<void>[] = [];
   #proxy: ProxyUnderTest | undefined;
 
   constructor(suite: Suite, dir: string, envoy: string | undefined) {
@@ -156,7 +159,14 @@ class Side {
       for (let run = queue.shift(); run !== undefined; run = queue.shift()) await this.#run(run);
     };
     await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await Promise.all(this.#closings);
+    await sleep(100);
+  }
+
+  /** The proxy sees the client go before its upstreams. */
+  async #closeLater({ upstreams, pace }: Run): Promise<void> {
+    await sleep(UPSTREAMS_OUTLIVE_MS * pace.patience);
+    for (const upstream of upstreams.values()) upstream.close();
   }
 
   /** Fills in what is read when all is over. */
@@ -199,8 +209,7 @@ class Side {
       throw new Error(what, { cause: error });
     } finally {
       client.close();
-      // The proxy sees the client go before its upstreams.
-      setTimeout(() => upstreams.forEach((upstream) => upstream.close()), 60).unref();
+      this.#closings.push(this.#closeLater(run));
     }
   }
 }
