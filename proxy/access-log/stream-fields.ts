@@ -84,6 +84,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   ROUTE_NAME: configText((info) => info.routeName),
   LISTENER_NAME: configText((info) => info.connection.listener?.listenerName ?? ''),
   FILTER_CHAIN_NAME: configText((info) => info.connection.listener?.filterChainName ?? ''),
+  VIRTUAL_CLUSTER_NAME: configText((info) => info.virtualClusterName),
   CONNECTION_ID: ({ info }) => info.connection.connectionId,
   UPSTREAM_CONNECTION_ID: ({ info }) => info.upstreamConnection?.id ?? 0,
   UPSTREAM_CONNECTION_IDS_ATTEMPTED: attempted(({ info }) => String(info.upstreamConnection!.id)),
@@ -96,7 +97,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
 
 /** Envoy has these commands; their facts do not exist here, so they print as missing. */
 const MISSING = [
-  ...['VIRTUAL_CLUSTER_NAME', 'TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
+  ...['TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
   ...['DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_CX_RTT'],
   ...['DOWNSTREAM_LOCAL_CLOSE_REASON', 'UPSTREAM_LOCAL_CLOSE_REASON'],
   ...['ROUTE_RESOLUTION_COUNT', 'ROUTE_RESOLUTION_TIME_US'],

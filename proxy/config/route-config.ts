@@ -48,11 +48,19 @@ export interface VirtualHostConfig {
   readonly includeIsTimeoutRetryHeader?: boolean | undefined;
   readonly hedgeOnPerTryTimeout?: boolean | undefined;
   readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+  /** Undefined or absent: none. */
+  readonly virtualClusters?: readonly VirtualClusterConfig[] | undefined;
   /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
   readonly metadata?: ReadonlyMap<string, string> | undefined;
   /** Bound of the retry and shadow buffer; undefined or absent: the connection's. */
   readonly perRequestBufferLimitBytes?: number | undefined;
   readonly rateLimits?: readonly RateLimitConfig[] | undefined;
+}
+
+/** Requests that are counted together, all of whose headers match. */
+export interface VirtualClusterConfig {
+  readonly name: string;
+  readonly headers: readonly HeaderMatchConfig[];
 }
 
 export type PathMatchConfig =

@@ -21,6 +21,8 @@ import {
   splitList,
 } from './retry-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
+import { countIn } from './scope-stats.ts';
+import type { StatsScopes } from './scope-stats.ts';
 import { unsignedInteger } from '../http/unsigned-integer.ts';
 
 export const RetryDecision = {
@@ -64,6 +66,8 @@ const MAX_LIST_ITEMS = 64;
 
 export class RetryState {
   readonly policy: RetryPolicy;
+  /** Where retries are counted besides their cluster. */
+  scopes: StatsScopes = null;
   readonly #stats: ClusterStats;
   readonly #resources: ResourceManager;
   readonly #environment: RetryEnvironment;
@@ -182,6 +186,7 @@ export class RetryState {
     const { store, upstreamRqRetry } = this.#stats;
     this.#retried = true;
     store.inc(upstreamRqRetry);
+    countIn(this.scopes, 'retry');
     if (this.#backoffStat !== null) store.inc(this.#backoffStat);
   }
 
@@ -190,16 +195,21 @@ export class RetryState {
     this.dispose();
     if (wanted === Wanted.No) {
       // Whatever no condition wants is a success, a reset included.
-      if (this.#retried) stats.store.inc(stats.upstreamRqRetrySuccess);
+      if (this.#retried) {
+        stats.store.inc(stats.upstreamRqRetrySuccess);
+        countIn(this.scopes, 'retrySuccess');
+      }
       return RetryDecision.No;
     }
     if (this.#remaining <= 0) {
       stats.store.inc(stats.upstreamRqRetryLimitExceeded);
+      countIn(this.scopes, 'retryLimitExceeded');
       return RetryDecision.LimitExceeded;
     }
     this.#remaining--;
     if (!this.#resources.canRetry()) {
       stats.store.inc(stats.upstreamRqRetryOverflow);
+      countIn(this.scopes, 'retryOverflow');
       return RetryDecision.Overflow;
     }
     this.#resources.retries.inc();

@@ -23,6 +23,8 @@ import { RouteAction } from './route-action.ts';
 import type { MatchPath } from './route-matcher.ts';
 import { RouteMatcher } from './route-matcher.ts';
 import type { RouteScope } from './route-scope.ts';
+import { ScopeStats } from './scope-stats.ts';
+import type { StatsScopes } from './scope-stats.ts';
 import { nonEmptyWireText } from './wire-text.ts';
 
 const NO_SETTINGS: readonly HttpFilterPerRouteSettings[] = [];
@@ -44,6 +46,7 @@ interface RouteParts {
   /** '' where a header says, or weights. */
   readonly clusterName: string;
   readonly clusterHeader: HeaderName | null;
+  readonly stats: StatsScopes;
   readonly perFilter: PerFilterSettings | null;
   readonly requestMutators: readonly RequestChange[];
   readonly responseMutators: readonly HeaderMutator[];
@@ -65,6 +68,8 @@ export class RouteEntry implements Route {
   readonly #matcher: RouteMatcher;
   readonly #clusterName: string;
   readonly #clusterHeader: HeaderName | null;
+  /** `stat_prefix`: counted by itself; else null. */
+  readonly #stats: StatsScopes;
   readonly #perFilter: PerFilterSettings | null;
   readonly #requestMutators: readonly RequestChange[];
   readonly #responseMutators: readonly HeaderMutator[];
@@ -88,6 +93,7 @@ export class RouteEntry implements Route {
     this.#matcher = parts.matcher;
     this.#clusterName = parts.clusterName;
     this.#clusterHeader = parts.clusterHeader;
+    this.#stats = parts.stats;
     this.#perFilter = parts.perFilter;
     this.#requestMutators = parts.requestMutators;
     this.#responseMutators = parts.responseMutators;
@@ -155,6 +161,16 @@ export class RouteEntry implements Route {
     return entry.disabled ? 'disabled' : 'enabled';
   }
 
+  /** Where the request is counted besides its cluster; names its virtual cluster. Before its headers are changed. */
+  statsScopes(headers: RequestHeaders, info: StreamInfo): StatsScopes {
+    const { virtualClusters } = this.scope;
+    if (virtualClusters === null) return this.#stats;
+    const { name, stats } = virtualClusters.match(headers);
+    info.virtualClusterName = name;
+    if (stats === null) return this.#stats;
+    return this.#stats === null ? [stats] : [stats, ...this.#stats];
+  }
+
   /** Headers of all levels, then host, then path (envoy-behaviour §3.4). Once per request, for forwarding routes. */
   finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, keepOriginals: boolean): void {
     const levels = this.#requestMutators;
@@ -187,6 +203,12 @@ export class RouteEntry implements Route {
 const placeOf = (route: { readonly index: number }, scope: RouteScope): string =>
   `${scope.place}.routes[${route.index}]`;
 
+function routeStats({ statPrefix }: RouteEntryConfig, scope: RouteScope): StatsScopes {
+  const { stats } = scope.environment;
+  if (statPrefix === undefined || statPrefix === '' || stats === null) return null;
+  return [new ScopeStats(stats, `vhost.${scope.name}.route.${statPrefix}.`)];
+}
+
 function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
   const { config } = origin;
   const { action } = config;
@@ -203,6 +225,7 @@ function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
     direct: directResponse(config, matcher, place),
     clusterName: cluster?.kind === 'cluster' ? cluster.name : '',
     clusterHeader: cluster?.kind === 'cluster_header' ? headerName(cluster.header) : null,
+    stats: routeStats(config, scope),
     perFilter: compilePerFilter(config.perFilter, scope.perFilter),
     requestMutators: mutators(
       scope,

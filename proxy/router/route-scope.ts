@@ -5,6 +5,7 @@ import type { PerFilterSettings } from './per-filter-settings.ts';
 import type { RateLimitPolicy } from './rate-limit-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { RouteEnvironment } from './route-environment.ts';
+import type { VirtualClusters } from './virtual-clusters.ts';
 
 export interface RouteScope {
   readonly name: string;
@@ -21,6 +22,8 @@ export interface RouteScope {
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly hedgeOnPerTryTimeout: boolean;
+  /** Null: requests are not sorted. */
+  readonly virtualClusters: VirtualClusters | null;
   readonly rateLimits: RateLimitPolicy | null;
   /** Undefined: the connection's. */
   readonly bodyBufferLimitBytes: number | undefined;

@@ -41,6 +41,8 @@ import {
   resetReply,
   timeoutReply,
 } from './router-reply.ts';
+import { countIn } from './scope-stats.ts';
+import type { StatsScopes } from './scope-stats.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -61,6 +63,7 @@ export class RouterFilter
   readonly #info: StreamInfo;
   #headers: RequestHeaders;
   #route: RouteEntry | null = null;
+  #scopes: StatsScopes = null;
   #action: RouteAction | null = null;
   #cluster: ThreadLocalCluster | null = null;
   /** The newest one. */
@@ -113,6 +116,7 @@ export class RouterFilter
     }
     this.#route = route;
     this.#action = route.action;
+    this.#scopes = route.statsScopes(headers, this.#info);
     const host = this.#admit(route.action);
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
@@ -188,6 +192,7 @@ export class RouterFilter
     if (route.scope.includeRequestAttemptCount) headers.set(H.xEnvoyAttemptCount, '1');
     route.finalizeRequestHeaders(headers, this.#info, !context.suppressEnvoyHeaders);
     this.#retry = RetryState.create(action, headers, this.#cluster!, context);
+    if (this.#retry !== null) this.#retry.scopes = this.#scopes;
     if (this.#callbacks.upgradeRequested) this.#handshake = handshakeOf(headers);
   }
 
@@ -220,6 +225,7 @@ export class RouterFilter
       attempt.meter(info.meter.upstream);
     }
     this.#requestSent = true;
+    countIn(this.#scopes, 'total');
     const durationMs = this.timeouts.streamMs ?? this.#cluster!.config.http.maxStreamDurationMs;
     if (durationMs !== undefined && durationMs > 0) attempt.limitDuration(durationMs);
     attempt.sendHeaders(
@@ -398,7 +404,7 @@ export class RouterFilter
 
   onUpstream1xxHeaders(attempt: UpstreamRequest, headers: ResponseHeaders): void {
     if (this.#over) return;
-    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
+    this.#chargeResponse(attempt.host, headers);
     // A client that saw part of this attempt's answer must not get another's (§4.7).
     this.#giveUpRetries();
     this.#settleOn(attempt);
@@ -416,7 +422,7 @@ export class RouterFilter
     if (this.#retry !== null) this.#giveUpRetries();
     this.#settleOn(attempt);
     if (this.#handshake !== Handshake.None && !this.#onHandshake(attempt, headers)) return;
-    this.#context.charges.response(this.#cluster!.stats, attempt.host, headers, this.#headers);
+    this.#chargeResponse(attempt.host, headers);
     this.#responseStarted = true;
     this.#finishResponseHeaders(headers, nowMs);
     if (endStream) this.#complete(attempt, nowMs, headers);
@@ -545,6 +551,7 @@ export class RouterFilter
   #timeOut(attempt: UpstreamRequest, status: number): void {
     const { stats } = this.#cluster!;
     stats.store.inc(stats.upstreamRqTimeout);
+    countIn(this.#scopes, 'timeout');
     attempt.host.counts.rqTimeout++;
     if (!attempt.headersReceived) this.#chargeAbort(attempt.host, status);
   }
@@ -592,6 +599,7 @@ export class RouterFilter
     this.#info.upstreamLastByteReceivedMs = nowMs;
     const ms = this.#requestEnded ? Math.floor(nowMs - this.#requestCompleteMs) : NaN;
     charges.time(this.#cluster!.stats, attempt.host, ms, this.#headers);
+    charges.scopesTime(this.#scopes, ms);
     charges.grpcEnd(attempt.host, this.#headers, ending);
     this.#end();
   }
@@ -612,11 +620,21 @@ export class RouterFilter
     this.#pauseReading(false);
   }
 
+  #chargeResponse(host: Host, headers: ResponseHeaders): void {
+    const { charges } = this.#context;
+    charges.response(this.#cluster!.stats, host, headers, this.#headers);
+    charges.scopes(this.#scopes, headers.status, this.#headers);
+  }
+
   /** An attempt, or all of them, will not answer any more. */
   #chargeAbort(host: Host | null, status: number): void {
     const { charges } = this.#context;
-    if (this.#responseStarted) charges.cut(host, this.#headers);
-    else charges.localReply(this.#cluster!.stats, host, status, this.#headers);
+    if (this.#responseStarted) {
+      charges.cut(host, this.#headers);
+      return;
+    }
+    charges.localReply(this.#cluster!.stats, host, status, this.#headers);
+    charges.scopes(this.#scopes, status, this.#headers);
   }
 
   #replyNoHost(): void {

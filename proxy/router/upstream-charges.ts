@@ -7,6 +7,7 @@ import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { CodeCounters } from '../upstream/code-counters.ts';
 import type { Host } from '../upstream/host.ts';
 import type { RouterStats } from './router-stats.ts';
+import type { StatsScopes } from './scope-stats.ts';
 
 export interface ChargeSettings {
   readonly stats: RouterStats;
@@ -50,6 +51,17 @@ export class UpstreamCharges {
     if (host.canary) this.#count(stats.canary, status, request);
     // A time-out that is answered with 204 is the host's fault all the same.
     if (status < 500) host.counts.rqError++;
+  }
+
+  /** The same answer or reply, for the virtual cluster and the route that count by themselves. */
+  scopes(scopes: StatsScopes, status: number, request: RequestHeaders): void {
+    if (scopes === null) return;
+    for (const { codes } of scopes) this.#count(codes, status, request);
+  }
+
+  scopesTime(scopes: StatsScopes, ms: number): void {
+    if (scopes === null || !this.#settings.dynamicStats || Number.isNaN(ms)) return;
+    for (const { codes } of scopes) codes.recordTime(ms);
   }
 
   /** An answer that had begun will not end; it was counted when it began. */

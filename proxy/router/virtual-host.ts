@@ -14,6 +14,7 @@ import type { RouteEnvironment } from './route-environment.ts';
 import { RouteEntry } from './route-entry.ts';
 import type { MatchPath } from './route-matcher.ts';
 import type { RouteScope } from './route-scope.ts';
+import { VirtualClusters } from './virtual-clusters.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
 
 /** Of the whole route configuration, compiled once and shared by its virtual hosts. */
@@ -39,6 +40,7 @@ export class VirtualHost implements RouteScope {
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly hedgeOnPerTryTimeout: boolean;
+  readonly virtualClusters: VirtualClusters | null;
   readonly rateLimits: RateLimitPolicy | null;
   readonly bodyBufferLimitBytes: number | undefined;
   readonly routes: readonly RouteEntry[];
@@ -72,6 +74,12 @@ export class VirtualHost implements RouteScope {
     this.hedgeOnPerTryTimeout = config.hedgeOnPerTryTimeout ?? false;
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
+    this.virtualClusters = VirtualClusters.from(
+      config.virtualClusters,
+      config.name,
+      table.environment,
+      place,
+    );
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
     this.routes = config.routes.map((route, i) =>

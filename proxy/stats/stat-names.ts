@@ -293,6 +293,24 @@ export const STAT_GROUPS: readonly StatGroup[] = [
     rows: HTTP2_ROWS,
   },
   {
+    title: 'Virtual clusters (`other` takes the rest), and routes that have a `stat_prefix`',
+    prefix: 'vhost.<name>.<kind>.<its_name>.',
+    rows: [
+      ...counters(`
+        upstream_rq_total: attempts that got a connection
+        upstream_rq_timeout: requests that took longer than their route allows
+        upstream_rq_retry: retries
+        upstream_rq_retry_success: retries whose answer was not tried again
+        upstream_rq_retry_overflow: retries that circuit breakers or the budget did not allow
+        upstream_rq_retry_limit_exceeded: requests that failed beyond their last retry
+        upstream_rq_completed: responses, replies in the upstream's stead included
+        upstream_rq_<code>: the same, by code
+        upstream_rq_<n>xx: the same, by class of code`),
+      ...histograms(`
+        upstream_rq_time [ms]: from the last byte of the request to the last byte of the response`),
+    ],
+  },
+  {
     title: 'Cluster manager',
     prefix: 'cluster_manager.',
     rows: [

@@ -77,6 +77,8 @@ export class StreamInfo {
   /** The last attempt's; null until it got one. */
   upstreamConnection: UpstreamConnectionFacts | null = null;
   upstreamTransportFailureReason = '';
+  /** Of the virtual host's `virtual_clusters`; '' where it has none. */
+  virtualClusterName = '';
   /** Attempts made so far. */
   attemptCount = 0;
   /** Random number of this stream: weighted clusters, fractions. */

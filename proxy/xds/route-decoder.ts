@@ -3,6 +3,7 @@
 import type {
   Route,
   RouteConfiguration,
+  VirtualCluster,
   VirtualHost,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { FilterAction } from '../../xds-protos/gen/envoy.config.route.v3.ts';
@@ -11,12 +12,14 @@ import type {
   RequestMirrorConfig,
   RouteConfig,
   RouteEntryConfig,
+  VirtualClusterConfig,
   VirtualHostConfig,
 } from '../config/route-config.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { DomainRegistry } from './domain-registry.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
+import { decodeHeaderMatches } from './matcher-decoder.ts';
 import { decodeMetadata } from './metadata-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
@@ -98,10 +101,22 @@ function decodeVirtualHost(
     includeRequestAttemptCount: reader.bool('include_request_attempt_count'),
     includeAttemptCountInResponse: reader.bool('include_attempt_count_in_response'),
     requireTls: reader.enumName('require_tls', 'NONE'),
+    virtualClusters: decodeVirtualClusters(reader.children('virtual_clusters')),
     perRequestBufferLimitBytes: bodyBufferLimit(reader),
     rateLimits: decodeRateLimits(reader),
     metadata: decodeMetadata(reader.child('metadata')),
   };
+}
+
+function decodeVirtualClusters(
+  readers: readonly FieldReader<VirtualCluster>[],
+): readonly VirtualClusterConfig[] | undefined {
+  if (readers.length === 0) return undefined;
+  return readers.map((reader) => {
+    const headers = decodeHeaderMatches(reader.children('headers'));
+    if (headers.length === 0) reader.problem('headers', "virtual clusters must define 'headers'");
+    return { name: reader.requiredString('name'), headers };
+  });
 }
 
 /** The newer field wins. */

@@ -7,6 +7,7 @@ import { Http2Stats } from '../../../proxy/http/http2/http2-stats.ts';
 import { ListenerManagerStats } from '../../../proxy/listener-manager/listener-manager-stats.ts';
 import { ListenerStats } from '../../../proxy/listener-manager/listener-stats.ts';
 import { RouterStats } from '../../../proxy/router/router-stats.ts';
+import { ScopeStats } from '../../../proxy/router/scope-stats.ts';
 import { ServerStats } from '../../../proxy/server/server-stats.ts';
 import { STAT_GROUPS } from '../../../proxy/stats/stat-names.ts';
 import { statsDocument } from '../../../proxy/stats/stats-document.ts';
@@ -35,6 +36,11 @@ t.test('stat names', (t) => {
     new ClusterManagerStats(store, () => true);
     new ListenerManagerStats(store);
     new RouterStats(store, 'p');
+    for (const prefix of ['vhost.v.vcluster.c.', 'vhost.v.route.r.']) {
+      const { codes } = new ScopeStats(store, prefix);
+      codes.charge(503);
+      codes.recordTime(1);
+    }
     new ServerStats(store);
     new Http2Stats(store, '');
     new Http2Stats(store, 'cluster.c.');

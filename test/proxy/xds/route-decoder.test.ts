@@ -67,6 +67,17 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
+    'virtual clusters without headers or name',
+    host(
+      { route: { cluster: 'c' } },
+      { virtual_clusters: [{ name: 'v' }, { headers: [{ name: 'a' }] }] },
+    ),
+    [
+      "virtual_hosts[0].virtual_clusters[0].headers: virtual clusters must define 'headers'",
+      'virtual_hosts[0].virtual_clusters[1].name: is required',
+    ],
+  ],
+  [
     'an empty match',
     forward({}, {}),
     [
