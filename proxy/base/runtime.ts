@@ -9,6 +9,7 @@ export interface Fraction {
 interface RuntimeValue {
   /** Whole part of a number that is not negative; else undefined. */
   readonly integer: number | undefined;
+  readonly flag: boolean | undefined;
   /** A number is a percentage. */
   readonly fraction: Fraction | undefined;
 }
@@ -37,6 +38,11 @@ export class Runtime {
     return this.#values.get(key)?.integer ?? fallback;
   }
 
+  /** `fallback` where the key is '', unknown, or neither `true` nor `false`. */
+  flag(key: string, fallback: boolean): boolean {
+    return this.#values.get(key)?.flag ?? fallback;
+  }
+
   /** The fraction that `holds` would compare with: for what is compiled once, since values never change. */
   fraction(key: string, fallback: Fraction): Fraction {
     return (key === '' ? undefined : this.#values.get(key)?.fraction) ?? fallback;
@@ -53,8 +59,11 @@ const within = (fraction: Fraction, random: number): boolean =>
 
 function parse(text: string): RuntimeValue {
   const number = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Math.trunc(Number(text)) : undefined;
-  if (number === undefined) return { integer: undefined, fraction: fractionOf(text) };
-  return { integer: number, fraction: { numerator: number, denominator: 100 } };
+  if (number === undefined) {
+    const flag = text === 'true' ? true : text === 'false' ? false : undefined;
+    return { integer: undefined, flag, fraction: fractionOf(text) };
+  }
+  return { integer: number, flag: undefined, fraction: { numerator: number, denominator: 100 } };
 }
 
 function fractionOf(text: string): Fraction | undefined {

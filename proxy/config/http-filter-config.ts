@@ -1,5 +1,10 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
+import type {
+  CompressorConfig,
+  CompressorPerRouteConfig,
+  DecompressorConfig,
+} from './compression-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type {
   HeaderToMetadataConfig,
@@ -40,6 +45,8 @@ export type HttpFilterSettings =
   | SetFilterStateConfig
   | SetMetadataConfig
   | HealthCheckFilterConfig
+  | CompressorConfig
+  | DecompressorConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -52,6 +59,7 @@ export type HttpFilterPerRouteSettings =
   | HeaderToMetadataConfig
   | SetFilterStateConfig
   | SetMetadataConfig
+  | CompressorPerRouteConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 

@@ -1,9 +1,11 @@
 // [w] HTTP filters by the kind of their settings.
-import type { HttpFilterConfig } from '../config/http-filter-config.ts';
+import type { HttpFilterConfig, HttpFilterSettings } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
 import { BufferFilterFactory } from './http/buffer.ts';
+import { CompressorFilterFactory } from './http/compressor.ts';
 import { CorsFilterFactory } from './http/cors.ts';
+import { DecompressorFilterFactory } from './http/decompressor.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
@@ -17,43 +19,47 @@ import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
 import { SetMetadataFilterFactory } from './http/set-metadata.ts';
 
+type Creator<Settings> = (
+  name: string,
+  settings: Settings,
+  context: FilterFactoryContext,
+) => HttpFilterFactory;
+
+type Creators = {
+  readonly [Kind in HttpFilterSettings['kind']]: Creator<
+    Extract<HttpFilterSettings, { readonly kind: Kind }>
+  >;
+};
+
+const CREATORS: Creators = {
+  router: (name, settings, context) => new RouterFilterFactory(name, settings, context),
+  fault: (name, settings, context) => new FaultFilterFactory(name, settings, context),
+  cors: (name, _settings, context) => new CorsFilterFactory(name, context),
+  header_mutation: (name, settings, context) =>
+    new HeaderMutationFilterFactory(name, settings, context),
+  local_rate_limit: (name, settings, context) =>
+    new LocalRateLimitFilterFactory(name, settings, context),
+  grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
+  buffer: (name, settings) => new BufferFilterFactory(name, settings),
+  header_to_metadata: (name, settings, context) =>
+    new HeaderToMetadataFilterFactory(name, settings, context),
+  set_filter_state: (name, settings, context) =>
+    new SetFilterStateFilterFactory(name, settings, context),
+  set_metadata: (name, settings, context) => new SetMetadataFilterFactory(name, settings, context),
+  health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
+  compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
+  decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
+  refuse: (name, settings, context) => new RefusingFilterFactory(name, settings, context),
+  inert: (name, _settings, context) => new InertFilterFactory(name, context),
+};
+
 /** Throws ConfigError for settings that do not compile (a bad regex). */
 export function createHttpFilterFactory(
   config: HttpFilterConfig,
   context: FilterFactoryContext,
 ): HttpFilterFactory {
-  const factory = createFactory(config, context);
-  return config.disabled ? new DefaultOffFactory(factory) : factory;
-}
-
-function createFactory(config: HttpFilterConfig, context: FilterFactoryContext): HttpFilterFactory {
-  const settings = config.settings;
-  switch (settings.kind) {
-    case 'router':
-      return new RouterFilterFactory(config.name, settings, context);
-    case 'fault':
-      return new FaultFilterFactory(config.name, settings, context);
-    case 'cors':
-      return new CorsFilterFactory(config.name, context);
-    case 'header_mutation':
-      return new HeaderMutationFilterFactory(config.name, settings, context);
-    case 'local_rate_limit':
-      return new LocalRateLimitFilterFactory(config.name, settings, context);
-    case 'grpc_stats':
-      return new GrpcStatsFilterFactory(config.name, settings, context);
-    case 'buffer':
-      return new BufferFilterFactory(config.name, settings);
-    case 'header_to_metadata':
-      return new HeaderToMetadataFilterFactory(config.name, settings, context);
-    case 'set_filter_state':
-      return new SetFilterStateFilterFactory(config.name, settings, context);
-    case 'set_metadata':
-      return new SetMetadataFilterFactory(config.name, settings, context);
-    case 'health_check':
-      return new HealthCheckFilterFactory(config.name, settings, context);
-    case 'refuse':
-      return new RefusingFilterFactory(config.name, settings, context);
-    case 'inert':
-      return new InertFilterFactory(config.name, context);
-  }
+  const { name, settings, disabled } = config;
+  const create = CREATORS[settings.kind] as Creator<HttpFilterSettings>;
+  const factory = create(name, settings, context);
+  return disabled ? new DefaultOffFactory(factory) : factory;
 }

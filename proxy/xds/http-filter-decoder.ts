@@ -10,6 +10,7 @@ import type {
 import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
+import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -45,6 +46,8 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', decodeSetMetadataFilter],
   ['envoy.extensions.filters.http.health_check.v3.HealthCheck', decodeHealthCheckFilter],
+  ['envoy.extensions.filters.http.compressor.v3.Compressor', decodeCompressorFilter],
+  ['envoy.extensions.filters.http.decompressor.v3.Decompressor', decodeDecompressorFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -195,6 +198,16 @@ function decodeLocalRateLimitFilter(config: TypedConfig): HttpFilterSettings | u
 function decodeHealthCheckFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.health_check.v3.HealthCheck');
   return reader && decodeHealthCheck(reader);
+}
+
+function decodeCompressorFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.compressor.v3.Compressor');
+  return reader && decodeCompressor(reader);
+}
+
+function decodeDecompressorFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.decompressor.v3.Decompressor');
+  return reader && decodeDecompressor(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

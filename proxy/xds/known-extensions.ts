@@ -10,8 +10,6 @@ export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
   'stats.PluginConfig',
   // gRPC-Web clients are served as plain HTTP until it is built.
   'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
-  // Responses simply stay uncompressed (stats listener of newer agents).
-  'envoy.extensions.filters.http.compressor.v3.Compressor',
 ]);
 
 /** HTTP filters that guard: every request they see is refused until they are built. */
@@ -31,9 +29,7 @@ export const REFUSED_PER_ROUTE: ReadonlySet<string> = new Set([
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',
 ]);
 
-export const INERT_PER_ROUTE: ReadonlySet<string> = new Set([
-  'envoy.extensions.filters.http.compressor.v3.CompressorPerRoute',
-]);
+export const INERT_PER_ROUTE: ReadonlySet<string> = new Set([]);
 
 /** Network filters that only observe. */
 export const INERT_NETWORK_FILTERS: ReadonlySet<string> = new Set([

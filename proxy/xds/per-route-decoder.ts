@@ -6,12 +6,13 @@ import type {
 } from '../config/http-filter-config.ts';
 import type { PerFilterConfigs } from '../config/route-config.ts';
 import { decodeBuffer } from './buffer-decoder.ts';
+import { decodeCompressorPerRoute } from './compressor-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
-import { INERT_PER_ROUTE, REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
+import { REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
@@ -43,6 +44,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', setFilterState],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', setMetadata],
+  ['envoy.extensions.filters.http.compressor.v3.CompressorPerRoute', compressor],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -86,7 +88,6 @@ function decodeWrapped(config: TypedConfig, name: string): Verdict | undefined {
 function decodeSettings(config: TypedConfig, name: string, optional: boolean): Verdict | undefined {
   const decoder = DECODERS.get(config.typeName);
   if (decoder !== undefined) return decoder(config, name);
-  if (INERT_PER_ROUTE.has(config.typeName)) return settled(inert(config.typeUrl));
   if (REFUSED_PER_ROUTE.has(config.typeName)) return settled(refuse(config.typeUrl, name));
   if (!optional) config.unknown(name);
   return undefined;
@@ -135,6 +136,12 @@ function setMetadata(config: TypedConfig): Verdict | undefined {
 function localRateLimit(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
   return reader && settled(decodeLocalRateLimit(reader, true));
+}
+
+/** Where it is disabled the filter still counts, and still takes part in the choice of an encoding. */
+function compressor(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.compressor.v3.CompressorPerRoute');
+  return reader && settled(decodeCompressorPerRoute(reader));
 }
 
 /** An empty RBACPerRoute switches the filter off. */

@@ -35,7 +35,8 @@ const SPECIAL = /^[ \t\n\v\f\r]*([+-]?)(inf|infinity|nan(?:\([a-z0-9_]*\))?)[ \t
 const HEX =
   /^[ \t\n\v\f\r]*([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?[0-9]+))?[ \t\n\v\f\r]*$/i;
 
-function numberOf(text: string): number | undefined {
+/** As absl's SimpleAtod; undefined: no number. */
+export function numberOf(text: string): number | undefined {
   if (DECIMAL.test(text)) return Number(text);
   const special = SPECIAL.exec(text);
   if (special !== null) {
