@@ -121,7 +121,7 @@ class DecompressorFilter extends PassThroughFilter {
   }
 }
 
-/** The encoding goes to the end of the client's list, once. */
+/** The encoding goes to the end of the client's list, once and without a weight. */
 function advertise(headers: RequestHeaders, encoding: string): void {
   const present = headers.get(ACCEPT_ENCODING);
   if (present === undefined) {
@@ -131,7 +131,7 @@ function advertise(headers: RequestHeaders, encoding: string): void {
   const others = present
     .split(',')
     .map(trimmed)
-    .filter((token) => token !== '' && token.toLowerCase() !== encoding);
+    .filter((token) => token !== '' && trimmed(token.split(';', 1)[0]!) !== encoding);
   headers.set(ACCEPT_ENCODING, [...others, encoding].join(','));
 }
 
