@@ -91,6 +91,17 @@ function channelOptions(options: ConnectionOptions): grpc.ChannelOptions {
   };
 }
 
+const clientOptions = (options: ConnectionOptions): grpc.ChannelOptions => ({
+  ...channelOptions(options),
+  // Users back off by themselves; the channel must not hold their next try back for long.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+});
+
 function copyMetadata(metadata: grpc.Metadata, into: Map<string, string>): void {
   for (const [name, value] of Object.entries(metadata.getMap())) {
     if (typeof value === 'string') into.set(name, value);
@@ -214,20 +225,75 @@ class ServerStream<Sent, Received>
  * `unix:/path` or `unix:path`. Plaintext. When the server cannot be reached the stream ends with UNAVAILABLE.
  */
 export function connectAds(target: string, options: ConnectionOptions = {}): AdsConnection {
-  const client = new grpc.Client(target, grpc.credentials.createInsecure(), {
-    ...channelOptions(options),
-    // Users back off by themselves; the channel must not hold their next try back for long.
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 1000,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.enable_retries': 0,
-    'grpc.enable_http_proxy': 0,
-  });
+  const client = new grpc.Client(target, grpc.credentials.createInsecure(), clientOptions(options));
   return {
     delta: (headers) => openStream(client, deltaMethod, headers),
     sotw: (headers) => openStream(client, sotwMethod, headers),
     close: () => client.close(),
+  };
+}
+
+/** A client's stream of AccessLogService.StreamAccessLogs. Set the listeners in the turn in which it was got. */
+export interface AccessLogStream {
+  /** Once, when it is over, unless this end ended it. */
+  onEnd(listener: (status: StreamStatus) => void): void;
+  onDrain(listener: () => void): void;
+  /** False: the service does not keep up; better send no more until onDrain. Does nothing on a dead stream. */
+  send(message: MessageTypes['envoy.service.accesslog.v3.StreamAccessLogsMessage']): boolean;
+  /** After what was sent. */
+  end(): void;
+}
+
+export interface AccessLogConnection {
+  open(headers: StreamHeaders): AccessLogStream;
+  close(): void;
+}
+
+const accessLogMethod = {
+  path: '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs',
+  request: 'envoy.service.accesslog.v3.StreamAccessLogsMessage',
+  response: 'envoy.service.accesslog.v3.StreamAccessLogsResponse',
+} as const;
+
+/** To an access log service at `host:port` or `unix:/path`. Plaintext; `authority` is what its streams ask for. */
+export function connectAccessLogs(target: string, authority: string): AccessLogConnection {
+  const client = new grpc.Client(target, grpc.credentials.createInsecure(), {
+    ...clientOptions({}),
+    'grpc.default_authority': authority,
+  });
+  return {
+    open: (headers) => openAccessLogs(client, headers),
+    close: () => client.close(),
+  };
+}
+
+function openAccessLogs(client: grpc.Client, headers: StreamHeaders): AccessLogStream {
+  const metadata = new grpc.Metadata();
+  for (const [name, value] of headers) metadata.set(name, value);
+  let over = false;
+  let endListener: (status: StreamStatus) => void = () => {};
+  const call = client.makeClientStreamRequest(
+    accessLogMethod.path,
+    serializer(accessLogMethod.request),
+    deserializer(accessLogMethod.response),
+    metadata,
+    // Every end, also this one, comes as a status.
+    () => {},
+  );
+  call.on('error', () => {});
+  call.on('status', ({ code, details }) => {
+    if (over) return;
+    over = true;
+    endListener({ code, reason: details });
+  });
+  return {
+    onEnd: (listener) => (endListener = listener),
+    onDrain: (listener) => call.on('drain', () => !over && listener()),
+    send: (message) => over || call.write(message),
+    end() {
+      over = true;
+      call.end();
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-// [w] Access loggers from configuration: filter, format, file. gRPC and OpenTelemetry sinks are not built.
+// [w] Access loggers from configuration: filter, format, file, or the gRPC service. OpenTelemetry is not built.
 import { unreachable } from '../base/assert.ts';
 import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from './access-log-filter.ts';
 import { compileFormat } from './formatter.ts';
@@ -8,6 +8,7 @@ import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts'
 import type { AccessLogFilter, FilterEnvironment } from './access-log-filter.ts';
 import type { FormatEnvironment } from './field.ts';
 import type { Formatter } from './formatter.ts';
+import type { GrpcLogs } from './grpc-logs.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
 
@@ -36,18 +37,26 @@ export class FileAccessLog implements AccessLog {
   }
 }
 
+/** Where logs write, and what their filters need. */
+export interface LogSinks {
+  readonly files: LogFiles;
+  /** Absent: entries for the access log service go nowhere. */
+  readonly grpc?: GrpcLogs | undefined;
+  /** Default: no filter needs anything. */
+  readonly filters?: FilterEnvironment | undefined;
+}
+
 /** Null for sinks that write nothing. Throws ConfigError: a format that is wrong, a path that can not be opened. */
-export function createAccessLog(
-  config: AccessLogConfig,
-  files: LogFiles,
-  filters: FilterEnvironment = NO_FILTER_ENVIRONMENT,
-): AccessLog | null {
+export function createAccessLog(config: AccessLogConfig, sinks: LogSinks): AccessLog | null {
   const { sink } = config;
+  const { files, grpc, filters = NO_FILTER_ENVIRONMENT } = sinks;
   const filter =
     config.filter === undefined ? null : compileAccessLogFilter(config.filter, filters);
   switch (sink.kind) {
     case 'inert':
       return null;
+    case 'grpc':
+      return grpc?.create(sink, filter) ?? null;
     case 'file':
       return fileAccessLog(sink.path, sink.format, filter, files);
     case 'stdout':

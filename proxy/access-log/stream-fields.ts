@@ -4,43 +4,23 @@ import { H } from '../http/headers.ts';
 import { ResponseFlag, longFlagName } from '../stream-info/response-flags.ts';
 import { bare, configText, getter, orNull, wireText } from './field.ts';
 import { formatError } from './format-command.ts';
+import { linesBytes, requestHeadersBytes, responseHeadersBytes } from './header-bytes.ts';
 import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
 import { byteText } from './log-text.ts';
 import type { CommandTable, CompiledField, Field, FormatEnvironment } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
-import type { HeaderMap } from '../http/header-map.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { StreamMeter } from '../stream-info/stream-meter.ts';
 
 const SPACES = /[ \t\n\v\f\r]/g;
 const underscored = (text: string): string => text.replace(SPACES, '_');
 
-/** Names and values, without what HTTP/1 puts between them. */
-const linesBytes = (headers: HeaderMap | undefined): number =>
-  headers === undefined ? 0 : headers.byteSize() - 4 * headers.size;
-
-function requestHeadersBytes({ requestHeaders: headers }: AccessLogEntry): number {
-  if (headers === undefined) return 0;
-  const pseudo = (name: string, value: string | undefined): number =>
-    value ? name.length + value.length : 0;
-  return (
-    linesBytes(headers) +
-    pseudo(':method', headers.method) +
-    pseudo(':path', headers.path) +
-    pseudo(':authority', headers.authority) +
-    pseudo(':scheme', headers.scheme)
-  );
-}
-
-const responseHeadersBytes = ({ responseHeaders: headers }: AccessLogEntry): number =>
-  headers === undefined ? 0 : linesBytes(headers) + ':status'.length + 3;
-
 /** Ids of TCP sessions, made when a log first asks; all lines of a session have the same. */
 const sessionIds = new WeakMap<StreamInfo, string>();
 
 /** The request's id; a TCP session gets one of its own. */
-function streamId({ requestHeaders: headers, info, type }: AccessLogEntry): string | null {
+export function streamId({ requestHeaders: headers, info, type }: AccessLogEntry): string | null {
   if (type.startsWith('Upstream')) return null;
   if (headers !== undefined) return headers.get(H.xRequestId) ?? null;
   if (info.protocol !== '' || info.hasFlag(ResponseFlag.NoRouteFound)) return null;

@@ -12,8 +12,47 @@ export type AccessLogSink =
   | { readonly kind: 'file'; readonly path: string; readonly format: AccessLogFormat }
   | { readonly kind: 'stdout'; readonly format: AccessLogFormat }
   | { readonly kind: 'stderr'; readonly format: AccessLogFormat }
-  /** Known by name, not built yet (gRPC, OpenTelemetry): writes nothing, said so in dumps. */
+  | GrpcLogConfig
+  /** Known by name, not built yet (OpenTelemetry, Wasm): writes nothing, said so in dumps. */
   | { readonly kind: 'inert'; readonly typeUrl: string };
+
+/** The gRPC access log service (envoy.extensions.access_loggers.grpc.v3). */
+export interface GrpcLogConfig {
+  readonly kind: 'grpc';
+  readonly entries: 'http' | 'tcp';
+  readonly logName: string;
+  /** Where the service is; resolved when a stream is opened. */
+  readonly cluster: string;
+  /** `:authority` of its stream. */
+  readonly authority: string;
+  readonly initialMetadata: ReadonlyMap<string, string>;
+  /** Entries wait so long at most, … */
+  readonly flushIntervalMs: number;
+  /** … or until they are about that many bytes. */
+  readonly bufferBytes: number;
+  readonly filterStateObjects: readonly string[];
+  readonly tags: readonly LogTagConfig[];
+  /** Lower-case names beside those every entry has. */
+  readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
+  readonly responseTrailers: readonly string[];
+}
+
+/** envoy.type.tracing.v3.CustomTag. A tag whose value is '' is left out. */
+export interface LogTagConfig {
+  readonly tag: string;
+  readonly source:
+    | { readonly kind: 'literal'; readonly value: string }
+    | { readonly kind: 'environment'; readonly name: string }
+    | { readonly kind: 'request_header'; readonly name: string }
+    | {
+        readonly kind: 'metadata';
+        readonly of: 'request' | 'route' | 'cluster' | 'host';
+        /** Namespace first. */
+        readonly path: readonly string[];
+      };
+  readonly fallback: string;
+}
 
 /** envoy.config.core.v3.SubstitutionFormatString: of logs, and of `local_reply_config`. */
 export type AccessLogFormat = (

@@ -72,7 +72,8 @@ function compileLogs(logs: readonly AccessLogConfig[], path: string): void {
       if (filter !== undefined) compileAccessLogFilter(filter, NO_FILTER_ENVIRONMENT);
     });
     compileAt(`${path}[${index}].log_format`, () => {
-      if (sink.kind !== 'inert') compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
+      if (sink.kind !== 'inert' && sink.kind !== 'grpc')
+        compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
     });
   }
 }

@@ -67,6 +67,11 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     time: realTime,
     random: realRandom,
     openAdsTransport: () => openAdsTransport(bootstrap.config),
+    openAccessLogs: async (needs) => {
+      const { AccessLogService } = await import('../xds/access-log-service.ts');
+      const { node } = bootstrap.config;
+      return new AccessLogService({ ...needs, node, userAgentVersion: VERSION });
+    },
     createAdmin: (adminContext) => new AdminServer(adminContext),
   });
   onSignals(server);

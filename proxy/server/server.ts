@@ -15,6 +15,7 @@ import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
+import type { AccessLogService, AccessLogServiceDeps } from '../xds/access-log-service.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
@@ -28,6 +29,7 @@ import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
+import { LogForwarder, grpcTarget } from './log-forwarder.ts';
 import { readHostEnvironment } from './options.ts';
 import type { ServerOptions } from './options.ts';
 import type { ProcessLog } from './process-log.ts';
@@ -55,6 +57,10 @@ export interface ServerDeps {
   readonly workerEntry: URL;
   /** Called once, after the workers were spawned, where the bootstrap names ADS. The server closes what it gives. */
   readonly openAdsTransport: () => Promise<AdsTransport>;
+  /** Called once, with the first batch for an access log service. The server closes what it gives. */
+  readonly openAccessLogs: (
+    needs: Pick<AccessLogServiceDeps, 'stats' | 'log' | 'target'>,
+  ) => Promise<AccessLogService>;
   /** Undefined: no admin. Called once, when the bootstrap gives an address. */
   readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
 }
@@ -71,6 +77,7 @@ export class Server {
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
   readonly #pool: WorkerPool;
+  readonly #logs: LogForwarder;
   readonly #settler: HeapSettler;
   readonly #startup: Startup;
   #ads: AdsClient | undefined = undefined;
@@ -111,6 +118,7 @@ export class Server {
       onListenersStopped: (which) => this.#listeners.stopListeners(which),
     });
     this.#pool = this.#createPool();
+    this.#logs = this.#createLogForwarder();
     this.#startup = this.#createStartup();
     for (const part of [
       this.#publisher,
@@ -118,6 +126,7 @@ export class Server {
       this.#clusters,
       this.#listeners,
       this.#drain,
+      this.#logs,
     ])
       this.#lifetime.own(part);
     this.#notes.addBootstrap(bootstrap.config);
@@ -266,6 +275,18 @@ export class Server {
     });
   }
 
+  #createLogForwarder(): LogForwarder {
+    return new LogForwarder({
+      open: () =>
+        this.#deps.openAccessLogs({
+          stats: this.#stats,
+          log: this.#log,
+          target: (cluster) => grpcTarget(this.#clusters.clusters(), cluster),
+        }),
+      tell: (index, message) => this.#pool.tell(index, message),
+    });
+  }
+
   #createStartup(): Startup {
     const { config } = this.#deps.bootstrap;
     return new Startup(
@@ -379,6 +400,9 @@ export class Server {
         for (const record of message.records) this.#deps.processLog.writeWorker(index, record);
         if (message.dropped > 0)
           this.#log.warn(`worker ${index} left out ${message.dropped} log records`);
+        break;
+      case 'grpc_logs':
+        this.#logs.onBatch(index, message);
         break;
       case 'connections':
         this.#connections[index] = message.active;

@@ -105,6 +105,7 @@ export class WorkerHandle {
         break;
       case 'listener_bound':
       case 'log':
+      case 'grpc_logs':
       case 'connections':
         break;
     }

@@ -90,6 +90,11 @@ export class WorkerPool {
     this.broadcast({ kind: 'config', ...config });
   }
 
+  /** Nothing where that worker is gone: its successor has nothing to do with the matter. */
+  tell(index: number, message: ToWorker): void {
+    this.#places[index]?.handle?.post(message);
+  }
+
   /** To all workers alive. What a later worker must know as well belongs into `catchUp`. */
   broadcast(message: ToWorker): void {
     for (const { handle } of this.#places) handle?.post(message);

@@ -3,6 +3,8 @@
 // Order: main posts `init` first and `config` right behind it; a worker answers `ready` once and `applied` per config.
 // A replaced worker gets `init`, the sum of all updates as one `config`, then the drain and health state in force.
 import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
+import type { GrpcLogConfig } from '../config/access-log-config.ts';
+import type { LogRecord } from '../config/log-record.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import type { LogLevel } from '../base/logger.ts';
@@ -84,6 +86,8 @@ export type ToWorker =
   | { readonly kind: 'health_check_failed'; readonly failed: boolean }
   /** `component` undefined: all. */
   | { readonly kind: 'log_level'; readonly component: string | undefined; readonly level: LogLevel }
+  /** A `grpc_logs` batch of that key is done with: another may follow. */
+  | { readonly kind: 'grpc_logs_sent'; readonly key: string }
   /** SIGUSR1: access log files are closed and opened again. */
   | { readonly kind: 'reopen_logs' }
   /** Flush logs, close everything, let the thread end. */
@@ -133,6 +137,13 @@ export type FromWorker =
   | { readonly kind: 'clusters'; readonly requestId: number; readonly hosts: readonly HostReport[] }
   /** Batched and bounded by the sender; `dropped` counts records left out since the last message. */
   | { readonly kind: 'log'; readonly records: readonly WorkerLogRecord[]; readonly dropped: number }
+  /** Entries for an access log service; at most two batches of a key wait for their `grpc_logs_sent`. */
+  | {
+      readonly kind: 'grpc_logs';
+      readonly key: string;
+      readonly config: GrpcLogConfig;
+      readonly records: readonly LogRecord[];
+    }
   /** Live downstream connections; at most once a second, when it changed. */
   | { readonly kind: 'connections'; readonly active: number }
   /** Last words of a thread that cannot go on; it ends right after. */

@@ -3,6 +3,7 @@
 import { BreakerCounts, INTS_PER_SLOT } from '../upstream/resource-manager.ts';
 import { createAccessLog } from '../access-log/access-logger.ts';
 import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
+import { GrpcLogs } from '../access-log/grpc-logs.ts';
 import { LogFiles } from '../access-log/log-files.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { realRandom } from '../base/random.ts';
@@ -48,6 +49,7 @@ export class WorkerRuntime {
   readonly #store = new StatsStore();
   readonly #files: LogFiles;
   readonly #logFilters: FilterEnvironment;
+  readonly #grpcLogs: GrpcLogs;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
   readonly #tokenBuckets: TokenBucketMemory;
@@ -77,6 +79,9 @@ export class WorkerRuntime {
       flushBytes: init.fileFlushMinSizeKb * 1024,
     });
     this.#logFilters = filterEnvironment(runtime, random);
+    this.#grpcLogs = new GrpcLogs(time, this.#store, environment, (key, config, records) =>
+      post({ kind: 'grpc_logs', key, config, records }),
+    );
     this.#routeEnvironment = { runtime, format: environment, stats: this.#store };
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
@@ -155,6 +160,9 @@ export class WorkerRuntime {
         if (message.component === undefined) this.#log.registry.setAll(message.level);
         else this.#log.registry.setLevel(message.component, message.level);
         return;
+      case 'grpc_logs_sent':
+        this.#grpcLogs.onSent(message.key);
+        return;
       case 'reopen_logs':
         this.#files.reopen();
         return;
@@ -162,6 +170,7 @@ export class WorkerRuntime {
         this.#settler.close();
         this.#handler.closeAll();
         this.#files.close();
+        this.#grpcLogs.close();
         this.#log.flush();
         return;
     }
@@ -221,7 +230,11 @@ export class WorkerRuntime {
     const logs: AccessLog[] = [];
     for (const config of configs) {
       try {
-        const log = createAccessLog(config, this.#files, this.#logFilters);
+        const log = createAccessLog(config, {
+          files: this.#files,
+          grpc: this.#grpcLogs,
+          filters: this.#logFilters,
+        });
         if (log !== null) logs.push(log);
       } catch (error) {
         this.#logger.error(

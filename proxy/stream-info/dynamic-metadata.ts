@@ -9,6 +9,10 @@ export type { MetadataStruct, MetadataValue };
 export class DynamicMetadata {
   readonly #namespaces = new Map<string, Map<string, MetadataValue>>();
 
+  get namespaces(): ReadonlyMap<string, MetadataStruct> {
+    return this.#namespaces;
+  }
+
   namespace(name: string): MetadataStruct | undefined {
     return this.#namespaces.get(name);
   }

@@ -13,6 +13,7 @@ import type {
 import { decodeAccessLogFilter } from './access-log-filter-decoder.ts';
 import { decodeInlineText } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';
+import { HTTP_GRPC_LOG, TCP_GRPC_LOG, decodeGrpcLog } from './grpc-log-decoder.ts';
 import { INERT_ACCESS_LOGGERS } from './known-extensions.ts';
 import { typedConfigOf } from './typed-config.ts';
 import type { TypedConfig } from './typed-config.ts';
@@ -60,6 +61,9 @@ function decodeSink(config: TypedConfig, name: string): AccessLogSink | undefine
       return { kind: 'stdout', format: streamFormat(config.as(STDOUT)) };
     case STDERR:
       return { kind: 'stderr', format: streamFormat(config.as(STDERR)) };
+    case HTTP_GRPC_LOG:
+    case TCP_GRPC_LOG:
+      return decodeGrpcLog(config);
     default:
       if (INERT_ACCESS_LOGGERS.has(config.typeName))
         return { kind: 'inert', typeUrl: config.typeUrl };

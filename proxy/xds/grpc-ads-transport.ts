@@ -95,7 +95,7 @@ function attachEnd<Sent, Received>(
   });
 }
 
-function nodeMessage({ node, userAgentVersion }: GrpcAdsTransportOptions): Node {
+export function nodeMessage({ node, userAgentVersion }: GrpcAdsTransportOptions): Node {
   return {
     id: node.id,
     cluster: node.cluster,

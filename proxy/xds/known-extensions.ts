@@ -54,8 +54,6 @@ export const INERT_CLUSTER_FILTERS: ReadonlySet<string> = new Set([
 
 /** Access loggers that write elsewhere. */
 export const INERT_ACCESS_LOGGERS: ReadonlySet<string> = new Set([
-  'envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig',
-  'envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig',
   'envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig',
   'envoy.extensions.access_loggers.wasm.v3.WasmAccessLog',
 ]);

@@ -224,7 +224,9 @@ export class ScriptedUpstream {
     this.#held = handle;
   }
 
+  /** What was got, or what a custom one noted. */
   get text(): string {
+    if (this.custom) return this.notes.join('\n');
     return this.connections.map(({ peer }) => peer.text).join('');
   }
 

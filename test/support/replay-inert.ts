@@ -20,7 +20,6 @@ export const INERT_ROWS: readonly InertRow[] = [
   { note: 'http connection manager tracing:', recordings: '', meaning: 'no spans; trace headers pass' },
   { note: 'transport socket tls:', recordings: '', meaning: 'inbound mTLS: chains are matched, their connections closed' },
   { note: 'upstream transport socket tls:', recordings: '', meaning: 'outbound mTLS: 503 UF for endpoints that want it' },
-  { note: 'access log envoy.access_loggers.http_grpc:', recordings: '09-telemetry', meaning: 'no access log service' },
   { note: 'access log envoy.access_loggers.open_telemetry:', recordings: '09-telemetry', meaning: 'no OpenTelemetry access log' },
   { note: 'access log filter type.googleapis.com/envoy.extensions.access_loggers.filters.cel', recordings: '09-telemetry', meaning: 'CEL: every line is written' },
   { note: 'http filter envoy.filters.http.rbac: does nothing', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },

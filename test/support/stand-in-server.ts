@@ -11,6 +11,7 @@ import { parseOptions } from '../../proxy/server/options.ts';
 import { ProcessLog } from '../../proxy/server/process-log.ts';
 import { Server } from '../../proxy/server/server.ts';
 import { decodeBootstrap } from '../../proxy/xds/bootstrap-decoder.ts';
+import { AccessLogService } from '../../proxy/xds/access-log-service.ts';
 import { grpcAdsTransport } from '../../proxy/xds/grpc-ads-transport.ts';
 
 export interface StandInServer {
@@ -70,6 +71,8 @@ export async function startStandInServer(
       Promise.resolve(
         grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' }),
       ),
+    openAccessLogs: (needs) =>
+      Promise.resolve(new AccessLogService({ ...needs, node, userAgentVersion: '' })),
     createAdmin: (context) => {
       admin = context;
       return { listen: (address) => Promise.resolve(address), close: () => {} };

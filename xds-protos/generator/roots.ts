@@ -133,6 +133,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   'envoy.extensions.access_loggers.file.v3': ['FileAccessLog'],
   'envoy.extensions.access_loggers.filters.cel.v3': ['ExpressionFilter'],
   'envoy.extensions.access_loggers.grpc.v3': ['HttpGrpcAccessLogConfig', 'TcpGrpcAccessLogConfig'],
+  'envoy.service.accesslog.v3': ['StreamAccessLogsMessage', 'StreamAccessLogsResponse'],
   'envoy.extensions.access_loggers.open_telemetry.v3': ['OpenTelemetryAccessLogConfig'],
   'envoy.extensions.access_loggers.stream.v3': ['StdoutAccessLog', 'StderrAccessLog'],
   'envoy.extensions.formatter.cel.v3': ['Cel'],

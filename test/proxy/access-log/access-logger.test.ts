@@ -24,7 +24,7 @@ const logged = (
 ): string => {
   const path = join(directory, 'access.log');
   const files = new LogFiles(new SimulatedTime(), 10_000);
-  createAccessLog({ name: 'file', sink: sink(path), filter }, files)!.log(sampleEntry());
+  createAccessLog({ name: 'file', sink: sink(path), filter }, { files })!.log(sampleEntry());
   files.close();
   return readFileSync(path, 'utf8');
 };
@@ -67,7 +67,7 @@ t.test('createAccessLog', (t) => {
     t.equal(
       createAccessLog(
         { name: 'grpc', sink: { kind: 'inert', typeUrl: 'x' }, filter: undefined },
-        files,
+        { files },
       ),
       null,
     );

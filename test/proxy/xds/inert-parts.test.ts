@@ -12,17 +12,17 @@ t.test('inertParts', (t) => {
       typed_config: { '@type': 'type.googleapis.com/stats.PluginConfig' },
     };
     const rbac = { name: 'rbac', typed_config: { '@type': `${HTTP}.rbac.v3.RBAC`, rules: {} } };
-    const als =
-      'type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig';
+    const otel =
+      'type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig';
     const config = listener(
       managerListener({
         tracing: {},
-        access_log: [{ name: 'als', typed_config: { '@type': als } }],
+        access_log: [{ name: 'otel', typed_config: { '@type': otel } }],
         http_filters: [stats, stats, rbac, routerFilter],
       }),
     );
     t.strictSame(inertParts({ listener: config }), [
-      'access log als: does nothing in this version',
+      'access log otel: does nothing in this version',
       'http connection manager tracing: does nothing in this version',
       'http filter istio.stats: does nothing in this version',
       'http filter rbac: not enforced in this version, refuses requests',

@@ -1,0 +1,67 @@
+// [m] LogForwarder: batches of access log entries, from workers to the service that sends them. The service (and gRPC
+// with it) is loaded with the first batch.
+import type { Closable } from '../base/lifetime.ts';
+import type { ActiveCluster } from '../upstream/cluster-manager.ts';
+import type { AccessLogService } from '../xds/access-log-service.ts';
+import { printAddress } from '../xds/listener-decoder.ts';
+import type { FromWorker, ToWorker } from './worker-protocol.ts';
+
+type Batch = Extract<FromWorker, { readonly kind: 'grpc_logs' }>;
+
+export interface LogForwarderDeps {
+  readonly open: () => Promise<AccessLogService>;
+  readonly tell: (workerIndex: number, message: ToWorker) => void;
+}
+
+export class LogForwarder implements Closable {
+  readonly #deps: LogForwarderDeps;
+  #opening: Promise<AccessLogService> | undefined = undefined;
+  #service: AccessLogService | undefined = undefined;
+  #closed = false;
+
+  constructor(deps: LogForwarderDeps) {
+    this.#deps = deps;
+  }
+
+  /** What waits here is bounded by the workers: two batches of a key each. */
+  onBatch(workerIndex: number, batch: Batch): void {
+    if (this.#service !== undefined) {
+      this.#send(this.#service, workerIndex, batch);
+      return;
+    }
+    this.#opening ??= this.#deps.open();
+    void this.#opening.then((service) => {
+      if (this.#closed) service.close();
+      else {
+        this.#service = service;
+        this.#send(service, workerIndex, batch);
+      }
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#service?.close();
+  }
+
+  #send(service: AccessLogService, workerIndex: number, { key, config, records }: Batch): void {
+    service.send(key, config, records, () =>
+      this.#deps.tell(workerIndex, { kind: 'grpc_logs_sent', key }),
+    );
+  }
+}
+
+/** First usable host of a cluster, for gRPC; beginning with `!`: why there is none. */
+export function grpcTarget(clusters: readonly ActiveCluster[], name: string): string {
+  const cluster = clusters.find(({ config }) => config.name === name);
+  if (cluster === undefined) return '!there is no such cluster';
+  const { transportSocket } = cluster.config;
+  if (transportSocket.kind === 'tls') return '!TLS to upstreams is not supported by this version';
+  const endpoint = cluster.localities
+    .toSorted((a, b) => a.priority - b.priority)
+    .flatMap(({ endpoints }) => endpoints)
+    .find(({ health }) => health === 'HEALTHY');
+  if (endpoint === undefined) return '!it has no host';
+  const { address } = endpoint;
+  return address.kind === 'pipe' ? `unix:${address.path}` : printAddress(address);
+}
