@@ -5,6 +5,7 @@ import type {
   CompressorPerRouteConfig,
   DecompressorConfig,
 } from './compression-config.ts';
+import type { ExtAuthzConfig, ExtAuthzPerRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type {
   HeaderToMetadataConfig,
@@ -39,6 +40,7 @@ export type HttpFilterSettings =
   | { readonly kind: 'cors' }
   | HeaderMutationFilterConfig
   | LocalRateLimitConfig
+  | ExtAuthzConfig
   | GrpcStatsConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
@@ -55,6 +57,7 @@ export type HttpFilterPerRouteSettings =
   | CorsPolicyConfig
   | HeaderMutationPerRouteConfig
   | LocalRateLimitConfig
+  | ExtAuthzPerRouteConfig
   | BufferFilterConfig
   | HeaderToMetadataConfig
   | SetFilterStateConfig

@@ -7,6 +7,7 @@ import { CompressorFilterFactory } from './http/compressor.ts';
 import { CorsFilterFactory } from './http/cors.ts';
 import { DecompressorFilterFactory } from './http/decompressor.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
+import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
 import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
@@ -39,6 +40,7 @@ const CREATORS: Creators = {
     new HeaderMutationFilterFactory(name, settings, context),
   local_rate_limit: (name, settings, context) =>
     new LocalRateLimitFilterFactory(name, settings, context),
+  ext_authz: (name, settings, context) => new ExtAuthzFilterFactory(name, settings, context),
   grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
   buffer: (name, settings) => new BufferFilterFactory(name, settings),
   header_to_metadata: (name, settings, context) =>

@@ -7,6 +7,8 @@ import type {
 import type { RouteConfig } from '../config/route-config.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import { perFilterConfigs } from '../config/per-filter-configs.ts';
+import { NO_ENVIRONMENT } from '../router/route-environment.ts';
+import { headersToAdd } from './http/http-authorization-client.ts';
 import { LocalRateLimitFormats } from './http/local-rate-limit.ts';
 import { Mutations } from './http/header-mutation.ts';
 import { FilterStateUpdate } from './http/set-filter-state.ts';
@@ -23,6 +25,12 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
       return;
     case 'local_rate_limit':
       void new LocalRateLimitFormats(settings);
+      return;
+    case 'ext_authz':
+      void headersToAdd(settings.service, NO_ENVIRONMENT);
+      return;
+    case 'ext_authz_per_route':
+      if (settings.service !== undefined) void headersToAdd(settings.service, NO_ENVIRONMENT);
       return;
     default:
   }

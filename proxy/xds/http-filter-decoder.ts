@@ -11,6 +11,7 @@ import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
 import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
+import { decodeExtAuthz } from './ext-authz-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -41,6 +42,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
+  ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', decodeExtAuthzFilter],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
@@ -208,6 +210,16 @@ function decodeCompressorFilter(config: TypedConfig): HttpFilterSettings | undef
 function decodeDecompressorFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.decompressor.v3.Decompressor');
   return reader && decodeDecompressor(reader);
+}
+
+/** A gRPC service is not asked yet: what it guards is refused. */
+function decodeExtAuthzFilter(config: TypedConfig, name: string): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz');
+  if (reader === undefined) return undefined;
+  if (reader.has('http_service')) return decodeExtAuthz(reader);
+  if (!reader.has('grpc_service'))
+    reader.problem('', 'one of grpc_service, http_service is required');
+  return refuse(config.typeUrl, name);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

@@ -15,7 +15,6 @@ export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
 /** HTTP filters that guard: every request they see is refused until they are built. */
 export const REFUSED_HTTP_FILTERS: ReadonlySet<string> = new Set([
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication',
-  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',
   'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
   'envoy.extensions.filters.http.basic_auth.v3.BasicAuth',

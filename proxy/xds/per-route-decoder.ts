@@ -8,6 +8,7 @@ import type { PerFilterConfigs } from '../config/route-config.ts';
 import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeCompressorPerRoute } from './compressor-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
+import { decodeExtAuthzPerRoute } from './ext-authz-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -155,7 +156,12 @@ function rbac(config: TypedConfig, name: string): Verdict | undefined {
 
 function extAuthz(config: TypedConfig, name: string): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute');
-  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+  if (reader === undefined) return undefined;
+  if (reader.bool('disabled')) return OFF;
+  // Another server would have to be asked over gRPC, which is not built yet.
+  if (reader.child('check_settings')?.has('grpc_service') === true)
+    return settled(refuse(config.typeUrl, name));
+  return settled(decodeExtAuthzPerRoute(reader));
 }
 
 function jwt(config: TypedConfig, name: string): Verdict | undefined {

@@ -48,7 +48,7 @@ export function decodeRetryPolicy(reader: FieldReader<RetryPolicy>): RetryPolicy
   reader.refuse('retry_options_predicates');
   const limited = reader.child('rate_limited_retry_back_off');
   return {
-    retryOn: conditions(reader.string('retry_on')),
+    retryOn: retryConditions(reader.string('retry_on')),
     numRetries: reader.number('num_retries', 1),
     perTryTimeoutMs: unlessZero(reader.optionalDurationMs('per_try_timeout')),
     perTryIdleTimeoutMs: unlessZero(reader.optionalDurationMs('per_try_idle_timeout')),
@@ -77,7 +77,8 @@ export function decodeHedgePolicy(
 const unlessZero = (value: number | undefined): number | undefined =>
   value === 0 ? undefined : value;
 
-const conditions = (retryOn: string): readonly string[] =>
+/** Names Envoy does not know are left out. */
+export const retryConditions = (retryOn: string): readonly string[] =>
   retryOn
     .split(',')
     .map((name) => name.trim())

@@ -1,4 +1,5 @@
 // Settings of HTTP filters with every field at its default; a test changes the field it is about.
+import type { ExtAuthzConfig } from '../../proxy/config/ext-authz-config.ts';
 import type { FaultConfig } from '../../proxy/config/fault-config.ts';
 import type {
   LocalRateLimitConfig,
@@ -59,6 +60,41 @@ export function localRateLimitConfig(
     retryAfterHeader: false,
     alwaysConsumeDefault: true,
     resourceExhausted: false,
+    ...changes,
+  };
+}
+
+/** Asks the cluster `mirror` of RouterHarness. */
+export function extAuthzConfig(changes: Partial<ExtAuthzConfig> = {}): ExtAuthzConfig {
+  return {
+    kind: 'ext_authz',
+    statPrefix: '',
+    service: {
+      cluster: 'mirror',
+      timeoutMs: 200,
+      retryPolicy: undefined,
+      pathPrefix: '',
+      pathOverride: '',
+      allowedHeaders: [],
+      disallowedHeaders: [],
+      headersToAdd: [],
+      upstreamHeaders: [],
+      upstreamHeadersToAppend: [],
+      clientHeaders: [],
+      clientHeadersOnSuccess: [],
+      metadataHeaders: [],
+    },
+    failureModeAllow: false,
+    failureModeAllowHeaderAdd: false,
+    statusOnError: 403,
+    clearRouteCache: false,
+    body: undefined,
+    enabled: undefined,
+    enabledMetadata: undefined,
+    denyAtDisable: { value: false, runtimeKey: '' },
+    ingestMetadata: true,
+    chargeClusterStats: true,
+    maxDeniedBodyBytes: 0,
     ...changes,
   };
 }

@@ -51,7 +51,12 @@ export class ProxyProcess {
   }
 
   /** `bootstrap` without admin; port 0 in it becomes a free port and `LOG` the access log's path. Ready when it returns. */
-  static async start(t: Teardowns, bootstrap: Json, binary?: string): Promise<ProxyProcess> {
+  static async start(
+    t: Teardowns,
+    bootstrap: Json,
+    binary?: string,
+    concurrency = 1,
+  ): Promise<ProxyProcess> {
     const dir = mkdtempSync(join(tmpdir(), 'proxy-'));
     const path = join(dir, 'bootstrap.json');
     const adminPort = await freePort();
@@ -64,7 +69,14 @@ export class ProxyProcess {
     while (text.includes('"port_value":0'))
       text = text.replace('"port_value":0', `"port_value":${await freePort()}`);
     writeFileSync(path, text);
-    const flags = ['-c', path, '--concurrency', '1', '--file-flush-interval-msec', '20'];
+    const flags = [
+      '-c',
+      path,
+      '--concurrency',
+      String(concurrency),
+      '--file-flush-interval-msec',
+      '20',
+    ];
     const envoyFlags = ['--base-id', String(1000 + Math.floor(Math.random() * 1e6)), '-l', 'error'];
     const command =
       binary === undefined ? [process.execPath, MAIN, ...flags] : [binary, ...flags, ...envoyFlags];

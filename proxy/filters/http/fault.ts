@@ -11,6 +11,7 @@ import { MAX_TIMER_MS } from '../../router/request-timeouts.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import { CompiledSettings } from './compiled-settings.ts';
 import { FaultSettings } from './fault-settings.ts';
 import { ResponseRateLimiter } from './response-rate-limiter.ts';
 
@@ -187,7 +188,9 @@ export class FaultFilterFactory implements HttpFilterFactory {
   readonly #own: FaultSettings | null;
   readonly #stats: FaultStats;
   /** By the route's settings object; entries go with their route table. */
-  readonly #compiled = new WeakMap<FaultConfig, FaultSettings>();
+  readonly #compiled = new CompiledSettings<FaultConfig, FaultSettings>(
+    (config) => new FaultSettings(config),
+  );
 
   /** Throws ConfigError for a bad regex in `headers`. */
   constructor(name: string, config: FaultConfig, context: FilterFactoryContext) {
@@ -210,12 +213,6 @@ export class FaultFilterFactory implements HttpFilterFactory {
     if (route === null) return this.#own;
     const config = route.filterSettings(this.name, callbacks.requestHeaders, callbacks.streamInfo);
     if (config === undefined || config.kind !== 'fault') return this.#own;
-    if (!hasFault(config)) return null;
-    let settings = this.#compiled.get(config);
-    if (settings === undefined) {
-      settings = new FaultSettings(config);
-      this.#compiled.set(config, settings);
-    }
-    return settings;
+    return hasFault(config) ? this.#compiled.of(config) : null;
   }
 }

@@ -3,17 +3,19 @@
 import type { RefusingFilterConfig } from '../../config/http-filter-config.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import { CompiledSettings } from './compiled-settings.ts';
 import { RefusingFilterFactory } from './refuse.ts';
 
 export class InertFilterFactory implements HttpFilterFactory {
   readonly name: string;
-  readonly #context: FilterFactoryContext;
   /** By the route's settings: each refusal gives its own reason. */
-  readonly #refusing = new WeakMap<RefusingFilterConfig, RefusingFilterFactory>();
+  readonly #refusing: CompiledSettings<RefusingFilterConfig, RefusingFilterFactory>;
 
   constructor(name: string, context: FilterFactoryContext) {
     this.name = name;
-    this.#context = context;
+    this.#refusing = new CompiledSettings(
+      (settings) => new RefusingFilterFactory(name, settings, context),
+    );
   }
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {
@@ -23,11 +25,6 @@ export class InertFilterFactory implements HttpFilterFactory {
       callbacks.streamInfo,
     );
     if (settings === undefined || settings.kind !== 'refuse') return null;
-    let refusing = this.#refusing.get(settings);
-    if (refusing === undefined) {
-      refusing = new RefusingFilterFactory(this.name, settings, this.#context);
-      this.#refusing.set(settings, refusing);
-    }
-    return refusing.createFilter(callbacks);
+    return this.#refusing.of(settings).createFilter(callbacks);
   }
 }

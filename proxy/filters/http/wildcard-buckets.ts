@@ -51,7 +51,8 @@ export class WildcardBuckets {
     const before = Atomics.load(words, oldest);
     if (Atomics.compareExchange(words, oldest, before, hash) !== before) return this.#find(hash);
     Atomics.store(words, oldest + BUCKET, 0n);
-    return oldest;
+    // Another worker may have claimed a place for the same value meanwhile: the first one is everybody's.
+    return this.#find(hash);
   }
 
   #now(): bigint {

@@ -32,6 +32,18 @@ t.test('Runtime', async (t) => {
     for (const [key, expected] of rows) t.equal(runtime.integer(key, 1), expected, key);
   });
 
+  t.test('gives flags', async (t) => {
+    const rows: [string, boolean, boolean][] = [
+      ['flag', false, true],
+      ['text', true, true],
+      ['none', true, true],
+      ['none', false, false],
+      ['', false, false],
+    ];
+    for (const [key, fallback, expected] of rows)
+      t.equal(runtime.flag(key, fallback), expected, `${key} ${fallback}`);
+  });
+
   t.test('decides by fraction', async (t) => {
     const never = { numerator: 0, denominator: 100 };
     const all = { numerator: 100, denominator: 100 };

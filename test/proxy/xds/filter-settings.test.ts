@@ -20,6 +20,8 @@ const header = (key: string, value = 'v'): Json => ({ append: { header: { key, v
 const FAULT = 'fault.v3.HTTPFault';
 const LIMIT = 'local_ratelimit.v3.LocalRateLimit';
 const BUCKET = { max_tokens: 1, fill_interval: '1s' };
+const AUTHZ = 'ext_authz.v3.ExtAuthz';
+const SERVER = { server_uri: { uri: 'http://a', cluster: 'a', timeout: '1s' } };
 const MUTATION = 'header_mutation.v3.HeaderMutation';
 
 const mistakes: readonly (readonly [what: string, type: string, fields: Json, problem: string])[] =
@@ -96,6 +98,46 @@ const mistakes: readonly (readonly [what: string, type: string, fields: Json, pr
       { stat_prefix: 'l', local_cluster_rate_limit: {} },
       'local_cluster_rate_limit: is not supported by this version',
     ],
+    ['authorization by nobody', AUTHZ, {}, ': one of grpc_service, http_service is required'],
+    [
+      'authorization without a time-out',
+      AUTHZ,
+      { http_service: { server_uri: { uri: 'http://a', cluster: 'a' } } },
+      'http_service.server_uri.timeout: is required',
+    ],
+    [
+      'authorization that only pretends',
+      AUTHZ,
+      { http_service: SERVER, shadow_mode: true },
+      'shadow_mode: is not supported by this version',
+    ],
+    [
+      'rules about what answers may change',
+      AUTHZ,
+      { http_service: SERVER, decoder_header_mutation_rules: {} },
+      'decoder_header_mutation_rules: is not supported by this version',
+    ],
+    [
+      'a path prefix that is none',
+      AUTHZ,
+      { http_service: { ...SERVER, path_prefix: 'check' } },
+      'http_service.path_prefix: must begin with \'/\', is "check"',
+    ],
+    [
+      'a body of no length',
+      AUTHZ,
+      { http_service: SERVER, with_request_body: {} },
+      'with_request_body.max_request_bytes: must be greater than 0',
+    ],
+    [
+      'allowed headers in two places',
+      AUTHZ,
+      {
+        http_service: { ...SERVER, authorization_request: { allowed_headers: {} } },
+        allowed_headers: {},
+      },
+      'allowed_headers: Invalid duplicate configuration for allowed_headers.',
+    ],
   ];
 
 t.test('settings of HTTP filters', async (t) => {
@@ -103,7 +145,9 @@ t.test('settings of HTTP filters', async (t) => {
     t.test(`refuse ${what}`, async (t) => {
       const problems = problemsOf(() => listener(withFilter(type, fields)));
       t.ok(
-        problems.some((text) => text.endsWith(`${FIRST}.${problem}`)),
+        problems.some((text) =>
+          text.endsWith(problem.startsWith(':') ? FIRST + problem : `${FIRST}.${problem}`),
+        ),
         JSON.stringify(problems),
       );
     });

@@ -357,8 +357,11 @@ t.test('decodeListener', (t) => {
       ],
       ['JWT', typed('j', `${HTTP}.jwt_authn.v3.JwtAuthentication`), 'refuse'],
       [
-        'external authorization',
-        typed('e', `${HTTP}.ext_authz.v3.ExtAuthz`, { failure_mode_allow: true }),
+        'external authorization over gRPC',
+        typed('e', `${HTTP}.ext_authz.v3.ExtAuthz`, {
+          grpc_service: { envoy_grpc: { cluster_name: 'c' } },
+          failure_mode_allow: true,
+        }),
         'refuse',
       ],
       ['CSRF', typed('e', `${HTTP}.csrf.v3.CsrfPolicy`), 'refuse'],

@@ -1,0 +1,48 @@
+// [w] What external authorization asks for, and the answers it understands, whichever protocol carries them.
+import type { RequestHeaders } from '../../http/header-map.ts';
+import type { HeaderName } from '../../http/headers.ts';
+import type { MetadataStruct } from '../../stream-info/dynamic-metadata.ts';
+import type { StreamInfo } from '../../stream-info/stream-info.ts';
+
+export interface AuthorizationQuestion {
+  /** Of the request that waits; not to be changed. */
+  readonly headers: RequestHeaders;
+  /** Null: bodies are not looked at. */
+  readonly body: { readonly bytes: Buffer; readonly partial: boolean } | null;
+  readonly info: StreamInfo;
+}
+
+export type HeaderLine = readonly [name: HeaderName, value: string];
+
+export type AuthorizationVerdict =
+  | {
+      readonly kind: 'ok';
+      /** Changes of the request, done in this order. */
+      readonly set: readonly HeaderLine[];
+      readonly append: readonly HeaderLine[];
+      readonly remove: readonly HeaderName[];
+      /** Added to the response. */
+      readonly response: readonly HeaderLine[];
+      readonly metadata: MetadataStruct;
+    }
+  | {
+      readonly kind: 'denied';
+      readonly status: number;
+      readonly headers: readonly HeaderLine[];
+      readonly body: Buffer;
+    }
+  /** Nobody decided. */
+  | { readonly kind: 'error' };
+
+/** Told exactly once, possibly before check() returns, unless the check is cancelled. */
+export interface AuthorizationOwner {
+  onVerdict(verdict: AuthorizationVerdict): void;
+}
+
+export interface AuthorizationClient {
+  check(question: AuthorizationQuestion, owner: AuthorizationOwner): AuthorizationCheck;
+}
+
+export interface AuthorizationCheck {
+  cancel(): void;
+}
