@@ -89,17 +89,7 @@ export class RequestMutator {
   mutate(headers: RequestHeaders, info: StreamInfo, upgrade: boolean): number {
     const config = this.#config;
     if (this.#early !== null) this.#early.mutate(headers, info);
-    if (!upgrade) {
-      headers.remove(H.connection);
-      headers.remove(H.upgrade);
-      this.#sanitizeTe(headers);
-    }
-    headers.remove(H.xEnvoyInternal);
-    headers.remove(H.keepAlive);
-    headers.remove(H.proxyConnection);
-    headers.remove(H.transferEncoding);
-    if (headers.has(H.referer) && !isValidReferer(headers.get(H.referer)!))
-      headers.remove(H.referer);
+    this.#removeHops(headers, upgrade);
     const address =
       this.#detectors.length === 0
         ? this.#clientAddress(headers, info)
@@ -114,7 +104,24 @@ export class RequestMutator {
     if (config.via !== '') headers.append(H.via, config.via, ', ');
     if (edge && info.remoteIp !== '') headers.set(H.xEnvoyExternalAddress, info.remoteIp);
     if (config.generateRequestId) this.#requestId(headers, edge);
+    // Nobody shows a certificate on a plain connection, so what the header claims is made up (envoy-behaviour §9.5).
+    if (config.forwardClientCertDetails !== 'ALWAYS_FORWARD_ONLY')
+      headers.remove(H.xForwardedClientCert);
     return 0;
+  }
+
+  #removeHops(headers: RequestHeaders, upgrade: boolean): void {
+    if (!upgrade) {
+      headers.remove(H.connection);
+      headers.remove(H.upgrade);
+      this.#sanitizeTe(headers);
+    }
+    headers.remove(H.xEnvoyInternal);
+    headers.remove(H.keepAlive);
+    headers.remove(H.proxyConnection);
+    headers.remove(H.transferEncoding);
+    if (headers.has(H.referer) && !isValidReferer(headers.get(H.referer)!))
+      headers.remove(H.referer);
   }
 
   #sanitizeTe(headers: RequestHeaders): void {

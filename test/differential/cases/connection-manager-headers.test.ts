@@ -176,9 +176,25 @@ const ids: readonly Row[] = [
   row('not of an external one', IDS, 'x-request-id: abc', 'x-envoy-force-trace: 1'),
 ];
 
+const CERTIFICATE = 'x-forwarded-client-cert: By=a;Hash=b;URI=c';
+const certificates: readonly Row[] = [
+  {
+    ...row('a client certificate that was not shown is not forwarded', {}, CERTIFICATE),
+    expect: { upstream: /^(?![^]*x-forwarded-client-cert)/ },
+  },
+  ...['FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'].map((details) =>
+    row(
+      `${details} on a plain connection`,
+      { forward_client_cert_details: details, set_current_client_cert_details: { uri: true } },
+      CERTIFICATE,
+    ),
+  ),
+];
+
 export const suite = await differential(import.meta.url, {}, [
   ...hops,
   ...referers,
   ...names,
   ...ids,
+  ...certificates,
 ]);

@@ -26,86 +26,81 @@ const closed = { closed: true } as const;
 const pause = (pauseMs: number) => ({ pauseMs });
 
 const streams: readonly Row[] = [
-  row('a stream stands still: 504', { stream_idle_timeout: '0.15s' }, [get(), { responses: 1 }], {
+  row('a stream stands still: 504', { stream_idle_timeout: '0.5s' }, [get(), { responses: 1 }], {
     ...NEVER,
     expect: { status: 504, log: / SI stream_idle_timeout / },
   }),
-  row('a body stops: 408', { stream_idle_timeout: '0.15s' }, [HALF_BODY, closed], {
+  row('a body stops: 408', { stream_idle_timeout: '0.5s' }, [HALF_BODY, closed], {
     expect: { status: 408 },
   }),
-  row('a head stops: 408', { stream_idle_timeout: '0.15s' }, ['GET / HT', closed], {
+  row('a head stops: 408', { stream_idle_timeout: '0.5s' }, ['GET / HT', closed], {
     expect: { status: 408, log: / - 408 SI / },
   }),
-  row(
-    'a response stops: the connection is cut',
-    { stream_idle_timeout: '0.15s' },
-    [get(), closed],
-    {
-      upstream: ['HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\na'],
-    },
-  ),
-  row('gRPC stands still', { stream_idle_timeout: '0.15s' }, [GRPC, { responses: 1 }], NEVER),
+  row('a response stops: the connection is cut', { stream_idle_timeout: '0.5s' }, [get(), closed], {
+    upstream: ['HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\na'],
+  }),
+  row('gRPC stands still', { stream_idle_timeout: '0.5s' }, [GRPC, { responses: 1 }], NEVER),
   {
     ...row(
       'a route may have more patience',
-      { stream_idle_timeout: '0.05s' },
+      { stream_idle_timeout: '0.1s' },
       [get(), { responses: 1 }],
       NEVER,
     ),
-    config: { hcm: { stream_idle_timeout: '0.05s' }, route: { idle_timeout: '0.25s' } },
+    config: { hcm: { stream_idle_timeout: '0.1s' }, route: { idle_timeout: '0.6s' } },
   },
   {
-    ...row('or no end of it', {}, [get(), pause(250), { close: true }], NEVER),
-    config: { hcm: { stream_idle_timeout: '0.1s' }, route: { idle_timeout: '0s' } },
+    ...row('or no end of it', {}, [get(), pause(700), { close: true }], NEVER),
+    config: { hcm: { stream_idle_timeout: '0.3s' }, route: { idle_timeout: '0s' } },
   },
-  row('a request takes too long: 408', { request_timeout: '0.15s' }, [HALF_BODY, closed], {
+  row('a request takes too long: 408', { request_timeout: '0.5s' }, [HALF_BODY, closed], {
     expect: { status: 408, log: /request_overall_timeout/ },
   }),
-  row('so does a head', { request_timeout: '0.15s' }, ['GET / HT', closed]),
-  row('a complete request has time', { request_timeout: '0.1s' }, [get(), { responses: 1 }], {
-    upstream: [pause(250), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'],
+  row('so does a head', { request_timeout: '0.5s' }, ['GET / HT', closed]),
+  row('a complete request has time', { request_timeout: '0.3s' }, [get(), { responses: 1 }], {
+    upstream: [pause(700), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'],
     expect: { status: 200 },
   }),
   {
-    ...row('an answered request has time', {}, [HALF_BODY, pause(250), { close: true }]),
-    config: { hcm: { request_timeout: '0.1s', delayed_close_timeout: '1s' }, routes: DIRECT },
+    ...row('an answered request has time', {}, [HALF_BODY, pause(700), { close: true }]),
+    config: { hcm: { request_timeout: '0.3s', delayed_close_timeout: '2s' }, routes: DIRECT },
   },
-  row('headers take too long: 408', { request_headers_timeout: '0.15s' }, ['GET / HT', closed], {
+  row('headers take too long: 408', { request_headers_timeout: '0.5s' }, ['GET / HT', closed], {
     expect: { status: 408, log: /request_header_timeout/ },
   }),
-  row('so do those of the second request', { request_headers_timeout: '0.15s' }, [
+  row('so do those of the second request', { request_headers_timeout: '0.5s' }, [
     get(),
     { responses: 1 },
     'GET / HT',
     closed,
   ]),
-  row('an empty line begins a request', { request_headers_timeout: '0.15s' }, ['\r\n', closed]),
-  row('no byte begins none', { request_headers_timeout: '0.1s' }, [pause(250), { close: true }]),
-  row('complete headers have time', { request_headers_timeout: '0.1s' }, [
+  row('an empty line begins a request', { request_headers_timeout: '0.5s' }, ['\r\n', closed]),
+  row('no byte begins none', { request_headers_timeout: '0.3s' }, [pause(700), { close: true }]),
+  row('complete headers have time', { request_headers_timeout: '0.3s' }, [
     HALF_BODY,
-    pause(250),
+    pause(700),
     'bcde',
     { responses: 1 },
   ]),
   row(
     'a stream lasts too long: 504',
-    common({ max_stream_duration: '0.15s' }),
+    common({ max_stream_duration: '0.5s' }),
     [get(), { responses: 1 }],
     {
       ...NEVER,
       expect: { status: 504, log: /max_duration_timeout/ },
     },
   ),
-  row('a request lasts too long: 408', common({ max_stream_duration: '0.15s' }), [
+  row('a request lasts too long: 408', common({ max_stream_duration: '0.5s' }), [
     HALF_BODY,
     closed,
   ]),
-  row('a response lasts too long: cut', common({ max_stream_duration: '0.15s' }), [get(), closed], {
+  row('a response lasts too long: cut', common({ max_stream_duration: '0.5s' }), [get(), closed], {
     upstream: ['HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\na'],
   }),
   row(
     'gRPC lasts too long: status 4',
-    common({ max_stream_duration: '0.15s' }),
+    common({ max_stream_duration: '0.5s' }),
     [GRPC, { responses: 1 }],
     {
       ...NEVER,
@@ -115,44 +110,44 @@ const streams: readonly Row[] = [
   {
     ...row('a route may allow more', {}, [get(), { responses: 1 }], NEVER),
     config: {
-      hcm: common({ max_stream_duration: '0.05s' }),
-      route: { max_stream_duration: { max_stream_duration: '0.2s' } },
+      hcm: common({ max_stream_duration: '0.1s' }),
+      route: { max_stream_duration: { max_stream_duration: '0.6s' } },
     },
   },
   {
-    ...row('or any duration', {}, [get(), pause(250), { close: true }], NEVER),
+    ...row('or any duration', {}, [get(), pause(700), { close: true }], NEVER),
     config: {
-      hcm: common({ max_stream_duration: '0.1s' }),
+      hcm: common({ max_stream_duration: '0.3s' }),
       route: { max_stream_duration: { max_stream_duration: '0s' } },
     },
   },
 ];
 
-const IDLE = { ...common({ idle_timeout: '0.15s' }), drain_timeout: '0.15s' };
-const OLD = { ...common({ max_connection_duration: '0.15s' }), drain_timeout: '0.15s' };
+const IDLE = { ...common({ idle_timeout: '0.5s' }), drain_timeout: '0.3s' };
+const OLD = { ...common({ max_connection_duration: '0.6s' }), drain_timeout: '0.3s' };
 const SAFE = { ...OLD, http1_safe_max_connection_duration: true };
 
 const connections: readonly Row[] = [
   row('a connection that says nothing is closed', IDLE, [closed]),
   row('an idle connection is drained, then closed', IDLE, [get(), { responses: 1 }, closed]),
-  row('a request during the drain is answered with close', { ...IDLE, drain_timeout: '0.4s' }, [
+  row('a request during the drain is answered with close', { ...IDLE, drain_timeout: '1.5s' }, [
     get(),
     { responses: 1 },
-    pause(250),
+    pause(900),
     get(),
     { responses: 2 },
     closed,
   ]),
-  row('half a head is not idle', IDLE, ['GET / HT', pause(250), { close: true }]),
+  row('half a head is not idle', IDLE, ['GET / HT', pause(900), { close: true }]),
   row('an old connection without a request is closed', OLD, [closed]),
   row('an old connection is drained, then closed', OLD, [get(), { responses: 1 }, closed]),
   row('an old connection answers what it has', OLD, [get(), { responses: 1 }, closed], {
-    upstream: [pause(400), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'],
+    upstream: [pause(1300), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'],
   }),
   row('in safe mode it waits for one more request', SAFE, [
     get(),
     { responses: 1 },
-    pause(400),
+    pause(1000),
     get(),
     { responses: 2 },
     closed,
@@ -162,7 +157,7 @@ const connections: readonly Row[] = [
     SAFE,
     [get(), { responses: 1 }, get(), { responses: 2 }, closed],
     {
-      upstream: { answers: [[pause(250), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n']] },
+      upstream: { answers: [[pause(900), 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n']] },
     },
   ),
   row('an old connection without a request is closed in safe mode, too', SAFE, [closed]),
@@ -173,17 +168,18 @@ const connections: readonly Row[] = [
   row('one request a connection', common({ max_requests_per_connection: 1 }), [get(), closed]),
 ];
 
-const LINGER = { delayed_close_timeout: '0.3s' };
+const LINGER = { delayed_close_timeout: '0.8s' };
 const ends: readonly Row[] = [
   row('an error leaves the socket open for a while', LINGER, [
     'GET / HTTP/1.1\r\n\r\n',
+    { responses: 1 },
     pause(100),
     { close: true },
   ]),
   row('and closes it then', LINGER, ['GET / HTTP/1.1\r\n\r\n', closed]),
   row('unless the client goes first', LINGER, [
     'GET / HTTP/1.1\r\n\r\n',
-    pause(50),
+    { responses: 1 },
     { end: true },
     closed,
   ]),
@@ -208,14 +204,24 @@ const ends: readonly Row[] = [
     ]),
     config: { hcm: LINGER, routes: DIRECT },
   },
-  row('a client that ends its side has gone', {}, [get(), pause(50), { end: true }, closed], {
-    ...NEVER,
-    expect: { log: / 0 DC downstream_remote_disconnect / },
-  }),
+  row(
+    'a client that ends its side has gone',
+    {},
+    [get(), { upstreamGets: 'host' }, { end: true }, closed],
+    {
+      ...NEVER,
+      expect: { log: / 0 DC downstream_remote_disconnect / },
+    },
+  ),
   row('also in the middle of a head', {}, ['GET / HT', pause(50), { end: true }, closed], {
     expect: { log: / - - - 0 DC downstream_remote_disconnect / },
   }),
-  row('also in the middle of a body', {}, [HALF_BODY, pause(50), { end: true }, closed]),
+  row('also in the middle of a body', {}, [
+    HALF_BODY,
+    { upstreamGets: '\r\n\r\na' },
+    { end: true },
+    closed,
+  ]),
   row('stream errors may leave the connection', { stream_error_on_invalid_http_message: true }, [
     `GET / HTTP/1.1\r\n\r\n${get()}`,
     { responses: 2 },
@@ -228,7 +234,7 @@ const ends: readonly Row[] = [
   }),
   row('100 Continue is counted as a response', {}, [
     post('expect: 100-continue', 'content-length: 2'),
-    pause(50),
+    { until: '100 Continue\r\n\r\n' },
     'ab',
     { responses: 1 },
   ]),
