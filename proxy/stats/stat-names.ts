@@ -200,6 +200,8 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_cx_destroy_local: connections that the proxy ended
         upstream_cx_destroy_remote: connections that the host ended
         upstream_cx_destroy_with_active_rq: connections that ended with a request under way
+        upstream_cx_destroy_local_with_active_rq: the same, ended by the proxy
+        upstream_cx_destroy_remote_with_active_rq: the same, ended by the host
         upstream_cx_overflow: times the connection limit was met
         upstream_cx_none_healthy: requests for which no host was to be had
         upstream_cx_protocol_error: connections closed for a breach of protocol
