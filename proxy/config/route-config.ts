@@ -1,5 +1,6 @@
 // [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
 import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
+import type { MatchTreeConfig } from './match-tree-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
 import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
 import type { RateLimitConfig } from './rate-limit-config.ts';
@@ -39,6 +40,8 @@ export interface VirtualHostConfig {
   /** Lower-case exact names, `*.suffix`, `prefix.*` or `*`. */
   readonly domains: readonly string[];
   readonly routes: readonly RouteEntryConfig[];
+  /** Which of `routes` a request may take; undefined or absent: any. */
+  readonly matcher?: MatchTreeConfig | undefined;
   readonly headers: HeaderMutationConfig;
   readonly perFilter: PerFilterConfigs;
   readonly retryPolicy: RetryPolicyConfig | undefined;

@@ -93,7 +93,7 @@ export class CompiledRouteTable implements RouteTable {
     if (host === null) return [`no domain matches '${headers.authority ?? ''}'`];
     const lines = [`${host.place} '${host.name}' has the domain`];
     this.#path.set(headers.path, this.#cutParameters);
-    for (const route of host.routes) {
+    for (const route of host.candidates(headers)) {
       const reason = route.explain(this.#path, headers, info);
       const label = route.name === '' ? route.place : `${route.place} '${route.name}'`;
       lines.push(reason === undefined ? `${label} matches` : `${label} needs ${reason}`);

@@ -7,6 +7,7 @@ import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
+import { MatchTree } from './match-tree.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
 import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
@@ -45,6 +46,7 @@ export class VirtualHost implements RouteScope {
   readonly bodyBufferLimitBytes: number | undefined;
   readonly routes: readonly RouteEntry[];
   readonly #requireTls: VirtualHostConfig['requireTls'];
+  readonly #tree: MatchTree | null;
   readonly #tlsRedirect: TlsRedirectRoute | null;
 
   /** Throws ConfigError with the place of the field. */
@@ -80,6 +82,8 @@ export class VirtualHost implements RouteScope {
       table.environment,
       place,
     );
+    this.#tree =
+      config.matcher === undefined ? null : new MatchTree(config.matcher, `${place}.matcher`);
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
     this.routes = config.routes.map((route, i) =>
@@ -94,12 +98,19 @@ export class VirtualHost implements RouteScope {
     info: StreamInfo,
   ): RouteEntry | TlsRedirectRoute | null {
     if (this.#tlsRedirect !== null && this.#needsTls(headers)) return this.#tlsRedirect;
-    const routes = this.routes;
+    const routes = this.#tree === null ? this.routes : this.candidates(headers);
     for (let i = 0; i < routes.length; i++) {
       const route = routes[i]!;
       if (route.matches(path, headers, info)) return route.chosen(headers, info);
     }
     return null;
+  }
+
+  /** The routes that a request with these headers may take. */
+  candidates(headers: RequestHeaders): readonly RouteEntry[] {
+    if (this.#tree === null) return this.routes;
+    const range = this.#tree.find(headers);
+    return range === undefined ? [] : this.routes.slice(range.from, range.from + range.count);
   }
 
   #needsTls(headers: RequestHeaders): boolean {

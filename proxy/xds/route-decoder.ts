@@ -19,6 +19,7 @@ import { decodeCorsPolicy } from './cors-decoder.ts';
 import { DomainRegistry } from './domain-registry.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
+import { MatchTreeDecoder } from './match-tree-decoder.ts';
 import { decodeHeaderMatches } from './matcher-decoder.ts';
 import { decodeMetadata } from './metadata-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
@@ -82,7 +83,6 @@ function decodeVirtualHost(
   domains: DomainRegistry,
   inherited: Inherited,
 ): VirtualHostConfig {
-  reader.refuse('matcher');
   reader.refuse('route_specifiers');
   reader.refuse('retry_policy_typed_config');
   const retry = reader.child('retry_policy');
@@ -92,7 +92,7 @@ function decodeVirtualHost(
   return {
     name: reader.requiredString('name'),
     domains: domains.claim(reader),
-    routes: reader.children('routes').map((route) => decodeRoute(route, own)),
+    ...decodeRoutes(reader, own),
     headers: decodeHeaderMutations(reader),
     perFilter: withLegacyCors(reader, decodePerFilter(reader)),
     retryPolicy: retry && decodeRetryPolicy(retry),
@@ -106,6 +106,20 @@ function decodeVirtualHost(
     rateLimits: decodeRateLimits(reader),
     metadata: decodeMetadata(reader.child('metadata')),
   };
+}
+
+function decodeRoutes(
+  reader: FieldReader<VirtualHost>,
+  inherited: Inherited,
+): Pick<VirtualHostConfig, 'routes' | 'matcher'> {
+  const decode = (route: FieldReader<Route>): RouteEntryConfig => decodeRoute(route, inherited);
+  const matcher = reader.child('matcher');
+  const routes = reader.children('routes').map(decode);
+  if (matcher === undefined) return { routes };
+  if (routes.length > 0)
+    reader.problem('matcher', 'cannot set both matcher and routes on virtual host');
+  const decoder = new MatchTreeDecoder(decode);
+  return { matcher: decoder.decode(matcher), routes: decoder.routes };
 }
 
 function decodeVirtualClusters(

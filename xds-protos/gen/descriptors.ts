@@ -762,7 +762,7 @@ xds.type.matcher.v3.Matcher.MatcherList.Predicate.PredicateList xds.type.matcher
 xds.type.matcher.v3.Matcher.MatcherList.Predicate.SinglePredicate xds.type.matcher.v3 1:input:>xds.core.v3.TypedExtensionConfig 2:value_match:@a>.StringMatcher 3:custom_match:@a>xds.core.v3.TypedExtensionConfig
 xds.type.matcher.v3.Matcher.MatcherTree xds.type.matcher.v3 1:input:>xds.core.v3.TypedExtensionConfig 2:exact_match_map:@a>.Matcher.MatcherTree.MatchMap 3:prefix_match_map:@a>.Matcher.MatcherTree.MatchMap 4:custom_match:@a>xds.core.v3.TypedExtensionConfig
 xds.type.matcher.v3.Matcher.MatcherTree.MatchMap xds.type.matcher.v3 1:map:%s>.Matcher.OnMatch
-xds.type.matcher.v3.Matcher.OnMatch xds.type.matcher.v3 1:matcher:@a>.Matcher 2:action:@a>xds.core.v3.TypedExtensionConfig
+xds.type.matcher.v3.Matcher.OnMatch xds.type.matcher.v3 1:matcher:@a>.Matcher 2:action:@a>xds.core.v3.TypedExtensionConfig 3:keep_matching:b
 xds.type.matcher.v3.RegexMatcher xds.type.matcher.v3 1:google_re2:@a>.RegexMatcher.GoogleRE2 2:regex:s
 xds.type.matcher.v3.RegexMatcher.GoogleRE2 xds.type.matcher.v3
 xds.type.matcher.v3.ServerNameMatcher xds.type.matcher.v3 1:domain_matchers:*>.ServerNameMatcher.DomainMatcher

@@ -78,6 +78,7 @@ export interface Matcher_OnMatch {
   matcher?: Matcher | undefined;
   /** oneof on_match */
   action?: xds_core_v3.TypedExtensionConfig | undefined;
+  keep_matching?: boolean | undefined;
 }
 
 export interface RegexMatcher {

@@ -39,6 +39,12 @@ const newerFields: readonly NewerField[] = [
   },
   // Envoy 1.40: routes.
   {
+    message: 'xds.type.matcher.v3.Matcher.OnMatch',
+    name: 'keep_matching',
+    number: 3,
+    type: 'bool',
+  },
+  {
     message: `${ROUTE}.RouteMatch`,
     name: 'filter_state',
     number: 16,

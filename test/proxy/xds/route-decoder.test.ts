@@ -67,6 +67,35 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
+    'a tree of matchers over what is no request header, without entries, or beside routes',
+    host(
+      { route: { cluster: 'c' } },
+      {
+        matcher: {
+          matcher_tree: {
+            input: {
+              name: 'x',
+              typed_config: {
+                '@type':
+                  'type.googleapis.com/envoy.type.matcher.v3.HttpRequestQueryParamMatchInput',
+                query_param: 'q',
+              },
+            },
+            exact_match_map: {},
+          },
+          on_no_match: { keep_matching: true },
+        },
+      },
+    ),
+    [
+      'virtual_hosts[0].matcher: cannot set both matcher and routes on virtual host',
+      'virtual_hosts[0].matcher.matcher_tree.input.typed_config: Route table can only match on request headers, saw type.googleapis.com/envoy.type.matcher.v3.HttpRequestQueryParamMatchInput',
+      'virtual_hosts[0].matcher.matcher_tree.exact_match_map.map: at least one entry is required',
+      'virtual_hosts[0].matcher.on_no_match.keep_matching: keep_matching is not supported in this context',
+      'virtual_hosts[0].matcher.on_no_match: one of matcher, action is required',
+    ],
+  ],
+  [
     'virtual clusters without headers or name',
     host(
       { route: { cluster: 'c' } },
