@@ -226,6 +226,8 @@ export interface RouteActionConfig {
   /** An attempt that takes longer than `per_try_timeout` gets company instead of being cut; absent: the virtual host's word. */
   readonly hedgeOnPerTryTimeout?: boolean | undefined;
   readonly internalRedirect?: InternalRedirectConfig | undefined;
+  /** Metadata `outrigger.guard_replays` (docs/replay-guard.md); absent: as the command line says. */
+  readonly guardReplays?: boolean | undefined;
   readonly prefixRewrite: string | undefined;
   readonly regexRewrite: RegexRewriteConfig | undefined;
   readonly pathRewriteTemplate: string | undefined;

@@ -30,6 +30,8 @@ export const RetryDecision = {
   No: 'no',
   LimitExceeded: 'limit exceeded',
   Overflow: 'overflow',
+  /** The request might be done twice. */
+  Guarded: 'guarded',
 } as const;
 export type RetryDecision = (typeof RetryDecision)[keyof typeof RetryDecision];
 
@@ -43,6 +45,8 @@ export interface RetrySource {
   /** Null: only what headers ask for. */
   readonly retryPolicy: RetryPolicy | null;
   readonly priority: Priority;
+  /** See docs/replay-guard.md. */
+  readonly guardReplays: boolean;
 }
 
 /** Chance and time, as retries need them. */
@@ -71,6 +75,8 @@ export class RetryState {
   readonly #stats: ClusterStats;
   readonly #resources: ResourceManager;
   readonly #environment: RetryEnvironment;
+  /** A request that must not be done twice. */
+  #guarded = false;
   #conditions: number;
   #statusCodes: readonly number[];
   #headerNames: readonly HeaderName[] | null = null;
@@ -118,7 +124,9 @@ export class RetryState {
     ) {
       return null;
     }
+    const guarded = source.guardReplays && !isIdempotent(headers.method);
     const state = new RetryState(policy, source, cluster, environment);
+    state.#guarded = guarded;
     if (asked !== null) state.#widen(asked);
     return state;
   }
@@ -130,7 +138,8 @@ export class RetryState {
       wanted === Wanted.Backoff && rateLimitedBackoff !== null
         ? rateLimitedBackoff.askedMs(headers, this.#environment.time)
         : 0;
-    return this.#decide(wanted);
+    // Who says that it came too early has not done it.
+    return this.#decide(wanted, wanted !== Wanted.Immediately);
   }
 
   /** Whether the answer would be retried if that could still be done. */
@@ -141,13 +150,16 @@ export class RetryState {
   /** `requestSent`: bytes of the request left on some attempt. */
   onReset(reason: StreamResetReason, requestSent: boolean): RetryDecision {
     this.#askedMs = 0;
-    return this.#decide(this.#wantedByReset(reason, requestSent) ? Wanted.Backoff : Wanted.No);
+    const wanted = this.#wantedByReset(reason, requestSent) ? Wanted.Backoff : Wanted.No;
+    // Nor has who refused the stream (RFC 9113 §8.7).
+    const undone = !requestSent || reason === StreamResetReason.RemoteRefusedStreamReset;
+    return this.#decide(wanted, !undone);
   }
 
   /** An attempt takes long and is to get company: no condition has to want it. */
   onHedge(): RetryDecision {
     this.#askedMs = 0;
-    return this.#decide(Wanted.Backoff);
+    return this.#decide(Wanted.Backoff, true);
   }
 
   /** How long to wait before the retry that was just granted. */
@@ -190,7 +202,8 @@ export class RetryState {
     if (this.#backoffStat !== null) store.inc(this.#backoffStat);
   }
 
-  #decide(wanted: Wanted): RetryDecision {
+  /** `maybeDone`: an upstream may have the request, or a part of it. */
+  #decide(wanted: Wanted, maybeDone: boolean): RetryDecision {
     const stats = this.#stats;
     this.dispose();
     if (wanted === Wanted.No) {
@@ -200,6 +213,10 @@ export class RetryState {
         countIn(this.scopes, 'retrySuccess');
       }
       return RetryDecision.No;
+    }
+    if (maybeDone && this.#guarded) {
+      stats.store.inc(stats.store.counter(`${stats.prefix}upstream_rq_replay_guarded`));
+      return RetryDecision.Guarded;
     }
     if (this.#remaining <= 0) {
       stats.store.inc(stats.upstreamRqRetryLimitExceeded);
@@ -260,6 +277,18 @@ export class RetryState {
     );
   }
 }
+
+/** RFC 9110 §9.2.2, and QUERY. */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+  'QUERY',
+]);
+const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 
 const statusWanted = (status: number, conditions: number): boolean =>
   (status >= 500 && status <= 599 && (conditions & RetryOn.FiveXx) !== 0) ||

@@ -26,6 +26,8 @@ export class RouteAction {
   readonly retryPolicy: RetryPolicy | null;
   /** Of requests whose headers say nothing of them. */
   readonly timeouts: RequestTimeouts;
+  /** Nothing that is not idempotent is sent twice. */
+  readonly guardReplays: boolean;
   /** Null: redirects go to the client. */
   readonly internalRedirect: InternalRedirectPolicy | null;
   readonly priority: 'DEFAULT' | 'HIGH';
@@ -61,6 +63,7 @@ export class RouteAction {
       this,
       config.hedgeOnPerTryTimeout ?? scope.hedgeOnPerTryTimeout,
     );
+    this.guardReplays = config.guardReplays ?? scope.environment.guardReplays ?? false;
     this.internalRedirect = InternalRedirectPolicy.from(config.internalRedirect);
     this.priority = config.priority;
     this.hashPolicy =

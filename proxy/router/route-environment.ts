@@ -10,6 +10,8 @@ export interface RouteEnvironment {
   readonly format: FormatEnvironment;
   /** Statistics of virtual clusters and routes; null where a table is compiled only to see whether it can be. */
   readonly stats: StatsStore | null;
+  /** Where a route's metadata does not say (docs/replay-guard.md); absent: false. */
+  readonly guardReplays?: boolean;
 }
 
 export const NO_ENVIRONMENT: RouteEnvironment = {

@@ -72,6 +72,10 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   flag('--allow-unknown-static-fields', 'Unknown bootstrap fields are no error.'),
   flag('--reject-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),
   flag('--ignore-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),
+  flag(
+    '--guard-replays',
+    'Never retry a request of a method that is not idempotent once bytes of it may have reached an upstream (not in Envoy; docs/replay-guard.md).',
+  ),
   text(['--admin-address-path'], 'path', 'File to write the admin address to.'),
   count('--base-id', NO_EFFECT),
   text(['--base-id-path'], 'path', NO_EFFECT),

@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly allowUnknownStaticFields: boolean;
   readonly rejectUnknownDynamicFields: boolean;
   readonly ignoreUnknownDynamicFields: boolean;
+  /** Requests that must not be sent twice are not (docs/replay-guard.md). */
+  readonly guardReplays: boolean;
   readonly skipDeprecatedLogs: boolean;
   readonly adminAddressPath: string;
   readonly baseId: number;
@@ -181,6 +183,7 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     allowUnknownStaticFields: on('--allow-unknown-static-fields'),
     rejectUnknownDynamicFields: on('--reject-unknown-dynamic-fields'),
     ignoreUnknownDynamicFields: on('--ignore-unknown-dynamic-fields'),
+    guardReplays: on('--guard-replays'),
     skipDeprecatedLogs: on('--skip-deprecated-logs'),
     adminAddressPath: text('--admin-address-path'),
     baseId: count('--base-id', 0),

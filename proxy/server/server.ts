@@ -248,6 +248,7 @@ export class Server {
         localAddress: localAddress(options.localAddressIpVersion),
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
+        guardReplays: options.guardReplays,
         fileFlushIntervalMs: options.fileFlushIntervalMs,
         fileFlushMinSizeKb: options.fileFlushMinSizeKb,
         ...readHostEnvironment(),

@@ -33,6 +33,8 @@ export interface WorkerInit {
   readonly statsMatcher: StatsMatcherConfig;
   /** Static runtime layers merged. */
   readonly runtime: ReadonlyMap<string, string>;
+  /** Retries that could do a thing twice are left out, unless a route says otherwise. */
+  readonly guardReplays: boolean;
   /** Access logs are flushed at least this often. */
   readonly fileFlushIntervalMs: number;
   /** And as soon as that much waits. */

@@ -20,6 +20,7 @@ import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
 import { IoThread } from '../network/io-thread.ts';
+import type { FormatEnvironment } from '../access-log/field.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import { filterEnvironment } from '../router/log-filter-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
@@ -82,7 +83,7 @@ export class WorkerRuntime {
     this.#grpcLogs = new GrpcLogs(time, this.#store, environment, (key, config, records) =>
       post({ kind: 'grpc_logs', key, config, records }),
     );
-    this.#routeEnvironment = { runtime, format: environment, stats: this.#store };
+    this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
@@ -257,6 +258,11 @@ export class WorkerRuntime {
       }
     }
     return reports;
+  }
+
+  #routeEnvironmentFor(runtime: Runtime, format: FormatEnvironment): RouteEnvironment {
+    const { guardReplays } = this.#init;
+    return { runtime, format, stats: this.#store, guardReplays };
   }
 
   #reportConnections(): void {

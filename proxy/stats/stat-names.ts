@@ -244,6 +244,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_retry_success: retries that succeeded
         upstream_rq_retry_overflow: retries left out because too many were under way
         upstream_rq_retry_limit_exceeded: requests whose retries were used up
+        upstream_rq_replay_guarded: retries left out because the request might have been done twice (not in Envoy)
         upstream_rq_retry_backoff_exponential: retries after the usual back-off
         upstream_rq_retry_backoff_ratelimited: retries after the wait that an answer asked for
         upstream_rq_max_duration_reached: attempts that took longer than the cluster allows

@@ -168,7 +168,9 @@ function decodeAction(
   inherited: Inherited,
 ): RouteEntryConfig['action'] {
   const route = reader.child('route');
-  if (route !== undefined) return decodeRouteAction(route, inherited.mirrors);
+  if (route !== undefined) {
+    return { ...decodeRouteAction(route, inherited.mirrors), guardReplays: decodeGuard(reader) };
+  }
   const redirect = reader.child('redirect');
   if (redirect !== undefined) return decodeRedirect(redirect);
   const direct = reader.child('direct_response');
@@ -178,6 +180,15 @@ function decodeAction(
   if (filter !== undefined) reader.refuse('filter_action');
   else reader.problem('', 'one of route, redirect, direct_response is required');
   return { kind: 'non_forwarding' };
+}
+
+/** The one word of ours in a route's metadata. */
+function decodeGuard(reader: FieldReader<Route>): boolean | undefined {
+  const own = reader.message.metadata?.filter_metadata?.get('outrigger');
+  const value = own === undefined ? undefined : new Map(Object.entries(own)).get('guard_replays');
+  if (value === undefined || typeof value === 'boolean') return value;
+  reader.problem('metadata.filter_metadata["outrigger"].guard_replays', 'must be a boolean');
+  return undefined;
 }
 
 /** The deprecated `cors` field of routes and virtual hosts; the filter's own message wins. */

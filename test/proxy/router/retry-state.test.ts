@@ -24,6 +24,7 @@ function create(
   const source = {
     retryPolicy: policy === null ? null : new RetryPolicy(policy, 'retry_policy'),
     priority: 'DEFAULT',
+    guardReplays: false,
   } as const;
   const environment = { random: new SeededRandom(seed), time: new SimulatedTime() };
   const state = RetryState.create(source, headers, cluster, environment);

@@ -55,7 +55,9 @@ t.test('parseOptions', (t) => {
       componentLogLevels: [{ component: 'misc', level: 'error' }],
       skipDeprecatedLogs: true,
       concurrency: 2,
+      guardReplays: false,
     });
+    t.equal(run(['-c', 'a.yaml', '--guard-replays']).guardReplays, true);
     t.end();
   });
 

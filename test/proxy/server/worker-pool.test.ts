@@ -39,6 +39,7 @@ function setUp(concurrency: number) {
       runtime: new Map(),
       fileFlushIntervalMs: 1000,
       fileFlushMinSizeKb: 64,
+      guardReplays: false,
       hostname: 'pod',
       environment: new Map(),
       drainStrategy: 'gradual',

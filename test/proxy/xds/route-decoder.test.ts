@@ -202,6 +202,14 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     [`${ROUTE}.route.priority: unknown enum value 7`],
   ],
   [
+    'a replay guard that is no boolean',
+    host({
+      route: { cluster: 'c' },
+      metadata: { filter_metadata: { outrigger: { guard_replays: 'yes' } } },
+    }),
+    [`${ROUTE}.metadata.filter_metadata["outrigger"].guard_replays: must be a boolean`],
+  ],
+  [
     'an internal redirect that would copy the host',
     forward({ internal_redirect_policy: { response_headers_to_copy: ['Host'] } }),
     [
@@ -466,6 +474,31 @@ t.test('decodeRouteTable', (t) => {
     t.match(legacy.virtualHosts[0]?.routes[0]?.perFilter, [
       { name: 'envoy.filters.http.cors', settings: { kind: 'cors_policy', allowMethods: 'GET' } },
     ]);
+    t.end();
+  });
+  t.end();
+});
+
+t.test('decodeRouteTable', (t) => {
+  t.test('takes hedging, followed redirects, mirrors and the replay guard', (t) => {
+    const json = host({
+      route: {
+        cluster: 'c',
+        hedge_policy: { hedge_on_per_try_timeout: true },
+        internal_redirect_policy: { redirect_response_codes: [200, 307] },
+        request_mirror_policies: [{ cluster_header: 'X-Copy', host_rewrite_literal: 'h' }],
+      },
+      metadata: { filter_metadata: { outrigger: { guard_replays: true } } },
+    });
+    t.match(actionOf(json), {
+      hedgeOnPerTryTimeout: true,
+      internalRedirect: { maxInternalRedirects: 1, statusCodes: [307], allowCrossScheme: false },
+      mirrors: [{ cluster: '', clusterHeader: 'x-copy', hostRewriteLiteral: 'h' }],
+      guardReplays: true,
+    });
+    t.equal(actionOf(forward({})).guardReplays, undefined);
+    const older = forward({ internal_redirect_action: 'HANDLE_INTERNAL_REDIRECT' });
+    t.same(actionOf(older).internalRedirect?.statusCodes, [302]);
     t.end();
   });
   t.end();
