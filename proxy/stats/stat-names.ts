@@ -1,35 +1,8 @@
 // [b] The table of all stats: name, kind, unit, meaning. docs/stats.md is made from it (stats-document.ts); a test holds
 // it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
-import type { StatKind } from './store.ts';
-
-export interface StatRow {
-  /** After the group's prefix. */
-  readonly name: string;
-  readonly kind: StatKind;
-  /** '' for plain counts. */
-  readonly unit: string;
-  readonly meaning: string;
-}
-
-export interface StatGroup {
-  readonly title: string;
-  readonly prefix: string;
-  readonly rows: readonly StatRow[];
-}
-
-/** `name: meaning` a line; a unit stands in brackets behind the name. */
-function rows(kind: StatKind, text: string): readonly StatRow[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines.map((line) => {
-    const [, name = '', unit = '', meaning = ''] =
-      /^\s*(\S+)(?: \[(\w+)\])?: (.*)$/.exec(line) ?? [];
-    return { name, kind, unit, meaning };
-  });
-}
-
-const counters = (text: string): readonly StatRow[] => rows('counter', text);
-const gauges = (text: string): readonly StatRow[] => rows('gauge', text);
-const histograms = (text: string): readonly StatRow[] => rows('histogram', text);
+import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
+import { counters, gauges, histograms } from './stat-rows.ts';
+import type { StatGroup, StatRow } from './stat-rows.ts';
 
 const HTTP2_ROWS: readonly StatRow[] = [
   ...counters(`
@@ -169,6 +142,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_rq_time [ms]: from the first byte of a request to the last of its response`),
     ],
   },
+  ...FILTER_STAT_GROUPS,
   {
     title: 'HTTP/2 codec, downstream; there once a client spoke it',
     prefix: 'http2.',

@@ -1,7 +1,7 @@
 // [m] docs/stats.md as text, made from stat-names.ts. Run as a script it writes the file.
 import { fs } from '../base/node-builtins.ts';
 import { STAT_GROUPS } from './stat-names.ts';
-import type { StatGroup } from './stat-names.ts';
+import type { StatGroup } from './stat-rows.ts';
 
 const HEAD = `# Stats
 

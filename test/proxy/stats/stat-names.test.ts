@@ -1,6 +1,10 @@
 // The table of stats against what the code registers, and docs/stats.md against the table.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { createHttpFilterFactory } from '../../../proxy/filters/registry.ts';
+import { RouterHarness } from '../../support/router-harness.ts';
+import { listener, managerListener, managerOf, routerFilter } from '../xds/decoding.ts';
+import type { Json } from '../xds/decoding.ts';
 import { LogFileStats } from '../../../proxy/access-log/log-file-stats.ts';
 import { ConnManagerStats } from '../../../proxy/http/conn-manager-stats.ts';
 import { Http2Stats } from '../../../proxy/http/http2/http2-stats.ts';
@@ -21,6 +25,42 @@ const escape = (text: string): string => text.replace(/[.]/g, '\\.').replace(/<\
 const known = STAT_GROUPS.flatMap(({ prefix, rows }) =>
   rows.map(({ name, kind }) => ({ kind, pattern: new RegExp(`^${escape(prefix + name)}$`) })),
 );
+
+/** Filters of many stats, with each library and each prefix they may have. */
+function registerFilterStats(store: StatsStore): void {
+  const compression = (kind: string, side: string): Json => ({
+    name: 'lib',
+    typed_config: {
+      '@type': `type.googleapis.com/envoy.extensions.compression.${kind.toLowerCase()}.${side}.v3.${kind}`,
+    },
+  });
+  const filter = (type: string, config: Json): Json => ({
+    name: 'f',
+    typed_config: {
+      '@type': `type.googleapis.com/envoy.extensions.filters.http.${type}`,
+      ...config,
+    },
+  });
+  const http_filters = [
+    ...['Gzip', 'Brotli', 'Zstd'].flatMap((kind) => [
+      filter('compressor.v3.Compressor', { compressor_library: compression(kind, 'compressor') }),
+      filter('compressor.v3.Compressor', {
+        compressor_library: compression(kind, 'compressor'),
+        response_direction_config: {},
+      }),
+      filter('decompressor.v3.Decompressor', {
+        decompressor_library: compression(kind, 'decompressor'),
+      }),
+    ]),
+    filter('health_check.v3.HealthCheck', { pass_through_mode: true }),
+    filter('header_to_metadata.v3.Config', { stat_prefix: 'p' }),
+    filter('set_metadata.v3.Config', {}),
+    routerFilter,
+  ];
+  const { context } = new RouterHarness();
+  for (const config of managerOf(listener(managerListener({ http_filters }))).httpFilters)
+    createHttpFilterFactory(config, { ...context, stats: store });
+}
 
 t.test('stat names', (t) => {
   t.test('are all in the table', (t) => {
@@ -47,6 +87,7 @@ t.test('stat names', (t) => {
     new LogFileStats(store);
     new ControlPlaneStats(store);
     new SubscriptionStats(store, 'cluster_manager.cds.');
+    registerFilterStats(store);
     const missing: string[] = [];
     for (let id = 0; id < store.size; id++) {
       const { name, kind } = store.definition(id);

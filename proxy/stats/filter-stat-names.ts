@@ -1,0 +1,84 @@
+// [b] Stats of HTTP filters that have a good deal of them; part of the table in stat-names.ts.
+import { counters } from './stat-rows.ts';
+import type { StatGroup, StatRow } from './stat-rows.ts';
+
+const COMPRESSOR_DIRECTION = ['', 'request.', 'response.'] as const;
+
+const compressorRows = (direction: string): readonly StatRow[] =>
+  counters(`
+    ${direction}compressed: messages that were compressed
+    ${direction}not_compressed: messages that were left as they are
+    ${direction}total_uncompressed_bytes [bytes]: of messages that were compressed, before
+    ${direction}total_compressed_bytes [bytes]: of messages that were compressed, after
+    ${direction}content_length_too_small: messages left as they are for their length`);
+
+const decompressorRows = (direction: string): readonly StatRow[] =>
+  counters(`
+    ${direction}decompressed: messages that were decompressed
+    ${direction}not_decompressed: messages with a body that were left as they are
+    ${direction}total_compressed_bytes [bytes]: of messages that were decompressed, before
+    ${direction}total_uncompressed_bytes [bytes]: of messages that were decompressed, after`);
+
+export const FILTER_STAT_GROUPS: readonly StatGroup[] = [
+  {
+    title:
+      'Filter compressor; responses count without a direction where `response_direction_config` is not set',
+    prefix: 'http.<stat_prefix>.compressor.<library_name>.<library>.',
+    rows: [
+      ...COMPRESSOR_DIRECTION.flatMap(compressorRows),
+      ...counters(`
+        no_accept_header: responses for requests without accept-encoding
+        header_identity: responses whose client wants them as they are
+        header_compressor_used: responses whose client wants this encoding
+        header_compressor_overshadowed: responses whose client wants the encoding of another filter
+        header_wildcard: responses whose client takes any encoding
+        header_not_valid: responses whose client takes none that there is
+        not_compressed_etag: responses left as they are for their entity tag`),
+    ],
+  },
+  {
+    title: 'Filter decompressor',
+    prefix: 'http.<stat_prefix>.decompressor.<library_name>.<library>.',
+    rows: [
+      ...['request.', 'response.'].flatMap(decompressorRows),
+      ...counters(`
+        decompressor_library.zlib_data_error: pieces of gzip bodies that were broken, or too much
+        decompressor_library.brotli_error: the same of brotli
+        decompressor_library.zstd_generic_error: the same of zstd`),
+    ],
+  },
+  {
+    title: 'Filter health_check',
+    prefix: 'http.<stat_prefix>.health_check.',
+    rows: counters(`
+      request_total: health checks that the filter answered
+      ok: of these, with a 2xx
+      failed: of these, with another code
+      cached_response: answered as the last one was
+      degraded: of these, as degraded
+      failed_cluster_empty: failed because a cluster has no hosts
+      failed_cluster_not_found: failed because a cluster does not exist
+      failed_cluster_unhealthy: failed because a cluster has too few healthy hosts`),
+  },
+  {
+    title: 'Filter header_to_metadata, where it has a `stat_prefix`',
+    prefix: 'http_filter_name.<stat_prefix>.',
+    rows: counters(`
+      request_rules_processed: rules applied to requests
+      request_metadata_added: values written for requests
+      request_header_not_found: headers or cookies of requests that were missing, where a rule says what then
+      response_rules_processed: rules applied to responses
+      response_metadata_added: values written for responses
+      response_header_not_found: headers of responses that were missing, where a rule says what then
+      base64_decode_failed: values that are no Base64
+      header_value_too_long: values of more than 8 KiB
+      regex_substitution_failed: values of which a rewrite left nothing`),
+  },
+  {
+    title: 'Filter set_metadata; the second of settings of routes',
+    prefix: '',
+    rows: counters(`
+      http.<stat_prefix>.set_metadata.overwrite_denied: metadata not set because there was some already
+      set_metadata.overwrite_denied: the same`),
+  },
+];
