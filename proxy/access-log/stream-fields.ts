@@ -80,7 +80,6 @@ const MISSING = [
   ...['TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
   ...['DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_CX_RTT'],
   ...['DOWNSTREAM_LOCAL_CLOSE_REASON', 'UPSTREAM_LOCAL_CLOSE_REASON'],
-  ...['ROUTE_RESOLUTION_COUNT', 'ROUTE_RESOLUTION_TIME_US'],
 ];
 
 /** Bytes as codecs count them, where a log asks for them; a TCP session's are those of its connections. */
@@ -97,6 +96,7 @@ const METERED: Readonly<Record<string, (meter: StreamMeter) => number>> = {
   UPSTREAM_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
   UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ upstream }) => upstream.headerReceived,
   UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
+  ROUTE_RESOLUTION_COUNT: ({ routeResolutions }) => routeResolutions,
 };
 
 const metered: CommandTable = Object.entries(METERED).map(([name, read]) => [
@@ -110,6 +110,15 @@ const metered: CommandTable = Object.entries(METERED).map(([name, read]) => [
     }),
   },
 ]);
+
+const resolutionTime: CompiledField = {
+  kind: 'getter',
+  get: ({ info: { meter } }) =>
+    meter === null || meter.routeResolutions === 0
+      ? null
+      : Math.floor(meter.routeResolutionMs * 1000),
+  needsMeter: true,
+};
 
 const missing: CommandTable = MISSING.map((name) => [
   name,
@@ -148,6 +157,7 @@ export const STREAM_COMMANDS: CommandTable = [
   ...bare(FIELDS),
   ...metered,
   ...missing,
+  ['ROUTE_RESOLUTION_TIME_US', { form: 'bare', compile: () => resolutionTime }],
   ['GRPC_STATUS', { form: 'optional', compile: compileGrpcStatus }],
   ['RESPONSE_CODE_DETAILS', { form: 'optional', compile: compileDetails }],
   [

@@ -33,7 +33,7 @@ import type { HeaderMap } from './header-map.ts';
 import type { DownstreamWatermarkCallbacks, LocalReply } from './http-filter.ts';
 import { buildReply, isGrpcRequest } from './local-reply.ts';
 import { normalizePath } from './path-normalizer.ts';
-import type { Route } from './route-provider.ts';
+import type { Route, RouteTable } from './route-provider.ts';
 
 /** The connection as its streams see it. */
 export interface StreamOwner {
@@ -147,7 +147,7 @@ export class ActiveStream
       if (table.internalOnlyHeaders.length > 0 && !headers.has(H.xEnvoyInternal)) {
         stripInternalOnly(headers, table.internalOnlyHeaders);
       }
-      this.#setRoute(table.route(headers, this.streamInfo));
+      this.#resolveRoute(table);
     }
     // (16)
     if (upgrade && !this.#allowUpgrade(headers)) return;
@@ -258,7 +258,7 @@ export class ActiveStream
 
   refreshRoute(): void {
     const table = this.#context.routes.current();
-    if (table !== null) this.#setRoute(table.route(this.requestHeaders, this.streamInfo));
+    if (table !== null) this.#resolveRoute(table);
   }
 
   refuseLargeRequest(): void {
@@ -496,6 +496,15 @@ export class ActiveStream
   #encode1xx(headers: ResponseHeaders): void {
     this.#context.stats.chargeResponse(headers.status);
     this.#encoder.encode1xxHeaders(headers);
+  }
+
+  #resolveRoute(table: RouteTable): void {
+    const { meter } = this.streamInfo;
+    const { time } = this.#context;
+    const startMs = meter === null ? 0 : time.monotonicMs();
+    const route = table.route(this.requestHeaders, this.streamInfo);
+    if (meter !== null) meter.onRouteResolved(time.monotonicMs() - startMs);
+    this.#setRoute(route);
   }
 
   #setRoute(route: Route | null): void {

@@ -16,4 +16,12 @@ export class StreamMeter {
   /** Monotonic: when the last attempt asked for a connection, and got it. */
   attemptStartMs = NaN;
   poolReadyMs = NaN;
+  /** How often a route was looked for, and how long that took together. */
+  routeResolutions = 0;
+  routeResolutionMs = 0;
+
+  onRouteResolved(tookMs: number): void {
+    this.routeResolutions++;
+    this.routeResolutionMs += tookMs;
+  }
 }
