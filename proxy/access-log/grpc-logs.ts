@@ -28,8 +28,8 @@ export class GrpcLogs implements Closable {
   readonly #store: StatsStore;
   readonly #environment: FormatEnvironment;
   readonly #post: PostBatch;
-  readonly #written: StatId;
-  readonly #dropped: StatId;
+  /** Null until a log names a service: others have no such stats. */
+  #counts: RecordCounts | null = null;
   readonly #buffers = new Map<string, RecordBuffer>();
 
   constructor(
@@ -42,8 +42,6 @@ export class GrpcLogs implements Closable {
     this.#store = store;
     this.#environment = environment;
     this.#post = post;
-    this.#written = store.counter('access_logs.grpc_access_log.logs_written');
-    this.#dropped = store.counter('access_logs.grpc_access_log.logs_dropped');
   }
 
   create(config: GrpcLogConfig, filter: AccessLogFilter | null): AccessLog {
@@ -59,10 +57,6 @@ export class GrpcLogs implements Closable {
     this.#buffers.get(key)?.onSent();
   }
 
-  count(taken: boolean): void {
-    this.#store.inc(taken ? this.#written : this.#dropped);
-  }
-
   /** Hands over what is left. */
   close(): void {
     for (const buffer of this.#buffers.values()) buffer.flush();
@@ -76,12 +70,29 @@ export class GrpcLogs implements Closable {
     const key = JSON.stringify([identity, [...initialMetadata]]);
     let buffer = this.#buffers.get(key);
     if (buffer === undefined) {
-      buffer = new RecordBuffer(config, this.#time, this, (records) =>
+      this.#counts ??= new RecordCounts(this.#store);
+      buffer = new RecordBuffer(config, this.#time, this.#counts, (records) =>
         this.#post(key, config, records),
       );
       this.#buffers.set(key, buffer);
     }
     return buffer;
+  }
+}
+
+class RecordCounts {
+  readonly #store: StatsStore;
+  readonly #written: StatId;
+  readonly #dropped: StatId;
+
+  constructor(store: StatsStore) {
+    this.#store = store;
+    this.#written = store.counter('access_logs.grpc_access_log.logs_written');
+    this.#dropped = store.counter('access_logs.grpc_access_log.logs_dropped');
+  }
+
+  count(taken: boolean): void {
+    this.#store.inc(taken ? this.#written : this.#dropped);
   }
 }
 
@@ -106,7 +117,7 @@ class GrpcAccessLog implements AccessLog {
 class RecordBuffer {
   readonly #config: GrpcLogConfig;
   readonly #time: TimeSource;
-  readonly #counts: GrpcLogs;
+  readonly #counts: RecordCounts;
   readonly #post: (records: readonly LogRecord[]) => void;
   #records: LogRecord[] = [];
   #bytes = 0;
@@ -116,7 +127,7 @@ class RecordBuffer {
   constructor(
     config: GrpcLogConfig,
     time: TimeSource,
-    counts: GrpcLogs,
+    counts: RecordCounts,
     post: (records: readonly LogRecord[]) => void,
   ) {
     this.#config = config;

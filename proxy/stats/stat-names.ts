@@ -380,4 +380,15 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       ...gauges(`write_total_buffered [bytes]: waiting to be written`),
     ],
   },
+  {
+    title: 'Access log service',
+    prefix: 'access_logs.grpc_access_log.',
+    rows: [
+      ...counters(`
+        logs_written: entries put into buffers
+        logs_dropped: entries left out because the service did not keep up
+        grpc_entries_flushed: entries handed to a stream
+        grpc_entries_flush_failed: entries lost because the service could not be found`),
+    ],
+  },
 ];
