@@ -35,13 +35,27 @@ export class WheelTimer {
   }
 }
 
-function emptySlots(): WheelTimer[] {
-  return Array.from({ length: SLOTS }, () => {
+/** One wheel. A slot's head is made when the slot is first used: most never are. */
+class Slots {
+  readonly #heads: (WheelTimer | null)[] = Array.from({ length: SLOTS }, () => null);
+
+  /** For adding. */
+  head(index: number): WheelTimer {
+    const slot = index % SLOTS;
+    const known = this.#heads[slot]!;
+    if (known !== null) return known;
     const head = new WheelTimer(null, 0);
     head.next = head;
     head.previous = head;
+    this.#heads[slot] = head;
     return head;
-  });
+  }
+
+  /** Null where nothing waits. */
+  used(index: number): WheelTimer | null {
+    const head = this.#heads[index % SLOTS]!;
+    return head === null || head.next === head ? null : head;
+  }
 }
 
 function append(head: WheelTimer, timer: WheelTimer): void {
@@ -51,12 +65,10 @@ function append(head: WheelTimer, timer: WheelTimer): void {
   head.previous = timer;
 }
 
-const isEmpty = (head: WheelTimer): boolean => head.next === head;
-
 export class TimerWheel {
   readonly #time: TimeSource;
-  readonly #near = emptySlots();
-  readonly #far = emptySlots();
+  readonly #near = new Slots();
+  readonly #far = new Slots();
   /** Last tick whose slot was worked through. */
   #doneTick: number;
   #count = 0;
@@ -105,7 +117,7 @@ export class TimerWheel {
     const { dueTick } = timer;
     const turn = Math.floor(dueTick / SLOTS);
     const isNear = dueTick - this.#doneTick < SLOTS;
-    append(isNear ? this.#near[dueTick % SLOTS]! : this.#far[turn % SLOTS]!, timer);
+    append(isNear ? this.#near.head(dueTick) : this.#far.head(turn), timer);
     return isNear ? dueTick : turn * SLOTS;
   }
 
@@ -138,8 +150,10 @@ export class TimerWheel {
     const from = Math.max(doneTick + 1, nowTick - SLOTS + 1);
     this.#doneTick = Math.max(doneTick, nowTick);
     this.#bringNear(Math.floor(doneTick / SLOTS), Math.floor(nowTick / SLOTS));
-    for (let tick = from; tick <= nowTick; tick++)
-      this.#fireSlot(this.#near[tick % SLOTS]!, nowTick);
+    for (let tick = from; tick <= nowTick; tick++) {
+      const head = this.#near.used(tick);
+      if (head !== null) this.#fireSlot(head, nowTick);
+    }
     if (this.#count > 0) this.#armNext();
   }
 
@@ -147,14 +161,15 @@ export class TimerWheel {
   #bringNear(doneTurn: number, nowTurn: number): void {
     const from = Math.max(doneTurn + 1, nowTurn - SLOTS + 1);
     for (let turn = from; turn <= nowTurn; turn++) {
-      const head = this.#far[turn % SLOTS]!;
+      const head = this.#far.used(turn);
+      if (head === null) continue;
       for (let timer = head.next!; timer !== head;) {
         const next = timer.next!;
         // One that is a whole round of the far wheel away stays.
         if (timer.dueTick < (nowTurn + 1) * SLOTS) {
           this.#unlink(timer);
           this.#count++;
-          append(this.#near[timer.dueTick % SLOTS]!, timer);
+          append(this.#near.head(timer.dueTick), timer);
         }
         timer = next;
       }
@@ -180,13 +195,13 @@ export class TimerWheel {
     let wakeTick = Infinity;
     for (let ahead = 1; ahead <= SLOTS && wakeTick === Infinity; ahead++) {
       const tick = this.#doneTick + ahead;
-      if (!isEmpty(this.#near[tick % SLOTS]!)) wakeTick = tick;
+      if (this.#near.used(tick) !== null) wakeTick = tick;
     }
     const turn = Math.floor(this.#doneTick / SLOTS);
     for (let ahead = 1; ahead <= SLOTS; ahead++) {
       const turnStart = (turn + ahead) * SLOTS;
       if (turnStart >= wakeTick) break;
-      if (!isEmpty(this.#far[(turn + ahead) % SLOTS]!)) {
+      if (this.#far.used(turn + ahead) !== null) {
         wakeTick = turnStart;
         break;
       }

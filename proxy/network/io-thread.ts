@@ -5,6 +5,7 @@
 // bytes together, pipelined answers together.
 import { TimerWheel } from '../base/timer-wheel.ts';
 import type { TimeSource } from '../base/clock.ts';
+import { EventTime } from './event-time.ts';
 import { newWriteRequest } from './socket-binding.ts';
 import type { WriteRequest } from './socket-binding.ts';
 
@@ -17,12 +18,14 @@ export interface Flushable {
 }
 
 export class IoThread {
-  readonly time: TimeSource;
+  readonly time: EventTime;
   readonly timers: TimerWheel;
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   #scratch: Buffer | null = null;
   #spareRequest: WriteRequest | null = null;
-  #dirty: Flushable[] = [];
+  /** Its first #dirtyCount entries; never emptied by length, which would drop its storage at each event. */
+  readonly #dirty: (Flushable | null)[] = [];
+  #dirtyCount = 0;
   #depth = 0;
   #eventCount = 0;
   #microtaskArmed = false;
@@ -33,8 +36,8 @@ export class IoThread {
   };
 
   constructor(time: TimeSource) {
-    this.time = time;
-    this.timers = new TimerWheel(time);
+    this.time = new EventTime(time);
+    this.timers = new TimerWheel(this.time);
   }
 
   /** Socket events so far, nested ones counted too. */
@@ -49,16 +52,18 @@ export class IoThread {
   /** Brackets the work on one socket event; bytes go out when the outermost one ends. */
   enter(): void {
     this.#eventCount++;
-    this.#depth++;
+    if (this.#depth++ === 0) this.time.beginEvent();
   }
 
   leave(): void {
-    if (--this.#depth === 0 && this.#dirty.length > 0) this.#flushAll();
+    if (--this.#depth > 0) return;
+    if (this.#dirtyCount > 0) this.#flushAll();
+    this.time.endEvent();
   }
 
   /** `connection` has bytes to send; called once until its flush(). */
   markDirty(connection: Flushable): void {
-    this.#dirty.push(connection);
+    this.#dirty[this.#dirtyCount++] = connection;
     // Outside of a socket event (a timer, a message from main) the microtask queue is the end of the event.
     if (this.#depth === 0 && !this.#microtaskArmed) {
       this.#microtaskArmed = true;
@@ -87,13 +92,14 @@ export class IoThread {
   }
 
   #flushAll(): void {
-    // A flush may dirty others (a close event answers a peer): go on until nothing is left.
-    while (this.#dirty.length > 0) {
-      const batch = this.#dirty;
-      this.#dirty = [];
-      this.#depth++;
-      for (let i = 0; i < batch.length; i++) batch[i]!.flush();
-      this.#depth--;
+    this.#depth++;
+    // A flush may dirty others (a close event answers a peer): they join at the end, and the loop sees them.
+    for (let i = 0; i < this.#dirtyCount; i++) {
+      const connection = this.#dirty[i]!;
+      this.#dirty[i] = null;
+      connection.flush();
     }
+    this.#dirtyCount = 0;
+    this.#depth--;
   }
 }

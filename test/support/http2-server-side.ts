@@ -158,6 +158,12 @@ export class ServerSide implements Http2ServerCallbacks {
     await this.settled();
   }
 
+  /** As a timer does it: not within a socket event. */
+  async outside(work: () => void): Promise<void> {
+    work();
+    await this.settled();
+  }
+
   /** What was written until now has arrived. */
   async settled(): Promise<void> {
     const { connection } = this.pair;

@@ -12,8 +12,9 @@ import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H, Inline } from '../headers.ts';
 import type { HeaderName } from '../headers.ts';
 import { CasedRequestHeaders, CasedResponseHeaders } from './cased-headers.ts';
+import { headEnd, lineFeedAt } from './line-scanner.ts';
 import { internName } from './name-cache.ts';
-import { FIELD_VALUE, METHODS, TOKEN_LOWER, isToken } from './tokens.ts';
+import { FIELD_VALUE, knownMethod, TOKEN_LOWER, isToken } from './tokens.ts';
 
 export interface HeadLimits {
   /** Start line, names and values together. */
@@ -112,13 +113,12 @@ export class HeadParser {
       if (this.done || this.error !== null || position === end) return position;
     }
     // One string for the whole head: values are cut out of it without copying.
-    const headEnd = bytes.indexOf('\r\n\r\n', position, 'latin1');
-    const textEnd = headEnd < 0 || headEnd > end ? end : headEnd + 4;
+    const textEnd = headEnd(bytes, position, end);
     const text = bytes.latin1Slice(position, textEnd);
     const textStart = position;
     while (position < end) {
-      const lineFeed = bytes.indexOf(LF, position);
-      if (lineFeed < 0 || lineFeed >= end) {
+      const lineFeed = lineFeedAt(bytes, position, end);
+      if (lineFeed < 0) {
         this.#keepPartial(bytes, position, end);
         return end;
       }
@@ -230,8 +230,10 @@ export class HeadParser {
   #requestLine(bytes: Buffer, start: number, end: number, text: string, textStart: number): void {
     let space = start;
     while (space < end && bytes[space] !== SP) space++;
-    const method = text.substring(start - textStart, space - textStart);
-    if (space === end || !this.#isMethod(method)) {
+    const method =
+      knownMethod(bytes, start, space) ??
+      this.#customMethod(text.substring(start - textStart, space - textStart));
+    if (space === end || method === undefined) {
       this.error = CodecErrors.malformed;
       return;
     }
@@ -267,8 +269,8 @@ export class HeadParser {
     this.#statusLine(Buffer.from(line, 'latin1'), 0, line.length, line, 0);
   }
 
-  #isMethod(method: string): boolean {
-    return METHODS.has(method) || (this.limits.customMethods === true && isToken(method));
+  #customMethod(method: string): string | undefined {
+    return this.limits.customMethods === true && isToken(method) ? method : undefined;
   }
 
   /** RFC 9112 §4: HTTP-version SP status-code SP [reason-phrase]. */

@@ -413,14 +413,14 @@ t.test('The connection begins', async (t) => {
     const io = new IoThread(time);
     const side = await ServerSide.start(t, { io });
     await side.send(Buffer.from(PREFACE), settings());
-    await side.run(() => time.advance(59_000));
+    await side.outside(() => time.advance(59_000));
     t.strictSame(side.events, []);
-    await side.run(() => time.advance(2000));
+    await side.outside(() => time.advance(2000));
     t.strictSame(side.events, ['connection: http2.settings_timeout']);
     t.strictSame(side.log.answers, dead(0, 'SETTINGS_TIMEOUT'));
     const other = await ServerSide.start(t, { io });
     await other.open();
-    await other.run(() => time.advance(120_000));
+    await other.outside(() => time.advance(120_000));
     t.strictSame(other.events, []);
   });
   t.end();
@@ -685,11 +685,11 @@ t.test('Flow control', async (t) => {
       side.exchanges[0]!.answer(200, false);
       side.exchanges[0]!.stream.encodeData(Buffer.from('abc'), true);
     });
-    await side.run(() => time.advance(900));
+    await side.outside(() => time.advance(900));
     await side.send(windowUpdate(1, 1));
-    await side.run(() => time.advance(900));
+    await side.outside(() => time.advance(900));
     t.equal(side.stat('tx_flush_timeout'), 0, 'a byte went out meanwhile');
-    await side.run(() => time.advance(200));
+    await side.outside(() => time.advance(200));
     t.equal(side.stat('tx_flush_timeout'), 1);
     t.equal(side.log.answers.at(-1), 'RST 1 INTERNAL_ERROR');
     t.equal(side.codec.streamCount, 0);
@@ -902,17 +902,17 @@ t.test('Ends', async (t) => {
       },
     });
     await side.open();
-    await side.run(() => time.advance(10_100));
+    await side.outside(() => time.advance(10_100));
     t.strictSame(side.log.answers, ['PING outriggr']);
     await side.send(ping('outriggr', 1));
-    await side.run(() => time.advance(10_000));
+    await side.outside(() => time.advance(10_000));
     t.strictSame(side.log.answers, ['PING outriggr', 'PING outriggr']);
-    await side.run(() => time.advance(1700));
+    await side.outside(() => time.advance(1700));
     // Anything shows that the peer lives.
     await side.send(windowUpdate(0, 1));
-    await side.run(() => time.advance(1900));
+    await side.outside(() => time.advance(1900));
     t.strictSame(side.events, []);
-    await side.run(() => time.advance(200));
+    await side.outside(() => time.advance(200));
     t.strictSame(side.events, ['connection: http2_ping_timeout (silent)']);
     t.equal(side.stat('keepalive_timeout'), 1);
   });
