@@ -216,6 +216,7 @@ export class ActiveStream
     stats.store.inc(stats.rqRxReset);
     if (flag !== undefined) this.streamInfo.setFlag(flag);
     this.streamInfo.responseCodeDetails = details;
+    if (this.streamInfo.cluster === null) this.#noteCluster();
     this.#finish();
   }
 

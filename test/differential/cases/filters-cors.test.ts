@@ -238,7 +238,6 @@ export const suite = await differential(
   import.meta.url,
   {
     stats: ['http.CASE.cors.*'],
-    log: '%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% in=%BYTES_RECEIVED% out=%BYTES_SENT%',
     bootstrap: {
       layered_runtime: {
         layers: [{ name: 'static', static_layer: { always: 100, never: 0 } }],

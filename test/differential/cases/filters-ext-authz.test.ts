@@ -628,7 +628,6 @@ export const suite = await differential(
       'cluster.CASE-up.upstream_rq_completed',
       'cluster.CASE-authz.upstream_rq_total',
     ],
-    log: '%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%',
     bootstrap: {
       layered_runtime: { layers: [{ name: 'static', static_layer: { never: 0, yes: true } }] },
     },

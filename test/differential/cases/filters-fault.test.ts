@@ -37,7 +37,6 @@ export const suite = await differential(
       'http.CASE.downstream_rq_5xx',
       'cluster.CASE-up.upstream_rq_total',
     ],
-    log: '%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% in=%BYTES_RECEIVED% out=%BYTES_SENT%',
     bootstrap: {
       layered_runtime: {
         layers: [

@@ -434,7 +434,6 @@ export const suite = await differential(
   import.meta.url,
   {
     stats: ['CASE.http_local_rate_limit.*', 'CASE.route.http_local_rate_limit.*'],
-    log: '%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%',
     bootstrap: {
       layered_runtime: { layers: [{ name: 'static', static_layer: { always: 100, never: 0 } }] },
     },
