@@ -1,5 +1,5 @@
 // [b] Stats of HTTP filters that have a good deal of them; part of the table in stat-names.ts.
-import { counters } from './stat-rows.ts';
+import { counters, gauges } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
 
 const COMPRESSOR_DIRECTION = ['', 'request.', 'response.'] as const;
@@ -19,7 +19,59 @@ const decompressorRows = (direction: string): readonly StatRow[] =>
     ${direction}total_compressed_bytes [bytes]: of messages that were decompressed, before
     ${direction}total_uncompressed_bytes [bytes]: of messages that were decompressed, after`);
 
+const AUTHORIZATIONS: readonly StatRow[] = counters(`
+  ok: requests that were allowed
+  denied: requests that were refused by the server
+  error: requests of which nobody decided
+  failure_mode_allowed: those of them that passed all the same`);
+
 export const FILTER_STAT_GROUPS: readonly StatGroup[] = [
+  {
+    title: 'Filter fault',
+    prefix: 'http.<stat_prefix>.fault.',
+    rows: [
+      ...counters(`
+        aborts_injected: requests answered with an injected fault
+        delays_injected: requests delayed on purpose
+        response_rl_injected: responses slowed down on purpose
+        faults_overflow: faults left out because too many were under way
+        <downstream_cluster>.aborts_injected: the first, by the cluster that callers say they are
+        <downstream_cluster>.delays_injected: the second, by the same`),
+      ...gauges(`active_faults: faults under way`),
+    ],
+  },
+  {
+    title: 'Filter cors',
+    prefix: 'http.<stat_prefix>.cors.',
+    rows: counters(`
+      origin_valid: requests with an allowed Origin
+      origin_invalid: requests with another Origin`),
+  },
+  {
+    title: 'Filter ext_authz; `<filter>.` is its `stat_prefix`, where it has one',
+    prefix: 'http.<stat_prefix>.ext_authz.<filter>.',
+    rows: [
+      ...AUTHORIZATIONS,
+      ...counters(`
+        disabled: requests for which it is not enabled
+        ignored_dynamic_metadata: answers whose metadata is not taken`),
+    ],
+  },
+  {
+    title: 'Filter ext_authz, by the cluster that requests are for',
+    prefix: 'cluster.<name>.ext_authz.<filter>.',
+    rows: AUTHORIZATIONS,
+  },
+  {
+    title: 'Filter local_ratelimit; `<filter>` is its `stat_prefix`',
+    prefix: '<filter>.http_local_rate_limit.',
+    rows: counters(`
+      enabled: requests that were looked at
+      ok: requests within the limit
+      rate_limited: requests over the limit
+      enforced: those of them that were refused
+      shadow_mode: those of them that only a descriptor in shadow mode counted`),
+  },
   {
     title:
       'Filter compressor; responses count without a direction where `response_direction_config` is not set',

@@ -119,12 +119,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         passthrough_internal_redirect_unsafe_scheme: redirects passed on because their scheme is another one
         passthrough_internal_redirect_too_many_redirects: redirects passed on because there were too many
         passthrough_internal_redirect_no_route: redirects passed on because no route is for their target
-        passthrough_internal_redirect_predicate: redirects passed on because a predicate did not want them
-        fault.aborts_injected: requests answered with an injected fault
-        fault.delays_injected: requests delayed on purpose
-        fault.faults_overflow: faults left out because too many were under way
-        cors.origin_valid: requests with an allowed Origin
-        cors.origin_invalid: requests with another Origin`),
+        passthrough_internal_redirect_predicate: redirects passed on because a predicate did not want them`),
       ...gauges(`
         downstream_cx_active: open connections
         downstream_cx_http1_active: open HTTP/1 connections
@@ -135,8 +130,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_rx_bytes_buffered: always 0
         downstream_cx_tx_bytes_buffered: always 0
         downstream_cx_upgrades_active: open upgraded connections
-        downstream_rq_active: requests under way
-        fault.active_faults: faults under way`),
+        downstream_rq_active: requests under way`),
       ...histograms(`
         downstream_cx_length_ms [ms]: life of a connection
         downstream_rq_time [ms]: from the first byte of a request to the last of its response`),

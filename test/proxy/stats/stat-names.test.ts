@@ -55,6 +55,13 @@ function registerFilterStats(store: StatsStore): void {
     filter('health_check.v3.HealthCheck', { pass_through_mode: true }),
     filter('header_to_metadata.v3.Config', { stat_prefix: 'p' }),
     filter('set_metadata.v3.Config', {}),
+    filter('fault.v3.HTTPFault', {}),
+    filter('cors.v3.Cors', {}),
+    filter('local_ratelimit.v3.LocalRateLimit', { stat_prefix: 'p' }),
+    filter('ext_authz.v3.ExtAuthz', {
+      stat_prefix: 'p',
+      http_service: { server_uri: { uri: 'http://a', cluster: 'a', timeout: '1s' } },
+    }),
     routerFilter,
   ];
   const { context } = new RouterHarness();
