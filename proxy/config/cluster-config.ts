@@ -1,4 +1,5 @@
 // [b] Clusters as plain data (envoy.config.cluster.v3; defaults from envoy-behaviour §7).
+import type { Http2Config } from './http2-config.ts';
 import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
@@ -91,7 +92,7 @@ export interface DnsConfig {
 }
 
 export interface UpstreamHttpConfig {
-  /** `http2` and `auto` are decoded; until HTTP/2 is built their pools speak HTTP/1.1 where the peer allows. */
+  /** `auto` asks ALPN: without TLS it is HTTP/1, as in Envoy. */
   readonly protocol: 'http1' | 'http2' | 'use_downstream' | 'auto';
   /** Default 3 600 000; 0: none. */
   readonly idleTimeoutMs: number;
@@ -103,5 +104,6 @@ export interface UpstreamHttpConfig {
   readonly maxResponseHeadersKb: number;
   readonly maxHeadersCount: number;
   readonly enableTrailers: boolean;
+  readonly http2: Http2Config;
   readonly headerKeyFormat: HeaderKeyFormat;
 }

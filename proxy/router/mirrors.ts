@@ -73,7 +73,7 @@ function startShadow(
     context.charges.localReply(cluster.stats, null, 503, headers);
     return null;
   }
-  const pool = cluster.httpPool(host, action.priority);
+  const pool = cluster.httpPool(host, action.priority, info.protocol === 'HTTP/2');
   const shadow = new ShadowRequest(context, headers, {
     stats: cluster.stats,
     host,

@@ -208,7 +208,7 @@ export class RouterFilter
     const { upstreamLog } = this.#context;
     if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.#headers, host);
     this.#attempt = attempt;
-    attempt.start(this.#cluster!.httpPool(host, action.priority));
+    attempt.start(this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2'));
   }
 
   onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void {

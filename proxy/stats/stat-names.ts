@@ -162,6 +162,8 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       ...counters(`
         upstream_cx_total: connections opened
         upstream_cx_http1_total: HTTP/1 connections opened
+        upstream_cx_http2_total: HTTP/2 connections opened
+        upstream_cx_close_notify: connections that the server announced to end
         upstream_cx_connect_fail: connections that could not be opened
         upstream_cx_connect_timeout: connections that took too long to open
         upstream_cx_destroy: connections that ended

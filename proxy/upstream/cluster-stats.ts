@@ -8,6 +8,8 @@ export class ClusterStats {
   readonly upstreamCxTotal: StatId;
   readonly upstreamCxActive: StatId;
   readonly upstreamCxHttp1Total: StatId;
+  readonly upstreamCxHttp2Total: StatId;
+  readonly upstreamCxCloseNotify: StatId;
   readonly upstreamCxConnectFail: StatId;
   readonly upstreamCxConnectTimeout: StatId;
   readonly upstreamCxDestroy: StatId;
@@ -63,6 +65,7 @@ export class ClusterStats {
   #retry: CodeCounters | null = null;
   #zones: Map<string, CodeCounters> | null = null;
 
+  // oxlint-disable-next-line eslint/max-lines-per-function -- a list of names
   constructor(store: StatsStore, statName: string) {
     const prefix = `cluster.${statName}.`;
     const counter = (name: string): StatId => store.counter(prefix + name);
@@ -72,6 +75,8 @@ export class ClusterStats {
     this.upstreamCxTotal = counter('upstream_cx_total');
     this.upstreamCxActive = gauge('upstream_cx_active');
     this.upstreamCxHttp1Total = counter('upstream_cx_http1_total');
+    this.upstreamCxHttp2Total = counter('upstream_cx_http2_total');
+    this.upstreamCxCloseNotify = counter('upstream_cx_close_notify');
     this.upstreamCxConnectFail = counter('upstream_cx_connect_fail');
     this.upstreamCxConnectTimeout = counter('upstream_cx_connect_timeout');
     this.upstreamCxDestroy = counter('upstream_cx_destroy');

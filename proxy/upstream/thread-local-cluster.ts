@@ -21,7 +21,8 @@ export interface ThreadLocalCluster {
   membership(): Membership;
   /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
   chooseHost(context: LoadBalancerContext | null): Host | null;
-  httpPool(host: Host, priority: Priority): HttpConnPool;
+  /** `http2Downstream`: the client speaks HTTP/2, for clusters that speak what their clients do. */
+  httpPool(host: Host, priority: Priority, http2Downstream: boolean): HttpConnPool;
   tcpPool(host: Host, priority: Priority): TcpConnPool;
   /** A request to be dropped by EDS overload policy; reads the stream's random. */
   shouldDrop(random: number): boolean;

@@ -12,6 +12,7 @@ import type { StatsStore } from '../stats/store.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import { Http1ConnPool } from './conn-pool/http1-conn-pool.ts';
+import { Http2ConnPool } from './conn-pool/http2-conn-pool.ts';
 import type { PoolContext } from './conn-pool/pool-context.ts';
 import { SingleUseTcpConnPool } from './conn-pool/tcp-conn-pool.ts';
 import { Host, addressText } from './host.ts';
@@ -35,7 +36,9 @@ export interface ClusterEnvironment {
 /** Everything that belongs to one priority. */
 interface PriorityPools {
   readonly resources: ResourceManager;
-  readonly http: Map<Host, Http1ConnPool>;
+  /** By version; a cluster that follows its clients may have both. */
+  readonly http1: Map<Host, Http1ConnPool>;
+  readonly http2: Map<Host, Http2ConnPool>;
   readonly tcp: Map<Host, SingleUseTcpConnPool>;
 }
 
@@ -101,12 +104,24 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     return host;
   }
 
-  httpPool(host: Host, priority: Priority): HttpConnPool {
+  httpPool(host: Host, priority: Priority, http2Downstream: boolean): HttpConnPool {
     const pools = priority === 'HIGH' ? this.#high : this.#default;
-    let pool = pools.http.get(host);
+    const { protocol } = this.#config.http;
+    if (protocol === 'http2' || (protocol === 'use_downstream' && http2Downstream))
+      return this.#http2Pool(host, pools);
+    let pool = pools.http1.get(host);
     if (pool === undefined) {
       pool = new Http1ConnPool(this.#poolContext(pools), host);
-      pools.http.set(host, pool);
+      pools.http1.set(host, pool);
+    }
+    return pool;
+  }
+
+  #http2Pool(host: Host, pools: PriorityPools): HttpConnPool {
+    let pool = pools.http2.get(host);
+    if (pool === undefined) {
+      pool = new Http2ConnPool(this.#poolContext(pools), host);
+      pools.http2.set(host, pool);
     }
     return pool;
   }
@@ -166,14 +181,16 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
 
   inUse(host: Host): boolean {
     for (const pools of [this.#default, this.#high]) {
-      if (pools.http.get(host)?.inUse === true || pools.tcp.get(host)?.inUse === true) return true;
+      for (const byHost of [pools.http1, pools.http2, pools.tcp])
+        if (byHost.get(host)?.inUse === true) return true;
     }
     return false;
   }
 
   onHostRemoved(host: Host): void {
     for (const pools of [this.#default, this.#high]) {
-      pools.http.delete(host);
+      pools.http1.delete(host);
+      pools.http2.delete(host);
       pools.tcp.delete(host);
     }
   }
@@ -215,7 +232,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #removeHost(host: Host): void {
     host.removed = true;
     for (const pools of [this.#default, this.#high]) {
-      pools.http.get(host)?.drain();
+      pools.http1.get(host)?.drain();
+      pools.http2.get(host)?.drain();
       pools.tcp.delete(host);
     }
   }
@@ -247,7 +265,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     const config = priority === 'HIGH' ? breakers.high : breakers.default;
     return {
       resources: new ResourceManager(this.#environment.counts, this.#slot, priority, config),
-      http: new Map(),
+      http1: new Map(),
+      http2: new Map(),
       tcp: new Map(),
     };
   }
@@ -256,6 +275,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     const config = this.#config;
     return {
       io: this.#environment.io,
+      random: this.#environment.random,
       config,
       stats: this.stats,
       resources: pools.resources,
@@ -266,15 +286,17 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
       unsupported: (host) => unsupported(config, host),
       onPoolIdle: (pool) => {
         // The host may have a younger pool by now.
-        for (const [host, present] of pools.http) if (present === pool) pools.http.delete(host);
+        for (const byHost of [pools.http1, pools.http2])
+          for (const [host, present] of byHost) if (present === pool) byHost.delete(host);
       },
     };
   }
 
   #drainPools(): void {
     for (const pools of [this.#default, this.#high]) {
-      const http = [...pools.http.values()];
-      pools.http.clear();
+      const http = [...pools.http1.values(), ...pools.http2.values()];
+      pools.http1.clear();
+      pools.http2.clear();
       pools.tcp.clear();
       for (const pool of http) pool.drain();
     }
@@ -297,7 +319,5 @@ export function transportSocketFor(config: ClusterConfig, host: Host): Transport
 function unsupported(config: ClusterConfig, host: Host): string {
   if (transportSocketFor(config, host).kind === 'tls')
     return 'TLS to upstreams is not supported by this version';
-  if (config.http.protocol === 'http2')
-    return 'HTTP/2 to upstreams is not supported by this version';
   return '';
 }

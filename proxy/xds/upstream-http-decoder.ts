@@ -2,13 +2,14 @@
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
 import type {
   Http1ProtocolOptions,
+  Http2ProtocolOptions,
   HttpProtocolOptions as Common,
 } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { HttpProtocolOptions } from '../../xds-protos/gen/envoy.extensions.upstreams.http.v3.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
 import type { UpstreamHttpConfig } from '../config/cluster-config.ts';
 import type { FieldReader } from './field-reader.ts';
-import { decodeHeaderKeyFormat } from './http-protocol-decoder.ts';
+import { decodeHeaderKeyFormat, decodeHttp2 } from './http-protocol-decoder.ts';
 import { TypedConfig } from './typed-config.ts';
 
 const OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -40,9 +41,9 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
   const downstream = reader.child('use_downstream_protocol_config');
   const auto = reader.child('auto_config');
   if (downstream !== undefined) {
-    return settings('use_downstream', downstream.child('http_protocol_options'), common);
+    return settings('use_downstream', downstream, common);
   }
-  if (auto !== undefined) return settings('auto', auto.child('http_protocol_options'), common);
+  if (auto !== undefined) return settings('auto', auto, common);
   if (explicit === undefined) {
     reader.problem(
       '',
@@ -52,12 +53,11 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
   }
   explicit.refuse('http3_protocol_options');
   const protocol = explicit.has('http2_protocol_options') ? 'http2' : 'http1';
-  return settings(protocol, explicit.child('http_protocol_options'), common);
+  return settings(protocol, explicit, common);
 }
 
 /** The fields of the cluster that HttpProtocolOptions replaced. */
 function fromCluster(reader: FieldReader<Cluster>): UpstreamHttpConfig {
-  const http1 = reader.child('http_protocol_options');
   const common = reader.child('common_http_protocol_options');
   let protocol: UpstreamHttpConfig['protocol'] = reader.has('http2_protocol_options')
     ? 'http2'
@@ -67,27 +67,43 @@ function fromCluster(reader: FieldReader<Cluster>): UpstreamHttpConfig {
   ) {
     protocol = 'use_downstream';
   }
-  const config = settings(protocol, http1, common);
+  const config = settings(protocol, reader, common);
   const maxRequests = reader.optionalNumber('max_requests_per_connection');
   return maxRequests === undefined ? config : { ...config, maxRequestsPerConnection: maxRequests };
 }
 
+/** The two fields as they stand in the cluster and in every one of the newer messages. */
+interface VersionOptions {
+  http_protocol_options?: Http1ProtocolOptions | undefined;
+  http2_protocol_options?: Http2ProtocolOptions | undefined;
+}
+
 function settings(
   protocol: UpstreamHttpConfig['protocol'],
-  http1: FieldReader<Http1ProtocolOptions> | undefined,
+  versions: FieldReader<VersionOptions> | undefined,
   common: FieldReader<Common> | undefined,
 ): UpstreamHttpConfig {
+  const http1 = versions?.child('http_protocol_options');
   return {
     protocol,
-    idleTimeoutMs:
-      common?.durationMs('idle_timeout', DEFAULT_IDLE_TIMEOUT_MS) ?? DEFAULT_IDLE_TIMEOUT_MS,
-    maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
-    maxStreamDurationMs: common?.durationMs('max_stream_duration', 0) ?? 0,
+    ...times(common),
     maxRequestsPerConnection: common?.number('max_requests_per_connection', 0) ?? 0,
     // Envoy's client takes 80 KiB of headers on HTTP/1 and 60 on HTTP/2 (envoy-behaviour §1.14).
     maxResponseHeadersKb: protocol === 'http2' ? 60 : 80,
     maxHeadersCount: common?.number('max_headers_count', 100, 1) ?? 100,
     enableTrailers: http1?.bool('enable_trailers') ?? false,
+    http2: decodeHttp2(versions?.child('http2_protocol_options'), false),
     headerKeyFormat: decodeHeaderKeyFormat(http1),
+  };
+}
+
+function times(
+  common: FieldReader<Common> | undefined,
+): Pick<UpstreamHttpConfig, 'idleTimeoutMs' | 'maxConnectionDurationMs' | 'maxStreamDurationMs'> {
+  return {
+    idleTimeoutMs:
+      common?.durationMs('idle_timeout', DEFAULT_IDLE_TIMEOUT_MS) ?? DEFAULT_IDLE_TIMEOUT_MS,
+    maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
+    maxStreamDurationMs: common?.durationMs('max_stream_duration', 0) ?? 0,
   };
 }

@@ -86,6 +86,7 @@ export function sampleCluster(name: string, changes: Partial<ClusterConfig> = {}
       maxResponseHeadersKb: 60,
       maxHeadersCount: 100,
       enableTrailers: false,
+      http2: DEFAULT_HTTP2,
       headerKeyFormat: 'lower',
     },
     tcpKeepalive: undefined,

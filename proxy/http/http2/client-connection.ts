@@ -17,8 +17,6 @@ import { StreamEvent, StreamState, isError, transition } from './stream-state.ts
 export interface Http2ClientCallbacks extends SessionCallbacks {
   /** A stream is over: both sides are done, or it was reset. Its place is free. */
   onStreamComplete(): void;
-  /** A stream was given up by us. */
-  onStreamReset(): void;
   /** The server takes no further stream on this connection. */
   onGoAway(): void;
   /** How many streams the server takes may have changed. */
@@ -50,6 +48,11 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
 
   onData(chunk: Buffer, endStream: boolean): void {
     this.decoder.decodeData(chunk, endStream);
+  }
+
+  /** Upstream, details are those of the transport: the reason says it all. */
+  override die(reason: StreamResetReason, _details: string): void {
+    super.die(reason, '');
   }
 
   // === RequestEncoder
@@ -200,7 +203,6 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
 
   cancel(stream: Http2ClientStream): void {
     if (!stream.open) return;
-    this.#callbacks.onStreamReset();
     // An answer that came early ends the request in peace (envoy-behaviour §2.2).
     const answered = stream.state === StreamState.HalfClosedRemote;
     const code = answered ? ErrorCode.NoError : ErrorCode.InternalError;

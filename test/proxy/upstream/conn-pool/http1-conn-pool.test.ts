@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import t from 'tap';
 
 import { realTime } from '../../../../proxy/base/clock.ts';
+import { SeededRandom } from '../../../../proxy/base/random.ts';
 import type { CircuitBreakerConfig } from '../../../../proxy/config/cluster-config.ts';
 import { RequestHeaders } from '../../../../proxy/http/header-map.ts';
 import type { HeaderMap, ResponseHeaders } from '../../../../proxy/http/header-map.ts';
@@ -101,6 +102,7 @@ class Setup {
           ...config.circuitBreakers.default,
           ...breakers,
         }),
+        random: new SeededRandom(1),
         connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
         unsupported: () => '',
         onPoolIdle: (pool) => this.idle.push(pool),

@@ -1,0 +1,225 @@
+// [w] What HTTP pools have in common: a connection that is ready, else a place in the queue and, where the breakers
+// allow, a new connection (envoy-behaviour §7.2, §7.3).
+import type { ResponseDecoder } from '../../http/codec.ts';
+import type { Host } from '../host.ts';
+import type {
+  HttpConnPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  PoolTicket,
+} from './conn-pool.ts';
+import type { PoolContext } from './pool-context.ts';
+import type { ClientPool, PooledClient } from './pooled-client.ts';
+
+interface Queue {
+  cancelPending(stream: PendingStream): void;
+}
+
+class PendingStream implements PoolTicket {
+  readonly decoder: ResponseDecoder;
+  readonly callbacks: HttpPoolCallbacks;
+  readonly #queue: Queue;
+
+  constructor(queue: Queue, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks) {
+    this.#queue = queue;
+    this.decoder = decoder;
+    this.callbacks = callbacks;
+  }
+
+  cancel(): void {
+    this.#queue.cancelPending(this);
+  }
+}
+
+export abstract class HttpConnPoolBase<Client extends PooledClient>
+  implements HttpConnPool, ClientPool, Queue
+{
+  readonly host: Host;
+  readonly context: PoolContext;
+  protected draining = false;
+  readonly #clients = new Set<Client>();
+  #connecting = 0;
+  #pending: PendingStream[] = [];
+
+  constructor(context: PoolContext, host: Host) {
+    this.context = context;
+    this.host = host;
+  }
+
+  /** A connection for one more stream. */
+  protected abstract takeReady(): Client | null;
+  /** A connection takes streams (again), and nobody waits. */
+  protected abstract onReady(client: Client): void;
+  /** It takes none any more. */
+  protected abstract onGone(client: Client): void;
+  /** Dials and counts. */
+  protected abstract createClient(): Client;
+  /** Streams that a connection being dialled is good for. */
+  protected abstract readonly streamsPerDial: number;
+
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): PoolTicket | null {
+    const { resources, stats } = this.context;
+    const client = this.takeReady();
+    if (client !== null) {
+      if (!this.#attach(client, decoder, callbacks)) this.onReady(client);
+      return null;
+    }
+    const unsupported = this.context.unsupported(this.host);
+    if (unsupported !== '') {
+      callbacks.onPoolFailure('local connection failure', unsupported, this.host);
+      return null;
+    }
+    if (!resources.pendingRequests.canCreate()) {
+      stats.store.inc(stats.upstreamRqPendingOverflow);
+      callbacks.onPoolFailure('overflow', '', this.host);
+      return null;
+    }
+    resources.pendingRequests.inc();
+    stats.store.inc(stats.upstreamRqPendingTotal);
+    stats.store.inc(stats.upstreamRqPendingActive);
+    const stream = new PendingStream(this, decoder, callbacks);
+    this.#pending.push(stream);
+    this.#openIfNeeded();
+    return stream;
+  }
+
+  cancelPending(stream: PendingStream): void {
+    const index = this.#pending.indexOf(stream);
+    if (index < 0) return;
+    this.#pending.splice(index, 1);
+    this.#notPending();
+    const { stats } = this.context;
+    stats.store.inc(stats.upstreamRqCancelled);
+    this.#checkIdle();
+  }
+
+  /** The host has left, or the cluster was replaced. */
+  drain(): void {
+    this.draining = true;
+    for (const client of [...this.#clients]) {
+      // Those who wait are served by the connections dialled for them.
+      if (!client.connecting || this.#pending.length === 0) client.drain();
+    }
+    this.#checkIdle();
+  }
+
+  get inUse(): boolean {
+    return this.#clients.size > 0 || this.#pending.length > 0;
+  }
+
+  // === ClientPool
+
+  onClientConnected(client: Client): void {
+    this.#connecting--;
+    this.serve(client);
+  }
+
+  /** Connect failure fails all who wait, each by its own retry policy (envoy-behaviour §7.2). */
+  onClientFailed(client: Client, reason: PoolFailureReason, detail: string): void {
+    this.#connecting--;
+    const { stats } = this.context;
+    stats.store.inc(stats.upstreamCxConnectFail);
+    this.host.counts.cxConnectFail++;
+    this.#forget(client);
+    const waiting = this.#pending;
+    this.#pending = [];
+    for (const stream of waiting) {
+      this.#notPending();
+      stats.store.inc(stats.upstreamRqPendingFailureEject);
+      stream.callbacks.onPoolFailure(reason, detail, this.host);
+    }
+    this.#checkIdle();
+  }
+
+  onDialCancelled(client: Client): void {
+    this.#connecting--;
+    this.#forget(client);
+    this.#checkIdle();
+  }
+
+  onClientGone(client: Client): void {
+    this.onGone(client);
+    this.#forget(client);
+    if (this.#pending.length > 0) this.#openIfNeeded();
+    this.#checkIdle();
+  }
+
+  /** A stream was attached and is over, whatever its end. */
+  onStreamOver(): void {
+    this.context.resources.requests.dec();
+    this.host.counts.rqActive--;
+  }
+
+  /** Gives those who wait to a connection that takes streams. */
+  serve(client: Client): void {
+    while (client.acceptsStream) {
+      const stream = this.#pending.shift();
+      if (stream === undefined) {
+        if (this.draining) client.drain();
+        else this.onReady(client);
+        return;
+      }
+      this.#notPending();
+      this.#attach(client, stream.decoder, stream.callbacks);
+    }
+    // One that takes many was counted on for more of them than it took.
+    if (this.streamsPerDial > 1) this.openForPending();
+  }
+
+  /** A connection takes no further stream although some wait. */
+  protected openForPending(): void {
+    if (this.#pending.length > 0) this.#openIfNeeded();
+  }
+
+  /** False: refused by the request breaker; the caller has been told. */
+  #attach(client: Client, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): boolean {
+    const { resources, stats } = this.context;
+    if (!resources.requests.canCreate()) {
+      stats.store.inc(stats.upstreamRqActiveOverflow);
+      callbacks.onPoolFailure('overflow', '', this.host);
+      return false;
+    }
+    resources.requests.inc();
+    const counts = this.host.counts;
+    counts.rqTotal++;
+    counts.rqActive++;
+    client.attach(decoder, callbacks);
+    return true;
+  }
+
+  /** A pool may always open its first connection, limit or not. */
+  #openIfNeeded(): void {
+    const { resources, stats } = this.context;
+    while (this.#connecting * this.streamsPerDial < this.#pending.length) {
+      if (!resources.connections.canCreate()) {
+        stats.store.inc(stats.upstreamCxOverflow);
+        if (this.#clients.size > 0) return;
+      }
+      resources.connections.inc();
+      stats.store.inc(stats.upstreamCxTotal);
+      stats.store.inc(stats.upstreamCxActive);
+      this.host.counts.cxTotal++;
+      this.host.counts.cxActive++;
+      this.#connecting++;
+      this.#clients.add(this.createClient());
+    }
+  }
+
+  #forget(client: Client): void {
+    if (!this.#clients.delete(client)) return;
+    const { resources, stats } = this.context;
+    resources.connections.dec();
+    stats.store.dec(stats.upstreamCxActive);
+    this.host.counts.cxActive--;
+  }
+
+  #notPending(): void {
+    const { resources, stats } = this.context;
+    resources.pendingRequests.dec();
+    stats.store.dec(stats.upstreamRqPendingActive);
+  }
+
+  #checkIdle(): void {
+    if (this.draining && !this.inUse) this.context.onPoolIdle(this);
+  }
+}

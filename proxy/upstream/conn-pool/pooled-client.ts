@@ -1,0 +1,210 @@
+// [w] One connection of a pool, connecting or connected: its clocks, its place in counts and breakers. What it speaks is
+// the subclass's.
+import { WheelTimer } from '../../base/timer-wheel.ts';
+import type { TimerOwner } from '../../base/timer-wheel.ts';
+import type { RequestEncoder, ResponseDecoder } from '../../http/codec.ts';
+import type { Connection } from '../../network/connection.ts';
+import { ConnectAttempt } from '../../network/connect.ts';
+import type { ConnectListener } from '../../network/connect.ts';
+import { CloseEvent, CloseType } from '../../network/transport.ts';
+import type { ConnectionCallbacks } from '../../network/transport.ts';
+import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
+import type { Host } from '../host.ts';
+import { connectionFacts } from './connection-facts.ts';
+import type { HttpPoolCallbacks, PoolFailureReason } from './conn-pool.ts';
+import type { PoolContext } from './pool-context.ts';
+
+const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
+
+/** The pool as its connections see it. */
+export interface ClientPool {
+  readonly host: Host;
+  readonly context: PoolContext;
+  onClientConnected(client: PooledClient): void;
+  onClientFailed(client: PooledClient, reason: PoolFailureReason, detail: string): void;
+  onDialCancelled(client: PooledClient): void;
+  onClientGone(client: PooledClient): void;
+}
+
+export abstract class PooledClient implements ConnectListener, ConnectionCallbacks, TimerOwner {
+  protected readonly context: PoolContext;
+  protected connection: Connection | null = null;
+  /** Takes no further streams and closes when nothing is on its way. */
+  protected draining = false;
+  protected closed = false;
+  readonly #pool: ClientPool;
+  readonly #startMs: number;
+  #attempt: ConnectAttempt | null;
+  #timer: WheelTimer | null;
+  #durationTimer: WheelTimer | null = null;
+  #facts: UpstreamConnectionFacts | null = null;
+  #requestCount = 0;
+  /** The server closed its side. */
+  #remoteEnded = false;
+
+  constructor(pool: ClientPool) {
+    const { context } = pool;
+    this.#pool = pool;
+    this.context = context;
+    this.#startMs = context.io.time.monotonicMs();
+    this.#timer = new WheelTimer(this, Timer.Connect);
+    context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
+    this.#attempt = new ConnectAttempt(context.io, pool.host.address, context.connectOptions, this);
+  }
+
+  /** Some stream is on its way. */
+  abstract get busy(): boolean;
+  /** Another stream may be attached now. */
+  abstract get acceptsStream(): boolean;
+  protected abstract readonly protocol: string;
+  protected abstract startCodec(connection: Connection): void;
+  protected abstract openStream(decoder: ResponseDecoder): RequestEncoder;
+  protected abstract dispatch(chunk: Buffer, endStream: boolean): void;
+  /** Whether some stream did not come to its end. */
+  protected abstract onSocketClosed(event: CloseEvent): boolean;
+  abstract onAboveWriteBufferHighWatermark(): void;
+  abstract onBelowWriteBufferLowWatermark(): void;
+
+  get connecting(): boolean {
+    return this.#attempt !== null;
+  }
+
+  attach(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
+    this.#disarm();
+    this.#requestCount++;
+    const { stats } = this.context;
+    stats.store.inc(stats.upstreamRqTotal);
+    stats.store.inc(stats.upstreamRqActive);
+    const encoder = this.openStream(decoder);
+    callbacks.onPoolReady(encoder, this.#pool.host, this.#facts!);
+  }
+
+  /** No further streams; closes as soon as nothing is on its way. */
+  drain(): void {
+    this.draining = true;
+    if (!this.busy) this.close(CloseType.FlushWrite);
+  }
+
+  close(type: CloseType): void {
+    if (this.#attempt !== null) {
+      this.#attempt.cancel();
+      this.#attempt = null;
+      this.#end();
+      this.#countDestroyed(false, false);
+      this.#pool.onDialCancelled(this);
+    } else this.connection?.close(type);
+  }
+
+  // === ConnectListener
+
+  onConnected(connection: Connection): void {
+    this.#attempt = null;
+    this.#disarm();
+    const { config, stats, io } = this.context;
+    const nowMs = io.time.monotonicMs();
+    stats.store.record(stats.upstreamCxConnectMs, nowMs - this.#startMs);
+    connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
+    this.connection = connection;
+    this.#facts = connectionFacts(connection, this.#pool.host, this.protocol, {
+      connectStartMs: this.#startMs,
+      connectEndMs: nowMs,
+    });
+    this.startCodec(connection);
+    if (config.http.maxConnectionDurationMs > 0) {
+      this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
+      io.timers.arm(this.#durationTimer, config.http.maxConnectionDurationMs);
+    }
+    connection.start(this);
+    this.#pool.onClientConnected(this);
+  }
+
+  onConnectFailed(reason: string): void {
+    this.#attempt = null;
+    this.#end();
+    this.#countDestroyed(true, false);
+    this.#pool.onClientFailed(this, 'remote connection failure', reason);
+  }
+
+  // === ConnectionCallbacks
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (endStream) this.#remoteEnded = true;
+    this.dispatch(chunk, endStream);
+    if (endStream) this.connection?.close(CloseType.NoFlush);
+  }
+
+  onClose(event: CloseEvent, _detail: string): void {
+    const { stats, io } = this.context;
+    const store = stats.store;
+    const connection = this.connection!;
+    store.add(stats.upstreamCxRxBytesTotal, connection.bytesRead);
+    store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);
+    store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
+    this.#end();
+    const cut = this.onSocketClosed(event);
+    this.#countDestroyed(this.#remoteEnded || event === CloseEvent.Remote, cut);
+    this.#pool.onClientGone(this);
+  }
+
+  /** `cut`: some stream did not come to its end. */
+  #countDestroyed(remote: boolean, cut: boolean): void {
+    const { stats } = this.context;
+    const { store } = stats;
+    store.inc(stats.upstreamCxDestroy);
+    store.inc(remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal);
+    if (!cut) return;
+    store.inc(stats.upstreamCxDestroyWithActiveRq);
+    store.inc(
+      remote ? stats.upstreamCxDestroyRemoteWithActiveRq : stats.upstreamCxDestroyLocalWithActiveRq,
+    );
+  }
+
+  // === TimerOwner
+
+  onTimer(kind: number): void {
+    const { stats } = this.context;
+    if (kind === Timer.Connect) {
+      stats.store.inc(stats.upstreamCxConnectTimeout);
+      this.#attempt?.cancel();
+      this.#attempt = null;
+      this.#end();
+      this.#countDestroyed(false, false);
+      this.#pool.onClientFailed(this, 'connection timeout', '');
+    } else if (kind === Timer.Idle) {
+      stats.store.inc(stats.upstreamCxIdleTimeout);
+      this.connection?.close(CloseType.NoFlush);
+    } else this.drain();
+  }
+
+  // === For the subclasses
+
+  /** As many requests as the connection may have were made: it drains. */
+  protected checkRequestLimit(): void {
+    const { config, stats } = this.context;
+    const max = config.http.maxRequestsPerConnection;
+    if (max === 0 || this.#requestCount < max || this.draining) return;
+    stats.store.inc(stats.upstreamCxMaxRequests);
+    this.draining = true;
+  }
+
+  protected armIdle(): void {
+    const { config, io } = this.context;
+    if (config.http.idleTimeoutMs === 0) return;
+    this.#timer ??= new WheelTimer(this, Timer.Idle);
+    io.timers.arm(this.#timer, config.http.idleTimeoutMs);
+  }
+
+  /** The connection's place in counts and breakers is free again. */
+  #end(): void {
+    this.closed = true;
+    this.#disarm();
+    if (this.#durationTimer !== null) this.context.io.timers.cancel(this.#durationTimer);
+  }
+
+  #disarm(): void {
+    if (this.#timer === null) return;
+    this.context.io.timers.cancel(this.#timer);
+    // The connect timer never comes back; the idle one is made when first needed.
+    if (this.#timer.kind === Timer.Connect) this.#timer = null;
+  }
+}
