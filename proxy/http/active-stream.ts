@@ -479,7 +479,7 @@ export class ActiveStream
 
   /** A request that is answered in front of the router has a cluster as well. */
   #noteCluster(): void {
-    const name = this.route?.clusterNameFor(this.requestHeaders, this.streamInfo) ?? '';
+    const name = this.route?.clusterName ?? '';
     if (name !== '') this.streamInfo.cluster = this.#context.clusterConfig(name);
   }
 

@@ -13,8 +13,8 @@ export interface Route extends RouteFacts {
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly upgrades: readonly UpgradeConfig[];
-  /** Name of the cluster for this stream (weighted choice made with the stream's random); '' when none. */
-  clusterNameFor(headers: RequestHeaders, info: StreamInfo): string;
+  /** Name of the request's cluster, chosen when the route was: by weight, or by a header; '' when none. */
+  readonly clusterName: string;
   /**
    * Most specific settings of a filter (weighted cluster › route › virtual host › route configuration), by the
    * name of its entry; undefined when no level has any.

@@ -49,7 +49,7 @@ export function admit(
   context: RouterContext,
 ): ThreadLocalCluster | RouterReply {
   const { clusters, stats, strictChecks, suppressEnvoyHeaders } = context;
-  const cluster = clusters.get(route.clusterNameFor(headers));
+  const cluster = clusters.get(route.clusterName);
   if (cluster === undefined) {
     stats.store.inc(stats.noCluster);
     return noClusterReply(route.action!.clusterNotFoundStatus);

@@ -172,10 +172,7 @@ function chooseRoute(
   callbacks.clearRouteCache();
   const route = callbacks.route;
   // As Envoy logs a redirect: with the cluster of the target.
-  const cluster =
-    route === null
-      ? undefined
-      : clusters.get(route.clusterNameFor(request.headers, callbacks.streamInfo));
+  const cluster = route === null ? undefined : clusters.get(route.clusterName);
   callbacks.streamInfo.cluster = cluster?.config ?? null;
   if (route === null) {
     stats.store.inc(stats.passthroughNoRoute);

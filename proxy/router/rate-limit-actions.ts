@@ -56,8 +56,8 @@ export function compileRateLimitAction(
         value: wireText(subject.serviceCluster),
       });
     case 'destination_cluster':
-      return ({ route, headers, info }) => {
-        const cluster = route === null ? '' : route.clusterNameFor(headers, info);
+      return ({ route }) => {
+        const cluster = route === null ? '' : route.clusterName;
         return cluster === ''
           ? NO_DESCRIPTOR
           : { key: 'destination_cluster', value: wireText(cluster) };

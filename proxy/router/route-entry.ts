@@ -54,6 +54,7 @@ interface RouteParts {
 
 export class RouteEntry implements Route {
   readonly name: string;
+  readonly clusterName: string;
   readonly metadata: ConfigMetadata;
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
@@ -66,8 +67,8 @@ export class RouteEntry implements Route {
   readonly bodyBufferLimitBytes: number | undefined;
   readonly index: number;
   readonly #matcher: RouteMatcher;
-  readonly #clusterName: string;
-  readonly #clusterHeader: HeaderName | null;
+  /** What the entry was made of, where each request needs one of its own because a header names its cluster; else null. */
+  readonly #unbound: RouteParts | null;
   /** `stat_prefix`: counted by itself; else null. */
   readonly #stats: StatsScopes;
   readonly #perFilter: PerFilterSettings | null;
@@ -91,8 +92,8 @@ export class RouteEntry implements Route {
     this.upgrades = forwarding?.upgrades ?? NO_UPGRADES;
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
     this.#matcher = parts.matcher;
-    this.#clusterName = parts.clusterName;
-    this.#clusterHeader = parts.clusterHeader;
+    this.clusterName = parts.clusterName;
+    this.#unbound = parts.clusterHeader === null ? null : parts;
     this.#stats = parts.stats;
     this.#perFilter = parts.perFilter;
     this.#requestMutators = parts.requestMutators;
@@ -113,11 +114,14 @@ export class RouteEntry implements Route {
     return new RouteEntry(parts, variants);
   }
 
-  /** The route as one request takes it: with one of its weighted clusters. */
+  /** The route as one request takes it: with one of its weighted clusters, or the one that a header names now. */
   chosen(headers: RequestHeaders, info: StreamInfo): RouteEntry {
-    return this.#variants === null
-      ? this
-      : this.#variants[this.action!.weighted!.pick(headers, info)]!;
+    const entry =
+      this.#variants === null ? this : this.#variants[this.action!.weighted!.pick(headers, info)]!;
+    const parts = entry.#unbound;
+    if (parts === null) return entry;
+    const clusterName = headers.getAny(parts.clusterHeader!) ?? '';
+    return new RouteEntry({ ...parts, clusterName, clusterHeader: null }, null);
   }
 
   get virtualHostName(): string {
@@ -140,11 +144,6 @@ export class RouteEntry implements Route {
   /** The condition that does not hold; undefined when the route matches. */
   explain(path: MatchPath, headers: RequestHeaders, info: StreamInfo): string | undefined {
     return this.#matcher.explain(path, headers, info);
-  }
-
-  clusterNameFor(headers: RequestHeaders): string {
-    if (this.#clusterHeader !== null) return headers.getAny(this.#clusterHeader) ?? '';
-    return this.#clusterName;
   }
 
   filterSettings(filterName: string): HttpFilterPerRouteSettings | undefined {

@@ -11,6 +11,7 @@ const NO_UPGRADES: readonly UpgradeConfig[] = [];
 
 export class TlsRedirectRoute implements Route {
   readonly name = '';
+  readonly clusterName = '';
   readonly metadata = NO_METADATA;
   readonly idleTimeoutMs = undefined;
   readonly maxStreamDuration = undefined;
@@ -32,10 +33,6 @@ export class TlsRedirectRoute implements Route {
 
   get place(): string {
     return `${this.scope.place}.require_tls`;
-  }
-
-  clusterNameFor(): string {
-    return '';
   }
 
   filterSettings(): undefined {

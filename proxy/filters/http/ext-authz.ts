@@ -182,7 +182,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
     const { requestHeaders, streamInfo, route } = this.#callbacks;
     const { clusters, time } = this.#settings.context;
     const buffered = this.#state === State.Buffering;
-    this.#cluster = clusters.get(route?.clusterNameFor(requestHeaders, streamInfo) ?? '');
+    this.#cluster = clusters.get(route?.clusterName ?? '');
     this.#askedAtMs = time.monotonicMs();
     this.#state = State.Asking;
     this.#synchronous = true;

@@ -45,7 +45,7 @@ export class FaultSettings {
   applies(headers: RequestHeaders, callbacks: FilterCallbacks): boolean {
     const { upstreamCluster, downstreamNodes } = this.config;
     if (upstreamCluster !== '') {
-      const cluster = callbacks.route?.clusterNameFor(headers, callbacks.streamInfo) ?? '';
+      const cluster = callbacks.route?.clusterName ?? '';
       if (cluster !== upstreamCluster) return false;
     }
     if (downstreamNodes.length > 0) {

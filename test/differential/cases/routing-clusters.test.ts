@@ -112,6 +112,37 @@ export const suite = await differential(
       },
       client: get('/', 'x-c: CASE-up'),
     },
+    ...(['cluster', 'weight'] as const).map((what): Row => ({
+      name: `a filter that changes the header of the ${what} comes too late`,
+      config: {
+        httpFilters: [
+          {
+            name: 'envoy.filters.http.header_mutation',
+            typed_config: {
+              '@type':
+                'type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
+              mutations: {
+                request_mutations: [
+                  {
+                    append: {
+                      header: { key: 'x-c', value: what === 'cluster' ? 'CASE-other' : '60' },
+                      append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+                    },
+                  },
+                ],
+              },
+            },
+          },
+        ],
+        ...forward(
+          what === 'cluster'
+            ? { cluster_header: 'x-c' }
+            : { weighted_clusters: split(50, 50, { header_name: 'x-c' }) },
+        ),
+      },
+      client: get('/', what === 'cluster' ? 'x-c: CASE-up' : 'x-c: 1'),
+      upstreams: { other: OTHER },
+    })),
     {
       name: 'a missing cluster has the response headers of its route, not of its upstream',
       config: {

@@ -234,6 +234,20 @@ export const suite = await differential(import.meta.url, {}, [
     },
     client: get('/'),
   },
+  {
+    name: 'a reply for a missing cluster has the headers of all levels',
+    config: everyLevel((level) => both([add(`x-${level}`, '%RESPONSE_CODE% %RESPONSE_FLAGS%')])),
+    client: get('/'),
+    upstream: { refuses: true },
+  },
+  row(
+    'more than a hundred headers',
+    Array.from({ length: 120 }, (_, i) => add(`x-${i}`, 'v')),
+  ),
+  row(
+    'more than 60 KiB of headers',
+    Array.from({ length: 5 }, (_, i) => add(`x-${i}`, 'v'.repeat(16_000))),
+  ),
   formatted(
     '%REQ% with an alternative and a length',
     '%REQ(x-none?:path):3% %REQ(:method)% %REQ(host)%',

@@ -157,6 +157,23 @@ export const suite = await differential(
       },
       client: get('/'),
     },
+    row('a redirect for gRPC', { host_redirect: 'new' }, [
+      get('/', 'content-type: application/grpc'),
+    ]),
+    direct(
+      'a direct response with response headers',
+      { status: 200, body: { inline_string: 'x' } },
+      [get('/')],
+      {
+        response_headers_to_add: [
+          {
+            header: { key: 'content-type', value: 'text/html' },
+            append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+          },
+          { header: { key: 'x-code', value: '%RESPONSE_CODE%' } },
+        ],
+      },
+    ),
     direct('a direct response with a body', { status: 200, body: { inline_string: 'hello' } }, [
       get('/'),
       head('/'),
