@@ -70,7 +70,7 @@ export const suite = await differential(
     {
       name: 'a pipelined request behind a reply of the proxy itself',
       config: DIRECT,
-      client: [get('/direct') + get('/2'), { responses: 1 }, { pauseMs: 100 }],
+      client: [get('/direct') + get('/2'), { responses: 2 }],
       expect: { status: [200, 200] },
     },
     {
@@ -101,7 +101,7 @@ export const suite = await differential(
         { on: 0 },
         { responses: 1 },
       ],
-      upstream: { answers: [[{ pauseMs: 150 }, ok('1')], ok('2')] },
+      upstream: { answers: [[{ pauseMs: 500 }, ok('1')], ok('2')] },
     },
     // answers before the end of the request
     {
@@ -248,10 +248,16 @@ export const suite = await differential(
       client: ['\x16\x03\x01', { closed: true }],
       expect: { status: 400 },
     },
-    ...['g', '1', '!', ' ', '{', '\x80', '\t', '\n', '\r', ':', '\0'].map((first): Row => ({
-      name: `a client that begins with ${JSON.stringify(first)}`,
+    ...['g', '1', '!', '{', '\x80', '\n', '\r', ':'].map((first): Row => ({
+      name: `a client that begins with ${JSON.stringify(first)} is waited for`,
       client: [first, { pauseMs: 100 }, { close: true }],
     })),
+    ...[' ', '\t', '\0', '\x01'].map((first): Row => ({
+      name: `a client that begins with ${JSON.stringify(first)} is refused at once`,
+      client: [first, { closed: true }],
+      expect: { status: 400 },
+    })),
+
     { name: 'a client that speaks first like SSH', client: ['SSH-2.0-OpenSSH', { pauseMs: 100 }] },
   ],
 );
