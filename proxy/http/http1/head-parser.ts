@@ -12,6 +12,15 @@ import { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H, Inline } from '../headers.ts';
 import type { HeaderName } from '../headers.ts';
 import { CasedRequestHeaders, CasedResponseHeaders } from './cased-headers.ts';
+import {
+  hasControl,
+  isBlank,
+  joined,
+  parseVersion,
+  plainStatusLine,
+  withPlainBlanks,
+  withoutReturns,
+} from './head-lines.ts';
 import { headEnd, lineFeedAt } from './line-scanner.ts';
 import { internName } from './name-cache.ts';
 import { FIELD_VALUE, knownMethod, TOKEN_LOWER, isToken } from './tokens.ts';
@@ -133,7 +142,7 @@ export class HeadParser {
   #keepPartial(bytes: Buffer, start: number, end: number): void {
     const length = this.#partialLength + end - start;
     if (this.byteCount + length > this.limits.maxBytes) {
-      this.error = this.#tooLarge();
+      this.error = CodecErrors.headersTooLarge;
       return;
     }
     if (this.#partial === null || this.#partial.length < length) {
@@ -180,7 +189,7 @@ export class HeadParser {
     }
     this.byteCount += end - start;
     if (this.byteCount > this.limits.maxBytes) {
-      this.error = this.#tooLarge();
+      this.error = CodecErrors.headersTooLarge;
       return;
     }
     if (!this.#started) {
@@ -217,10 +226,7 @@ export class HeadParser {
       if (bytes[start]! > SP) this.error = CodecErrors.invalidCharacters;
       return;
     }
-    const words = line
-      .replace(/^\r+/, '')
-      .replace(/[ \t\r]+/g, ' ')
-      .replace(/ $/, '');
+    const words = withPlainBlanks(line);
     if (words === line) return;
     this.error = null;
     this.#requestLine(Buffer.from(words, 'latin1'), 0, words.length, words, 0);
@@ -259,14 +265,11 @@ export class HeadParser {
 
   /** As for requests: any run of SP, HTAB and CR around the code. */
   #lenientStatusLine(bytes: Buffer, start: number, end: number): void {
-    const match = /^(HTTP\/\d\.\d)[ \t\r]+(\d{3})(?:[ \t\r]+(.*))?$/.exec(
-      bytes.latin1Slice(start, end),
-    );
-    if (match === null) return;
-    const line = `${match[1]} ${match[2]} ${match[3] ?? ''}`;
-    if (line.length === end - start && bytes.latin1Slice(start, end) === line) return;
+    const line = bytes.latin1Slice(start, end);
+    const plain = plainStatusLine(line);
+    if (plain === null || plain === line) return;
     this.error = null;
-    this.#statusLine(Buffer.from(line, 'latin1'), 0, line.length, line, 0);
+    this.#statusLine(Buffer.from(plain, 'latin1'), 0, plain.length, plain, 0);
   }
 
   #customMethod(method: string): string | undefined {
@@ -339,7 +342,7 @@ export class HeadParser {
       }
     }
     if (++this.#count > this.limits.maxCount) {
-      this.error = this.#tooMany();
+      this.error = CodecErrors.tooManyHeaders;
       return;
     }
     if (underscore && this.limits.underscores !== 'ALLOW') {
@@ -351,7 +354,7 @@ export class HeadParser {
     }
     let value = text.substring(valueStart - textStart, valueEnd - textStart);
     // Envoy drops a CR inside a value; a fold or a bare CR never reaches the other side.
-    if (loneReturn) value = value.replaceAll('\r', '');
+    if (loneReturn) value = withoutReturns(value);
     const name = internName(bytes, start, colon, hash);
     this.#lastName = name;
     if (this.#casing !== null)
@@ -426,46 +429,6 @@ export class HeadParser {
     while (isBlank(content.charCodeAt(from))) from++;
     return content.slice(from);
   }
-
-  #tooLarge(): CodecError {
-    return CodecErrors.headersTooLarge;
-  }
-
-  #tooMany(): CodecError {
-    return CodecErrors.tooManyHeaders;
-  }
-}
-
-/** `HTTP/` DIGIT `.` DIGIT exactly; -1 for anything else. */
-function parseVersion(bytes: Buffer, start: number, end: number): number {
-  if (end - start !== 8) return -1;
-  if (
-    bytes[start] !== 0x48 ||
-    bytes[start + 1] !== 0x54 ||
-    bytes[start + 2] !== 0x54 ||
-    bytes[start + 3] !== 0x50
-  )
-    return -1;
-  if (bytes[start + 4] !== 0x2f || bytes[start + 6] !== 0x2e) return -1;
-  const major = bytes[start + 5]! - 0x30;
-  const minor = bytes[start + 7]! - 0x30;
-  if (major < 0 || major > 9 || minor < 0 || minor > 9) return -1;
-  return major * 10 + minor;
-}
-
-const isBlank = (byte: number): boolean => byte === SP || byte === HTAB;
-
-/** As inline names of a map are joined. */
-const joined = (present: string | undefined, value: string): string =>
-  present === undefined || present === '' ? value : value === '' ? present : `${present},${value}`;
-
-/** Bytes that no head may have; HTAB and CR are judged where they stand. */
-function hasControl(bytes: Buffer, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!;
-    if ((byte < SP && byte !== HTAB && byte !== CR) || byte === 0x7f) return true;
-  }
-  return false;
 }
 
 const NO_REQUEST = new RequestHeaders();
