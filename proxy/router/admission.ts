@@ -60,6 +60,9 @@ export function admit(
   if (invalid !== undefined) return invalidHeaderReply(invalid, headers);
   if (!cluster.shouldDrop(info.streamRandom)) return cluster;
   const all = cluster.config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
-  context.charges.localReply(cluster.stats, null, 503, headers);
+  const { healthCheck } = info;
+  const scopes = route.statsScopes(headers, info);
+  const request = { headers, clusterStats: cluster.stats, scopes, healthCheck };
+  context.charges.localReply(request, null, 503);
   return droppedReply(all, !suppressEnvoyHeaders);
 }

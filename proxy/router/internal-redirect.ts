@@ -56,6 +56,11 @@ export class InternalRedirectPolicy {
   }
 }
 
+export interface RedirectContext {
+  readonly clusters: ThreadLocalClusterManager;
+  readonly stats: RouterStats;
+}
+
 /** The request that was redirected. */
 export interface RedirectedRequest {
   readonly callbacks: FilterCallbacks;
@@ -66,8 +71,7 @@ export interface RedirectedRequest {
   readonly body: KeptBody | null;
   /** Of the route it took. */
   readonly routeName: string;
-  readonly clusters: ThreadLocalClusterManager;
-  readonly stats: RouterStats;
+  readonly context: RedirectContext;
   readonly clusterStats: ClusterStats;
 }
 
@@ -100,7 +104,8 @@ function redirectRequest(
   response: ResponseHeaders,
   request: RedirectedRequest,
 ): boolean {
-  const { callbacks, headers, stats } = request;
+  const { callbacks, headers } = request;
+  const { stats } = request.context;
   const { store } = stats;
   const target = redirectTarget(response.get(H.location) ?? '');
   if (target === null) {
@@ -168,7 +173,8 @@ function chooseRoute(
   request: RedirectedRequest,
   safeScheme: boolean,
 ): boolean {
-  const { callbacks, clusters, stats } = request;
+  const { callbacks } = request;
+  const { clusters, stats } = request.context;
   callbacks.clearRouteCache();
   const route = callbacks.route;
   // As Envoy logs a redirect: with the cluster of the target.

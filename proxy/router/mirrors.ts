@@ -70,7 +70,8 @@ function startShadow(
     headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
   const host = cluster.chooseHost(null);
   if (host === null) {
-    context.charges.localReply(cluster.stats, null, 503, headers);
+    const copy = { headers, clusterStats: cluster.stats, scopes: null, healthCheck: false };
+    context.charges.localReply(copy, null, 503);
     return null;
   }
   const pool = cluster.httpPool(host, action.priority, info.protocol === 'HTTP/2');

@@ -15,6 +15,7 @@ import type { DownstreamWatermarkCallbacks, FilterCallbacks } from '../http/http
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
+import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { admit, replyWithoutUpstream } from './admission.ts';
@@ -43,6 +44,7 @@ import {
 } from './router-reply.ts';
 import { countIn } from './scope-stats.ts';
 import type { StatsScopes } from './scope-stats.ts';
+import type { ChargedRequest } from './upstream-charges.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -54,16 +56,16 @@ const NO_TIMEOUTS = RequestTimeouts.none();
 
 export class RouterFilter
   extends PassThroughFilter
-  implements UpstreamRequestOwner, TimerOwner, DownstreamWatermarkCallbacks
+  implements UpstreamRequestOwner, ChargedRequest, TimerOwner, DownstreamWatermarkCallbacks
 {
   readonly timers: TimerWheel;
   timeouts: RequestTimeouts = NO_TIMEOUTS;
+  headers: RequestHeaders;
+  scopes: StatsScopes = null;
   readonly #context: RouterContext;
   readonly #callbacks: FilterCallbacks;
   readonly #info: StreamInfo;
-  #headers: RequestHeaders;
   #route: RouteEntry | null = null;
-  #scopes: StatsScopes = null;
   #action: RouteAction | null = null;
   #cluster: ThreadLocalCluster | null = null;
   /** The newest one. */
@@ -99,7 +101,17 @@ export class RouterFilter
     this.#callbacks = callbacks;
     this.timers = context.timers;
     this.#info = callbacks.streamInfo;
-    this.#headers = callbacks.requestHeaders;
+    this.headers = callbacks.requestHeaders;
+  }
+
+  // === ChargedRequest
+
+  get clusterStats(): ClusterStats {
+    return this.#cluster!.stats;
+  }
+
+  get healthCheck(): boolean {
+    return this.#info.healthCheck;
   }
 
   // === HttpFilter: the request
@@ -108,7 +120,7 @@ export class RouterFilter
     const { stats } = this.#context;
     stats.store.inc(stats.rqTotal);
     const route = this.#callbacks.route;
-    this.#headers = headers;
+    this.headers = headers;
     this.#requestEnded = endStream;
     if (!(route instanceof RouteEntry) || route.action === null) {
       this.#reply(replyWithoutUpstream(route, headers, this.#info, this.#context));
@@ -116,7 +128,7 @@ export class RouterFilter
     }
     this.#route = route;
     this.#action = route.action;
-    this.#scopes = route.statsScopes(headers, this.#info);
+    this.scopes = route.statsScopes(headers, this.#info);
     const host = this.#admit(route.action);
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
@@ -170,14 +182,14 @@ export class RouterFilter
   /** Null when the request was answered here; else the host to send it to. */
   #admit(action: RouteAction): Host | null {
     const info = this.#info;
-    const admitted = admit(this.#route!, this.#headers, info, this.#context);
+    const admitted = admit(this.#route!, this.headers, info, this.#context);
     if (admitted instanceof RouterReply) {
       this.#reply(admitted);
       return null;
     }
     this.#cluster = admitted;
     info.attemptCount = 1;
-    this.#selection = new HostSelection(this.#headers, info, action.hashPolicy);
+    this.#selection = new HostSelection(this.headers, info, action.hashPolicy);
     const host = admitted.chooseHost(this.#selection);
     if (host === null) this.#replyNoHost();
     return host;
@@ -186,13 +198,13 @@ export class RouterFilter
   /** Time-outs, attempt count, configured changes, retry headers: in the order they have on the wire (§1.3). */
   #prepareHeaders(route: RouteEntry, action: RouteAction): void {
     const context = this.#context;
-    const headers = this.#headers;
+    const headers = this.headers;
     this.timeouts = RequestTimeouts.take(action, headers, context.respectExpectedRqTimeout);
     this.timeouts.tell(headers, 0, context);
     if (route.scope.includeRequestAttemptCount) headers.set(H.xEnvoyAttemptCount, '1');
     route.finalizeRequestHeaders(headers, this.#info, !context.suppressEnvoyHeaders);
     this.#retry = RetryState.create(action, headers, this.#cluster!, context);
-    if (this.#retry !== null) this.#retry.scopes = this.#scopes;
+    if (this.#retry !== null) this.#retry.scopes = this.scopes;
     if (this.#callbacks.upgradeRequested) this.#handshake = handshakeOf(headers);
   }
 
@@ -204,9 +216,9 @@ export class RouterFilter
     info.host = host;
     info.upstreamConnection = null;
     if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
-    const attempt = new UpstreamRequest(this, host, this.#cluster!.stats);
+    const attempt = new UpstreamRequest(this, host, this.clusterStats);
     const { upstreamLog } = this.#context;
-    if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.#headers, host);
+    if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.headers, host);
     this.#attempt = attempt;
     attempt.start(this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2'));
   }
@@ -216,7 +228,7 @@ export class RouterFilter
     const action = this.#action!;
     info.upstreamConnection = connection;
     if (action.autoHostRewrite && attempt.host.hostname !== '') {
-      action.replaceHost(this.#headers, attempt.host.hostname, !this.#context.suppressEnvoyHeaders);
+      action.replaceHost(this.headers, attempt.host.hostname, !this.#context.suppressEnvoyHeaders);
     }
     const nowMs = this.#context.time.monotonicMs();
     info.upstreamFirstByteSentMs = nowMs;
@@ -225,11 +237,11 @@ export class RouterFilter
       attempt.meter(info.meter.upstream);
     }
     this.#requestSent = true;
-    countIn(this.#scopes, 'total');
+    countIn(this.scopes, 'total');
     const durationMs = this.timeouts.streamMs ?? this.#cluster!.config.http.maxStreamDurationMs;
     if (durationMs !== undefined && durationMs > 0) attempt.limitDuration(durationMs);
     attempt.sendHeaders(
-      this.#headers,
+      this.headers,
       this.#requestEnded && this.#body === null && this.#trailers === null,
     );
     if (!attempt.writable) return;
@@ -268,7 +280,7 @@ export class RouterFilter
   #onBufferFull(): boolean {
     const attempt = this.#attempt;
     if (this.#mayBeSentAgain()) {
-      const { stats } = this.#cluster!;
+      const stats = this.clusterStats;
       stats.store.inc(stats.retryOrShadowAbandoned);
       this.#bodyOverflow = true;
       this.#giveUpRetries();
@@ -321,7 +333,7 @@ export class RouterFilter
       this.#attempt = null;
       this.#selection!.retry(retry.policy, attempt.host);
       if (this.#route!.scope.includeIsTimeoutRetryHeader)
-        this.#headers.set(X_ENVOY_IS_TIMEOUT_RETRY, afterTimeout ? 'true' : 'false');
+        this.headers.set(X_ENVOY_IS_TIMEOUT_RETRY, afterTimeout ? 'true' : 'false');
       this.#backoffTimer ??= new WheelTimer(this, TIMER_BACKOFF);
       this.timers.arm(this.#backoffTimer, retry.nextBackoffMs());
       return true;
@@ -351,12 +363,12 @@ export class RouterFilter
     this.#retry!.onRetry();
     info.attemptCount++;
     if (this.#route!.scope.includeRequestAttemptCount) {
-      this.#headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
+      this.headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
     }
     const elapsedMs = this.#requestEnded
       ? this.#context.time.monotonicMs() - this.#requestCompleteMs
       : 0;
-    this.timeouts.tell(this.#headers, elapsedMs, this.#context);
+    this.timeouts.tell(this.headers, elapsedMs, this.#context);
     const cluster = this.#context.clusters.get(info.upstreamCluster);
     const host = cluster === undefined ? null : cluster.chooseHost(this.#selection);
     if (cluster === undefined || host === null) {
@@ -404,7 +416,7 @@ export class RouterFilter
 
   onUpstream1xxHeaders(attempt: UpstreamRequest, headers: ResponseHeaders): void {
     if (this.#over) return;
-    this.#chargeResponse(attempt.host, headers);
+    this.#context.charges.response(this, attempt.host, headers);
     // A client that saw part of this attempt's answer must not get another's (§4.7).
     this.#giveUpRetries();
     this.#settleOn(attempt);
@@ -422,7 +434,7 @@ export class RouterFilter
     if (this.#retry !== null) this.#giveUpRetries();
     this.#settleOn(attempt);
     if (this.#handshake !== Handshake.None && !this.#onHandshake(attempt, headers)) return;
-    this.#chargeResponse(attempt.host, headers);
+    this.#context.charges.response(this, attempt.host, headers);
     this.#responseStarted = true;
     this.#finishResponseHeaders(headers, nowMs);
     if (endStream) this.#complete(attempt, nowMs, headers);
@@ -439,19 +451,18 @@ export class RouterFilter
     }
     this.#selection!.setCookiesOn(headers);
     info.responseCode = headers.status;
-    this.#route!.finalizeUpstreamResponse(headers, this.#headers, info);
+    this.#route!.finalizeUpstreamResponse(headers, this.headers, info);
   }
 
   /** True: nobody sees this answer. */
   #isTriedAgain(attempt: UpstreamRequest, headers: ResponseHeaders): boolean {
     const retry = this.#retry!;
     let failed = false;
-    if (this.#hedged?.has(attempt) === true) failed = retry.wouldRetry(headers, this.#headers);
+    if (this.#hedged?.has(attempt) === true) failed = retry.wouldRetry(headers, this.headers);
     else {
-      const decision = retry.onResponseHeaders(headers, this.#headers);
+      const decision = retry.onResponseHeaders(headers, this.headers);
       if (this.#retries(decision, attempt, false)) {
-        const { stats } = this.#cluster!;
-        this.#context.charges.retried(stats, attempt.host, headers.status, this.#headers);
+        this.#context.charges.retried(this, attempt.host, headers.status);
         attempt.abandon();
         return true;
       }
@@ -467,13 +478,12 @@ export class RouterFilter
     if (!policy.statusCodes.includes(headers.status)) return false;
     return followRedirect(policy, headers, {
       callbacks: this.#callbacks,
-      headers: this.#headers,
+      headers: this.headers,
       whole: this.#requestEnded && !this.#bodyOverflow,
       body: this.#body,
       routeName: this.#route!.name,
-      clusters: this.#context.clusters,
-      stats: this.#context.stats,
-      clusterStats: this.#cluster!.stats,
+      context: this.#context,
+      clusterStats: this.clusterStats,
     });
   }
 
@@ -521,7 +531,7 @@ export class RouterFilter
       this.#hedge(attempt);
       return;
     }
-    const details = countAttemptTimeout(this.#cluster!.stats, attempt.host, timer);
+    const details = countAttemptTimeout(this.clusterStats, attempt.host, timer);
     if (!ofStream) attempt.log?.onFailure(ResponseFlag.UpstreamRequestTimeout, '');
     attempt.abandon();
     if (this.#retriesReset(attempt, StreamResetReason.LocalReset, !ofStream)) return;
@@ -549,9 +559,9 @@ export class RouterFilter
   }
 
   #timeOut(attempt: UpstreamRequest, status: number): void {
-    const { stats } = this.#cluster!;
+    const stats = this.clusterStats;
     stats.store.inc(stats.upstreamRqTimeout);
-    countIn(this.#scopes, 'timeout');
+    countIn(this.scopes, 'timeout');
     attempt.host.counts.rqTimeout++;
     if (!attempt.headersReceived) this.#chargeAbort(attempt.host, status);
   }
@@ -598,9 +608,8 @@ export class RouterFilter
     const { charges } = this.#context;
     this.#info.upstreamLastByteReceivedMs = nowMs;
     const ms = this.#requestEnded ? Math.floor(nowMs - this.#requestCompleteMs) : NaN;
-    charges.time(this.#cluster!.stats, attempt.host, ms, this.#headers);
-    charges.scopesTime(this.#scopes, ms);
-    charges.grpcEnd(attempt.host, this.#headers, ending);
+    charges.time(this, attempt.host, ms);
+    charges.grpcEnd(this, attempt.host, ending);
     this.#end();
   }
 
@@ -620,21 +629,11 @@ export class RouterFilter
     this.#pauseReading(false);
   }
 
-  #chargeResponse(host: Host, headers: ResponseHeaders): void {
-    const { charges } = this.#context;
-    charges.response(this.#cluster!.stats, host, headers, this.#headers);
-    charges.scopes(this.#scopes, headers.status, this.#headers);
-  }
-
   /** An attempt, or all of them, will not answer any more. */
   #chargeAbort(host: Host | null, status: number): void {
     const { charges } = this.#context;
-    if (this.#responseStarted) {
-      charges.cut(host, this.#headers);
-      return;
-    }
-    charges.localReply(this.#cluster!.stats, host, status, this.#headers);
-    charges.scopes(this.#scopes, status, this.#headers);
+    if (this.#responseStarted) charges.cut(this, host);
+    else charges.localReply(this, host, status);
   }
 
   #replyNoHost(): void {

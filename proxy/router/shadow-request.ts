@@ -16,6 +16,7 @@ import type { Host } from '../upstream/host.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import { statusOfReset } from './reset-reply.ts';
 import type { RouterContext } from './router-context.ts';
+import type { ChargedRequest } from './upstream-charges.ts';
 
 /**
  * Held while the shadow waits for its connection, or its upstream is slow; beyond it the shadow is given up, never the
@@ -33,10 +34,12 @@ export interface ShadowTarget {
 }
 
 export class ShadowRequest
-  implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, TimerOwner
+  implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks, ChargedRequest, TimerOwner
 {
+  readonly headers: RequestHeaders;
+  readonly scopes = null;
+  readonly healthCheck = false;
   readonly #context: RouterContext;
-  readonly #headers: RequestHeaders;
   readonly #target: ShadowTarget;
   readonly #timeout: WheelTimer;
   #ticket: PoolTicket | null = null;
@@ -52,9 +55,13 @@ export class ShadowRequest
 
   constructor(context: RouterContext, headers: RequestHeaders, target: ShadowTarget) {
     this.#context = context;
-    this.#headers = headers;
+    this.headers = headers;
     this.#target = target;
     this.#timeout = new WheelTimer(this, 0);
+  }
+
+  get clusterStats(): ClusterStats {
+    return this.#target.stats;
   }
 
   start(endStream: boolean): void {
@@ -100,7 +107,7 @@ export class ShadowRequest
     this.#encoder = encoder;
     encoder.setCallbacks(this);
     const bare = this.#pending.length === 0 && this.#trailers === null;
-    encoder.encodeHeaders(this.#headers, this.#ended && bare);
+    encoder.encodeHeaders(this.headers, this.#ended && bare);
     this.#flush();
   }
 
@@ -111,9 +118,8 @@ export class ShadowRequest
   decode1xxHeaders(): void {}
 
   decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    const { stats, host } = this.#target;
     this.#answered = true;
-    this.#context.charges.response(stats, host, headers, this.#headers);
+    this.#context.charges.response(this, this.#target.host, headers);
     if (endStream) this.#onResponseEnd(headers);
   }
 
@@ -169,9 +175,9 @@ export class ShadowRequest
   #onResponseEnd(ending: HeaderMap | null): void {
     if (this.#over) return;
     const { charges, time } = this.#context;
-    const { stats, host } = this.#target;
-    charges.time(stats, host, Math.floor(time.monotonicMs() - this.#endMs), this.#headers);
-    charges.grpcEnd(host, this.#headers, ending);
+    const { host } = this.#target;
+    charges.time(this, host, Math.floor(time.monotonicMs() - this.#endMs));
+    charges.grpcEnd(this, host, ending);
     if (this.#ended && this.#pending.length === 0) this.#finish();
     else this.cancel();
   }
@@ -185,7 +191,7 @@ export class ShadowRequest
 
   #chargeAbort(host: Host | null, status: number): void {
     const { charges } = this.#context;
-    if (!this.#answered) charges.localReply(this.#target.stats, host, status, this.#headers);
+    if (!this.#answered) charges.localReply(this, host, status);
   }
 
   #finish(): void {

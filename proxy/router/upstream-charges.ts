@@ -19,6 +19,16 @@ export interface ChargeSettings {
   readonly zone: string;
 }
 
+/** What is counted of a request, and where. */
+export interface ChargedRequest {
+  readonly headers: RequestHeaders;
+  readonly clusterStats: ClusterStats;
+  /** Virtual cluster and route that count by themselves. */
+  readonly scopes: StatsScopes;
+  /** As the health-check filter sees it: not counted by code or time. */
+  readonly healthCheck: boolean;
+}
+
 export class UpstreamCharges {
   readonly #settings: ChargeSettings;
 
@@ -27,86 +37,69 @@ export class UpstreamCharges {
   }
 
   /** An answer that goes to the client, or an informational one. */
-  response(
-    stats: ClusterStats,
-    host: Host,
-    response: ResponseHeaders,
-    request: RequestHeaders,
-  ): void {
+  response(request: ChargedRequest, host: Host, response: ResponseHeaders): void {
     const { status } = response;
-    this.#charge(stats, host, status, request);
-    if (isCanary(response) || host.canary) this.#count(stats.canary, status, request);
-    if (status < 500 && !isGrpcRequest(request)) host.counts.rqSuccess++;
+    this.#charge(request, host, status, isCanary(response) || host.canary);
+    if (status < 500 && !isGrpcRequest(request.headers)) host.counts.rqSuccess++;
   }
 
   /** A reply of our own in the upstream's stead; `host` null: none is to blame. */
-  localReply(
-    stats: ClusterStats,
-    host: Host | null,
-    status: number,
-    request: RequestHeaders,
-  ): void {
-    this.#charge(stats, host, status, request);
-    if (host === null) return;
-    if (host.canary) this.#count(stats.canary, status, request);
+  localReply(request: ChargedRequest, host: Host | null, status: number): void {
+    this.#charge(request, host, status, host !== null && host.canary);
     // A time-out that is answered with 204 is the host's fault all the same.
-    if (status < 500) host.counts.rqError++;
-  }
-
-  /** The same answer or reply, for the virtual cluster and the route that count by themselves. */
-  scopes(scopes: StatsScopes, status: number, request: RequestHeaders): void {
-    if (scopes === null) return;
-    for (const { codes } of scopes) this.#count(codes, status, request);
-  }
-
-  scopesTime(scopes: StatsScopes, ms: number): void {
-    if (scopes === null || !this.#settings.dynamicStats || Number.isNaN(ms)) return;
-    for (const { codes } of scopes) codes.recordTime(ms);
+    if (host !== null && status < 500) host.counts.rqError++;
   }
 
   /** An answer that had begun will not end; it was counted when it began. */
-  cut(host: Host | null, request: RequestHeaders): void {
-    if (!isGrpcRequest(request)) return;
+  cut(request: ChargedRequest, host: Host | null): void {
+    if (!isGrpcRequest(request.headers)) return;
     if (host !== null) host.counts.rqError++;
     const { store, rqResetAfterDownstreamResponseStarted } = this.#settings.stats;
     store.inc(rqResetAfterDownstreamResponseStarted);
   }
 
   /** An answer that is swallowed because the request is tried again. */
-  retried(stats: ClusterStats, host: Host, status: number, request: RequestHeaders): void {
-    this.#count(stats.retry, status, request);
+  retried(request: ChargedRequest, host: Host, status: number): void {
+    this.#count(request.clusterStats.retry, status, request);
     host.counts.rqError++;
   }
 
   /** From the end of the request to the end of the answer; NaN: the answer was there before. */
-  time(stats: ClusterStats, host: Host, ms: number, request: RequestHeaders): void {
-    if (!this.#settings.dynamicStats || Number.isNaN(ms)) return;
+  time(request: ChargedRequest, host: Host, ms: number): void {
+    const { dynamicStats, zone } = this.#settings;
+    if (!dynamicStats || request.healthCheck || Number.isNaN(ms)) return;
+    const stats = request.clusterStats;
     stats.all.recordTime(ms);
-    originOf(stats, request).recordTime(ms);
-    const { zone } = this.#settings;
+    originOf(request).recordTime(ms);
     if (zone !== '' && host.zone !== '') stats.zone(zone, host.zone).recordTime(ms);
+    if (request.scopes !== null) for (const { codes } of request.scopes) codes.recordTime(ms);
   }
 
   /** A gRPC call is over; `ending`: what may carry its status, null: nothing does. */
-  grpcEnd(host: Host, request: RequestHeaders, ending: HeaderMap | null): void {
-    if (!isGrpcRequest(request)) return;
+  grpcEnd(request: ChargedRequest, host: Host, ending: HeaderMap | null): void {
+    if (!isGrpcRequest(request.headers)) return;
     const status = ending === null ? undefined : ending.get(H.grpcStatus);
     if (status !== undefined && !GRPC_SERVER_ERRORS.has(status)) host.counts.rqSuccess++;
     else host.counts.rqError++;
   }
 
-  #charge(stats: ClusterStats, host: Host | null, status: number, request: RequestHeaders): void {
+  #charge(request: ChargedRequest, host: Host | null, status: number, canary: boolean): void {
+    const stats = request.clusterStats;
+    const { zone } = this.#settings;
     this.#count(stats.all, status, request);
-    this.#count(originOf(stats, request), status, request);
+    this.#count(originOf(request), status, request);
+    if (canary) this.#count(stats.canary, status, request);
+    if (request.scopes !== null)
+      for (const { codes } of request.scopes) this.#count(codes, status, request);
     if (host === null) return;
     if (status >= 500) host.counts.rqError++;
-    const { zone } = this.#settings;
     if (zone !== '' && host.zone !== '') this.#count(stats.zone(zone, host.zone), status, request);
   }
 
-  #count(counters: CodeCounters, status: number, request: RequestHeaders): void {
-    if (!this.#settings.dynamicStats) return;
-    if (this.#settings.suppressGrpcCodes && isGrpcRequest(request)) counters.chargeCompleted();
+  #count(counters: CodeCounters, status: number, request: ChargedRequest): void {
+    const { dynamicStats, suppressGrpcCodes } = this.#settings;
+    if (!dynamicStats || request.healthCheck) return;
+    if (suppressGrpcCodes && isGrpcRequest(request.headers)) counters.chargeCompleted();
     else counters.charge(status);
   }
 }
@@ -117,7 +110,7 @@ const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '
 const isCanary = (response: ResponseHeaders): boolean =>
   response.has(H.xEnvoyUpstreamCanary) && response.get(H.xEnvoyUpstreamCanary) === 'true';
 
-const originOf = (stats: ClusterStats, request: RequestHeaders): CodeCounters =>
-  request.has(H.xEnvoyInternal) && request.get(H.xEnvoyInternal) === 'true'
-    ? stats.internal
-    : stats.external;
+const originOf = ({ headers, clusterStats }: ChargedRequest): CodeCounters =>
+  headers.has(H.xEnvoyInternal) && headers.get(H.xEnvoyInternal) === 'true'
+    ? clusterStats.internal
+    : clusterStats.external;
