@@ -43,6 +43,7 @@ export type HttpFilterSettings =
   | ExtAuthzConfig
   | GrpcStatsConfig
   | BufferFilterConfig
+  | CsrfPolicyConfig
   | HeaderToMetadataConfig
   | SetFilterStateConfig
   | SetMetadataConfig
@@ -59,6 +60,7 @@ export type HttpFilterPerRouteSettings =
   | LocalRateLimitConfig
   | ExtAuthzPerRouteConfig
   | BufferFilterConfig
+  | CsrfPolicyConfig
   | HeaderToMetadataConfig
   | SetFilterStateConfig
   | SetMetadataConfig
@@ -135,4 +137,13 @@ export interface HealthCheckFilterConfig {
   readonly minHealthyPercentages: ReadonlyMap<string, number>;
   /** All have to match; none: every request is a health check. */
   readonly headers: readonly HeaderMatchConfig[];
+}
+
+/** envoy.extensions.filters.http.csrf.v3.CsrfPolicy; as a per-route setting it replaces the filter's whole. */
+export interface CsrfPolicyConfig {
+  readonly kind: 'csrf';
+  readonly enabled: FractionConfig;
+  /** Counted only. */
+  readonly shadowEnabled: FractionConfig | undefined;
+  readonly additionalOrigins: readonly StringMatchConfig[];
 }

@@ -5,6 +5,7 @@ import type { FilterFactoryContext } from './factory-context.ts';
 import { BufferFilterFactory } from './http/buffer.ts';
 import { CompressorFilterFactory } from './http/compressor.ts';
 import { CorsFilterFactory } from './http/cors.ts';
+import { CsrfFilterFactory } from './http/csrf.ts';
 import { DecompressorFilterFactory } from './http/decompressor.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
 import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
@@ -42,6 +43,7 @@ const CREATORS: Creators = {
     new LocalRateLimitFilterFactory(name, settings, context),
   ext_authz: (name, settings, context) => new ExtAuthzFilterFactory(name, settings, context),
   grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
+  csrf: (name, settings, context) => new CsrfFilterFactory(name, settings, context),
   buffer: (name, settings) => new BufferFilterFactory(name, settings),
   header_to_metadata: (name, settings, context) =>
     new HeaderToMetadataFilterFactory(name, settings, context),

@@ -100,6 +100,14 @@ export const FILTER_STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   {
+    title: 'Filter csrf',
+    prefix: 'http.<stat_prefix>.csrf.',
+    rows: counters(`
+      missing_source_origin: requests that do not tell where they come from
+      request_invalid: requests from elsewhere
+      request_valid: requests from where they may come`),
+  },
+  {
     title: 'Filter health_check',
     prefix: 'http.<stat_prefix>.health_check.',
     rows: counters(`

@@ -12,6 +12,7 @@ import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
 import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
 import { decodeExtAuthz } from './ext-authz-decoder.ts';
+import { decodeCsrf } from './csrf-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -50,6 +51,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.health_check.v3.HealthCheck', decodeHealthCheckFilter],
   ['envoy.extensions.filters.http.compressor.v3.Compressor', decodeCompressorFilter],
   ['envoy.extensions.filters.http.decompressor.v3.Decompressor', decodeDecompressorFilter],
+  ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', decodeCsrfFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
@@ -220,6 +222,11 @@ function decodeExtAuthzFilter(config: TypedConfig, name: string): HttpFilterSett
   if (!reader.has('grpc_service'))
     reader.problem('', 'one of grpc_service, http_service is required');
   return refuse(config.typeUrl, name);
+}
+
+function decodeCsrfFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.csrf.v3.CsrfPolicy');
+  return reader && decodeCsrf(reader);
 }
 
 function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {

@@ -16,19 +16,15 @@ export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
 export const REFUSED_HTTP_FILTERS: ReadonlySet<string> = new Set([
   'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication',
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',
-  'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
   'envoy.extensions.filters.http.basic_auth.v3.BasicAuth',
   'envoy.extensions.filters.http.lua.v3.Lua',
 ]);
 
 /** Per-route forms of the guards; each has its own way of saying "not here". */
 export const REFUSED_PER_ROUTE: ReadonlySet<string> = new Set([
-  'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
   'envoy.extensions.filters.http.basic_auth.v3.BasicAuthPerRoute',
   'envoy.extensions.filters.http.oauth2.v3.OAuth2',
 ]);
-
-export const INERT_PER_ROUTE: ReadonlySet<string> = new Set([]);
 
 /** Network filters that only observe. */
 export const INERT_NETWORK_FILTERS: ReadonlySet<string> = new Set([

@@ -9,6 +9,7 @@ import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeCompressorPerRoute } from './compressor-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeExtAuthzPerRoute } from './ext-authz-decoder.ts';
+import { decodeCsrf } from './csrf-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -46,6 +47,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', setFilterState],
   ['envoy.extensions.filters.http.set_metadata.v3.Config', setMetadata],
   ['envoy.extensions.filters.http.compressor.v3.CompressorPerRoute', compressor],
+  ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', csrf],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -143,6 +145,11 @@ function localRateLimit(config: TypedConfig): Verdict | undefined {
 function compressor(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.compressor.v3.CompressorPerRoute');
   return reader && settled(decodeCompressorPerRoute(reader));
+}
+
+function csrf(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.csrf.v3.CsrfPolicy');
+  return reader && settled(decodeCsrf(reader));
 }
 
 /** An empty RBACPerRoute switches the filter off. */

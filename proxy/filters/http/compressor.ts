@@ -123,7 +123,8 @@ class CompressorFilter extends PassThroughFilter implements EncodingOffer {
     if (this.#request === null) return FilterStatus.Continue;
     const compressed = this.#request.compress(chunk, endStream);
     this.#factory.request.countBytes(chunk.length, compressed.length);
-    this.#callbacks.injectDecodedData(compressed, endStream);
+    if (compressed.length > 0 || endStream)
+      this.#callbacks.injectDecodedData(compressed, endStream);
     return FilterStatus.Consumed;
   }
 
@@ -147,7 +148,8 @@ class CompressorFilter extends PassThroughFilter implements EncodingOffer {
     if (this.#response === null) return FilterStatus.Continue;
     const compressed = this.#response.compress(chunk, endStream);
     this.#factory.response.countBytes(chunk.length, compressed.length);
-    this.#callbacks.injectEncodedData(compressed, endStream);
+    if (compressed.length > 0 || endStream)
+      this.#callbacks.injectEncodedData(compressed, endStream);
     return FilterStatus.Consumed;
   }
 

@@ -58,6 +58,19 @@ function applyAbsolute(headers: RequestHeaders, target: string, allow: boolean):
   return null;
 }
 
+/** Authority of an absolute URL, without user information; undefined where the text is no such URL. */
+export function urlAuthority(text: string): string | undefined {
+  const colon = text.indexOf('://');
+  if (colon <= 0 || !isScheme(text, colon)) return undefined;
+  const start = colon + 3;
+  let end = start;
+  while (end < text.length && !isPathStart(text.charCodeAt(end))) end++;
+  const authority = text.slice(start, end);
+  const host = authority.slice(authority.indexOf('@') + 1);
+  if (host === '' || host.includes('@')) return undefined;
+  return hasAuthorityBytes(authority) && hasValidPort(host) ? host : undefined;
+}
+
 /** None, or a number; nothing else behind an IPv6 literal. */
 function hasValidPort(host: string): boolean {
   const end = host.indexOf(']') + 1;

@@ -52,6 +52,7 @@ function registerFilterStats(store: StatsStore): void {
         decompressor_library: compression(kind, 'decompressor'),
       }),
     ]),
+    filter('csrf.v3.CsrfPolicy', { filter_enabled: { default_value: {} } }),
     filter('health_check.v3.HealthCheck', { pass_through_mode: true }),
     filter('header_to_metadata.v3.Config', { stat_prefix: 'p' }),
     filter('set_metadata.v3.Config', {}),

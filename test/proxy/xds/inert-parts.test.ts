@@ -49,10 +49,12 @@ t.test('inertParts', (t) => {
     ]);
     const table = routes({
       name: 'r',
-      typed_per_filter_config: { csrf: { '@type': `${HTTP}.csrf.v3.CsrfPolicy` } },
+      typed_per_filter_config: {
+        jwt: { '@type': `${HTTP}.jwt_authn.v3.PerRouteConfig`, requirement_name: 'x' },
+      },
     });
     t.strictSame(inertParts({ routes: table }), [
-      'per-route settings of http filter csrf: not enforced in this version, refuses requests',
+      'per-route settings of http filter jwt: not enforced in this version, refuses requests',
     ]);
     t.end();
   });

@@ -364,7 +364,6 @@ t.test('decodeListener', (t) => {
         }),
         'refuse',
       ],
-      ['CSRF', typed('e', `${HTTP}.csrf.v3.CsrfPolicy`), 'refuse'],
       ['Lua', typed('e', `${HTTP}.lua.v3.Lua`), 'refuse'],
       ['Wasm that fails closed', typed('e', wasm, { config: {} }), 'refuse'],
       ['Wasm that fails open', typed('e', wasm, { config: { fail_open: true } }), 'inert'],
