@@ -263,12 +263,9 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   }
 
   meter(counts: WireCounts): void {
-    const { request } = this.#head;
     this.#counts = counts;
-    counts.received = this.#headBytes;
-    counts.headerReceived = request.byteSize() - request.size;
-    if (request.authority !== undefined)
-      counts.headerReceived += 'host'.length + request.authority.length + 3;
+    // Else the stream was made while its head still comes.
+    if (this.#head.done || this.#head.error !== null) this.#countHead(counts);
   }
 
   // === BodySink
@@ -330,6 +327,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     else this.#body.startLength(length);
     this.#state = endStream ? State.Paused : State.Body;
     this.#decoder = this.#callbacks.newStream(this);
+    if (this.#counts !== null) this.#countHead(this.#counts);
     this.#decoder.decodeHeaders(headers, endStream);
   }
 
@@ -400,6 +398,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #fail(error: CodecError): void {
     this.#state = State.Dead;
     this.#saved = null;
+    if (this.#counts !== null && this.#head.error !== null) this.#countHead(this.#counts);
     this.#callbacks.onCodecError(error);
   }
 
@@ -428,6 +427,14 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     if (connection.bufferedBytes <= connection.bufferLimitBytes) return false;
     connection.flush();
     return connection.aboveHighWatermark;
+  }
+
+  #countHead(counts: WireCounts): void {
+    const { request } = this.#head;
+    counts.received = this.#headBytes;
+    counts.headerReceived = request.byteSize() - request.size;
+    if (request.authority !== undefined)
+      counts.headerReceived += 'host'.length + request.authority.length + 3;
   }
 
   #countPayload(byteCount: number): void {
