@@ -5,6 +5,7 @@ import { realRandom } from '../base/random.ts';
 import { Runtime } from '../base/runtime.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { isResponseFlag } from '../stream-info/response-flags.ts';
+import { TraceReason } from '../stream-info/trace-reason.ts';
 import { H } from '../http/headers.ts';
 import { RequestHeaders } from '../http/header-map.ts';
 import { answeredGrpcStatus } from './grpc-status.ts';
@@ -147,8 +148,8 @@ export function compileAccessLogFilter(
     case 'inert':
       return () => true;
     case 'traceable':
-      // No request is traced by force until tracing is built.
-      return () => false;
+      // Only what is traced by force.
+      return ({ info }) => info.traceReason === TraceReason.Forced;
     default:
       return unreachable(config);
   }

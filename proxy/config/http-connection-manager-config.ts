@@ -8,6 +8,7 @@ import type { IpDetectionConfig } from './ip-detection-config.ts';
 import type { CidrConfig } from './listener-config.ts';
 import type { LocalReplyConfig } from './local-reply-config.ts';
 import type { RouteConfig, UpgradeConfig } from './route-config.ts';
+import type { SamplingConfig } from './tracing-config.ts';
 
 export interface HttpConnectionManagerConfig {
   readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
@@ -35,6 +36,10 @@ export interface HttpConnectionManagerConfig {
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
   readonly packTraceReason: boolean;
+  /** Off: every request is traced. */
+  readonly sampleByRequestId: boolean;
+  /** Undefined: no request is traced. */
+  readonly tracing: SamplingConfig | undefined;
   readonly addUserAgent: boolean;
   readonly via: string;
   readonly serverName: string;

@@ -13,6 +13,7 @@ import type {
   QueryMatchConfig,
   RegexRewriteConfig,
 } from './matcher-config.ts';
+import type { RouteTracingConfig } from './tracing-config.ts';
 
 /** Per-filter configuration by filter name, in wire order; `disabled` switches the filter off here. */
 export type PerFilterConfigs = readonly HttpFilterPerRouteConfig[];
@@ -100,9 +101,8 @@ export interface RouteEntryConfig {
     | NonForwardingConfig;
   readonly headers: HeaderMutationConfig;
   readonly perFilter: PerFilterConfigs;
-  /** `decorator.operation`; '' when absent. */
-  readonly decoratorOperation: string;
-  readonly decoratorPropagate: boolean;
+  /** Decorator and sampling; absent: nothing is said. */
+  readonly tracing?: RouteTracingConfig | undefined;
   /** `metadata.filter_metadata`, as JSON text by namespace (Istio puts the resource's name under `istio`). */
   readonly metadata: ReadonlyMap<string, string>;
   /** As in `vhost.<virtual host>.route.<this>.`; '' or absent: no stats of its own. */

@@ -34,6 +34,7 @@ import type { DownstreamWatermarkCallbacks, LocalReply } from './http-filter.ts'
 import { buildReply, isGrpcRequest } from './local-reply.ts';
 import { normalizePath } from './path-normalizer.ts';
 import type { Route, RouteTable } from './route-provider.ts';
+import type { TraceDecider } from './trace-decision.ts';
 
 /** The connection as its streams see it. */
 export interface StreamOwner {
@@ -89,6 +90,8 @@ export class ActiveStream
   #durationTimer: WheelTimer | null = null;
   #logTimer: WheelTimer | null = null;
   #localReplySent = false;
+  /** What the response tells in x-envoy-decorator-operation; null until it is known. */
+  #operation: string | null = null;
   #done = false;
 
   constructor(owner: StreamOwner, encoder: ResponseEncoder, info: StreamInfo) {
@@ -149,11 +152,23 @@ export class ActiveStream
       }
       this.#resolveRoute(table);
     }
+    if (this.#context.tracer !== null) this.#decideTrace(headers, this.#context.tracer);
     // (16)
     if (upgrade && !this.#allowUpgrade(headers)) return;
-    this.#filters.createFilters(this.#context.filterFactories);
-    if (this.#context.config.accessLogOptions?.flushOnStart === true) this.#logStart();
+    this.#startFilters(headers, endStream);
+  }
+
+  #decideTrace(headers: RequestHeaders, tracer: TraceDecider): void {
+    tracer.decide(headers, this.streamInfo, this.route?.tracing);
+  }
+
+  #startFilters(headers: RequestHeaders, endStream: boolean): void {
+    const { filterFactories, config, tracer } = this.#context;
+    this.#filters.createFilters(filterFactories);
+    if (config.accessLogOptions?.flushOnStart === true) this.#logStart();
     // (17)
+    if (tracer !== null)
+      this.#operation = tracer.begin(headers, this.streamInfo, this.route?.tracing);
     this.#filters.decodeHeaders(headers, endStream);
   }
 
@@ -294,7 +309,7 @@ export class ActiveStream
     info.responseCodeDetails = reply.details;
     if (reply.status === 400 && !this.#context.config.streamErrorOnInvalidHttpMessage)
       this.#owner.closing = true;
-    if (info.cluster === null) this.#noteCluster();
+    this.#noteEarlyReply();
     const { localReply, time } = this.#context;
     // %DURATION% of a format means until now.
     if (localReply !== null) info.endMs = time.monotonicMs();
@@ -343,7 +358,7 @@ export class ActiveStream
 
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#done) return;
-    const { config, stats, date, time, proxyStatus } = this.#context;
+    const { config, stats, date, time, proxyStatus, tracer } = this.#context;
     const upgraded = this.upgradeRequested && !endStream && this.#tunnelOpens(headers.status);
     mutateResponse(
       headers,
@@ -355,6 +370,7 @@ export class ActiveStream
     const info = this.streamInfo;
     if (proxyStatus !== null) proxyStatus.apply(headers, info);
     this.#decideClose(headers, upgraded);
+    if (tracer !== null) tracer.end(headers, this.#operation ?? '');
     info.responseCode = headers.status;
     info.downstreamFirstByteSentMs = time.monotonicMs();
     this.#responseHeaders = headers;
@@ -475,6 +491,12 @@ export class ActiveStream
     if (config.stripAnyHostPort) headers.authority = stripPort(headers.authority, null);
     else if (config.stripMatchingHostPort)
       headers.authority = stripPort(headers.authority, this.#owner.localPort);
+  }
+
+  /** One that is answered in front of all filters is counted as (not) traced, too. */
+  #noteEarlyReply(): void {
+    if (this.#operation === null) this.#context.tracer?.charge(this.streamInfo);
+    if (this.streamInfo.cluster === null) this.#noteCluster();
   }
 
   /** A request that is answered in front of the router has a cluster as well. */

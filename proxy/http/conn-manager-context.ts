@@ -14,6 +14,7 @@ import type { SessionSettings } from './http2/endpoint.ts';
 import type { LocalReplyRewriter } from './local-reply.ts';
 import type { ProxyStatus } from './proxy-status.ts';
 import type { RouteProvider } from './route-provider.ts';
+import type { TraceDecider } from './trace-decision.ts';
 
 /** Whether this response should end its connection because the listener or the server drains. */
 export interface DrainDecision {
@@ -50,6 +51,8 @@ export interface ConnManagerContext {
   readonly localReply: LocalReplyRewriter | null;
   /** `proxy_status_config`; null: no such header. */
   readonly proxyStatus: ProxyStatus | null;
+  /** Null: nothing is traced. */
+  readonly tracer: TraceDecider | null;
   /** Null: there is none of that name. */
   clusterConfig(name: string): ClusterConfig | null;
   readonly date: DateHeader;

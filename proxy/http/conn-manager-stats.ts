@@ -55,6 +55,7 @@ export class ConnManagerStats {
   readonly http1DroppedUnderscores: StatId;
   readonly http1RejectedUnderscores: StatId;
   readonly #rqByClass: readonly StatId[];
+  readonly #tracing: readonly StatId[];
   /** The same under the listener: `listener.<stat_prefix>.http.<stat_prefix>.`. */
   readonly #listenerRqCompleted: StatId;
   readonly #listenerRqByClass: readonly StatId[];
@@ -119,6 +120,9 @@ export class ConnManagerStats {
     this.#rqByClass = classes(prefix);
     this.#listenerRqCompleted = store.counter(`${listener}rq_completed`);
     this.#listenerRqByClass = classes(listener);
+    this.#tracing = TRACE_REASONS.map((name) =>
+      store.counter(`http.${statPrefix}.tracing.${name}`),
+    );
     registerUncounted(store, statPrefix);
     this.http1DroppedUnderscores = store.counter('http1.dropped_headers_with_underscores');
     this.http1RejectedUnderscores = store.counter(
@@ -143,6 +147,10 @@ export class ConnManagerStats {
     this.store.inc(remote ? this.cxDestroyRemoteActiveRq : this.cxDestroyLocalActiveRq);
   }
 
+  chargeTracing(reason: number): void {
+    this.store.inc(this.#tracing[reason]!);
+  }
+
   /** `downstream_rq_completed` and the class of the code. */
   chargeResponse(status: number): void {
     const { store } = this;
@@ -163,17 +171,16 @@ function registerUncounted(store: StatsStore, statPrefix: string): void {
   for (const name of UNCOUNTED_GAUGES) store.gauge(prefix + name);
 }
 
+/** As TraceReason counts them. */
+const TRACE_REASONS = ['not_traceable', 'random_sampling', 'service_forced', 'client_enabled'];
+
 const UNCOUNTED: readonly string[] = [
   'downstream_cx_http3_total',
   'downstream_cx_overload_disable_keepalive',
   'downstream_cx_ssl_total',
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
-  'tracing.client_enabled',
   'tracing.health_check',
-  'tracing.not_traceable',
-  'tracing.random_sampling',
-  'tracing.service_forced',
 ];
 
 const UNCOUNTED_GAUGES: readonly string[] = [

@@ -12,6 +12,7 @@ import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import { compileIpDetector } from './ip-detection.ts';
 import type { IpDetector } from './ip-detection.ts';
 import { isValidReferer } from './referer.ts';
+import { withoutReason } from './trace-decision.ts';
 
 /** Removed from every external request. */
 const EXTERNAL_STRIPPED: readonly HeaderName[] = [
@@ -43,10 +44,6 @@ const EDGE_STRIPPED: readonly HeaderName[] = [
 
 /** The client's address may make the request internal. */
 const TRUSTED = 1;
-
-const UUID_LENGTH = 36;
-/** Index of the character that tells why a request is traced: `4` not, `9` sampled, `a` and `b` forced. */
-const TRACE_REASON = 14;
 
 /** Headers changed before anything else looks at them (`early_header_mutation_extensions`). */
 export interface EarlyHeaderMutation {
@@ -215,11 +212,8 @@ export class RequestMutator {
     if (present === undefined || present === '') headers.set(H.xRequestId, randomUuid());
     else if (!edge) return;
     else if (!this.#config.preserveExternalRequestId) headers.set(H.xRequestId, randomUuid());
-    else if (this.#config.packTraceReason && present.length === UUID_LENGTH) {
-      // An id from outside must not bring a tracing decision with it.
-      const reset = `${present.slice(0, TRACE_REASON)}4${present.slice(TRACE_REASON + 1)}`;
-      headers.set(H.xRequestId, reset);
-    }
+    // An id from outside must not bring a tracing decision with it.
+    else if (this.#config.packTraceReason) headers.set(H.xRequestId, withoutReason(present));
   }
 }
 

@@ -1,5 +1,6 @@
 // [w] What the connection manager needs of routing; router/ implements it.
 import type { MaxStreamDurationConfig, UpgradeConfig } from '../config/route-config.ts';
+import type { RouteTracingConfig } from '../config/tracing-config.ts';
 import type { HttpFilterPerRouteSettings } from '../config/http-filter-config.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { RouteFacts } from '../stream-info/upstream-facts.ts';
@@ -13,6 +14,7 @@ export interface Route extends RouteFacts {
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly upgrades: readonly UpgradeConfig[];
+  readonly tracing: RouteTracingConfig | undefined;
   /** Name of the request's cluster, chosen when the route was: by weight, or by a header; '' when none. */
   readonly clusterName: string;
   /**

@@ -26,6 +26,7 @@ import type { RouteScope } from './route-scope.ts';
 import { ScopeStats } from './scope-stats.ts';
 import type { StatsScopes } from './scope-stats.ts';
 import { nonEmptyWireText } from './wire-text.ts';
+import type { RouteTracingConfig } from '../config/tracing-config.ts';
 
 const NO_SETTINGS: readonly HttpFilterPerRouteSettings[] = [];
 const NO_UPGRADES: readonly UpgradeConfig[] = [];
@@ -59,6 +60,7 @@ export class RouteEntry implements Route {
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
   readonly upgrades: readonly UpgradeConfig[];
+  readonly tracing: RouteTracingConfig | undefined;
   /** Null for direct responses, redirects and non-forwarding routes. */
   readonly action: RouteAction | null;
   readonly direct: DirectResponse | null;
@@ -89,6 +91,7 @@ export class RouteEntry implements Route {
     this.direct = parts.direct;
     this.idleTimeoutMs = forwarding?.idleTimeoutMs;
     this.maxStreamDuration = forwarding?.maxStreamDuration;
+    this.tracing = config.tracing;
     this.upgrades = forwarding?.upgrades ?? NO_UPGRADES;
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
     this.#matcher = parts.matcher;

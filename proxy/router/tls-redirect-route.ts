@@ -16,6 +16,7 @@ export class TlsRedirectRoute implements Route {
   readonly idleTimeoutMs = undefined;
   readonly maxStreamDuration = undefined;
   readonly upgrades = NO_UPGRADES;
+  readonly tracing = undefined;
   readonly direct: DirectResponse = new TlsRedirect();
   readonly scope: RouteScope;
 

@@ -22,6 +22,7 @@ import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnManagerStats } from '../http/conn-manager-stats.ts';
 import { Http2Stats } from '../http/http2/http2-stats.ts';
 import type { SessionSettings } from '../http/http2/endpoint.ts';
+import { TraceDecider } from '../http/trace-decision.ts';
 import { RequestMutator } from '../http/conn-manager-utility.ts';
 import { ProxyStatus } from '../http/proxy-status.ts';
 import { DateHeader } from '../http/date-header.ts';
@@ -133,9 +134,10 @@ export class WorkerChainBuilder implements ChainBuilder {
       createHttpFilterFactory(filter, { ...filterContext, createAccessLogs }),
     );
     const accessLogs = createAccessLogs(config.accessLogs);
+    const stats = new ConnManagerStats(store, config.statPrefix, listener.statPrefix);
     return new HttpConnectionManagerFactory({
       config,
-      stats: new ConnManagerStats(store, config.statPrefix, listener.statPrefix),
+      stats,
       mutator: new RequestMutator(config, node, this.#earlyMutation(config)),
       routes: this.#routes(config),
       filterFactories: factories,
@@ -146,6 +148,7 @@ export class WorkerChainBuilder implements ChainBuilder {
         config.proxyStatus === undefined
           ? null
           : new ProxyStatus(config.proxyStatus, { server: config.serverName, node: node.id }),
+      tracer: this.#tracer(config, stats, listener),
       clusterConfig: (name) => clusters.get(name)?.config ?? null,
       date: this.#date,
       time: io.time,
@@ -153,6 +156,24 @@ export class WorkerChainBuilder implements ChainBuilder {
       drain,
       http2: lazyHttp2(config, store, random),
     });
+  }
+
+  #tracer(
+    config: HttpConnectionManagerConfig,
+    stats: ConnManagerStats,
+    listener: ListenerConfig,
+  ): TraceDecider | null {
+    if (config.tracing === undefined) return null;
+    const { runtime, random } = this.#parts;
+    return new TraceDecider(
+      {
+        sampling: config.tracing,
+        egress: listener.trafficDirection === 'OUTBOUND',
+        packReason: config.packTraceReason,
+        sampleById: config.sampleByRequestId,
+      },
+      { runtime, random, stats },
+    );
   }
 
   #earlyMutation({ earlyHeaderMutations }: HttpConnectionManagerConfig): EarlyMutation | null {

@@ -102,11 +102,11 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_rq_redirected_with_normalized_path: paths answered with a redirect to their normal form
         downstream_rq_ws_on_non_ws_route: upgrades that the route does not allow
         downstream_rq_response_before_rq_complete: responses that were complete before their request
-        tracing.client_enabled: always 0
+        tracing.client_enabled: requests traced because the client asked (x-client-trace-id)
         tracing.health_check: always 0
-        tracing.not_traceable: always 0
-        tracing.random_sampling: always 0
-        tracing.service_forced: always 0
+        tracing.not_traceable: requests not traced
+        tracing.random_sampling: requests traced by chance
+        tracing.service_forced: requests traced because a service asked (x-envoy-force-trace)
         filter_not_enforced: requests refused because a security filter is configured and not built
         no_route: requests for which no route was found (404)
         no_cluster: requests whose cluster does not exist

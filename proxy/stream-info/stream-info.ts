@@ -12,6 +12,7 @@ import type {
   RouteFacts,
   UpstreamConnectionFacts,
 } from './upstream-facts.ts';
+import { TraceReason } from './trace-reason.ts';
 
 /** Of the listener and filter chain that took a connection; one object per chain. */
 export interface ListenerFacts {
@@ -85,6 +86,7 @@ export class StreamInfo {
   readonly streamRandom: number;
   /** Health-check request per filter, not logged where asked. */
   healthCheck = false;
+  traceReason: TraceReason = TraceReason.None;
   /** Null until a filter set something: readers ask these, writers ask the two methods below. */
   dynamicMetadata: DynamicMetadata | null = null;
   filterState: FilterState | null = null;

@@ -18,6 +18,7 @@ import { decodeIpDetection } from './ip-detection-decoder.ts';
 import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
+import { decodeManagerSampling } from './tracing-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 const HOUR_MS = 3_600_000;
@@ -72,7 +73,7 @@ function refuseUnbuilt(reader: Reader): void {
 /** Accepted because a sidecar works without them; said so in dumps. */
 function inertParts(reader: Reader): readonly string[] {
   const parts: string[] = [];
-  if (reader.has('tracing')) parts.push('tracing');
+  if (reader.has('tracing')) parts.push('tracing spans');
   if (reader.message.scheme_header_transformation?.match_upstream === true) {
     parts.push('scheme_header_transformation.match_upstream');
   }
@@ -171,18 +172,21 @@ function decodeRequestId(
   | 'preserveExternalRequestId'
   | 'alwaysSetRequestIdInResponse'
   | 'packTraceReason'
+  | 'sampleByRequestId'
+  | 'tracing'
 > {
   const extension = reader.child('request_id_extension');
   const config = extension && typedConfigOf(extension);
-  let packTraceReason = true;
-  if (config?.typeName === REQUEST_ID)
-    packTraceReason = config.as(REQUEST_ID)?.bool('pack_trace_reason', true) ?? true;
-  else config?.unknown('');
+  const ids = config?.typeName === REQUEST_ID ? config.as(REQUEST_ID) : undefined;
+  if (config !== undefined && config.typeName !== REQUEST_ID) config.unknown('');
+  const tracing = reader.child('tracing');
   return {
     generateRequestId: reader.bool('generate_request_id', true),
     preserveExternalRequestId: reader.bool('preserve_external_request_id'),
     alwaysSetRequestIdInResponse: reader.bool('always_set_request_id_in_response'),
-    packTraceReason,
+    packTraceReason: ids?.bool('pack_trace_reason', true) ?? true,
+    sampleByRequestId: ids?.bool('use_request_id_for_trace_sampling', true) ?? true,
+    tracing: tracing && decodeManagerSampling(tracing),
   };
 }
 

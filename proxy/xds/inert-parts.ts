@@ -112,8 +112,6 @@ function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): v
 function noteLogFilter(filter: AccessLogFilterConfig, notes: Set<string>): void {
   if (filter.kind === 'inert')
     notes.add(`access log filter ${filter.typeUrl}: lets everything through in this version`);
-  if (filter.kind === 'traceable')
-    notes.add('access log filter traceable_filter: lets nothing through in this version');
   if (filter.kind === 'and' || filter.kind === 'or')
     for (const inner of filter.filters) noteLogFilter(inner, notes);
 }

@@ -29,6 +29,7 @@ import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts'
 import { decodeMirrors } from './mirror-decoder.ts';
 import { decodeRouteAction } from './route-action-decoder.ts';
 import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
+import { decodeRouteTracing } from './tracing-decoder.ts';
 
 const DEFAULT_MAX_DIRECT_RESPONSE_BYTES = 4096;
 const CORS_FILTER = 'envoy.filters.http.cors';
@@ -146,7 +147,6 @@ function bodyBufferLimit(
 function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEntryConfig {
   reader.refuse('route_specifiers');
   const match = reader.required('match');
-  const decorator = reader.child('decorator');
   const action = reader.child('route');
   const perFilter = decodePerFilter(reader);
   return {
@@ -155,8 +155,7 @@ function decodeRoute(reader: FieldReader<Route>, inherited: Inherited): RouteEnt
     action: decodeAction(reader, inherited),
     headers: decodeHeaderMutations(reader),
     perFilter: action === undefined ? perFilter : withLegacyCors(action, perFilter),
-    decoratorOperation: decorator?.requiredString('operation') ?? '',
-    decoratorPropagate: decorator?.bool('propagate', true) ?? true,
+    tracing: decodeRouteTracing(reader),
     metadata: decodeMetadata(reader.child('metadata')),
     statPrefix: reader.string('stat_prefix'),
     perRequestBufferLimitBytes: bodyBufferLimit(reader),

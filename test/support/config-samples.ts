@@ -122,6 +122,8 @@ export function sampleHcm(routes: HttpConnectionManagerConfig['routes']): Networ
     preserveExternalRequestId: false,
     alwaysSetRequestIdInResponse: false,
     packTraceReason: true,
+    sampleByRequestId: true,
+    tracing: undefined,
     addUserAgent: false,
     via: '',
     serverName: 'envoy',
@@ -261,8 +263,6 @@ export function sampleRouteEntry(action: RouteEntryConfig['action']): RouteEntry
     action,
     headers: noHeaders,
     perFilter: [],
-    decoratorOperation: '',
-    decoratorPropagate: true,
     metadata: new Map(),
   };
 }

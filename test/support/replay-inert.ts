@@ -17,7 +17,7 @@ export const INERT_ROWS: readonly InertRow[] = [
   { note: 'http filter istio.stats:', recordings: '', meaning: 'no istio_requests_total and kin' },
   { note: 'network filter istio.stats:', recordings: '', meaning: 'no istio_tcp_connections_opened_total and kin' },
   { note: 'http filter istio.alpn:', recordings: '', meaning: 'matters only with TLS, which is not built' },
-  { note: 'http connection manager tracing:', recordings: '', meaning: 'no spans; trace headers pass' },
+  { note: 'http connection manager tracing spans:', recordings: '', meaning: 'no spans; trace headers pass' },
   { note: 'transport socket tls:', recordings: '', meaning: 'inbound mTLS: chains are matched, their connections closed' },
   { note: 'upstream transport socket tls:', recordings: '', meaning: 'outbound mTLS: 503 UF for endpoints that want it' },
   { note: 'access log envoy.access_loggers.open_telemetry:', recordings: '09-telemetry', meaning: 'no OpenTelemetry access log' },

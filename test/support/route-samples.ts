@@ -76,8 +76,6 @@ export function routeEntry(changes: Partial<RouteEntryConfig> = {}): RouteEntryC
     action: routeAction(),
     headers: noHeaders,
     perFilter: [],
-    decoratorOperation: '',
-    decoratorPropagate: true,
     metadata: new Map(),
     ...changes,
   };

@@ -121,7 +121,7 @@ const names: readonly Row[] = [
   ),
 ];
 
-const ID = '6e9ddf5c-1b22-9dd1-a0b9-7c8c3a31c9b6';
+const ID = '6e9ddf5c-1b22-9dd1-a0b9-7c8c3a31c9bz';
 const IDS = { generate_request_id: true };
 const EDGE = { ...IDS, use_remote_address: true };
 const KEEP = { preserve_external_request_id: true };
@@ -136,10 +136,7 @@ const ids: readonly Row[] = [
   row('an empty one does not', IDS, 'x-request-id:'),
   row('an edge proxy makes its own', EDGE, 'x-request-id: abc'),
   row('an edge proxy may keep it', { ...EDGE, ...KEEP }, 'x-request-id: abc'),
-  {
-    ...row('but not the tracing decision in it', { ...EDGE, ...KEEP }, `x-request-id: ${ID}`),
-    mask: [[/x-request-id: (.{14})(.).*/g, 'x-request-id: … $2']],
-  },
+  row('but not the tracing decision in it', { ...EDGE, ...KEEP }, `x-request-id: ${ID}`),
   row(
     'unless ids carry none',
     {

@@ -99,6 +99,7 @@ class Client {
         metersStreams: false,
         localReply: null,
         proxyStatus: null,
+        tracer: null,
         clusterConfig: () => null,
         date: new DateHeader(time),
         time,

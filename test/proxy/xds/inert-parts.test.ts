@@ -23,7 +23,7 @@ t.test('inertParts', (t) => {
     );
     t.strictSame(inertParts({ listener: config }), [
       'access log otel: does nothing in this version',
-      'http connection manager tracing: does nothing in this version',
+      'http connection manager tracing spans: does nothing in this version',
       'http filter istio.stats: does nothing in this version',
       'http filter rbac: not enforced in this version, refuses requests',
     ]);

@@ -201,7 +201,7 @@ t.test('recordings of istiod', (t) => {
     t.match(route, {
       name: 'default',
       match: { path: { kind: 'prefix', value: '/' } },
-      decoratorOperation: 'reviews.default.svc.cluster.local:9080/*',
+      tracing: { operation: 'reviews.default.svc.cluster.local:9080/*', propagate: true },
       action: {
         kind: 'route',
         cluster: { kind: 'cluster', name: 'outbound|9080||reviews.default.svc.cluster.local' },
