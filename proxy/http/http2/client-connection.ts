@@ -105,7 +105,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
   readonly #response: ResponseReader;
   readonly #trailers: TrailersReader;
   /** Streams that wait for their headers, and so have no number yet. */
-  readonly #unopened = new Set<Http2ClientStream>();
+  readonly #unopened: Http2ClientStream[] = [];
   #nextStream = 1;
   #goAwayReceived = false;
   #lastActivityMs: number;
@@ -134,7 +134,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
   }
 
   get activeStreams(): number {
-    return this.streams.size + this.#unopened.size;
+    return this.streams.size + this.#unopened.length;
   }
 
   /** Whether another stream may be opened now. */
@@ -161,7 +161,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
       this.peer.initialWindowBytes,
       this.config.initialStreamWindowBytes,
     );
-    this.#unopened.add(stream);
+    this.#unopened.push(stream);
     return stream;
   }
 
@@ -180,19 +180,19 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
 
   override killStreams(reason: StreamResetReason, details: string): void {
     super.killStreams(reason, details);
-    for (const stream of this.#unopened) stream.die(reason, details);
+    for (const stream of [...this.#unopened]) stream.die(reason, details);
   }
 
   // === ClientHost
 
   open(stream: Http2ClientStream): boolean {
-    if (!this.#unopened.delete(stream)) return false;
+    if (!stream.open) return false;
     if (this.dead || this.#goAwayReceived) {
       // Nothing went out: another connection may take it.
-      this.#unopened.add(stream);
       stream.die(StreamResetReason.RemoteRefusedStreamReset, '');
       return false;
     }
+    this.#forgetUnopened(stream);
     stream.id = this.#nextStream;
     this.#nextStream += 2;
     // The server's SETTINGS may have come meanwhile.
@@ -212,7 +212,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
 
   override onStreamClosed(stream: Http2Stream): void {
     super.onStreamClosed(stream);
-    this.#unopened.delete(stream as Http2ClientStream);
+    if (stream.id === 0) this.#forgetUnopened(stream);
     this.#callbacks.onStreamComplete();
   }
 
@@ -230,7 +230,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
   protected onGoAway(lastStreamId: number, _code: number): void {
     this.#goAwayReceived = true;
     this.#callbacks.onGoAway();
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.id > lastStreamId) stream.die(StreamResetReason.RemoteRefusedStreamReset, '');
     }
   }
@@ -329,6 +329,11 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
   #enter(stream: Http2ClientStream, next: number): void {
     if (next === StreamState.Closed) stream.close();
     else stream.accept(next);
+  }
+
+  #forgetUnopened(stream: Http2Stream): void {
+    const index = this.#unopened.lastIndexOf(stream as Http2ClientStream);
+    if (index >= 0) this.#unopened.splice(index, 1);
   }
 
   #refuse(stream: Http2Stream, fault: Fault): void {

@@ -35,6 +35,7 @@ import { DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from './protocol.ts';
 import { SendOrder } from './send-order.ts';
 import type { Http2Stream, StreamHost } from './stream.ts';
 import { errorOf, isConnectionError } from './stream-state.ts';
+import { StreamTable } from './stream-table.ts';
 
 export interface SessionCallbacks {
   /**
@@ -61,7 +62,7 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
   readonly flushTimeoutMs: number;
   protected readonly connection: Connection;
   protected readonly config: Http2Config;
-  protected readonly streams = new Map<number, Http2Stream>();
+  protected readonly streams = new StreamTable();
   protected readonly closed = new ClosedStreams();
   protected readonly peer = new PeerSettings();
   protected readonly keepalive: Keepalive;
@@ -127,16 +128,16 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
 
   /** Every stream ends with the connection. */
   killStreams(reason: StreamResetReason, details: string): void {
-    for (const stream of this.streams.values()) stream.die(reason, details);
+    for (const stream of this.streams.all()) stream.die(reason, details);
   }
 
   onAboveWriteBufferHighWatermark(): void {
-    for (const stream of this.streams.values()) stream.onAboveWriteBufferHighWatermark();
+    for (const stream of this.streams.all()) stream.onAboveWriteBufferHighWatermark();
   }
 
   onBelowWriteBufferLowWatermark(): void {
     this.order.run();
-    for (const stream of this.streams.values()) stream.onBelowWriteBufferLowWatermark();
+    for (const stream of this.streams.all()) stream.onBelowWriteBufferLowWatermark();
   }
 
   // === StreamHost
@@ -191,7 +192,7 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
   }
 
   protected addStream(stream: Http2Stream): void {
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream.id, stream);
     this.stats.store.inc(this.stats.streamsActive);
     this.flood.onStreamOpened();
   }

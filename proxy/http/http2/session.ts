@@ -312,7 +312,7 @@ export abstract class Http2Session extends Http2Endpoint implements FrameHandler
   /** RFC 9113 §6.9.2: a new initial size moves the window of every stream. */
   #moveWindows(by: number): boolean {
     if (by === 0) return true;
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (!stream.widen(by)) {
         this.fail(ErrorCode.FlowControlError, 'http2.window_overflow');
         return false;
