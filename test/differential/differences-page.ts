@@ -2,7 +2,6 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { declaredDifferences } from '../integration/declared-differences.ts';
 import type { Row, Suite } from './row.ts';
 
 export const PAGE = join(import.meta.dirname, '../../docs/differences.md');
@@ -30,16 +29,7 @@ export function differencesPage(suites: readonly Suite[]): string {
     const differing = rows.filter((row) => row.differs !== undefined);
     return differing.length === 0 ? [] : [sectionOf(title, differing)];
   });
-  const others = [...declaredDifferences].map(
-    ([name, reason]) => `| ${cell(name)} | ${cell(reason)} |`,
-  );
-  const integration = `## Rows of the integration tests
-
-| case | what and why |
-|---|---|
-${others.join('\n')}
-`;
-  return [HEAD, ...sections, integration].join('\n');
+  return [HEAD, ...sections].join('\n');
 }
 
 function sectionOf(title: string, rows: readonly Row[]): string {
