@@ -11,9 +11,9 @@ import type { StatsScopes } from './scope-stats.ts';
 
 export interface ChargeSettings {
   readonly stats: RouterStats;
-  /** False: nothing is counted by code or time. */
+  /** False: nothing is counted by code or time but what is tried again. */
   readonly dynamicStats: boolean;
-  /** Answers to gRPC count as completed, not by code. */
+  /** Among all answers of a cluster, those to gRPC count as completed, not by code. */
   readonly suppressGrpcCodes: boolean;
   /** Of the node; '': nothing is counted by zone. */
   readonly zone: string;
@@ -60,7 +60,7 @@ export class UpstreamCharges {
 
   /** An answer that is swallowed because the request is tried again. */
   retried(request: ChargedRequest, host: Host, status: number): void {
-    this.#count(request.clusterStats.retry, status, request);
+    this.#countUnlessGrpc(request.clusterStats.retry, status, request);
     host.counts.rqError++;
   }
 
@@ -84,22 +84,21 @@ export class UpstreamCharges {
   }
 
   #charge(request: ChargedRequest, host: Host | null, status: number, canary: boolean): void {
+    if (host !== null && status >= 500) host.counts.rqError++;
+    const { zone, dynamicStats } = this.#settings;
+    if (!dynamicStats || request.healthCheck) return;
     const stats = request.clusterStats;
-    const { zone } = this.#settings;
-    this.#count(stats.all, status, request);
-    this.#count(originOf(request), status, request);
-    if (canary) this.#count(stats.canary, status, request);
-    if (request.scopes !== null)
-      for (const { codes } of request.scopes) this.#count(codes, status, request);
-    if (host === null) return;
-    if (status >= 500) host.counts.rqError++;
-    if (zone !== '' && host.zone !== '') this.#count(stats.zone(zone, host.zone), status, request);
+    this.#countUnlessGrpc(stats.all, status, request);
+    originOf(request).charge(status);
+    if (canary) stats.canary.charge(status);
+    if (request.scopes !== null) for (const { codes } of request.scopes) codes.charge(status);
+    if (zone !== '' && host !== null && host.zone !== '')
+      stats.zone(zone, host.zone).charge(status);
   }
 
-  #count(counters: CodeCounters, status: number, request: ChargedRequest): void {
-    const { dynamicStats, suppressGrpcCodes } = this.#settings;
-    if (!dynamicStats || request.healthCheck) return;
-    if (suppressGrpcCodes && isGrpcRequest(request.headers)) counters.chargeCompleted();
+  #countUnlessGrpc(counters: CodeCounters, status: number, request: ChargedRequest): void {
+    if (this.#settings.suppressGrpcCodes && isGrpcRequest(request.headers))
+      counters.chargeCompleted();
     else counters.charge(status);
   }
 }
