@@ -6,6 +6,7 @@ import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
 import { realTime } from '../../proxy/base/clock.ts';
 import { realRandom } from '../../proxy/base/random.ts';
+import { SharedCounts, sharedCountsBuffer } from '../../proxy/filters/shared-counts.ts';
 import { TokenBucketMemory } from '../../proxy/filters/token-bucket-memory.ts';
 import { NO_ENVIRONMENT } from '../../proxy/router/route-environment.ts';
 import { Runtime } from '../../proxy/base/runtime.ts';
@@ -137,6 +138,7 @@ const factory = new RouterFilterFactory(
     runtime: Runtime.EMPTY,
     routeEnvironment: NO_ENVIRONMENT,
     tokenBuckets: new TokenBucketMemory(new SharedArrayBuffer(0)),
+    sharedCounts: new SharedCounts(sharedCountsBuffer(1), 0),
     log: new LoggerRegistry('off', () => {}).get('bench'),
     serviceCluster: 'bench',
   },

@@ -10,6 +10,7 @@ import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
+import type { SharedCounts } from './shared-counts.ts';
 import type { TokenBucketMemory } from './token-bucket-memory.ts';
 
 export interface ServerHealth {
@@ -28,6 +29,7 @@ export interface FilterFactoryContext {
   readonly runtime: Runtime;
   readonly routeEnvironment: RouteEnvironment;
   readonly tokenBuckets: TokenBucketMemory;
+  readonly sharedCounts: SharedCounts;
   readonly log: Logger;
   /** Absent: nothing is logged. */
   createAccessLogs?(configs: readonly AccessLogConfig[]): readonly AccessLog[];

@@ -29,6 +29,7 @@ import { DateHeader } from '../http/date-header.ts';
 import type { RouteProvider } from '../http/route-provider.ts';
 import type { ChainBuilder } from '../listener-manager/active-chain.ts';
 import type { ChainDrainState } from '../listener-manager/drain-state.ts';
+import type { SharedCounts } from '../filters/shared-counts.ts';
 import type { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { IoThread } from '../network/io-thread.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
@@ -47,6 +48,7 @@ export interface ChainBuilderParts {
   readonly routeEnvironment: RouteEnvironment;
   readonly logFilters: FilterEnvironment;
   readonly tokenBuckets: TokenBucketMemory;
+  readonly sharedCounts: SharedCounts;
   readonly serverHealth: ServerHealth;
   readonly node: {
     readonly ip: string;
@@ -105,7 +107,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     drain: ChainDrainState,
   ): TerminalFilterFactory {
     const { io, store, random, runtime, clusters, node, log } = this.#parts;
-    const { routeEnvironment, tokenBuckets } = this.#parts;
+    const { routeEnvironment, tokenBuckets, sharedCounts } = this.#parts;
     const filterContext = {
       clusters,
       stats: store,
@@ -116,6 +118,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       runtime,
       routeEnvironment,
       tokenBuckets,
+      sharedCounts,
       log,
       formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,

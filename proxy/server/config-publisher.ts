@@ -8,6 +8,7 @@ import type { RouteConfig } from '../config/route-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { ListenerSink } from '../listener-manager/listener-manager.ts';
 import type { ClusterSink } from '../upstream/cluster-manager.ts';
+import { clearWorkerCounts, sharedCountsBuffer } from '../filters/shared-counts.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
@@ -54,6 +55,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   readonly #publish: (config: PublishedConfig) => void;
   readonly #slots: CircuitBreakerSlots;
   readonly #buckets = new TokenBucketPlaces();
+  /** What workers count together besides breakers. */
+  readonly sharedCounts: SharedArrayBuffer;
   readonly #clusters = new Collected<ClusterConfig>();
   readonly #endpoints = new Collected<ClusterEndpointsConfig>();
   readonly #routes = new Collected<RouteConfig>();
@@ -65,6 +68,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
 
   constructor(time: TimeSource, publish: (config: PublishedConfig) => void, workerCount: number) {
     this.#slots = new CircuitBreakerSlots(workerCount);
+    this.sharedCounts = sharedCountsBuffer(workerCount);
     this.#time = time;
     this.#publish = publish;
   }
@@ -77,6 +81,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   /** A worker died: its requests and connections are gone, so are their places in the breakers. */
   onWorkerGone(workerIndex: number): void {
     this.#slots.clearWorker(workerIndex);
+    clearWorkerCounts(this.sharedCounts, workerIndex);
   }
 
   get tokenBuckets(): SharedArrayBuffer {

@@ -256,6 +256,7 @@ export class Server {
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
         tokenBuckets: this.#publisher.tokenBuckets,
+        sharedCounts: this.#publisher.sharedCounts,
       },
       sum: () => this.#publisher.sum(),
       catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],

@@ -49,6 +49,8 @@ export interface WorkerInit {
   readonly circuitBreakerCounts: SharedArrayBuffer;
   /** Token buckets of local rate limits: filters/token-bucket-memory.ts. */
   readonly tokenBuckets: SharedArrayBuffer;
+  /** Active faults: filters/shared-counts.ts. */
+  readonly sharedCounts: SharedArrayBuffer;
 }
 
 /** Where a cluster counts its circuit breakers; given with the update that first names the cluster. */

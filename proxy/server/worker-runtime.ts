@@ -15,6 +15,7 @@ import { assert } from '../base/assert.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { isBurst } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
+import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
@@ -99,6 +100,7 @@ export class WorkerRuntime {
       routeEnvironment: this.#routeEnvironment,
       logFilters: this.#logFilters,
       tokenBuckets: this.#tokenBuckets,
+      sharedCounts: new SharedCounts(init.sharedCounts, init.workerIndex),
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       serverHealth: this.#drain,

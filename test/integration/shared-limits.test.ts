@@ -12,6 +12,8 @@ const limit = (settings: object) =>
     ...settings,
   });
 const bucket = (max_tokens: number) => ({ max_tokens, fill_interval: '3600s' });
+const fault = (settings: Readonly<Record<string, unknown>>) =>
+  filterOf('envoy.filters.http.fault', 'filters.http.fault.v3.HTTPFault', settings);
 const routes = [{ match: { prefix: '/' }, direct_response: { status: 200 } }];
 
 t.test('local rate limits of two workers', async (t) => {
@@ -24,6 +26,14 @@ t.test('local rate limits of two workers', async (t) => {
     bootstrapOf(
       [
         httpListener('plain', routes, { httpFilters: [limit({ token_bucket: bucket(30) })] }),
+        httpListener('faults', routes, {
+          httpFilters: [
+            fault({
+              delay: { fixed_delay: '1.5s', percentage: { numerator: 100 } },
+              max_active_faults: 5,
+            }),
+          ],
+        }),
         httpListener('values', routes, {
           httpFilters: [limit({ descriptors: [descriptor], rate_limits: [rateLimit] })],
         }),
@@ -48,6 +58,13 @@ t.test('local rate limits of two workers', async (t) => {
   t.test('share a bucket', async (t) => {
     t.equal(await passed('plain', '/', 90), 30);
     t.equal(await proxy.stat('l.http_local_rate_limit.enforced'), 60);
+  });
+
+  t.test('share the number of active faults', async (t) => {
+    t.equal(await passed('faults', '/', 20), 20);
+    t.equal(await proxy.stat('http.faults.fault.delays_injected'), 5);
+    t.equal(await proxy.stat('http.faults.fault.faults_overflow'), 15);
+    t.equal(await proxy.stat('http.faults.fault.active_faults'), 0);
   });
 
   t.test('share a bucket for each value of a wildcard', async (t) => {

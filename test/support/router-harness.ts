@@ -29,6 +29,7 @@ import type { Route } from '../../proxy/http/route-provider.ts';
 import { CompiledRouteTable } from '../../proxy/router/route-table.ts';
 import type { FilterFactoryContext } from '../../proxy/filters/factory-context.ts';
 import { RouterFilterFactory } from '../../proxy/filters/http/router.ts';
+import { SharedCounts, sharedCountsBuffer } from '../../proxy/filters/shared-counts.ts';
 import { TokenBucketMemory } from '../../proxy/filters/token-bucket-memory.ts';
 import { NO_ENVIRONMENT } from '../../proxy/router/route-environment.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
@@ -347,6 +348,7 @@ export class RouterHarness {
       runtime: new Runtime(options.runtime ?? new Map()),
       routeEnvironment: NO_ENVIRONMENT,
       tokenBuckets: new TokenBucketMemory(new SharedArrayBuffer(0)),
+      sharedCounts: new SharedCounts(sharedCountsBuffer(1), 0),
       log: new LoggerRegistry('off', () => {}).get('filter'),
       serviceCluster: 'me',
       ...(options.bufferLimitBytes === undefined

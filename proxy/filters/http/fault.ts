@@ -11,6 +11,7 @@ import { MAX_TIMER_MS } from '../../router/request-timeouts.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import type { SharedCount } from '../shared-counts.ts';
 import { CompiledSettings } from './compiled-settings.ts';
 import { FaultSettings } from './fault-settings.ts';
 import { ResponseRateLimiter } from './response-rate-limiter.ts';
@@ -27,19 +28,28 @@ class FaultStats {
   readonly responseRlInjected: StatId;
   readonly faultsOverflow: StatId;
   readonly activeFaults: StatId;
+  /** Of all workers: what `max_active_faults` is held against. */
+  readonly activeInAll: SharedCount;
   readonly #prefix: string;
   /** By `<cluster>.<counter>`. */
   readonly #byCluster = new Map<string, StatId>();
 
-  constructor(store: StatsStore, statPrefix: string) {
+  constructor({ stats: store, statPrefix, sharedCounts }: FilterFactoryContext) {
     const prefix = `http.${statPrefix}.fault.`;
     this.store = store;
+    this.activeInAll = sharedCounts.of(`${prefix}active_faults`);
     this.#prefix = prefix;
     this.abortsInjected = store.counter(`${prefix}aborts_injected`);
     this.delaysInjected = store.counter(`${prefix}delays_injected`);
     this.responseRlInjected = store.counter(`${prefix}response_rl_injected`);
     this.faultsOverflow = store.counter(`${prefix}faults_overflow`);
     this.activeFaults = store.gauge(`${prefix}active_faults`);
+  }
+
+  countActive(change: 1 | -1): void {
+    if (change > 0) this.store.inc(this.activeFaults);
+    else this.store.dec(this.activeFaults);
+    this.activeInAll.add(change);
   }
 
   chargeAbort(cluster: string): void {
@@ -114,7 +124,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     if (this.#timer !== null) this.#context.timers.cancel(this.#timer);
     this.#timer = null;
     if (this.#limiter !== null) this.#limiter.destroy();
-    if (this.#active) this.#stats.store.dec(this.#stats.activeFaults);
+    if (this.#active) this.#stats.countActive(-1);
     this.#active = false;
   }
 
@@ -156,12 +166,13 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
   #activate(): boolean {
     if (this.#active) return true;
     const stats = this.#stats;
-    if (stats.store.value(stats.activeFaults) >= this.#settings.maxActiveFaults(this.#context)) {
+    const max = this.#settings.maxActiveFaults(this.#context);
+    if (max !== Infinity && stats.activeInAll.total >= max) {
       stats.store.inc(stats.faultsOverflow);
       return false;
     }
     this.#active = true;
-    stats.store.inc(stats.activeFaults);
+    stats.countActive(1);
     return true;
   }
 
@@ -197,7 +208,7 @@ export class FaultFilterFactory implements HttpFilterFactory {
     this.name = name;
     this.#context = context;
     this.#own = hasFault(config) ? new FaultSettings(config) : null;
-    this.#stats = new FaultStats(context.stats, context.statPrefix);
+    this.#stats = new FaultStats(context);
   }
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {

@@ -46,6 +46,7 @@ function setUp(concurrency: number) {
       drainTimeMs: 600_000,
       circuitBreakerCounts: publisher.circuitBreakerCounts,
       tokenBuckets: publisher.tokenBuckets,
+      sharedCounts: publisher.sharedCounts,
     },
     sum: () => publisher.sum(),
     catchUp: () => catchUp,
