@@ -7,7 +7,6 @@ import { GrpcLogs } from '../access-log/grpc-logs.ts';
 import { LogFiles } from '../access-log/log-files.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { realRandom } from '../base/random.ts';
-import type { RandomSource } from '../base/random.ts';
 import { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
@@ -70,7 +69,6 @@ export class WorkerRuntime {
     for (const { component, level } of init.componentLogLevels)
       this.#log.registry.get(component).level = level;
     this.#logger = this.#log.registry.get('config');
-    const random: RandomSource = realRandom;
     this.#io = new IoThread(time);
     this.#settler = new HeapSettler(time, () => this.#io.eventCount);
     const environment = { hostname: init.hostname, variables: init.environment };
@@ -80,7 +78,7 @@ export class WorkerRuntime {
       environment,
       flushBytes: init.fileFlushMinSizeKb * 1024,
     });
-    this.#logFilters = filterEnvironment(runtime, random);
+    this.#logFilters = filterEnvironment(runtime, realRandom);
     this.#grpcLogs = new GrpcLogs(time, this.#store, environment, (key, config, records) =>
       post({ kind: 'grpc_logs', key, config, records }),
     );
@@ -88,14 +86,14 @@ export class WorkerRuntime {
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
-      random,
+      random: realRandom,
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
     });
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({
       io: this.#io,
       store: this.#store,
-      random,
+      random: realRandom,
       runtime,
       routeEnvironment: this.#routeEnvironment,
       logFilters: this.#logFilters,
@@ -112,7 +110,7 @@ export class WorkerRuntime {
       {
         io: this.#io,
         store: this.#store,
-        random,
+        random: realRandom,
         log: this.#log.registry.get('connection'),
         builder,
         drain: this.#drain,
