@@ -1,4 +1,5 @@
 // [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
+import type { AccessLogFormat } from './access-log-config.ts';
 import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { MatchTreeConfig } from './match-tree-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
@@ -135,6 +136,8 @@ export interface DirectResponseConfig {
   readonly body: string;
   /** The body where it was given as bytes (`inline_bytes`, may be no text at all); `body` is then its UTF-8 reading. */
   readonly bodyBytes?: Uint8Array | undefined;
+  /** `body_format`: what is made of the body; undefined or absent: the body as it is. */
+  readonly format?: AccessLogFormat | undefined;
 }
 
 export interface WeightedClusterConfig {

@@ -1,4 +1,5 @@
 // [b] Answers a route gives without an upstream: direct responses and redirects (envoy-behaviour §3.1, §3.4).
+import { BodyFormat } from '../access-log/body-format.ts';
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
@@ -6,6 +7,7 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { portStart } from './authority-port.ts';
 import { HeaderFormat } from './header-format.ts';
 import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import { nonEmptyWireText } from './wire-text.ts';
 
@@ -15,6 +17,8 @@ export interface DirectResponse {
   readonly body: string;
   /** Where it was configured as bytes: `body` is only their reading as text. */
   readonly bodyBytes: Uint8Array | undefined;
+  /** Makes the body out of what is configured; null: that is the body. */
+  readonly format: BodyFormat | null;
   /** `location` header; '' for none. */
   location(headers: RequestHeaders, info: StreamInfo): string;
 }
@@ -23,8 +27,14 @@ export class FixedResponse implements DirectResponse {
   readonly status: number;
   readonly body: string;
   readonly bodyBytes: Uint8Array | undefined;
+  readonly format: BodyFormat | null;
 
-  constructor(config: DirectResponseConfig) {
+  /** Throws ConfigError with `place` for a bad %COMMAND%. */
+  constructor(config: DirectResponseConfig, environment: RouteEnvironment, place: string) {
+    this.format =
+      config.format === undefined
+        ? null
+        : new BodyFormat(config.format, environment.format, `${place}.body_format`);
     this.status = config.status;
     this.body = config.body;
     this.bodyBytes = config.bodyBytes;
@@ -42,6 +52,7 @@ export class TlsRedirect implements DirectResponse {
   readonly status = 301;
   readonly body = '';
   readonly bodyBytes = undefined;
+  readonly format = null;
 
   location(headers: RequestHeaders): string {
     return `https://${headers.authority ?? ''}${headers.path}`;
@@ -52,6 +63,7 @@ export class Redirect implements DirectResponse {
   readonly status: number;
   readonly body = '';
   readonly bodyBytes = undefined;
+  readonly format = null;
   readonly #scheme: string | undefined;
   readonly #host: string | undefined;
   readonly #portSuffix: string;

@@ -22,6 +22,7 @@ import type { PerFilterSettings } from './per-filter-settings.ts';
 import { RouteAction } from './route-action.ts';
 import type { MatchPath } from './route-matcher.ts';
 import { RouteMatcher } from './route-matcher.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteScope } from './route-scope.ts';
 import { ScopeStats } from './scope-stats.ts';
 import type { StatsScopes } from './scope-stats.ts';
@@ -224,7 +225,7 @@ function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
     matcher,
     action:
       action.kind === 'route' ? new RouteAction(action, matcher, scope, `${place}.route`) : null,
-    direct: directResponse(config, matcher, place),
+    direct: directResponse(config, matcher, scope.environment, place),
     clusterName: cluster?.kind === 'cluster' ? cluster.name : '',
     clusterHeader: cluster?.kind === 'cluster_header' ? headerName(cluster.header) : null,
     stats: routeStats(config, scope),
@@ -279,9 +280,11 @@ function partsFor(route: RouteParts, cluster: WeightedClusterConfig, place: stri
 function directResponse(
   config: RouteEntryConfig,
   matcher: RouteMatcher,
+  environment: RouteEnvironment,
   place: string,
 ): DirectResponse | null {
-  if (config.action.kind === 'direct_response') return new FixedResponse(config.action);
+  if (config.action.kind === 'direct_response')
+    return new FixedResponse(config.action, environment, `${place}.direct_response`);
   if (config.action.kind === 'redirect')
     return new Redirect(config.action, matcher, `${place}.redirect`);
   return null;

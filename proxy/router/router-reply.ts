@@ -1,5 +1,6 @@
 // [w] RouterReply: answers of the router itself, to the byte as Envoy gives them (envoy-behaviour §5.1).
 import { StreamResetReason } from '../http/codec.ts';
+import type { BodyFormat } from '../access-log/body-format.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
@@ -71,6 +72,26 @@ export function invalidHeaderReply(name: HeaderName, headers: RequestHeaders): R
   return new RouterReply(400, body, details, ResponseFlag.InvalidEnvoyRequestHeaders);
 }
 
+/** Formats see the request only; a type that is not the usual one stands before the length. */
+function formatBody(
+  reply: RouterReply,
+  format: BodyFormat,
+  requestHeaders: RequestHeaders,
+  info: StreamInfo,
+): void {
+  const text = format.text({
+    info,
+    requestHeaders,
+    responseHeaders: undefined,
+    responseTrailers: undefined,
+    type: 'NotSet',
+    localReplyBody: Buffer.from(reply.bodyBytes ?? reply.body).toString('latin1'),
+  });
+  const { contentType } = format;
+  reply.bodyBytes = Buffer.from(text, 'latin1');
+  if (contentType !== 'text/plain') reply.alsoModify((to) => to.set(H.contentType, contentType));
+}
+
 export function directReply(
   direct: DirectResponse,
   headers: RequestHeaders,
@@ -79,6 +100,7 @@ export function directReply(
   const reply = new RouterReply(direct.status, direct.body, 'direct_response', undefined);
   reply.bodyBytes = direct.bodyBytes;
   reply.routeHeadersLast = true;
+  if (direct.format !== null) formatBody(reply, direct.format, headers, info);
   const location = direct.location(headers, info);
   return location === '' ? reply : reply.alsoModify((to) => to.set(H.location, location));
 }

@@ -4,6 +4,7 @@ import type {
   RedirectAction,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
+import { decodeFormat } from './access-log-decoder.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { decodeDataSource } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -49,7 +50,6 @@ export function decodeDirectResponse(
   reader: FieldReader<DirectResponseAction>,
   maxBodyBytes: number,
 ): DirectResponseConfig {
-  reader.refuse('body_format');
   const status = reader.number('status', 500, 200, 599);
   if (!reader.has('status')) reader.problem('status', 'is required');
   const source = reader.child('body');
@@ -61,6 +61,12 @@ export function decodeDirectResponse(
     );
   }
   const body = Buffer.from(bytes).toString('utf8');
-  if (source?.has('inline_bytes') !== true) return { kind: 'direct_response', status, body };
-  return { kind: 'direct_response', status, body, bodyBytes: new Uint8Array(bytes) };
+  const bodyFormat = reader.child('body_format');
+  return {
+    kind: 'direct_response',
+    status,
+    body,
+    ...(source?.has('inline_bytes') === true ? { bodyBytes: new Uint8Array(bytes) } : {}),
+    ...(bodyFormat === undefined ? {} : { format: decodeFormat(bodyFormat) }),
+  };
 }

@@ -1,12 +1,8 @@
 // [b] local_reply_config: mappers and formats, compiled once; what they make of a reply (envoy-behaviour §1.15).
 import { compileAccessLogFilter } from '../../access-log/access-log-filter.ts';
 import type { AccessLogFilter, FilterEnvironment } from '../../access-log/access-log-filter.ts';
-import type { FormatEnvironment } from '../../access-log/field.ts';
-import { compileFormat } from '../../access-log/formatter.ts';
-import type { Formatter } from '../../access-log/formatter.ts';
-import { compileJsonFormat } from '../../access-log/json-formatter.ts';
+import { BodyFormat } from '../../access-log/body-format.ts';
 import type { AccessLogFormat } from '../../config/access-log-config.ts';
-import { ConfigError } from '../../config/config-error.ts';
 import type { LocalReplyConfig, LocalReplyMapperConfig } from '../../config/local-reply-config.ts';
 import type { AccessLogEntry } from '../../http/conn-manager-context.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
@@ -30,11 +26,6 @@ interface Mapper {
   readonly format: BodyFormat | null;
 }
 
-interface BodyFormat {
-  readonly formatter: Formatter;
-  readonly contentType: string;
-}
-
 export class ConfiguredReplyRewriter implements LocalReplyRewriter {
   readonly #mappers: readonly Mapper[];
   readonly #format: BodyFormat | null;
@@ -44,7 +35,7 @@ export class ConfiguredReplyRewriter implements LocalReplyRewriter {
     this.#mappers = config.mappers.map((mapper, i) =>
       compileMapper(mapper, environment, `local_reply_config.mappers[${i}]`),
     );
-    this.#format = compileBody(config.bodyFormat, environment, 'local_reply_config.body_format');
+    this.#format = bodyFormat(config.bodyFormat, environment, 'local_reply_config.body_format');
   }
 
   rewrite(
@@ -67,7 +58,7 @@ export class ConfiguredReplyRewriter implements LocalReplyRewriter {
     }
     const format = mapper?.format ?? this.#format;
     if (format === null) return;
-    draft.body = format.formatter.format(entryOf(draft, headers, request, info));
+    draft.body = format.text(entryOf(draft, headers, request, info));
     draft.contentType = format.contentType;
   }
 }
@@ -101,32 +92,13 @@ function compileMapper(
       config.headersToAdd.length === 0
         ? null
         : new HeaderMutator(config.headersToAdd, [], `${place}.headers_to_add`, environment.routes),
-    format: compileBody(config.bodyFormat, environment, `${place}.body_format_override`),
+    format: bodyFormat(config.bodyFormat, environment, `${place}.body_format_override`),
   };
 }
 
-function compileBody(
+const bodyFormat = (
   format: AccessLogFormat | undefined,
   environment: ReplyEnvironment,
   place: string,
-): BodyFormat | null {
-  if (format === undefined) return null;
-  const byKind = format.kind === 'json' ? 'application/json' : 'text/plain';
-  const named = format.contentType ?? '';
-  try {
-    const formatter = compileText(format, environment.routes.format);
-    return { formatter, contentType: named === '' ? byKind : named };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.problems.map(({ message }) => ({ path: place, message })));
-  }
-}
-
-/** Values are written as they are: a body has no lines to keep apart. */
-function compileText(format: AccessLogFormat, environment: FormatEnvironment): Formatter {
-  const { omitEmptyValues, reqWithoutQuery = false } = format;
-  if (format.kind === 'json')
-    return compileJsonFormat(format.json, omitEmptyValues, { environment, reqWithoutQuery });
-  const missing = omitEmptyValues ? '' : '-';
-  return compileFormat(format.text, { environment, missing, reqWithoutQuery, within: 'body' });
-}
+): BodyFormat | null =>
+  format === undefined ? null : new BodyFormat(format, environment.routes.format, place);

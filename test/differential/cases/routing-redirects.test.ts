@@ -178,6 +178,54 @@ export const suite = await differential(
       get('/'),
       head('/'),
     ]),
+    direct(
+      'a direct response by a format',
+      {
+        status: 200,
+        body: { inline_string: 'BODY é' },
+        body_format: {
+          text_format_source: {
+            inline_string:
+              'hi %REQ(:path)% %REQ(x-n)% %RESPONSE_CODE% [%LOCAL_REPLY_BODY%] %ROUTE_NAME% %PROTOCOL%\n',
+          },
+        },
+      },
+      [get('/a?q', 'x-n: N'), get('/'), get('/', 'x-n: a\u00e9'), head('/')],
+    ),
+    direct(
+      'a direct response by a format with a type of its own',
+      {
+        status: 200,
+        body_format: {
+          text_format_source: { inline_string: '<%REQ(:path)%>' },
+          content_type: 'text/html; charset=UTF-8',
+        },
+      },
+      [get('/')],
+    ),
+    direct(
+      'a direct response by a JSON format',
+      {
+        status: 403,
+        body: { inline_string: 'denied' },
+        body_format: {
+          json_format: { p: '%REQ(:path)%', c: '%RESPONSE_CODE%', b: '%LOCAL_REPLY_BODY%', n: 'n' },
+        },
+      },
+      [get('/o?q'), get('/', 'content-type: application/grpc')],
+    ),
+    direct(
+      'a direct response by a format that gives nothing',
+      {
+        status: 200,
+        body: { inline_string: 'x' },
+        body_format: {
+          text_format_source: { inline_string: '%REQ(x-n)%' },
+          omit_empty_values: true,
+        },
+      },
+      [get('/'), get('/', 'x-n: N')],
+    ),
     direct('a direct response without a body', { status: 403 }, [get('/'), head('/')]),
     direct('a direct response of bytes', { status: 200, body: { inline_bytes: 'iVBORw0KGgo=' } }, [
       get('/'),

@@ -4,6 +4,7 @@ import { H } from '../../../proxy/http/headers.ts';
 import type { LocalReply } from '../../../proxy/http/http-filter.ts';
 import { localReplyHeaders } from '../../support/local-reply.ts';
 import { FixedResponse } from '../../../proxy/router/direct-response.ts';
+import { NO_ENVIRONMENT } from '../../../proxy/router/route-environment.ts';
 import { directReply } from '../../../proxy/router/router-reply.ts';
 import { request, streamInfo } from '../../support/route-samples.ts';
 
@@ -32,12 +33,16 @@ t.test('localReplyHeaders', async (t) => {
       `content-length of ${what}`,
     );
   }
-  const direct = new FixedResponse({
-    kind: 'direct_response',
-    status: 200,
-    body: '\ufffdPNG',
-    bodyBytes: bytes,
-  });
+  const direct = new FixedResponse(
+    {
+      kind: 'direct_response',
+      status: 200,
+      body: '\ufffdPNG',
+      bodyBytes: bytes,
+    },
+    NO_ENVIRONMENT,
+    'p',
+  );
   t.equal(
     directReply(direct, request([[':path', '/logo']]), streamInfo()).bodyBytes,
     bytes,

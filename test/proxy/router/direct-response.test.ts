@@ -6,6 +6,7 @@ import type {
 } from '../../../proxy/config/route-config.ts';
 import type { RequestHeaders } from '../../../proxy/http/header-map.ts';
 import { FixedResponse, Redirect, TlsRedirect } from '../../../proxy/router/direct-response.ts';
+import { NO_ENVIRONMENT } from '../../../proxy/router/route-environment.ts';
 import { RouteMatcher } from '../../../proxy/router/route-matcher.ts';
 import { request, routeMatch, streamInfo } from '../../support/route-samples.ts';
 
@@ -99,7 +100,7 @@ t.test('FixedResponse', async (t) => {
   t.test('names its own URL for 201 and 3xx', async (t) => {
     const location = (status: number): string => {
       const config: DirectResponseConfig = { kind: 'direct_response', status, body: 'x' };
-      return new FixedResponse(config).location(ask('h', '/p?q'));
+      return new FixedResponse(config, NO_ENVIRONMENT, 'p').location(ask('h', '/p?q'));
     };
     t.equal(location(200), '');
     t.equal(location(201), 'http://h/p?q');
