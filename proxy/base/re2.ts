@@ -4,6 +4,10 @@ import { createRequire } from 'node:module';
 
 type Engine = typeof import('re2js');
 
+/** What Istio sets as `re2.max_program_size.error_level`; sizes of RE2 and of re2js differ a little. */
+export const MAX_PROGRAM_SIZE = 32_768;
+export const MAX_PATTERN_LENGTH = 32_768;
+
 let engine: Engine | undefined;
 
 /** Synchronous, for a configuration is compiled in one go. */

@@ -1,15 +1,11 @@
 // [b] RE2 patterns from configuration: full match, and global replacement with `\1` groups (envoy.type.matcher.v3).
 // Linear time whatever the pattern (attack checklist 72); V8's own RegExp is never given text from outside.
 import type { RE2JS } from 're2js';
-import { re2 } from '../base/re2.ts';
+import { MAX_PATTERN_LENGTH, MAX_PROGRAM_SIZE, re2 } from '../base/re2.ts';
 import { WildcardPattern } from '../base/wildcard-pattern.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { RegexRewriteConfig } from '../config/matcher-config.ts';
 import { wireText } from './wire-text.ts';
-
-/** Instructions of the compiled program. Envoy's own patterns stay far below; a bomb like `((a{999}){999})` does not. */
-const MAX_PROGRAM_SIZE = 10_000;
-const MAX_PATTERN_LENGTH = 8192;
 
 function compile(pattern: string, place: string): RE2JS {
   if (pattern.length > MAX_PATTERN_LENGTH) {

@@ -1,12 +1,8 @@
 // [m] Compiles every regular expression of a configuration once, on main, so that a worker can never meet a bad one.
-import { re2 } from '../base/re2.ts';
+import { MAX_PATTERN_LENGTH, MAX_PROGRAM_SIZE, re2 } from '../base/re2.ts';
 import { WildcardPattern } from '../base/wildcard-pattern.ts';
 import type { RegexMatcher } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type { FieldReader } from './field-reader.ts';
-
-/** What Istio sets as `re2.max_program_size.error_level`; sizes of RE2 and of re2js differ a little. */
-const MAX_PROGRAM_SIZE = 32_768;
-const MAX_PATTERN_LENGTH = 32_768;
 
 /** Configurations repeat their patterns, and pushes repeat configurations. Bounded: forgets everything when full. */
 const verdicts = new Map<string, string | undefined>();
