@@ -5,7 +5,7 @@ import { isToken } from '../http/http1/tokens.ts';
 import { getter, limited } from './field.ts';
 import { formatError } from './format-command.ts';
 import { byteText } from './log-text.ts';
-import { decodedQuery, queryOf, queryParameter } from './query-text.ts';
+import { decodedQuery, queryOf, decodedQueryParameter } from './query-text.ts';
 import { xfccValue } from './xfcc-value.ts';
 import type { CommandSpec, CommandTable } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
@@ -79,7 +79,7 @@ function pathField({ args = '' }: FormatCommand): TextField {
 
 function queryField({ args = '' }: FormatCommand): TextField {
   const name = byteText(args);
-  return ({ requestHeaders }) => queryParameter(requestHeaders?.path ?? '', name);
+  return ({ requestHeaders }) => decodedQueryParameter(requestHeaders?.path ?? '', name);
 }
 
 function wholeQueryField({ args = '' }: FormatCommand): TextField {

@@ -1,4 +1,4 @@
-// [w] Query strings as logs print them.
+// [w] Query strings as logs print them, and filters read them.
 
 const hexDigit = (code: number): number => {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
@@ -15,7 +15,7 @@ function escapedByte(text: string, at: number): number {
 }
 
 /** Bytes of `%41`; what is no escape stands for itself. */
-function percentDecoded(text: string): string {
+export function percentDecoded(text: string): string {
   if (!text.includes('%')) return text;
   let decoded = '';
   for (let i = 0; i < text.length; i++) {
@@ -36,7 +36,7 @@ export function queryOf(path: string): string | null {
 }
 
 /** First parameter of that name, decoded; null where there is none. */
-export function queryParameter(path: string, name: string): string | null {
+export function decodedQueryParameter(path: string, name: string): string | null {
   const query = queryOf(path);
   if (query === null) return null;
   const hash = query.indexOf('#');

@@ -1,5 +1,6 @@
 // [b] Rate limit actions, compiled: each gives one entry of a descriptor, leaves its entry out, or gives up the whole.
 import { configValue } from '../access-log/metadata-value.ts';
+import { decodedQueryParameter } from '../access-log/query-text.ts';
 import type { RateLimitActionConfig } from '../config/rate-limit-config.ts';
 import type { QueryMatchConfig } from '../config/matcher-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
@@ -9,7 +10,6 @@ import { Cidr, maskedIp, parseIp } from '../network/address.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { allHeadersMatch, compileHeaderMatchers } from './header-matcher.ts';
-import { decodedQueryParameter } from './query-matcher.ts';
 import { StringMatcher } from './string-matcher.ts';
 import { wireText } from './wire-text.ts';
 
@@ -114,7 +114,10 @@ function requestHeader(config: ConfigOf<'request_header' | 'query_parameter'>): 
 
 function queryParameter(config: ConfigOf<'request_header' | 'query_parameter'>): RateLimitAction {
   const name = wireText(config.name);
-  return valueEntry(config, ({ headers }) => decodedQueryParameter(headers.path, name));
+  return valueEntry(
+    config,
+    ({ headers }) => decodedQueryParameter(headers.path, name) ?? undefined,
+  );
 }
 
 function valueEntry(
@@ -143,11 +146,11 @@ function queryTest(config: QueryMatchConfig, place: string): (path: string) => b
   const name = wireText(config.name);
   const test = config.test;
   if (test.kind === 'present')
-    return (path) => (decodedQueryParameter(path, name) !== undefined) === test.present;
+    return (path) => (decodedQueryParameter(path, name) !== null) === test.present;
   const matcher = new StringMatcher(test.match, place);
   return (path) => {
     const value = decodedQueryParameter(path, name);
-    return value !== undefined && matcher.matches(value);
+    return value !== null && matcher.matches(value);
   };
 }
 

@@ -3,7 +3,7 @@
 import type { QueryOperationConfig } from '../../config/header-mutation-filter-config.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
 import { HeaderFormat } from '../../router/header-format.ts';
-import { percentDecoded } from '../../router/query-matcher.ts';
+import { percentDecoded } from '../../access-log/query-text.ts';
 import type { RouteEnvironment } from '../../router/route-environment.ts';
 import { wireText } from '../../router/wire-text.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
