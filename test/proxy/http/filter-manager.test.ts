@@ -390,6 +390,45 @@ t.test('FilterManager', (t) => {
     t.end();
   });
 
+  t.test('lets a filter take request bytes and send others on', (t) => {
+    const stream = new RecordedStream('b >D take', 'b >T');
+    const { manager } = stream;
+    manager.decodeHeaders(stream.requestHeaders, false);
+    stream.take();
+    manager.decodeData(Buffer.from('12'), true);
+    t.same(stream.take(), ['a >D 12.', 'b >D 12.']);
+    stream.filters[1]!.callbacks.injectDecodedData(Buffer.from('1'), false);
+    stream.filters[1]!.callbacks.injectDecodedData(Buffer.from('2'), true);
+    t.same(stream.take(), ['c >D 1', 'c >D 2.']);
+    t.end();
+  });
+
+  t.test('keeps nothing of what a filter takes while it holds the headers', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D take');
+    const { manager } = stream;
+    manager.decodeHeaders(stream.requestHeaders, false);
+    manager.decodeData(Buffer.from('far more than the limit'), false);
+    t.same(stream.filters[1]!.callbacks.heldRequestBody(), []);
+    stream.take();
+    manager.decodeData(Buffer.from('x'), true);
+    t.same(stream.take(), ['a >D x.', 'b >D x.', 'c >H', 'c >D x.']);
+    t.end();
+  });
+
+  t.test('takes a limit from a filter in place of the stream', (t) => {
+    const stream = new RecordedStream('b >H buffer', 'b >D buffer');
+    const { callbacks } = stream.filters[1]!;
+    t.equal(callbacks.bufferLimitBytes, 10);
+    callbacks.setBufferLimit(12);
+    t.equal(stream.filters[0]!.callbacks.bufferLimitBytes, 12);
+    stream.manager.decodeHeaders(stream.requestHeaders, false);
+    stream.manager.decodeData(Buffer.from('123456789012'), false);
+    t.notOk(stream.take().includes('too large'));
+    stream.manager.decodeData(Buffer.from('3'), true);
+    t.same(stream.take(), ['a >D 3.', 'b >D 3.', 'too large'], 'with the last bytes, too');
+    t.end();
+  });
+
   t.test('makes the filters behind the one that changed the route anew', (t) => {
     const stream = new RecordedStream('b >H');
     stream.manager.decodeHeaders(stream.requestHeaders, true);
