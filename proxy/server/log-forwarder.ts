@@ -1,6 +1,8 @@
 // [m] LogForwarder: batches of access log entries, from workers to the service that sends them. The service (and gRPC
 // with it) is loaded with the first batch.
 import type { Closable } from '../base/lifetime.ts';
+import { Host } from '../upstream/host.ts';
+import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
 import type { ActiveCluster } from '../upstream/cluster-manager.ts';
 import type { AccessLogService } from '../xds/access-log-service.ts';
 import { printAddress } from '../xds/listener-decoder.ts';
@@ -25,6 +27,7 @@ export class LogForwarder implements Closable {
 
   /** What waits here is bounded by the workers: two batches of a key each. */
   onBatch(workerIndex: number, batch: Batch): void {
+    if (this.#closed) return;
     if (this.#service !== undefined) {
       this.#send(this.#service, workerIndex, batch);
       return;
@@ -55,13 +58,13 @@ export class LogForwarder implements Closable {
 export function grpcTarget(clusters: readonly ActiveCluster[], name: string): string {
   const cluster = clusters.find(({ config }) => config.name === name);
   if (cluster === undefined) return '!there is no such cluster';
-  const { transportSocket } = cluster.config;
-  if (transportSocket.kind === 'tls') return '!TLS to upstreams is not supported by this version';
-  const endpoint = cluster.localities
+  const hosts = cluster.localities
     .toSorted((a, b) => a.priority - b.priority)
-    .flatMap(({ endpoints }) => endpoints)
-    .find(({ health }) => health === 'HEALTHY');
-  if (endpoint === undefined) return '!it has no host';
-  const { address } = endpoint;
+    .flatMap(({ endpoints, priority }) => endpoints.map((endpoint) => new Host(endpoint, priority)))
+    .filter(({ healthy }) => healthy);
+  if (hosts.length === 0) return '!it has no host';
+  const host = hosts.find((each) => transportSocketFor(cluster.config, each).kind !== 'tls');
+  if (host === undefined) return '!TLS to upstreams is not supported by this version';
+  const { address } = host;
   return address.kind === 'pipe' ? `unix:${address.path}` : printAddress(address);
 }

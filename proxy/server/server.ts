@@ -126,7 +126,6 @@ export class Server {
       this.#clusters,
       this.#listeners,
       this.#drain,
-      this.#logs,
     ])
       this.#lifetime.own(part);
     this.#notes.addBootstrap(bootstrap.config);
@@ -193,6 +192,8 @@ export class Server {
     this.#log.info('stopping');
     this.#lifetime.close();
     await this.#pool.stop();
+    // Workers that end hand over what they still have.
+    this.#logs.close();
   }
 
   #createClusterManager(): ClusterManager {

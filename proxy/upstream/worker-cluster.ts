@@ -1,9 +1,8 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
-import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluster-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
-import type { TransportSocketConfig } from '../config/transport-socket-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -23,6 +22,7 @@ import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { Membership, ThreadLocalCluster } from './thread-local-cluster.ts';
+import { transportSocketFor } from './transport-socket-choice.ts';
 
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment {
@@ -301,19 +301,6 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
       for (const pool of http) pool.drain();
     }
   }
-}
-
-function matches(match: TransportSocketMatchConfig, labels: ReadonlyMap<string, string>): boolean {
-  for (const [key, value] of match.match) if (labels.get(key) !== value) return false;
-  return true;
-}
-
-/** First `transport_socket_matches` entry whose labels the endpoint has, else the cluster's own. */
-export function transportSocketFor(config: ClusterConfig, host: Host): TransportSocketConfig {
-  for (const match of config.transportSocketMatches) {
-    if (matches(match, host.endpoint.transportSocketMatch)) return match.transportSocket;
-  }
-  return config.transportSocket;
 }
 
 function unsupported(config: ClusterConfig, host: Host): string {

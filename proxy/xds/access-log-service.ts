@@ -28,7 +28,7 @@ export class AccessLogService implements Closable {
   readonly #flushed: StatId;
   readonly #failed: StatId;
   readonly #streams = new Map<string, ServiceStream>();
-  /** Services that were not there, as already logged. */
+  /** Services whose first failure was logged. */
   readonly #told = new Set<string>();
 
   constructor(deps: AccessLogServiceDeps) {
@@ -64,8 +64,9 @@ export class AccessLogService implements Closable {
       this.#tell(config.cluster, target.slice(1));
       return undefined;
     }
-    const stream = new ServiceStream(target, config, this.#node, () => {
+    const stream = new ServiceStream(target, config, this.#node, (reason) => {
       if (this.#streams.get(key) === stream) this.#streams.delete(key);
+      this.#tell(config.cluster, `its stream ended, ${reason}`);
     });
     this.#streams.set(key, stream);
     return stream;
@@ -74,7 +75,7 @@ export class AccessLogService implements Closable {
   #tell(cluster: string, why: string): void {
     if (this.#told.has(cluster)) return;
     this.#told.add(cluster);
-    this.#deps.log.warn(`access log service '${cluster}' gets no entries: ${why}`);
+    this.#deps.log.warn(`access log service '${cluster}' lost entries: ${why}`);
   }
 }
 
@@ -84,21 +85,21 @@ class ServiceStream {
   readonly #node: Node;
   readonly #connection: AccessLogConnection;
   readonly #stream: AccessLogStream;
-  readonly #onGone: () => void;
+  readonly #onGone: (reason: string) => void;
   #identified = false;
   /** Batches that wait until the service takes more. */
   #waiting: (() => void)[] = [];
 
-  constructor(target: string, config: GrpcLogConfig, node: Node, onGone: () => void) {
+  constructor(target: string, config: GrpcLogConfig, node: Node, onGone: (reason: string) => void) {
     this.#config = config;
     this.#node = node;
     this.#onGone = onGone;
     this.#connection = connectAccessLogs(target, config.authority);
     this.#stream = this.#connection.open(config.initialMetadata);
     this.#stream.onDrain(() => this.#release());
-    this.#stream.onEnd(() => {
+    this.#stream.onEnd(({ code, reason }) => {
       this.#connection.close();
-      this.#onGone();
+      this.#onGone(`gRPC status ${code}: ${reason}`);
       this.#release();
     });
   }

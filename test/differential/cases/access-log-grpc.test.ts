@@ -1,14 +1,10 @@
 // The gRPC access log service: what its stream carries, entry by entry (envoy.service.accesslog.v3).
-import http2 from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { decode } from '../../../xds-protos/codec.ts';
-import { toJson } from '../../../xds-protos/proto-json.ts';
+import { accessLogServer } from '../../support/access-log-server.ts';
 import { filterOf } from '../../support/proxy-process.ts';
 import { differential } from '../differential.ts';
 import type { CaseConfig, Json, Row } from '../row.ts';
 
-const MESSAGE = 'envoy.service.accesslog.v3.StreamAccessLogsMessage';
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions.';
 
 /** Varies from run to run, or with the width of a number that does. */
@@ -25,31 +21,19 @@ function tidy(key: string, value: unknown): unknown {
 
 /** Answers streams of an access log service and notes what they carry. */
 function service(socket: Socket, note: (line: string) => void): void {
-  const server = http2.createServer();
-  server.on('stream', (stream: ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
-    const names = [':path', ':authority', 'content-type', 'x-meta'];
-    note(names.map((name) => `${name}=${String(headers[name])}`).join(' '));
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
-    stream.on('error', () => {});
-    let bytes = Buffer.alloc(0);
-    stream.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      while (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) {
-        const end = 5 + bytes.readUInt32BE(1);
-        noteMessage(bytes.subarray(5, end), note);
-        bytes = bytes.subarray(end);
-      }
-    });
+  const server = accessLogServer({
+    onStream(headers) {
+      const names = [':path', ':authority', 'content-type', 'x-meta'];
+      note(names.map((name) => `${name}=${String(headers[name])}`).join(' '));
+    },
+    onMessage({ identifier, ...logs }) {
+      if (identifier !== undefined) note(JSON.stringify(identifier, tidy));
+      for (const [kind, entries] of Object.entries(logs as Record<string, Json>))
+        for (const entry of entries['log_entry'] as readonly Json[])
+          note(`${kind} ${JSON.stringify(entry, tidy)}`);
+    },
   });
-  server.on('sessionError', () => {});
   server.emit('connection', socket);
-}
-
-function noteMessage(bytes: Buffer, note: (line: string) => void): void {
-  const { identifier, ...logs } = toJson(MESSAGE, decode(MESSAGE, bytes)) as Record<string, Json>;
-  if (identifier !== undefined) note(JSON.stringify(identifier, tidy));
-  for (const [kind, { log_entry: entries }] of Object.entries(logs))
-    for (const entry of entries as readonly Json[]) note(`${kind} ${JSON.stringify(entry, tidy)}`);
 }
 
 const als = (kind: 'Http' | 'Tcp', common: Json = {}, more: Json = {}): Json => ({
