@@ -1,9 +1,11 @@
 // [w] HedgedAttempts: attempts that took longer than one may, got company, and may still answer (envoy-behaviour §4.8).
 // Made when that happens first: nearly no request has one.
+import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 export class HedgedAttempts {
   #attempts: readonly UpstreamRequest[] = [];
+  readonly #connections = new Map<UpstreamRequest, UpstreamConnectionFacts | null>();
 
   get all(): readonly UpstreamRequest[] {
     return this.#attempts;
@@ -13,8 +15,16 @@ export class HedgedAttempts {
     return this.#attempts.includes(attempt);
   }
 
-  add(attempt: UpstreamRequest): void {
-    if (!this.has(attempt)) this.#attempts = [...this.#attempts, attempt];
+  /** `connection`: the attempt's, as logs name it should it win. */
+  add(attempt: UpstreamRequest, connection: UpstreamConnectionFacts | null): void {
+    if (this.has(attempt)) return;
+    this.#attempts = [...this.#attempts, attempt];
+    this.#connections.set(attempt, connection);
+  }
+
+  /** Undefined: none of these attempts. */
+  connectionOf(attempt: UpstreamRequest): UpstreamConnectionFacts | null | undefined {
+    return this.#connections.get(attempt);
   }
 
   remove(attempt: UpstreamRequest): void {

@@ -387,7 +387,7 @@ export class RouterFilter
     if (this.#responseStarted || retry === null) return;
     if (!this.#retries(retry.onHedge(), attempt, true)) return;
     this.#hedged ??= new HedgedAttempts();
-    this.#hedged.add(attempt);
+    this.#hedged.add(attempt, this.#info.upstreamConnection);
   }
 
   /** True: the attempt is forgotten, since others, or one that waits its turn, may do better. */
@@ -404,9 +404,12 @@ export class RouterFilter
 
   /** This one's answer goes to the client: the others are pointless. */
   #settleOn(attempt: UpstreamRequest): void {
-    if (this.#hedged === null) return;
-    this.#hedged.abandonAllBut(attempt);
+    const hedged = this.#hedged;
+    if (hedged === null) return;
+    hedged.abandonAllBut(attempt);
     this.#hedged = null;
+    const connection = hedged.connectionOf(attempt);
+    if (connection !== undefined) this.#info.upstreamConnection = connection;
     if (this.#attempt !== null && this.#attempt !== attempt) this.#attempt.abandon();
     this.#attempt = attempt;
     this.#info.host = attempt.host;

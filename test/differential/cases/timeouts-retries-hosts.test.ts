@@ -303,6 +303,31 @@ export const suite = await differential(
       uncut: 'the limit counts pieces',
     },
     {
+      name: 'a body whose end comes between attempts has a time-out all the same',
+      config: {
+        route: {
+          timeout: '0.2s',
+          retry_policy: { retry_on: '5xx', retry_back_off: { base_interval: '60s' } },
+        },
+      },
+      client: [
+        'POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n01234',
+        { upstreamEnds: true },
+        '56789',
+        { pauseMs: 700 },
+      ],
+      upstream: [{ at: 'head' }, answer('503 No')],
+      uncut: 'pauses',
+      log: '%RESPONSE_CODE_DETAILS%',
+      stats: ['cluster.CASE-up.upstream_rq_timeout'],
+      differs: {
+        envoy: 'waits for the back-off, however long that is',
+        ours: '504 when the time-out is over',
+        reason: 'a route with a time-out promises its clients an end',
+        where: ['client', 'log'],
+      },
+    },
+    {
       name: 'a body that comes between attempts is sent with the next',
       config: {
         route: {
