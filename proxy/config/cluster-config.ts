@@ -106,4 +106,8 @@ export interface UpstreamHttpConfig {
   readonly enableTrailers: boolean;
   readonly http2: Http2Config;
   readonly headerKeyFormat: HeaderKeyFormat;
+  /** An answer with both is taken for chunked, and loses its length. */
+  readonly allowChunkedLength?: boolean;
+  /** Requests name the whole address: `GET http://host/path`. */
+  readonly sendFullyQualifiedUrl?: boolean;
 }

@@ -89,13 +89,18 @@ function settings(
     ...times(common),
     maxRequestsPerConnection: common?.number('max_requests_per_connection', 0) ?? 0,
     // Envoy's client takes 80 KiB of headers on HTTP/1 and 60 on HTTP/2 (envoy-behaviour §1.14).
-    maxResponseHeadersKb: protocol === 'http2' ? 60 : 80,
+    maxResponseHeadersKb: headersKb(common, protocol === 'http2' ? 60 : 80),
     maxHeadersCount: common?.number('max_headers_count', 100, 1) ?? 100,
     enableTrailers: http1?.bool('enable_trailers') ?? false,
     http2: decodeHttp2(versions?.child('http2_protocol_options'), false),
     headerKeyFormat: decodeHeaderKeyFormat(http1),
+    allowChunkedLength: http1?.bool('allow_chunked_length') ?? false,
+    sendFullyQualifiedUrl: http1?.bool('send_fully_qualified_url') ?? false,
   };
 }
+
+const headersKb = (common: FieldReader<Common> | undefined, fallback: number): number =>
+  common?.number('max_response_headers_kb', fallback, 1) ?? fallback;
 
 function times(
   common: FieldReader<Common> | undefined,

@@ -11,7 +11,7 @@ import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
 import { inOwnCase, preserveCaseOf } from './cased-headers.ts';
-import { CHUNKED, UNTIL_CLOSE, hasToken, responseFraming } from './framing.ts';
+import { CHUNKED, UNTIL_CLOSE, hasToken, preferChunked, responseFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
 import {
@@ -23,6 +23,7 @@ import {
   headerBytesSent,
   lastChunkWith,
   requestFramingOut,
+  fullyQualified,
   requestHead,
 } from './message-writer.ts';
 
@@ -40,6 +41,8 @@ export interface ClientConnectionSettings {
   readonly maxHeadersCount: number;
   readonly enableTrailers: boolean;
   readonly headerKeyFormat?: HeaderKeyFormat;
+  readonly allowChunkedLength?: boolean;
+  readonly sendFullyQualifiedUrl?: boolean;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -152,7 +155,8 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     this.#connect = headers.method === 'CONNECT';
     this.#upgrade = this.#connect || headers.has(H.upgrade);
     this.#requestFraming = requestFramingOut(headers, endStream, this.#upgrade);
-    const text = requestHead(headers, this.#requestFraming, endStream);
+    let text = requestHead(headers, this.#requestFraming, endStream);
+    if (this.#settings.sendFullyQualifiedUrl === true) text = fullyQualified(text, headers);
     const format = this.#settings.headerKeyFormat ?? 'lower';
     if (this.#counts !== null) this.#counts.headerSent += headerBytesSent(text);
     this.#send(
@@ -231,6 +235,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #onHead(headers: ResponseHeaders, more: boolean): boolean {
     const version = this.#head.version;
     const status = headers.status;
+    if (this.#settings.allowChunkedLength === true) preferChunked(headers);
     responseFraming(headers, this.#toHead, framing);
     if (framing.error !== null || (status === 101 && !this.#upgrade)) return this.#fail() > 0;
     if (status < 200 && status !== 101) {

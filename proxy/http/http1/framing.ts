@@ -69,6 +69,13 @@ function isNominated(headers: RequestHeaders, name: string): boolean {
   return connection !== undefined && hasToken(connection, name);
 }
 
+/** Where a cluster allows both: chunked it is, and the length goes. */
+export function preferChunked(headers: ResponseHeaders): void {
+  const transferEncoding = headers.get(H.transferEncoding);
+  if (transferEncoding !== undefined && isChunked(transferEncoding))
+    headers.remove(H.contentLength);
+}
+
 /** RFC 9112 §6.3 for responses; `toHead`: the request was a HEAD. */
 export function responseFraming(headers: ResponseHeaders, toHead: boolean, out: Framing): void {
   out.length = 0;

@@ -43,6 +43,14 @@ export function requestHead(
   return `${text}\r\n`;
 }
 
+/** A head from requestHead() with its target in absolute form. */
+export function fullyQualified(text: string, headers: RequestHeaders): string {
+  const { method, scheme, authority } = headers;
+  if (method === 'CONNECT' || authority === undefined) return text;
+  const at = method.length + 1;
+  return `${text.slice(0, at)}${scheme === '' ? 'http' : scheme}://${authority}${text.slice(at)}`;
+}
+
 /** `http10`: the client cannot read chunks. */
 export function responseFramingOut(
   headers: ResponseHeaders,
