@@ -109,8 +109,11 @@ function headerHash(
   return rewritten.toSorted().reduce((seed, value) => xxHash64OfWire(value, seed), 0n);
 }
 
-const newCookieValue = (info: StreamInfo): string =>
-  xxHash64OfWire(info.remoteAddress + info.connection.localAddress).toString(16);
+/** The same for all requests of a connection, so that those that race get the same. */
+const newCookieValue = ({ connection }: StreamInfo): string =>
+  xxHash64OfWire(connection.directRemoteAddress + connection.localAddress)
+    .toString(16)
+    .padStart(16, '0');
 
 /** What follows the value. Without a whole second to live it is a session's cookie. */
 function cookieTail(config: HashPolicyConfig & { readonly kind: 'cookie' }): string {

@@ -356,6 +356,47 @@ t.test('HashPolicy', async (t) => {
     t.equal(made.key, hash(value));
     t.same(key([{ ...cookie, ttlMs: 0, path: '' }], []).cookies, [`ck="${value}"; HttpOnly`]);
     t.same(key([{ ...cookie, ttlMs: undefined }], []), { key: undefined, cookies: [] });
+    const attributes = [
+      { name: 'SameSite', value: 'Lax' },
+      { name: 'Secure', value: '' },
+    ];
+    t.same(
+      key([{ ...cookie, ttlMs: 1700, attributes }], []).cookies,
+      [`ck="${value}"; Max-Age=1; Path=/p; SameSite=Lax; Secure; HttpOnly`],
+      'whole seconds, attributes behind the path',
+    );
+    t.same(
+      key([{ ...cookie, ttlMs: 500, path: '' }], []).cookies,
+      [`ck="${value}"; HttpOnly`],
+      'less than a second is a session',
+    );
+  });
+
+  t.test(
+    'makes cookies of the addresses of the connection, whoever the client says it is',
+    async (t) => {
+      const info = streamInfo();
+      info.remoteAddress = '1.2.3.4:0';
+      const cookies: string[] = [];
+      const policy = { kind: 'cookie', name: 'ck', ttlMs: 0, path: '', terminal: false } as const;
+      new HashPolicy([policy], '').key(request([]), info, {
+        addSetCookie: (value) => cookies.push(value),
+      });
+      const value = hash('10.0.0.1:471110.0.0.2:8080').toString(16).padStart(16, '0');
+      t.same(cookies, [`ck="${value}"; HttpOnly`]);
+    },
+  );
+
+  t.test('hashes filter state that can be hashed', async (t) => {
+    const info = streamInfo();
+    const plain = streamInfo();
+    info.filterStateForWriting().set('k', { text: 'v', hashable: true });
+    plain.filterStateForWriting().set('k', { text: 'v' });
+    const policy = new HashPolicy([{ kind: 'filter_state', key: 'k', terminal: false }], '');
+    const sink = { addSetCookie: () => undefined };
+    t.equal(policy.key(request([]), info, sink), hash('v'));
+    t.equal(policy.key(request([]), plain, sink), undefined);
+    t.equal(policy.key(request([]), streamInfo(), sink), undefined);
   });
 });
 
