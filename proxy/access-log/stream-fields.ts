@@ -1,6 +1,7 @@
 // [w] Commands that print facts of the stream: codes, flags, bytes, names, identities (envoy-behaviour §11.1).
 import { randomUuid } from '../base/uuid.ts';
 import { H } from '../http/headers.ts';
+import { closeFacts } from '../stream-info/close-facts.ts';
 import { ResponseFlag, longFlagName } from '../stream-info/response-flags.ts';
 import { bare, configText, getter, orNull, wireText } from './field.ts';
 import { formatError } from './format-command.ts';
@@ -71,15 +72,17 @@ const FIELDS: Readonly<Record<string, Field>> = {
   STREAM_ID: streamId,
   UNIQUE_ID: () => randomUuid(),
   GRPC_STATUS_NUMBER: grpcStatusNumber,
-  DOWNSTREAM_DETECTED_CLOSE_TYPE: () => 'Normal',
-  UPSTREAM_DETECTED_CLOSE_TYPE: ({ info }) => (info.host === null ? null : 'Normal'),
+  DOWNSTREAM_DETECTED_CLOSE_TYPE: ({ info }) => closeFacts(info)?.downstream ?? 'Normal',
+  UPSTREAM_DETECTED_CLOSE_TYPE: ({ info }) =>
+    closeFacts(info)?.upstream ?? (info.host === null ? null : 'Normal'),
+  DOWNSTREAM_LOCAL_CLOSE_REASON: ({ info }) => orNull(closeFacts(info)?.downstreamReason ?? ''),
+  UPSTREAM_LOCAL_CLOSE_REASON: ({ info }) => orNull(closeFacts(info)?.upstreamReason ?? ''),
 };
 
 /** Envoy has these commands; their facts do not exist here, so they print as missing. */
 const MISSING = [
   ...['TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
   ...['DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_CX_RTT'],
-  ...['DOWNSTREAM_LOCAL_CLOSE_REASON', 'UPSTREAM_LOCAL_CLOSE_REASON'],
 ];
 
 /** Bytes as codecs count them, where a log asks for them; a TCP session's are those of its connections. */

@@ -13,6 +13,7 @@ import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
+import { noteClose } from '../../stream-info/close-facts.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
@@ -67,6 +68,10 @@ export interface TcpProxyContext {
   readonly time: TimeSource;
   readonly random: RandomSource;
 }
+
+/** Why a session never began; Envoy's numbers and, in the log, its spelling. */
+const Failure = { Connect: 0, NoHost: 1, Overflow: 2, NoCluster: 3 } as const;
+type Failure = (typeof Failure)[keyof typeof Failure];
 
 /** As the kernel calls it. */
 const RESET = 'ECONNRESET';
@@ -172,6 +177,7 @@ class TcpProxySession
     // Who leaves a session that is under way ends it; who leaves before it began gives it up.
     if (event === CloseEvent.Remote && this.#info.upstreamConnection === null && !this.#done)
       this.#info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    if (detail === RESET) noteClose(this.#info, { downstream: 'RemoteReset' });
     this.#finish();
     // What the client had sent is still delivered, but for a reset, which is passed on.
     this.#upstream?.close(detail === RESET ? CloseType.Abort : CloseType.FlushWrite);
@@ -200,7 +206,10 @@ class TcpProxySession
     if (upstream === null) return;
     this.#upstream = null;
     this.#pool?.connectionDone(upstream.bytesRead, upstream.bytesWritten);
-    if (detail === RESET) this.#info.setFlag(ResponseFlag.UpstreamRemoteReset);
+    if (detail === RESET) {
+      this.#info.setFlag(ResponseFlag.UpstreamRemoteReset);
+      noteClose(this.#info, { downstream: 'LocalReset', upstream: 'RemoteReset' });
+    }
     this.#downstream.close(detail === RESET ? CloseType.Abort : CloseType.FlushWrite);
   }
 
@@ -235,7 +244,7 @@ class TcpProxySession
       // Envoy does not call that an attempt.
       this.#info.attemptCount = this.#attempts - 1;
       this.#info.setFlag(ResponseFlag.UpstreamOverflow);
-      this.#downstream.close(CloseType.NoFlush);
+      this.#giveUp(Failure.Overflow);
       return;
     }
     this.#info.setFlag(ResponseFlag.UpstreamConnectionFailure);
@@ -249,17 +258,24 @@ class TcpProxySession
       return;
     }
     this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
-    this.#downstream.close(CloseType.NoFlush);
+    this.#giveUp(Failure.Connect);
   }
 
   onTimer(kind: number): void {
     const { stats } = this.#context;
-    if (kind === Timer.Idle) {
-      stats.store.inc(stats.idleTimeout);
-    } else {
+    let reason = 'tcp_session_idle_timeout';
+    if (kind === Timer.Idle) stats.store.inc(stats.idleTimeout);
+    else {
       stats.store.inc(stats.maxDuration);
       this.#info.setFlag(ResponseFlag.DurationTimeout);
+      reason = 'max_connection_duration_reached';
     }
+    noteClose(this.#info, { downstreamReason: reason, upstreamReason: reason });
+    this.#downstream.close(CloseType.NoFlush);
+  }
+
+  #giveUp(failure: Failure): void {
+    noteClose(this.#info, { downstreamReason: `tcp_initializion_failure:${failure}` });
     this.#downstream.close(CloseType.NoFlush);
   }
 
@@ -269,14 +285,14 @@ class TcpProxySession
     if (cluster === undefined) {
       stats.store.inc(stats.cxNoRoute);
       this.#info.setFlag(ResponseFlag.NoClusterFound);
-      this.#downstream.close(CloseType.NoFlush);
+      this.#giveUp(Failure.NoCluster);
       return;
     }
     this.#attempts++;
     const host = cluster.chooseHost(this);
     if (host === null) {
       this.#info.setFlag(ResponseFlag.NoHealthyUpstream);
-      this.#downstream.close(CloseType.NoFlush);
+      this.#giveUp(Failure.NoHost);
       return;
     }
     this.#info.attemptCount = this.#attempts;

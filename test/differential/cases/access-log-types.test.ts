@@ -14,7 +14,9 @@ const LOG =
   'wire=%DOWNSTREAM_WIRE_BYTES_RECEIVED%/%UPSTREAM_WIRE_BYTES_SENT%/%UPSTREAM_WIRE_BYTES_RECEIVED% ' +
   'heads=%REQUEST_HEADERS_BYTES% id=%STREAM_ID% %CONNECTION_TERMINATION_DETAILS% ' +
   'expects=%REQ(x-envoy-expected-rq-timeout-ms)% fail=%UPSTREAM_TRANSPORT_FAILURE_REASON% ' +
-  'chain=%FILTER_CHAIN_NAME% listener=%LISTENER_NAME%';
+  'chain=%FILTER_CHAIN_NAME% listener=%LISTENER_NAME% ' +
+  'close=%DOWNSTREAM_DETECTED_CLOSE_TYPE%/%UPSTREAM_DETECTED_CLOSE_TYPE% ' +
+  'why=%DOWNSTREAM_LOCAL_CLOSE_REASON%/%UPSTREAM_LOCAL_CLOSE_REASON%';
 /** Numbers there at all, without their values. */
 const DURATIONS =
   '%ACCESS_LOG_TYPE% [%DURATION%] [%REQUEST_DURATION%] [%REQUEST_TX_DURATION%] [%RESPONSE_DURATION%] ' +
@@ -171,6 +173,20 @@ export const suite = await differential(import.meta.url, { log: LOG }, [
     client: [upgrade, { responses: 1 }],
     config: ON_TUNNEL,
     upstream: 'HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n',
+  },
+  {
+    name: 'a client that resets while it waits',
+    client: [get(), { upstreamGets: 'GET' }, { reset: true }, { upstreamEnds: true }],
+    upstream: [],
+  },
+  {
+    name: 'an upstream that resets',
+    client: [get(), { responses: 1 }],
+    upstream: [{ reset: true }],
+  },
+  {
+    name: 'a request that is no HTTP',
+    client: ['GET / HTTP/1.1\r\nho st: h\r\n\r\n', { closed: true }],
   },
   {
     name: 'a TCP session that ends',
