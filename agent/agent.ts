@@ -1,5 +1,6 @@
 // [m] Agent: builds the parts, starts and stops them in order. Istio: pkg/istio-agent/agent.go.
 import type { TimeSource } from '../proxy/base/clock.ts';
+import { HeapSettler } from '../proxy/base/heap-settler.ts';
 import { Lifetime } from '../proxy/base/lifetime.ts';
 import type { Logger, LoggerRegistry } from '../proxy/base/logger.ts';
 import type { RandomSource } from '../proxy/base/random.ts';
@@ -16,6 +17,8 @@ import { defaultRestartPolicy, proxyCommand, ProxyProcess } from './supervisor/p
 import { Termination } from './supervisor/termination.ts';
 import { NameTableHandler } from './xds-proxy/response-handlers.ts';
 import { XdsProxy } from './xds-proxy/xds-proxy.ts';
+
+const SETTLE_AFTER_MS = 3_000;
 
 export interface AgentParts {
   readonly options: AgentOptions;
@@ -116,6 +119,14 @@ export class Agent {
     // Asked to leave before there was anything to drain.
     if (this.#termination.leaving) return;
     this.#proxy.start();
+    this.#settleLater();
+  }
+
+  /** By then the proxy has its configuration, and what passed it on is only kept. */
+  #settleLater(): void {
+    const { time } = this.#parts;
+    const settler = this.#lifetime.own(new HeapSettler(time, () => this.#proxy.epoch));
+    time.setTimer(() => settler.onApplied(0, true), SETTLE_AFTER_MS);
   }
 
   #buildStatusServer(): StatusServer {

@@ -5,9 +5,11 @@ import process from 'node:process';
 
 import { budgetCommand } from './commands/budget.ts';
 import { compareCommand } from './commands/compare.ts';
+import { flameCommand } from './commands/flame.ts';
 import { loadCommand } from './commands/load.ts';
 import { microCommand } from './commands/micro.ts';
 import { UsageError } from './commands/options.ts';
+import { pairCommand } from './commands/pair.ts';
 import { runCommand } from './commands/run.ts';
 import { smokeCommand } from './commands/smoke.ts';
 import { syscallsCommand } from './commands/syscalls.ts';
@@ -25,6 +27,8 @@ const USAGE = `usage: npm run bench -- [command] [flags]
   budget              what CI checks against bench/budget.json
   smoke               micro --smoke, then the shortest load with the budget; under a minute
   syscalls            system calls per request, counted by strace (quick's cases, or --only)
+  flame               flame graphs of the worker into docs/flame (quick's cases, or --only)
+  pair                private memory of agent and proxy with two workers, idle, as a control plane drives them
   memory              bench/memory.ts, where it is there
 
 flags of the measuring commands
@@ -67,6 +71,10 @@ function dispatch(argv: readonly string[]): Promise<number> {
       return budgetCommand(rest);
     case 'syscalls':
       return syscallsCommand(rest);
+    case 'flame':
+      return flameCommand(rest);
+    case 'pair':
+      return pairCommand(rest);
     case 'smoke':
       return smokeCommand();
     case 'memory':

@@ -19,6 +19,8 @@ export interface LoadCase {
   readonly connections: number;
   /** Proxies in a row between client and backend, as with a sidecar on either side. Default 1. */
   readonly hops?: 1 | 2;
+  /** Worker threads of the proxy. Default 1. */
+  readonly workers?: number;
   /** Fixed rates at which added latency and CPU are measured, requests per second. */
   readonly rates?: readonly number[];
   /** So many connections, then as many again, stay open after one request each; their memory is measured. */
@@ -54,6 +56,16 @@ export const LOAD_CASES: readonly LoadCase[] = [
     rates: RATES,
     startup: true,
     quick: true,
+  },
+  {
+    name: 'h1-get-100b-two-workers',
+    meaning:
+      "HTTP/1.1 GET, 100 B answer, a sidecar's chain, two workers, as Istio runs them by default",
+    chain: 'sidecar',
+    workers: 2,
+    responseBytes: 100,
+    connections: 32,
+    rates: [1_000],
   },
   {
     name: 'h1-get-1kb-router',

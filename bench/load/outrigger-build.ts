@@ -45,7 +45,8 @@ export function emittedTree(
     return sources;
   }
   if (problem !== '') say(`${name}: emitted although its types are not right: ${problem}`);
-  cpSync(join(source, 'proxy/bin'), join(target, 'proxy/bin'), { recursive: true });
+  for (const part of ['proxy', 'agent'])
+    cpSync(join(source, part, 'bin'), join(target, part, 'bin'), { recursive: true });
   cpSync(join(source, 'package.json'), join(target, 'package.json'));
   symlinkSync(join(source, 'node_modules'), join(target, 'node_modules'));
   return { name, root: target, kind: 'emitted JS' };

@@ -6,7 +6,7 @@ export function nginxConfig(setup: PeerSetup, streamModule: string): string {
   const { listenPort, backendPort, dir } = setup;
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const head = `${user}
-daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log error;
+daemon off; worker_processes ${setup.case.workers ?? 1}; pid ${dir}/nginx.pid; error_log ${dir}/error.log error;
 events { worker_connections 8192; }
 `;
   if (setup.case.chain === 'tcp') {
@@ -35,7 +35,7 @@ ${temporary.join('\n')}
 }
 
 export const haproxyConfig = ({ listenPort, backendPort, case: load }: PeerSetup): string => `global
-  nbthread 1
+  nbthread ${load.workers ?? 1}
   maxconn 8192
 defaults
   mode ${load.chain === 'tcp' ? 'tcp' : 'http'}
@@ -47,7 +47,11 @@ ${load.chain === 'tcp' ? '' : '  http-reuse always\n'}listen bench
   server backend 127.0.0.1:${backendPort}
 `;
 
-export const nghttpxConfig = ({ listenPort, backendPort }: PeerSetup): string => `workers=1
+export const nghttpxConfig = ({
+  listenPort,
+  backendPort,
+  case: load,
+}: PeerSetup): string => `workers=${load.workers ?? 1}
 frontend=127.0.0.1,${listenPort};no-tls
 backend=127.0.0.1,${backendPort};;proto=http/1.1
 frontend-keep-alive-timeout=3600

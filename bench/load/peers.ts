@@ -76,15 +76,17 @@ function writeConfig(dir: string, name: string, text: string): string {
   return path;
 }
 
+const workersOf = ({ workers = 1 }: LoadCase): string[] => ['--concurrency', String(workers)];
+
 const prepareEnvoy =
-  (more: readonly string[]) =>
+  (...more: readonly string[]) =>
   ({ case: load, dir, ...ports }: PeerSetup): string[] => {
     const text = envoyBootstrap({
       chain: load.chain,
       accessLogPath: join(dir, 'access.log'),
       ...ports,
     });
-    return ['-c', writeConfig(dir, 'bootstrap.yaml', text), ...more];
+    return ['-c', writeConfig(dir, 'bootstrap.yaml', text), ...workersOf(load), ...more];
   };
 
 const ONE_WORKER = ['--concurrency', '1'];
@@ -114,7 +116,7 @@ async function findOutrigger({ name, root, kind }: OutriggerTree): Promise<Peer 
     command,
     env: { OUTRIGGER_NODE: process.execPath },
     refuses: (load) => load.notBuilt,
-    prepare: prepareEnvoy(ONE_WORKER),
+    prepare: prepareEnvoy(),
     envoyArguments: ONE_WORKER,
     heapTrace: heapTraceEnvironment,
   };
@@ -127,14 +129,14 @@ async function findEnvoyPeer({ root, env, envoy }: PeerSearch): Promise<Peer | M
   }
   const { stdout } = await run(command, ['--version'], { timeout: 20_000 });
   const version = /\/([0-9]+\.[0-9]+\.[0-9]+[^/]*)\//.exec(stdout)?.[1] ?? 'unknown';
-  const envoyArguments = [...ONE_WORKER, '--disable-hot-restart', '-l', 'error'];
+  const more = ['--disable-hot-restart', '-l', 'error'];
   return {
     name: 'envoy',
     version,
     command,
     refuses: () => undefined,
-    prepare: prepareEnvoy(envoyArguments),
-    envoyArguments,
+    prepare: prepareEnvoy(...more),
+    envoyArguments: [...ONE_WORKER, ...more],
   };
 }
 

@@ -6,9 +6,13 @@
 // Needs `--expose-gc`, which the launcher gives; without it nothing happens.
 import type { TimerHandle, TimeSource } from './clock.ts';
 
+/** So many resources applied since the last time are worth a collection. */
+const BURST = 16;
 const FIRST_LOOK_MS = 200;
 /** A thread that is never quiet is asked seldom; V8 collects often enough there. */
 const LONGEST_LOOK_MS = 60_000;
+/** Between two collections: this, and twice as long after each. */
+const FIRST_REST_MS = 1_000;
 
 const collect = globalThis.gc;
 
@@ -21,7 +25,10 @@ export class HeapSettler {
   readonly #activity: () => number;
   readonly #settle: () => void;
   #timer: TimerHandle | null = null;
+  #applied = 0;
   #lookMs = FIRST_LOOK_MS;
+  #restMs = FIRST_REST_MS;
+  #settledMs = -Infinity;
   #seen = 0;
 
   /** `activity`: a number that changes whenever the thread works for somebody; the same at two looks means quiet. */
@@ -31,11 +38,13 @@ export class HeapSettler {
     this.#settle = settle;
   }
 
-  /** A burst has happened. */
-  wake(): void {
+  /** So many resources were applied; `start`: the first ones, which come with all the code that reads them. */
+  onApplied(resources: number, start: boolean): void {
+    this.#applied += resources;
+    if (!start && this.#applied < BURST) return;
     this.#lookMs = FIRST_LOOK_MS;
     this.#timer?.cancel();
-    this.#look();
+    this.#look(this.#settledMs + this.#restMs - this.#time.monotonicMs());
   }
 
   close(): void {
@@ -43,18 +52,21 @@ export class HeapSettler {
     this.#timer = null;
   }
 
-  #look(): void {
+  #look(leastMs: number): void {
     this.#seen = this.#activity();
-    this.#timer = this.#time.setTimer(() => this.#onTimer(), this.#lookMs);
+    this.#timer = this.#time.setTimer(() => this.#onTimer(), Math.max(this.#lookMs, leastMs));
   }
 
   #onTimer(): void {
     this.#timer = null;
-    if (this.#activity() === this.#seen) {
-      this.#settle();
+    if (this.#activity() !== this.#seen) {
+      this.#lookMs = Math.min(this.#lookMs * 2, LONGEST_LOOK_MS);
+      this.#look(0);
       return;
     }
-    this.#lookMs = Math.min(this.#lookMs * 2, LONGEST_LOOK_MS);
-    this.#look();
+    if (this.#settledMs !== -Infinity) this.#restMs = Math.min(this.#restMs * 2, LONGEST_LOOK_MS);
+    this.#settledMs = this.#time.monotonicMs();
+    this.#applied = 0;
+    this.#settle();
   }
 }

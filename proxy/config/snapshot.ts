@@ -32,13 +32,5 @@ export const emptyUpdate = (version: number): ConfigUpdate => ({
   removedClusters: [],
 });
 
-const BURST_RESOURCES = 16;
-
-/** Whether applying it leaves enough behind to be worth a collection (base/heap-settler.ts): a start, or a push that is not one endpoint. */
-export const isBurst = (update: ConfigUpdate): boolean =>
-  update.version === 1 ||
-  update.clusters.length +
-    update.endpoints.length +
-    update.routes.length +
-    update.listeners.length >=
-    BURST_RESOURCES;
+export const resourceCount = (update: ConfigUpdate): number =>
+  update.clusters.length + update.endpoints.length + update.routes.length + update.listeners.length;

@@ -23,7 +23,7 @@ import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
-import { isBurst } from '../config/snapshot.ts';
+import { resourceCount } from '../config/snapshot.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
@@ -370,7 +370,8 @@ export class Server {
 
   #publish(config: PublishedConfig): void {
     this.#pool.publish(config);
-    if (isBurst(config.update)) this.#settler.wake();
+    const { update } = config;
+    this.#settler.onApplied(resourceCount(update), update.version === 1);
   }
 
   #onAllApplied(version: number): void {

@@ -12,7 +12,7 @@ import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
-import { isBurst } from '../config/snapshot.ts';
+import { resourceCount } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
@@ -215,7 +215,7 @@ export class WorkerRuntime {
     for (const problem of problems)
       this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
     this.#post({ kind: 'applied', version: update.version, problems });
-    if (isBurst(update)) this.#settler.wake();
+    this.#settler.onApplied(resourceCount(update), update.version === 1);
   }
 
   #routeSlot(name: string): RouteTableSlot {
