@@ -381,10 +381,10 @@ export class RouterFilter
 
   // === Several attempts at once (§4.8)
 
-  /** The attempt stays; another one is to join it. */
+  /** The attempt stays; another one is to join it, once. */
   #hedge(attempt: UpstreamRequest): void {
     const retry = this.#retry;
-    if (this.#responseStarted || retry === null) return;
+    if (this.#responseStarted || retry === null || this.#hedged?.has(attempt) === true) return;
     if (!this.#retries(retry.onHedge(), attempt, true)) return;
     this.#hedged ??= new HedgedAttempts();
     this.#hedged.add(attempt, this.#info.upstreamConnection);
