@@ -11,6 +11,8 @@ export interface RateLimitConfig {
   readonly actions: readonly RateLimitActionConfig[];
   /** How much a request counts for; undefined: the filter's own default. */
   readonly hitsAddend: number | undefined;
+  /** Whether a local rate limit tells of it in x-ratelimit headers; undefined or absent: as the filter has it. */
+  readonly rateLimitHeaders?: boolean | undefined;
 }
 
 export type RateLimitActionConfig =

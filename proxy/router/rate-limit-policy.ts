@@ -8,6 +8,8 @@ export interface RateLimitDescriptor {
   readonly entries: readonly RateLimitEntry[];
   /** How much the request counts for; undefined: as the filter has it. */
   readonly hitsAddend: number | undefined;
+  /** As in RateLimitConfig. */
+  readonly rateLimitHeaders?: boolean | undefined;
 }
 
 interface CompiledRateLimit {
@@ -50,7 +52,9 @@ export class RateLimitPolicy {
       if (config.stage !== selection.stage) continue;
       if (config.disableKey !== '' && !selection.withDisableKey) continue;
       const entries = entriesOf(actions, subject);
-      if (entries !== undefined) into.push({ entries, hitsAddend: config.hitsAddend });
+      if (entries === undefined) continue;
+      const { hitsAddend, rateLimitHeaders } = config;
+      into.push({ entries, hitsAddend, rateLimitHeaders });
     }
   }
 }

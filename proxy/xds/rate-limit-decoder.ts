@@ -27,7 +27,13 @@ function decodeRateLimit(reader: FieldReader<RateLimit>): RateLimitConfig {
     disableKey: reader.string('disable_key'),
     actions: actions.map(decodeAction).filter((action) => action !== undefined),
     hitsAddend: hits?.optionalNumber('number', 0, MAX_HITS),
+    rateLimitHeaders: headersOption(reader),
   };
+}
+
+function headersOption(reader: FieldReader<RateLimit>): boolean | undefined {
+  const option = reader.enumName('x_ratelimit_option', 'UNSPECIFIED');
+  return option === 'UNSPECIFIED' ? undefined : option !== 'OFF';
 }
 
 /** By the name of the field, which is also that of the oneof's case. */

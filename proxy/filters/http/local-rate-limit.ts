@@ -119,8 +119,8 @@ class LocalRateLimitSettings {
     if (policy !== null) return filterDescriptors(policy, callbacks, { ...this.#scope, stage: 0 });
     if (this.config.descriptors.length === 0) return NO_DESCRIPTORS;
     // What a route's descriptors count for is not asked here, as in Envoy.
-    return routeDescriptors(callbacks, this.#scope).map(({ entries }) => ({
-      entries,
+    return routeDescriptors(callbacks, this.#scope).map((descriptor) => ({
+      ...descriptor,
       hitsAddend: undefined,
     }));
   }
@@ -132,6 +132,7 @@ class LocalRateLimitFilter extends PassThroughFilter {
   readonly #callbacks: FilterCallbacks;
   readonly #settings: LocalRateLimitSettings;
   #bucket: SharedTokenBucket | null = null;
+  #saysLimits = false;
 
   constructor(callbacks: FilterCallbacks, settings: LocalRateLimitSettings) {
     super();
@@ -146,6 +147,7 @@ class LocalRateLimitFilter extends PassThroughFilter {
     const limiter = this.#settings.limiterFor(streamInfo.connection);
     const verdict = limiter.check(this.#settings.descriptors(this.#callbacks));
     this.#bucket = verdict.bucket;
+    this.#saysLimits = verdict.headers ?? this.#settings.config.rateLimitHeaders;
     if (verdict.allowed && !verdict.shadow) {
       stats.store.inc(stats.ok);
       return FilterStatus.Continue;
@@ -166,7 +168,7 @@ class LocalRateLimitFilter extends PassThroughFilter {
 
   override encodeHeaders(headers: ResponseHeaders): FilterStatus {
     const bucket = this.#bucket;
-    if (bucket === null || !this.#settings.config.rateLimitHeaders) return FilterStatus.Continue;
+    if (bucket === null || !this.#saysLimits) return FilterStatus.Continue;
     // As in Envoy; there is nothing to wait for either.
     if (bucket.maxTokens === 0) return FilterStatus.Continue;
     headers.push(LIMIT, String(bucket.maxTokens));

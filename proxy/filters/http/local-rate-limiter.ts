@@ -18,12 +18,15 @@ export interface LimiterVerdict {
   readonly shadow: boolean;
   /** The one that decided; null when there is none at all. */
   readonly bucket: SharedTokenBucket | null;
+  /** What the descriptor that decided says of x-ratelimit headers; undefined: nothing. */
+  readonly headers: boolean | undefined;
 }
 
 interface Match {
   readonly bucket: SharedTokenBucket;
   readonly hits: number;
   readonly shadow: boolean;
+  readonly headers: boolean | undefined;
 }
 
 interface ExactDescriptor {
@@ -69,30 +72,31 @@ export class LocalRateLimiter {
   /** The slowest bucket pays first, and the first that cannot decides. */
   check(descriptors: readonly RateLimitDescriptor[]): LimiterVerdict {
     const matches = this.#matches(descriptors);
-    let shadowed: SharedTokenBucket | null = null;
-    for (const { bucket, hits, shadow } of matches) {
-      if (bucket.take(hits)) continue;
-      if (!shadow) return { allowed: false, shadow: false, bucket };
-      shadowed ??= bucket;
+    let shadowed: Match | undefined;
+    for (const match of matches) {
+      if (match.bucket.take(match.hits)) continue;
+      if (!match.shadow) return { ...match, allowed: false, shadow: false };
+      shadowed ??= match;
     }
-    const first = matches.length === 0 ? this.#default : matches[0]!.bucket;
+    const ownBucket = { bucket: this.#default, headers: undefined };
     const ownCounts = matches.length === 0 || this.#alwaysConsumeDefault;
     if (ownCounts && this.#default !== null && !this.#default.take(1))
-      return { allowed: false, shadow: false, bucket: this.#default };
-    return { allowed: true, shadow: shadowed !== null, bucket: shadowed ?? first };
+      return { ...ownBucket, allowed: false, shadow: false };
+    const { bucket, headers } = shadowed ?? matches[0] ?? ownBucket;
+    return { allowed: true, shadow: shadowed !== undefined, bucket, headers };
   }
 
   #matches(descriptors: readonly RateLimitDescriptor[]): readonly Match[] {
     const matches: Match[] = [];
-    for (const { entries, hitsAddend } of descriptors) {
+    for (const { entries, hitsAddend, rateLimitHeaders: headers } of descriptors) {
       const hits = hitsAddend ?? 1;
       const exact = this.#exact.get(textOf(entries));
-      if (exact !== undefined) matches.push({ ...exact, hits });
+      if (exact !== undefined) matches.push({ ...exact, hits, headers });
       else {
         const wildcard = this.#wildcards.find((limited) => covers(limited.entries, entries));
         if (wildcard !== undefined) {
           const bucket = wildcard.buckets.of(textOf(entries));
-          matches.push({ bucket, hits, shadow: wildcard.shadow });
+          matches.push({ bucket, hits, shadow: wildcard.shadow, headers });
         }
       }
     }

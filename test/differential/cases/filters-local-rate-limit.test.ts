@@ -422,6 +422,32 @@ const descriptors: Row[] = [
     client: each(a, a),
     expect: { status: [200, 200] },
   },
+  ...(['OFF', 'DRAFT_VERSION_03'] as const).flatMap((option) => [
+    {
+      name: `a route’s descriptor says whether limits are told: ${option}`,
+      config: limited(
+        {
+          token_bucket: bucket(100),
+          descriptors: [descriptor({ x: 'a' }, bucket(1))],
+          enable_x_ratelimit_headers: option === 'OFF' ? 'DRAFT_VERSION_03' : 'OFF',
+        },
+        { ...BY_X, x_ratelimit_option: option },
+      ),
+      client: each(a, a, b),
+      expect: { status: [200, 429, 200] },
+    },
+    {
+      name: `the filter’s own descriptor says whether limits are told: ${option}`,
+      config: limit({
+        token_bucket: bucket(1),
+        rate_limits: [{ ...BY_X, x_ratelimit_option: option }],
+        descriptors: [descriptor({ x: 'a' }, bucket(3))],
+        enable_x_ratelimit_headers: option === 'OFF' ? 'DRAFT_VERSION_03' : 'OFF',
+      }),
+      client: each(a, a),
+      expect: { status: [200, 429] },
+    },
+  ]),
   {
     name: 'rate_limits without descriptors: the default bucket',
     config: limit({ token_bucket: bucket(1), rate_limits: [GENERIC] }),
