@@ -1,5 +1,6 @@
 // [b] Settings of external authorization as plain data.
 import type { HeaderAddConfig } from './header-mutation-config.ts';
+import type { HeaderMutationRulesConfig } from './header-mutation-rules-config.ts';
 import type { FractionConfig, MetadataMatchConfig, StringMatchConfig } from './matcher-config.ts';
 import type { RetryPolicyConfig } from './route-config.ts';
 
@@ -14,6 +15,8 @@ export interface ExtAuthzConfig {
   /** Default 403. */
   readonly statusOnError: number;
   readonly clearRouteCache: boolean;
+  /** What answers may change in the request; undefined: all they say. */
+  readonly mutationRules: HeaderMutationRulesConfig | undefined;
   readonly body: AuthorizationBodyConfig | undefined;
   /** Undefined: always. */
   readonly enabled: FractionConfig | undefined;

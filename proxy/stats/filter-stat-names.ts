@@ -23,7 +23,8 @@ const AUTHORIZATIONS: readonly StatRow[] = counters(`
   ok: requests that were allowed
   denied: requests that were refused by the server
   error: requests of which nobody decided
-  failure_mode_allowed: those of them that passed all the same`);
+  failure_mode_allowed: those of them that passed all the same
+  invalid: requests refused because their answer wanted to change what it must not`);
 
 export const FILTER_STAT_GROUPS: readonly StatGroup[] = [
   {

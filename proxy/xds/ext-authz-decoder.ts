@@ -18,6 +18,7 @@ import type { HeaderAddConfig } from '../config/header-mutation-config.ts';
 import type { StringMatchConfig } from '../config/matcher-config.ts';
 import type { RetryPolicyConfig } from '../config/route-config.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeHeaderMutationRules } from './header-mutation-rules-decoder.ts';
 import { decodeHttpStatus } from './http-status-decoder.ts';
 import { breaksHeader, decodeRuntimeFraction, decodeStringMatches } from './matcher-decoder.ts';
 import { decodeMetadataMatch } from './metadata-match-decoder.ts';
@@ -41,6 +42,7 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
   const deny = reader.child('deny_at_disable');
   const status = decodeHttpStatus(reader.child('status_on_error'));
   const prefix = reader.string('stat_prefix');
+  const rules = reader.child('decoder_header_mutation_rules');
   return {
     kind: 'ext_authz',
     statPrefix: prefix === '' ? '' : `${prefix}.`,
@@ -49,6 +51,7 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
     failureModeAllowHeaderAdd: reader.bool('failure_mode_allow_header_add'),
     statusOnError: status === 0 ? DEFAULT_STATUS_ON_ERROR : status,
     clearRouteCache: reader.bool('clear_route_cache'),
+    mutationRules: rules && decodeHeaderMutationRules(rules),
     body: body && decodeBody(body),
     enabled: decodeRuntimeFraction(reader.child('filter_enabled')),
     enabledMetadata: enabledMetadata && decodeMetadataMatch(enabledMetadata),
@@ -64,7 +67,6 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
 
 const UNSUPPORTED = [
   'shadow_mode',
-  'decoder_header_mutation_rules',
   'clear_route_cache_headers',
   'filter_metadata',
   'emit_filter_state_stats',

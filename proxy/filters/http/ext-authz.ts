@@ -8,6 +8,7 @@ import type {
 } from '../../config/ext-authz-config.ts';
 import type { RefusingFilterConfig } from '../../config/http-filter-config.ts';
 import { headerName } from '../../http/headers.ts';
+import type { HeaderName } from '../../http/headers.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
@@ -25,6 +26,7 @@ import type {
   HeaderLine,
 } from './authorization-client.ts';
 import { CompiledSettings } from './compiled-settings.ts';
+import { HeaderMutationRules } from './header-mutation-rules.ts';
 import { HttpAuthorizationClient } from './http-authorization-client.ts';
 import { RefusingFilterFactory } from './refuse.ts';
 
@@ -33,7 +35,7 @@ const FAILURE_MODE_ALLOWED = headerName('x-envoy-auth-failure-mode-allowed');
 
 type Allowance = Extract<AuthorizationVerdict, { kind: 'ok' }>;
 type Denial = Extract<AuthorizationVerdict, { kind: 'denied' }>;
-type Outcome = 'ok' | 'denied' | 'error' | 'failure_mode_allowed';
+type Outcome = 'ok' | 'denied' | 'error' | 'failure_mode_allowed' | 'invalid';
 
 class ExtAuthzStats {
   readonly store: StatsStore;
@@ -54,6 +56,7 @@ class ExtAuthzStats {
       denied: counter('denied'),
       error: counter('error'),
       failure_mode_allowed: counter('failure_mode_allowed'),
+      invalid: counter('invalid'),
     };
   }
 
@@ -70,12 +73,16 @@ class ExtAuthzSettings {
   readonly config: ExtAuthzConfig;
   readonly context: FilterFactoryContext;
   readonly stats: ExtAuthzStats;
+  /** Null: answers may change what they like. */
+  readonly rules: HeaderMutationRules | null;
   readonly #enabledMetadata: MetadataMatcher | null;
 
   constructor(config: ExtAuthzConfig, context: FilterFactoryContext) {
     this.config = config;
     this.context = context;
     this.stats = new ExtAuthzStats(context.stats, context.statPrefix, config.statPrefix);
+    this.rules =
+      config.mutationRules === undefined ? null : new HeaderMutationRules(config.mutationRules);
     this.#enabledMetadata =
       config.enabledMetadata === undefined
         ? null
@@ -224,17 +231,36 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
 
   #allow(verdict: Allowance): void {
     const { config, stats } = this.#settings;
-    const { requestHeaders } = this.#callbacks;
-    for (const [name, value] of verdict.set) setLine(requestHeaders, name, value);
-    for (const [name, value] of verdict.append) requestHeaders.append(name, value);
-    // Without them a request would be none; `host` is no line of the map either.
-    for (const name of verdict.remove) if (!name.text.startsWith(':')) requestHeaders.remove(name);
+    if (!this.#changeRequest(verdict)) {
+      stats.count('invalid', this.#cluster);
+      this.#refuse(500, 'ext_authz_invalid');
+      return;
+    }
     this.#responseLines = verdict.response;
     this.#noteMetadata(verdict);
     const changed = verdict.set.length + verdict.append.length + verdict.remove.length > 0;
     if (config.clearRouteCache && changed) this.#callbacks.clearRouteCache();
     stats.count('ok', this.#cluster);
     this.#goOn();
+  }
+
+  /** False: it was to be changed in a way that is an error. */
+  #changeRequest(verdict: Allowance): boolean {
+    const { requestHeaders } = this.#callbacks;
+    const { rules } = this.#settings;
+    const may = (name: HeaderName): boolean => rules === null || rules.allows(name.text);
+    const names = [
+      ...verdict.set.map(([name]) => name),
+      ...verdict.append.map(([name]) => name),
+      ...verdict.remove,
+    ];
+    if (rules !== null && rules.disallowIsError && !names.every(may)) return false;
+    for (const [name, value] of verdict.set) if (may(name)) setLine(requestHeaders, name, value);
+    for (const [name, value] of verdict.append) if (may(name)) requestHeaders.append(name, value);
+    // Without them a request would be none; `host` is no line of the map either.
+    for (const name of verdict.remove)
+      if (may(name) && !name.text.startsWith(':')) requestHeaders.remove(name);
+    return true;
   }
 
   #noteMetadata({ metadata }: Allowance): void {
@@ -290,11 +316,15 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
   }
 
   #refuseWithError(): void {
+    this.#refuse(this.#settings.config.statusOnError, 'ext_authz_error');
+  }
+
+  #refuse(status: number, details: string): void {
     this.#state = State.Refused;
     this.#callbacks.sendLocalReply({
-      status: this.#settings.config.statusOnError,
+      status,
       body: '',
-      details: 'ext_authz_error',
+      details,
       flag: ResponseFlag.UnauthorizedExternalService,
       grpcStatus: undefined,
       modifyHeaders: undefined,

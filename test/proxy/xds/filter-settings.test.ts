@@ -112,12 +112,6 @@ const mistakes: readonly (readonly [what: string, type: string, fields: Json, pr
       'shadow_mode: is not supported by this version',
     ],
     [
-      'rules about what answers may change',
-      AUTHZ,
-      { http_service: SERVER, decoder_header_mutation_rules: {} },
-      'decoder_header_mutation_rules: is not supported by this version',
-    ],
-    [
       'a path prefix that is none',
       AUTHZ,
       { http_service: { ...SERVER, path_prefix: 'check' } },
