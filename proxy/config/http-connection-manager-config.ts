@@ -71,10 +71,13 @@ export interface HttpConnectionManagerConfig {
   readonly requestTimeoutMs: number;
   readonly requestHeadersTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** Up to so much more, by chance. */
+  readonly maxConnectionDurationJitterPercent: number;
   /** A connection past that age ends with its next response. */
   readonly http1SafeMaxConnectionDuration: boolean;
   readonly maxStreamDurationMs: number;
   readonly drainTimeoutMs: number;
+  readonly drainTimeoutJitterPercent: number;
   readonly delayedCloseTimeoutMs: number;
   /** 0: unlimited. */
   readonly maxRequestsPerConnection: number;

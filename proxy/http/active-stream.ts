@@ -293,6 +293,19 @@ export class ActiveStream
     });
   }
 
+  refuseLargeResponse(): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.rsTooLarge);
+    this.sendLocalReply({
+      status: 500,
+      body: 'Internal Server Error',
+      details: 'response_payload_too_large',
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
+  }
+
   sendLocalReply(reply: LocalReply): void {
     if (this.#done) return;
     const info = this.streamInfo;

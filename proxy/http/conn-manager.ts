@@ -15,6 +15,7 @@ import type { RequestDecoder, ResponseEncoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from './http1/server-connection.ts';
+import { lengthened } from './jitter.ts';
 import { startsWithPreface } from './http2/protocol.ts';
 import { Http2ConnManager } from './http2-conn-manager.ts';
 import type { ConnManagerListener } from './http2-conn-manager.ts';
@@ -67,7 +68,8 @@ export class ConnManager
     if (config.idleTimeoutMs > 0) this.timers.arm(this.#idleTimer, config.idleTimeoutMs);
     if (config.maxConnectionDurationMs > 0) {
       this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
-      this.timers.arm(this.#durationTimer, config.maxConnectionDurationMs);
+      const { maxConnectionDurationMs: ms, maxConnectionDurationJitterPercent: jitter } = config;
+      this.timers.arm(this.#durationTimer, lengthened(ms, jitter, context.random));
     }
   }
 
@@ -189,7 +191,9 @@ export class ConnManager
     if (this.draining) return;
     this.draining = true;
     this.#drainTimer = new WheelTimer(this, Timer.Drain);
-    this.timers.arm(this.#drainTimer, this.context.config.drainTimeoutMs);
+    const { config, random } = this.context;
+    const { drainTimeoutMs: ms, drainTimeoutJitterPercent: jitter } = config;
+    this.timers.arm(this.#drainTimer, lengthened(ms, jitter, random));
   }
 
   /** envoy-behaviour §1.10: no need to wait for a client that asked for the end and has said all it wanted to say. */

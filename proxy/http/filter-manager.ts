@@ -38,6 +38,8 @@ export interface FilterManagerStream {
   refreshRoute(): void;
   /** Counts and answers a body that is larger than what may be held. */
   refuseLargeRequest(): void;
+  /** The same of a response. */
+  refuseLargeResponse(): void;
   /** What came out of the encode chain, ready for the codec. */
   writeHeaders1xx(headers: ResponseHeaders): void;
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void;
@@ -449,20 +451,11 @@ export class FilterManager {
       return;
     }
     this.#encodeDirect = true;
-    this.stream.sendLocalReply(TOO_LARGE);
+    this.stream.refuseLargeResponse();
     // It was a reply of our own that was too large to hold.
     if (!this.#destroyed) this.stream.resetStream();
   }
 }
-
-const TOO_LARGE: LocalReply = {
-  status: 500,
-  body: 'Internal Server Error',
-  details: 'response_payload_too_large',
-  flag: undefined,
-  grpcStatus: undefined,
-  modifyHeaders: undefined,
-};
 
 const EMPTY = Buffer.alloc(0);
 

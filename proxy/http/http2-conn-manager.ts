@@ -18,6 +18,7 @@ import type { RequestDecoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
 import { Http2ServerConnection } from './http2/server-connection.ts';
 import type { Http2ServerCallbacks, Http2ServerStream } from './http2/server-connection.ts';
+import { lengthened } from './jitter.ts';
 
 /** Told when the connection is over, so that its owner can forget it. */
 export interface ConnManagerListener {
@@ -122,7 +123,9 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     if (config.maxConnectionDurationMs > 0) {
       const elapsedMs = context.time.monotonicMs() - this.#startMs;
       this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
-      this.timers.arm(this.#durationTimer, Math.max(1, config.maxConnectionDurationMs - elapsedMs));
+      const { maxConnectionDurationMs: ms, maxConnectionDurationJitterPercent: jitter } = config;
+      const wholeMs = lengthened(ms, jitter, context.random);
+      this.timers.arm(this.#durationTimer, Math.max(1, wholeMs - elapsedMs));
     }
   }
 
@@ -244,7 +247,9 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     this.#drain = Drain.Notified;
     this.#codec.shutdownNotice();
     this.#drainTimer = new WheelTimer(this, Timer.Drain);
-    this.timers.arm(this.#drainTimer, this.context.config.drainTimeoutMs);
+    const { config, random } = this.context;
+    const { drainTimeoutMs: ms, drainTimeoutJitterPercent: jitter } = config;
+    this.timers.arm(this.#drainTimer, lengthened(ms, jitter, random));
   }
 
   // === TimerOwner

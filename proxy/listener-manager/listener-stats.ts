@@ -21,5 +21,18 @@ export class ListenerStats {
     this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);
     this.preCxTimeout = store.counter(`${prefix}downstream_pre_cx_timeout`);
     this.noFilterChainMatch = store.counter(`${prefix}no_filter_chain_match`);
+    for (const name of UNCOUNTED) store.counter(prefix + name);
   }
 }
+
+/** Names that Envoy shows and that nothing counts. */
+const UNCOUNTED: readonly string[] = [
+  'downstream_cx_overflow',
+  'downstream_cx_overload_reject',
+  'downstream_cx_transport_socket_connect_timeout',
+  'downstream_global_cx_overflow',
+  'downstream_listener_filter_error',
+  'downstream_listener_filter_remote_close',
+  'extension_config_missing',
+  'network_extension_config_missing',
+];

@@ -44,6 +44,14 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_destroy: connections that ended
         downstream_pre_cx_timeout: connections whose first bytes came too late for the listener filters
         no_filter_chain_match: connections closed because no filter chain was for them
+        downstream_cx_overflow: registered as in Envoy, and never counted
+        downstream_cx_overload_reject: registered as in Envoy, and never counted
+        downstream_cx_transport_socket_connect_timeout: registered as in Envoy, and never counted
+        downstream_global_cx_overflow: registered as in Envoy, and never counted
+        downstream_listener_filter_error: registered as in Envoy, and never counted
+        downstream_listener_filter_remote_close: registered as in Envoy, and never counted
+        extension_config_missing: registered as in Envoy, and never counted
+        network_extension_config_missing: registered as in Envoy, and never counted
         http.<stat_prefix>.downstream_rq_completed: responses sent by one of its connection managers
         http.<stat_prefix>.downstream_rq_<n>xx: the same by class of code`),
       ...gauges(`

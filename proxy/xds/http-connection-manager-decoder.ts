@@ -3,6 +3,7 @@ import type {
   HttpConnectionManager,
   HttpConnectionManager_UpgradeConfig,
 } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
+import type { Percent } from '../../xds-protos/gen/envoy.type.v3.ts';
 import type { TypedExtensionConfig } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { UpgradeConfig } from '../config/route-config.ts';
@@ -68,12 +69,22 @@ function refuseUnbuilt(reader: Reader): void {
   reader.refuse('scoped_routes');
   reader.refuse('path_normalization_options');
   reader.refuse('typed_header_validation_config');
+  reader.refuse('forward_client_cert_matcher');
+  reader.refuse('forward_proto_config');
 }
+
+/** Without effect on what an HTTP/1 client or upstream sees. */
+const UNDONE = [
+  'stream_flush_timeout',
+  'record_route_resolution_stats',
+  'represent_ipv4_remote_address_as_ipv4_mapped_ipv6',
+] as const;
 
 /** Accepted because a sidecar works without them; said so in dumps. */
 function inertParts(reader: Reader): readonly string[] {
   const parts: string[] = [];
   if (reader.has('tracing')) parts.push('tracing spans');
+  for (const field of UNDONE) if (reader.has(field)) parts.push(field);
   if (reader.message.scheme_header_transformation?.match_upstream === true) {
     parts.push('scheme_header_transformation.match_upstream');
   }
@@ -309,9 +320,11 @@ function decodeTimeouts(
   | 'requestTimeoutMs'
   | 'requestHeadersTimeoutMs'
   | 'maxConnectionDurationMs'
+  | 'maxConnectionDurationJitterPercent'
   | 'http1SafeMaxConnectionDuration'
   | 'maxStreamDurationMs'
   | 'drainTimeoutMs'
+  | 'drainTimeoutJitterPercent'
   | 'delayedCloseTimeoutMs'
 > {
   const common = reader.child('common_http_protocol_options');
@@ -321,12 +334,17 @@ function decodeTimeouts(
     requestTimeoutMs: reader.durationMs('request_timeout', 0),
     requestHeadersTimeoutMs: reader.durationMs('request_headers_timeout', 0),
     http1SafeMaxConnectionDuration: reader.bool('http1_safe_max_connection_duration'),
+    maxConnectionDurationJitterPercent: percent(common?.child('max_connection_duration_jitter')),
     maxConnectionDurationMs: common?.durationMs('max_connection_duration', 0) ?? 0,
     maxStreamDurationMs: common?.durationMs('max_stream_duration', 0) ?? 0,
+    drainTimeoutJitterPercent: percent(reader.child('drain_timeout_jitter')),
     drainTimeoutMs: reader.durationMs('drain_timeout', 5000),
     delayedCloseTimeoutMs: reader.durationMs('delayed_close_timeout', 1000),
   };
 }
+
+const percent = (reader: FieldReader<Percent> | undefined): number =>
+  reader?.number('value', 0, 0, 100) ?? 0;
 
 function decodeLimits(
   reader: Reader,

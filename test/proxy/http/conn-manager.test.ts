@@ -70,11 +70,18 @@ class Client {
   timers: () => number = () => 0;
   #bytesRead: () => number = () => 0;
   #sent = 0;
+  #drains = false;
   /** The filter of the newest request. */
   filter: Answering | undefined;
 
-  static async connect(t: Test, changes: Partial<Config>, answers = true): Promise<Client> {
+  static async connect(
+    t: Test,
+    changes: Partial<Config>,
+    answers = true,
+    drains = false,
+  ): Promise<Client> {
     const client = new Client();
+    client.#drains = drains;
     await client.#start(t, { ...settings, generateRequestId: false, ...changes }, answers);
     return client;
   }
@@ -104,7 +111,7 @@ class Client {
         date: new DateHeader(time),
         time,
         random: realRandom,
-        drain: { drainClose: () => false },
+        drain: { drainClose: () => this.#drains },
         http2: () => {
           throw new Error('HTTP/1 only');
         },
@@ -199,6 +206,17 @@ t.test('an idle connection', async (t) => {
     t.equal(client.stat('cx_destroy_remote'), 1);
   });
 
+  await t.test('may be drained longer, by chance', async (t) => {
+    const client = await Client.connect(t, { ...common, drainTimeoutJitterPercent: 100 });
+    await client.send(GET);
+    await client.receives(OK);
+    await client.pass(HOUR + 4.9 * SECOND);
+    t.notOk(client.done);
+    await client.pass(5 * SECOND + 200);
+    await client.pass(SECOND);
+    t.ok(client.done, 'within twice the time');
+  });
+
   await t.test('every request starts its hour anew', async (t) => {
     const client = await Client.connect(t, common);
     for (let i = 0; i < 3; i++) {
@@ -208,6 +226,20 @@ t.test('an idle connection', async (t) => {
     }
     t.equal(client.stat('cx_idle_timeout'), 0);
   });
+});
+
+t.test('a connection of a listener that drains', async (t) => {
+  const client = await Client.connect(t, common, true, true);
+  await client.send(GET);
+  await client.receives(/connection: close\r\n/);
+  t.equal(client.stat('cx_drain_close'), 1);
+  t.notOk(client.done, 'a client that goes on is answered');
+  await client.send(GET);
+  await client.receives(/connection: close\r\n/);
+  t.equal(client.stat('cx_drain_close'), 1, 'counted once');
+  await client.pass(5.1 * SECOND);
+  await client.pass(SECOND);
+  t.ok(client.done);
 });
 
 t.test('an old connection', async (t) => {

@@ -117,6 +117,16 @@ class RecordedStream implements FilterManagerStream {
     this.journal.push('too large');
     this.manager.abandonHeld();
   }
+  refuseLargeResponse(): void {
+    this.sendLocalReply({
+      status: 500,
+      body: 'Internal Server Error',
+      details: 'response_payload_too_large',
+      flag: undefined,
+      grpcStatus: undefined,
+      modifyHeaders: undefined,
+    });
+  }
   writeHeaders1xx(): void {}
   writeHeaders(headers: ResponseHeaders, end: boolean): void {
     this.responseStarted = true;
