@@ -36,7 +36,11 @@ t.test('the connection manager', (t) => {
       ],
       [
         'an unknown detection',
-        { original_ip_detection_extensions: [extension('header_formatters.preserve_case.v3.PreserveCaseFormatterConfig')] },
+        {
+          original_ip_detection_extensions: [
+            extension('header_formatters.preserve_case.v3.PreserveCaseFormatterConfig'),
+          ],
+        },
         [
           ".original_ip_detection_extensions[0].typed_config: Didn't find a registered implementation for 'x' with type URL: 'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig'",
         ],
