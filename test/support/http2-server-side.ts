@@ -100,6 +100,8 @@ export class ServerSide implements Http2ServerCallbacks {
   readonly exchanges: Exchange[] = [];
   /** Called for each new request, before it is decoded. */
   onExchange: (exchange: Exchange) => void = () => {};
+  /** The connection is lost by the client's mistake. */
+  onLost: () => void = () => {};
   readonly #sleepers: (() => void)[] = [];
   #pings = 0;
 
@@ -198,5 +200,6 @@ export class ServerSide implements Http2ServerCallbacks {
 
   onSessionError(details: string, silent: boolean): void {
     this.events.push(`connection: ${details}${silent ? ' (silent)' : ''}`);
+    this.onLost();
   }
 }

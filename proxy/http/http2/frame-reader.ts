@@ -227,7 +227,8 @@ export class FrameReader {
       this.#finish(chunk, start, start + missing);
       return start + missing;
     }
-    if (this.#partialBytes === 0) this.#partial = Buffer.allocUnsafe(this.length);
+    // Not from Buffer's pool: what waits for the rest would pin four times as much.
+    if (this.#partialBytes === 0) this.#partial = Buffer.allocUnsafeSlow(this.length);
     const used = Math.min(missing, available);
     chunk.copy(this.#partial, this.#partialBytes, start, start + used);
     this.#partialBytes += used;
