@@ -1,5 +1,4 @@
 // [w] FilterFactoryContext: what factories of HTTP filters are given by the connection manager's builder.
-import type { FormatEnvironment } from '../access-log/field.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import type { TimeSource } from '../base/clock.ts';
@@ -33,8 +32,6 @@ export interface FilterFactoryContext {
   readonly log: Logger;
   /** Absent: nothing is logged. */
   createAccessLogs?(configs: readonly AccessLogConfig[]): readonly AccessLog[];
-  /** What %HOSTNAME% and %ENVIRONMENT% print; absent: nothing is known. */
-  readonly formatEnvironment?: FormatEnvironment;
   /** `--service-cluster`: the node's own cluster. */
   readonly serviceCluster: string;
   /** The node's own address; absent: it is not known. */

@@ -120,7 +120,6 @@ export class WorkerChainBuilder implements ChainBuilder {
       tokenBuckets,
       sharedCounts,
       log,
-      formatEnvironment: this.#parts.routeEnvironment.format,
       serviceCluster: node.cluster,
       nodeIp: node.ip,
       zone: node.zone,

@@ -12,10 +12,7 @@ import type { HeaderName } from '../../http/headers.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
-import { MetadataMatcher } from '../../router/metadata-matcher.ts';
-import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
-import type { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import type {
@@ -26,7 +23,7 @@ import type {
   HeaderLine,
 } from './authorization-client.ts';
 import { CompiledSettings } from './compiled-settings.ts';
-import { HeaderMutationRules } from './header-mutation-rules.ts';
+import { ExtAuthzSettings } from './ext-authz-settings.ts';
 import { HttpAuthorizationClient } from './http-authorization-client.ts';
 import { RefusingFilterFactory } from './refuse.ts';
 
@@ -35,77 +32,6 @@ const FAILURE_MODE_ALLOWED = headerName('x-envoy-auth-failure-mode-allowed');
 
 type Allowance = Extract<AuthorizationVerdict, { kind: 'ok' }>;
 type Denial = Extract<AuthorizationVerdict, { kind: 'denied' }>;
-type Outcome = 'ok' | 'denied' | 'error' | 'failure_mode_allowed' | 'invalid';
-
-class ExtAuthzStats {
-  readonly store: StatsStore;
-  readonly disabled: StatId;
-  readonly ignoredMetadata: StatId;
-  readonly #own: Readonly<Record<Outcome, StatId>>;
-  readonly #prefix: string;
-
-  constructor(store: StatsStore, connManagerPrefix: string, prefix: string) {
-    const counter = (name: string): StatId =>
-      store.counter(`http.${connManagerPrefix}.ext_authz.${prefix}${name}`);
-    this.store = store;
-    this.#prefix = `ext_authz.${prefix}`;
-    this.disabled = counter('disabled');
-    this.ignoredMetadata = counter('ignored_dynamic_metadata');
-    this.#own = {
-      ok: counter('ok'),
-      denied: counter('denied'),
-      error: counter('error'),
-      failure_mode_allowed: counter('failure_mode_allowed'),
-      invalid: counter('invalid'),
-    };
-  }
-
-  /** Of the filter, and of the cluster that the request is for. */
-  count(outcome: Outcome, cluster: ThreadLocalCluster | undefined): void {
-    this.store.inc(this.#own[outcome]);
-    if (cluster === undefined) return;
-    this.store.inc(this.store.counter(`${cluster.stats.prefix}${this.#prefix}${outcome}`));
-  }
-}
-
-/** One filter entry, compiled. */
-class ExtAuthzSettings {
-  readonly config: ExtAuthzConfig;
-  readonly context: FilterFactoryContext;
-  readonly stats: ExtAuthzStats;
-  /** Null: answers may change what they like. */
-  readonly rules: HeaderMutationRules | null;
-  readonly #enabledMetadata: MetadataMatcher | null;
-
-  constructor(config: ExtAuthzConfig, context: FilterFactoryContext) {
-    this.config = config;
-    this.context = context;
-    this.stats = new ExtAuthzStats(context.stats, context.statPrefix, config.statPrefix);
-    this.rules =
-      config.mutationRules === undefined ? null : new HeaderMutationRules(config.mutationRules);
-    this.#enabledMetadata =
-      config.enabledMetadata === undefined
-        ? null
-        : new MetadataMatcher(config.enabledMetadata, 'filter_enabled_metadata');
-  }
-
-  enabled(info: StreamInfo): boolean {
-    const { enabled } = this.config;
-    const { runtime, random } = this.context;
-    if (
-      enabled !== undefined &&
-      !runtime.holds(enabled.runtimeKey ?? '', enabled, random.nextUint32())
-    )
-      return false;
-    return this.#enabledMetadata === null || this.#enabledMetadata.matches(info.dynamicMetadata);
-  }
-
-  get deniesAtDisable(): boolean {
-    const { value, runtimeKey } = this.config.denyAtDisable;
-    return this.context.runtime.flag(runtimeKey, value);
-  }
-}
-
 /** What the request's route makes of it. */
 interface CheckSetup {
   readonly client: AuthorizationClient;

@@ -2,7 +2,6 @@
 // filter's own, then virtual host and route (envoy-behaviour §10.9).
 import { compileAccessLogFormat } from '../../access-log/access-logger.ts';
 import type { FormatEnvironment } from '../../access-log/field.ts';
-import { EMPTY_ENVIRONMENT } from '../../access-log/formatter.ts';
 import type { Formatter } from '../../access-log/formatter.ts';
 import type {
   FilterStateFactory,
@@ -104,7 +103,7 @@ export class SetFilterStateFilterFactory implements HttpFilterFactory {
   readonly #perRoute: CompiledSettings<SetFilterStateConfig, FilterStateUpdate>;
 
   constructor(name: string, config: SetFilterStateConfig, context: FilterFactoryContext) {
-    const environment = context.formatEnvironment ?? EMPTY_ENVIRONMENT;
+    const environment = context.routeEnvironment.format;
     this.name = name;
     const own = new FilterStateUpdate(config, environment);
     this.#own = own.empty && !own.clearsRouteCache ? [] : [own];
