@@ -109,7 +109,7 @@ function compilePredicate(config: MatchPredicateConfig, place: string): Predicat
 
 function joinedValue(headers: RequestHeaders, name: HeaderName): string | undefined {
   const first = headers.getAny(name);
-  if (first === undefined || name.inline || name.text.startsWith(':')) return first;
+  if (first === undefined || name.text.startsWith(':')) return first;
   const values = headers.getAll(name);
   return values.length < 2 ? first : values.join(',');
 }

@@ -57,28 +57,33 @@ function checkRoutes(
   problems: ConfigProblems,
 ): void {
   table.virtualHosts.forEach((host, hostIndex) => {
+    // Envoy does not look into trees.
+    if (host.matcher !== undefined) return;
     host.routes.forEach((route, routeIndex) => {
       if (route.action.kind !== 'route') return;
-      for (const name of namedClusters(route.action)) {
-        if (clusters.has(name)) continue;
-        problems.add(
-          `${path}.virtual_hosts[${hostIndex}].routes[${routeIndex}].route`,
-          `route: unknown cluster '${name}'`,
-        );
+      const place = `${path}.virtual_hosts[${hostIndex}].routes[${routeIndex}].route`;
+      for (const [what, name] of namedClusters(route.action)) {
+        if (name !== '' && !clusters.has(name))
+          problems.add(place, `route: unknown ${what} '${name}'`);
       }
     });
   });
 }
 
-function namedClusters(action: RouteActionConfig): readonly string[] {
-  const mirrors = action.mirrors
-    .map((mirror) => mirror.cluster)
-    .filter((cluster) => cluster !== '');
-  switch (action.cluster.kind) {
+/** '': a header names it. */
+function namedClusters(
+  action: RouteActionConfig,
+): readonly (readonly [what: string, name: string])[] {
+  const { cluster } = action;
+  const mirrors = action.mirrors.map((mirror) => ['shadow cluster', mirror.cluster] as const);
+  switch (cluster.kind) {
     case 'cluster':
-      return [action.cluster.name, ...mirrors];
+      return [['cluster', cluster.name], ...mirrors];
     case 'weighted':
-      return [...action.cluster.clusters.map((cluster) => cluster.name), ...mirrors];
+      return [
+        ...cluster.clusters.map(({ name }) => ['weighted cluster', name] as const),
+        ...mirrors,
+      ];
     case 'cluster_header':
       return mirrors;
   }

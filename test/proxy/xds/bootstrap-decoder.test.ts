@@ -142,7 +142,7 @@ t.test('decodeBootstrap', (t) => {
       ],
     ],
     [
-      'a static route to a cluster that is not there',
+      'static routes to clusters that are not there, unless a header names them',
       {
         static_resources: {
           listeners: [
@@ -156,7 +156,27 @@ t.test('decodeBootstrap', (t) => {
                           {
                             name: 'h',
                             domains: ['*'],
-                            routes: [{ match: { prefix: '/' }, route: { cluster: 'nope' } }],
+                            routes: [
+                              { match: { prefix: '/' }, route: { cluster: 'nope' } },
+                              {
+                                match: { prefix: '/' },
+                                route: {
+                                  weighted_clusters: {
+                                    clusters: [
+                                      { name: 'none', weight: 1 },
+                                      { cluster_header: 'x-c', weight: 1 },
+                                    ],
+                                  },
+                                },
+                              },
+                              {
+                                match: { prefix: '/' },
+                                route: {
+                                  cluster_header: 'x-c',
+                                  request_mirror_policies: [{ cluster: 'away' }],
+                                },
+                              },
+                            ],
                           },
                         ],
                       },
@@ -170,6 +190,8 @@ t.test('decodeBootstrap', (t) => {
       },
       [
         "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route: route: unknown cluster 'nope'",
+        "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[1].route: route: unknown weighted cluster 'none'",
+        "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[2].route: route: unknown shadow cluster 'away'",
       ],
     ],
     [
