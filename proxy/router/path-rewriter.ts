@@ -67,8 +67,10 @@ export class PathRewriter {
     const { path } = headers;
     const question = path.indexOf('?');
     const alone = question < 0 ? path : path.slice(0, question);
-    if (this.#prefix !== undefined)
-      return this.#prefix + path.slice(this.#matcher.matchedLength(alone));
+    if (this.#prefix !== undefined) {
+      const matched = this.#matcher.matchedLength(alone);
+      return matched < 0 ? undefined : this.#prefix + path.slice(matched);
+    }
     const rewritten = this.#newPath(alone, headers, info);
     if (rewritten === '') return undefined;
     return question < 0 ? rewritten : rewritten + path.slice(question);

@@ -142,11 +142,21 @@ export class RouteMatcher {
     return this.#matchesTls();
   }
 
-  /** How much of a matching path the match took: what `prefix_rewrite` replaces. `path` without query. */
+  /**
+   * How much of a matching path the match took: what `prefix_rewrite` replaces. `path` without query. -1 where ignored
+   * path parameters stand within that part.
+   */
   matchedLength(path: string): number {
-    return this.#pathKind === 'prefix' || this.#pathKind === 'separated_prefix'
-      ? this.#pathText.length
-      : path.length;
+    switch (this.#pathKind) {
+      case 'prefix':
+      case 'path':
+      case 'separated_prefix': {
+        const text = this.#caseSensitive ? path : asciiLowerCase(path);
+        return text.startsWith(this.#pathText) ? this.#pathText.length : -1;
+      }
+      default:
+        return path.length;
+    }
   }
 
   /** The first condition that does not hold, in words; undefined when all do. For explanations, not for traffic. */

@@ -197,6 +197,25 @@ export const suite = await differential(import.meta.url, {}, [
     },
   ),
   {
+    name: 'prefix_rewrite where path parameters are ignored',
+    config: {
+      routes: [
+        { match: { prefix: '/pre/x' }, route: { cluster: 'CASE-up', prefix_rewrite: '/new' } },
+        { match: { path: '/p' }, route: { cluster: 'CASE-up', prefix_rewrite: '/whole' } },
+        {
+          match: { prefix: '/r' },
+          route: { cluster: 'CASE-up', regex_rewrite: regex('/r(.*)', '/s\\1') },
+        },
+      ],
+      routeConfig: { ignore_path_parameters_in_path_matching: true },
+    },
+    client: inTurn(
+      ...['/pre/x;a=b/y', '/pre;a=b/x/y?q', '/pre/xyz;c', '/p;a=b?q;r', '/r;a/b;c?d'].map((path) =>
+        get(path),
+      ),
+    ),
+  },
+  {
     name: 'auto_host_rewrite takes the hostname of the endpoint',
     config: {
       routes: [
