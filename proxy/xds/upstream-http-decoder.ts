@@ -36,6 +36,9 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
       filter.problem('', 'upstream HTTP filters are not supported by this version');
     }
   }
+  reader.refuse('request_mirror_policies');
+  reader.refuse('hash_policy');
+  reader.refuse('retry_policy');
   const common = reader.child('common_http_protocol_options');
   const explicit = reader.child('explicit_http_config');
   const downstream = reader.child('use_downstream_protocol_config');

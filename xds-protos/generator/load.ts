@@ -53,7 +53,8 @@ export function loadMessages(fullNames: readonly string[]): protobuf.Root {
   const files = new Set<string>();
   for (const fullName of [...fullNames, ...typesOfNewerFields]) {
     if (fullName.startsWith('google.protobuf.')) continue;
-    const file = fileOfType.get(fullName);
+    // A nested type stands in the file of the message around it.
+    const file = fileOfType.get(fullName) ?? fileOfType.get(fullName.replace(/\.\w+$/, ''));
     if (file === undefined) throw new Error(`no .proto file declares ${fullName}`);
     files.add(file);
   }

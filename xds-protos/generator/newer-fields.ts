@@ -72,6 +72,27 @@ const newerFields: readonly NewerField[] = [
     oneof: 'host_rewrite_specifier',
   },
   { message: `${ROUTE}.RouteAction`, name: 'path_rewrite', number: 45, type: 'string' },
+  // Envoy 1.40: what clusters may say of requests, over their routes.
+  {
+    message: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'request_mirror_policies',
+    number: 9,
+    type: `${ROUTE}.RouteAction.RequestMirrorPolicy`,
+    repeated: true,
+  },
+  {
+    message: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'hash_policy',
+    number: 10,
+    type: `${ROUTE}.RouteAction.HashPolicy`,
+    repeated: true,
+  },
+  {
+    message: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'retry_policy',
+    number: 11,
+    type: `${ROUTE}.RetryPolicy`,
+  },
   {
     message: `${ROUTE}.RouteAction.RequestMirrorPolicy`,
     name: 'request_headers_mutations',

@@ -124,6 +124,22 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
+    'policies of a cluster over those of its routes',
+    {
+      name: 'c',
+      ...httpOptions({
+        explicit_http_config: { http_protocol_options: {} },
+        retry_policy: { retry_on: '5xx' },
+        request_mirror_policies: [{ cluster: 'd' }],
+        hash_policy: [{ header: { header_name: 'x' } }],
+      }),
+    },
+    ['request_mirror_policies', 'hash_policy', 'retry_policy'].map(
+      (field) =>
+        `typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].${field}: is not supported by this version`,
+    ),
+  ],
+  [
     'HTTP options without a protocol',
     { name: 'c', ...httpOptions({}) },
     [
