@@ -280,9 +280,11 @@ export class ActiveStream
   refuseLargeRequest(): void {
     const { stats } = this.#context;
     stats.store.inc(stats.rqTooLarge);
-    // Envoy's codec tells the end of a body apart from its last bytes: these were too many before the end.
-    this.requestComplete = false;
-    this.streamInfo.requestCompleteMs = NaN;
+    // Envoy's HTTP/1 codec tells the end of a body apart from its last bytes: these were too many before the end.
+    if (this.#owner.protocol !== 'HTTP/2') {
+      this.requestComplete = false;
+      this.streamInfo.requestCompleteMs = NaN;
+    }
     this.sendLocalReply({
       status: 413,
       body: 'Payload Too Large',
