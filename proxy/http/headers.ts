@@ -4,8 +4,8 @@
 export interface HeaderName {
   /** Lower-case. */
   readonly text: string;
-  /** `text` and `: `, as the writer needs it. */
-  readonly prefix: string;
+  /** The CRLF of the line before, `text` and `: `, as the writer needs it. */
+  readonly linePrefix: string;
   /** Which mask word (0 or 1) and bit; bit 0 means the name carries none and has to be looked for. */
   readonly word: 0 | 1;
   readonly bit: number;
@@ -26,7 +26,7 @@ function known(text: string, inline: Inline): HeaderName {
   const index = nextBit++;
   const name: HeaderName = {
     text,
-    prefix: `${text}: `,
+    linePrefix: `\r\n${text}: `,
     word: index < 30 ? 0 : 1,
     bit: 1 << (index % 30),
     inline,
@@ -122,12 +122,12 @@ const OTHERS: readonly (readonly [inline: Inline, names: string])[] = [
 ];
 for (const [inline, names] of OTHERS) {
   for (const text of names.split(' '))
-    registry.set(text, { text, prefix: `${text}: `, word: 0, bit: 0, inline, hpack: 0 });
+    registry.set(text, { text, linePrefix: `\r\n${text}: `, word: 0, bit: 0, inline, hpack: 0 });
 }
 
 const unknownName = (text: string): HeaderName => ({
   text,
-  prefix: `${text}: `,
+  linePrefix: `\r\n${text}: `,
   word: 0,
   bit: 0,
   inline: Inline.Nowhere,

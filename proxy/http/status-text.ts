@@ -65,11 +65,11 @@ export const statusText = (status: number): string => PHRASES.get(status) ?? 'Un
 
 const lines: (string | undefined)[] = [];
 
-/** `HTTP/1.1 200 OK` and CRLF, made once per status. */
+/** `HTTP/1.1 200 OK`, made once per status. */
 export function statusLine(status: number): string {
   let line = lines[status];
   if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${statusText(status)}\r\n`;
+    line = `HTTP/1.1 ${status} ${statusText(status)}`;
     lines[status] = line;
   }
   return line;

@@ -7,10 +7,11 @@ import { statusLine } from '../status-text.ts';
 export const BodyFraming = { None: 0, Length: 1, Chunked: 2, UntilClose: 3 } as const;
 export type BodyFraming = (typeof BodyFraming)[keyof typeof BodyFraming];
 
+/** Each line begins with the CRLF that ends the one before: one string less a line to make. */
 function fields(headers: HeaderMap): string {
   let text = '';
   const count = headers.size;
-  for (let i = 0; i < count; i++) text += headers.nameAt(i).prefix + headers.valueAt(i) + '\r\n';
+  for (let i = 0; i < count; i++) text += headers.nameAt(i).linePrefix + headers.valueAt(i);
   return text;
 }
 
@@ -34,13 +35,13 @@ export function requestHead(
 ): string {
   const authority = headers.authority;
   const target = headers.method === 'CONNECT' ? (authority ?? '') : headers.path;
-  let text = `${headers.method} ${target} HTTP/1.1\r\n`;
-  if (authority !== undefined) text += `host: ${authority}\r\n`;
+  let text = `${headers.method} ${target} HTTP/1.1`;
+  if (authority !== undefined) text += `\r\nhost: ${authority}`;
   text += fields(headers);
-  if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
+  if (framing === BodyFraming.Chunked) text += '\r\ntransfer-encoding: chunked';
   else if (framing === BodyFraming.None && endStream && !METHODS_WITHOUT_BODY.has(headers.method))
-    text += 'content-length: 0\r\n';
-  return `${text}\r\n`;
+    text += '\r\ncontent-length: 0';
+  return `${text}\r\n\r\n`;
 }
 
 /** A head from requestHead() with its target in absolute form. */
@@ -74,7 +75,7 @@ export function responseHead(
 ): string {
   let text = http10 ? statusLine(headers.status).replace('1.1', '1.0') : statusLine(headers.status);
   text += fields(headers);
-  if (framing === BodyFraming.Chunked) text += 'transfer-encoding: chunked\r\n';
+  if (framing === BodyFraming.Chunked) text += '\r\ntransfer-encoding: chunked';
   else if (
     framing === BodyFraming.None &&
     endStream &&
@@ -82,9 +83,9 @@ export function responseHead(
     headers.status !== 204 &&
     headers.status !== 304
   ) {
-    text += 'content-length: 0\r\n';
+    text += '\r\ncontent-length: 0';
   }
-  return `${text}\r\n`;
+  return `${text}\r\n\r\n`;
 }
 
 export const chunkHead = (byteCount: number): string => `${byteCount.toString(16)}\r\n`;
@@ -92,7 +93,7 @@ export const CHUNK_END = '\r\n';
 export const LAST_CHUNK = '0\r\n\r\n';
 
 /** Last chunk with a trailer section. */
-export const lastChunkWith = (trailers: HeaderMap): string => `0\r\n${fields(trailers)}\r\n`;
+export const lastChunkWith = (trailers: HeaderMap): string => `0${fields(trailers)}\r\n\r\n`;
 
 /** Of header lines as Envoy counts what it sends: without start line and blank line. */
 export const headerBytesSent = (head: string): number => head.length - head.indexOf('\n') - 3;
