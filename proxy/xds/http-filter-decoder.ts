@@ -64,12 +64,39 @@ export function decodeHttpFilters(
   const filters: HttpFilterConfig[] = [];
   readers.forEach((reader, index) => {
     const name = reader.requiredString('name');
-    const settings = decodeFilter(reader, name);
-    if (settings === undefined) return;
+    const decoded = decodeFilter(reader, name);
+    if (decoded === undefined) return;
+    const settings = guardedByIdle(decoded, name, filters);
     filters.push({ name, disabled: reader.bool('disabled'), settings });
     checkTerminal(reader, settings, index === readers.length - 1);
   });
   return filters;
+}
+
+const RBAC = 'envoy.extensions.filters.http.rbac.v3.RBAC';
+const WASM = 'envoy.extensions.filters.http.wasm.v3.Wasm';
+
+/**
+ * Istio's CUSTOM policies: a dry run of RBAC leaves metadata that switches external authorization on. Where the filter
+ * in front does nothing yet it would stay off for everybody, so it refuses instead.
+ */
+function guardedByIdle(
+  settings: HttpFilterSettings,
+  name: string,
+  before: readonly HttpFilterConfig[],
+): HttpFilterSettings {
+  if (settings.kind !== 'ext_authz' || settings.enabledMetadata === undefined) return settings;
+  const idle = before.some(
+    (filter) =>
+      filter.settings.kind === 'inert' &&
+      [RBAC, WASM].includes(typeNameOfUrl(filter.settings.typeUrl)),
+  );
+  if (!idle && settings.enabledMetadata.namespace !== 'envoy.filters.http.rbac') return settings;
+  return refuse(
+    'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
+    name,
+    `${name} is switched on by metadata of a filter that does nothing in this version of Outrigger: what it guards is refused`,
+  );
 }
 
 function checkTerminal(

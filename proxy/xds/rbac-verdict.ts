@@ -9,7 +9,8 @@ interface RbacFilter {
 
 /**
  * RBAC refuses by `rules` or `matcher` only: shadow rules (dry runs, and the half of a CUSTOM policy that feeds
- * ext_authz) never do, and neither does the action LOG (AUDIT policies).
+ * ext_authz; http-filter-decoder.ts sees to it that ext_authz then refuses) never do, and neither does the action LOG
+ * (AUDIT policies).
  */
 export function rbacGuards(filter: RbacFilter): boolean {
   if (filter.matcher !== undefined) return true;

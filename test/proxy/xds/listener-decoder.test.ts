@@ -385,6 +385,26 @@ t.test('decodeListener', (t) => {
     t.end();
   });
 
+  t.test('refuses what metadata of an idle filter would switch on', (t) => {
+    const authz = (filter: string): Json =>
+      typed('a', `${HTTP}.ext_authz.v3.ExtAuthz`, {
+        http_service: { server_uri: { uri: 'http://a', cluster: 'a', timeout: '1s' } },
+        filter_enabled_metadata: {
+          filter,
+          path: [{ key: 'istio_ext_authz_shadow_effective_policy_id' }],
+          value: { string_match: { prefix: 'istio-ext-authz' } },
+        },
+      });
+    const dryRun = typed('r', `${HTTP}.rbac.v3.RBAC`, { shadow_rules: {} });
+    const last = (...filters: readonly Json[]): unknown =>
+      managerOf(listener(httpFilters(...filters, routerFilter))).httpFilters.at(-2)?.settings;
+    t.match(last(dryRun, authz('envoy.filters.http.rbac')), { kind: 'refuse' }, 'Istio CUSTOM');
+    t.match(last(dryRun, authz('mine')), { kind: 'refuse' }, 'another name of it');
+    t.match(last(authz('envoy.filters.http.rbac')), { kind: 'refuse' });
+    t.match(last(authz('envoy.filters.http.header_to_metadata')), { kind: 'ext_authz' });
+    t.end();
+  });
+
   t.test('treats network filters alike', (t) => {
     const kinds = (filter: Json): unknown =>
       listener(network(filter, tcpProxyFilter())).filterChains[0]?.networkFilters[0]?.kind;
