@@ -1,5 +1,6 @@
 // [b] Settings of the HTTP connection manager as plain data
 // (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
+import type { StringMatchConfig } from './matcher-config.ts';
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { Http2Config } from './http2-config.ts';
 import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
@@ -119,6 +120,8 @@ export interface Http1ServerConfig {
   readonly allowChunkedLength: boolean;
   /** Any token is a method. */
   readonly allowCustomMethods: boolean;
+  /** Upgrade types that are passed over as if nobody had asked. */
+  readonly ignoredUpgrades?: readonly StringMatchConfig[];
   readonly headerKeyFormat: HeaderKeyFormat;
 }
 

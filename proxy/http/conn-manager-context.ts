@@ -38,6 +38,10 @@ export interface AccessLog {
   log(entry: AccessLogEntry): void;
 }
 
+export interface TokenMatcher {
+  matches(token: string): boolean;
+}
+
 export interface ConnManagerContext {
   readonly config: HttpConnectionManagerConfig;
   readonly stats: ConnManagerStats;
@@ -49,6 +53,8 @@ export interface ConnManagerContext {
   readonly metersStreams: boolean;
   /** `local_reply_config`; null: replies stay as they are. */
   readonly localReply: LocalReplyRewriter | null;
+  /** `ignore_http_11_upgrade`; null: every upgrade is one. */
+  readonly ignoredUpgrades: TokenMatcher | null;
   /** `proxy_status_config`; null: no such header. */
   readonly proxyStatus: ProxyStatus | null;
   /** Null: nothing is traced. */

@@ -13,6 +13,7 @@ import type { StreamOwner } from './active-stream.ts';
 import type { CodecError } from './codec-error.ts';
 import type { RequestDecoder, ResponseEncoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
+import { trimmed } from './http1/framing.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from './http1/server-connection.ts';
 import { lengthened } from './jitter.ts';
@@ -156,6 +157,13 @@ export class ConnManager
     // Until a head is accepted Envoy's stream has the protocol it began with.
     if (stream.requestHeaders.method === '') stream.streamInfo.protocol = 'HTTP/1.1';
     stream.onCodecError(error);
+  }
+
+  upgradesLeft(wanted: string): string {
+    const ignored = this.context.ignoredUpgrades;
+    if (ignored === null) return wanted;
+    const types = wanted.split(',').map((type) => trimmed(type, 0, type.length));
+    return types.filter((type) => !ignored.matches(type)).join(',');
   }
 
   onUnderscores(count: number): void {

@@ -1,4 +1,6 @@
 // [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
+import { StringMatcher } from '../router/string-matcher.ts';
+import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
@@ -146,6 +148,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       accessLogs,
       metersStreams: logs.some((log) => log.needsMeter),
       localReply: this.#localReply(config),
+      ignoredUpgrades: ignoredUpgrades(config),
       proxyStatus:
         config.proxyStatus === undefined
           ? null
@@ -238,4 +241,12 @@ function lazyHttp2(
     };
     return settings;
   };
+}
+
+function ignoredUpgrades({ http1 }: HttpConnectionManagerConfig): TokenMatcher | null {
+  const matchers = (http1.ignoredUpgrades ?? []).map(
+    (match) => new StringMatcher(match, 'ignore_http_11_upgrade'),
+  );
+  if (matchers.length === 0) return null;
+  return { matches: (token) => matchers.some((matcher) => matcher.matches(token)) };
 }

@@ -10,6 +10,7 @@ import type {
 import { DEFAULT_HTTP2 } from '../config/http2-config.ts';
 import type { Http2Config } from '../config/http2-config.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeStringMatches } from './matcher-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 const PRESERVE_CASE =
@@ -50,6 +51,7 @@ export function decodeHttp1Server(
     enableTrailers: reader?.bool('enable_trailers') ?? false,
     allowChunkedLength: reader?.bool('allow_chunked_length') ?? false,
     allowCustomMethods: reader?.bool('allow_custom_methods') ?? false,
+    ignoredUpgrades: decodeStringMatches(reader?.children('ignore_http_11_upgrade') ?? []),
     headerKeyFormat: decodeHeaderKeyFormat(reader),
   };
 }

@@ -421,6 +421,7 @@ export interface Http1ProtocolOptions {
   send_fully_qualified_url?: boolean | undefined;
   use_balsa_parser?: boolean | undefined;
   allow_custom_methods?: boolean | undefined;
+  ignore_http_11_upgrade?: envoy_type_matcher_v3.StringMatcher[] | undefined;
 }
 
 export interface Http1ProtocolOptions_HeaderKeyFormat {

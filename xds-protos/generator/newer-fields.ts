@@ -23,6 +23,14 @@ const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3';
 const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3';
 
 const newerFields: readonly NewerField[] = [
+  // Envoy 1.40: HTTP/1 options.
+  {
+    message: `${CORE}.Http1ProtocolOptions`,
+    name: 'ignore_http_11_upgrade',
+    number: 11,
+    type: 'envoy.type.matcher.v3.StringMatcher',
+    repeated: true,
+  },
   // 06-protocols: DNS clusters.
   {
     message: 'envoy.config.cluster.v3.Cluster',

@@ -2,7 +2,7 @@
 // envoy-behaviour §2.1). Runs on every head before anybody else sees it.
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
-import type { RequestHeaders, ResponseHeaders } from '../header-map.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../header-map.ts';
 import { H, wireHeaderName } from '../headers.ts';
 
 /** Body length in bytes, or one of these. */
@@ -159,4 +159,19 @@ export function removeNominated(headers: RequestHeaders, connection: string): Co
     headers.remove(wireHeaderName(token));
   }
   return null;
+}
+
+const NEVER_TRAILERS = [
+  H.contentLength,
+  H.transferEncoding,
+  H.host,
+  H.connection,
+  H.upgrade,
+  H.te,
+] as const;
+
+/** Attack 20: framing and routing fields mean nothing behind a body, but the next hop may merge them into the head. */
+export function withoutFraming(trailers: HeaderMap): HeaderMap {
+  for (const name of NEVER_TRAILERS) trailers.remove(name);
+  return trailers;
 }

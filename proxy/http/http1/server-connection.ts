@@ -24,7 +24,7 @@ import { H } from '../headers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import type { BodySink } from './body-decoder.ts';
 import { preserveCaseOf, responseInOwnCase } from './cased-headers.ts';
-import { CHUNKED, hasToken, removeNominated, requestFraming } from './framing.ts';
+import { CHUNKED, hasToken, removeNominated, requestFraming, withoutFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
 import {
@@ -44,6 +44,8 @@ export interface ServerConnectionCallbacks {
   newStream(encoder: ResponseEncoder): RequestDecoder;
   /** The bytes cannot be understood any more; nothing further is decoded. */
   onCodecError(error: CodecError): void;
+  /** An Upgrade field without the types that are to be passed over. */
+  upgradesLeft(wanted: string): string;
   /** Lines that a request lost, or was refused for, because of underscores in their names. */
   onUnderscores(count: number): void;
 }
@@ -363,15 +365,25 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     else if (hasToken(connection, 'close')) this.#requestWantsClose = true;
     const upgrade = headers.get(H.upgrade);
     if (upgrade !== undefined && hasToken(connection, 'upgrade')) {
-      // Never upgraded to: the request goes on as HTTP/1.1 (envoy-behaviour §1.11).
-      if (hasToken(upgrade, 'h2c')) {
-        headers.remove(H.upgrade);
-        headers.remove(H.http2Settings);
-      } else this.#upgrade = true;
+      this.#upgrade = this.#isUpgrade(headers, upgrade);
     }
     if (connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive')
       return null;
     return removeNominated(headers, connection);
+  }
+
+  /** False: the request goes on as HTTP/1.1 (envoy-behaviour §1.11). */
+  #isUpgrade(headers: RequestHeaders, wanted: string): boolean {
+    if (hasToken(wanted, 'h2c')) {
+      headers.remove(H.upgrade);
+      headers.remove(H.http2Settings);
+      return false;
+    }
+    const left = this.#callbacks.upgradesLeft(wanted);
+    if (left === wanted) return true;
+    if (left === '') headers.remove(H.upgrade);
+    else headers.set(H.upgrade, left);
+    return left !== '';
   }
 
   #parseBody(chunk: Buffer, start: number): number {
@@ -472,18 +484,3 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
 const isConnectOk = (headers: ResponseHeaders, request: RequestHeaders): boolean =>
   request.method === 'CONNECT' && headers.status >= 200 && headers.status < 300;
-
-const NEVER_TRAILERS = [
-  H.contentLength,
-  H.transferEncoding,
-  H.host,
-  H.connection,
-  H.upgrade,
-  H.te,
-] as const;
-
-/** Attack 20: framing and routing fields mean nothing behind a body, but the next hop may merge them into the head. */
-function withoutFraming(trailers: HeaderMap): HeaderMap {
-  for (const name of NEVER_TRAILERS) trailers.remove(name);
-  return trailers;
-}

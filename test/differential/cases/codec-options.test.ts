@@ -111,6 +111,27 @@ export const suite = await differential(
       },
     ]),
     {
+      name: 'an upgrade that is to be ignored',
+      config: {
+        hcm: { http_protocol_options: { ignore_http_11_upgrade: [{ exact: 'foo' }] } },
+      },
+      client: [get('/', 'connection: upgrade', 'upgrade: foo'), { responses: 1 }],
+    },
+    {
+      name: 'an upgrade of two types, one to be ignored',
+      config: {
+        hcm: {
+          http_protocol_options: { ignore_http_11_upgrade: [{ prefix: 'TLS/' }] },
+          upgrade_configs: [{ upgrade_type: 'websocket' }],
+        },
+      },
+      client: [get('/', 'connection: upgrade', 'upgrade: TLS/1.2, websocket'), { heads: 1 }],
+      upstream: [
+        answer('101 Switching Protocols', ['upgrade: websocket', 'connection: upgrade']),
+        { tunnel: true },
+      ],
+    },
+    {
       name: 'a custom method towards the server',
       config: {
         ...upstream({ allow_custom_methods: true }),

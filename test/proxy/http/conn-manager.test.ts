@@ -105,6 +105,7 @@ class Client {
         accessLogs: [{ needsMeter: false, log: (entry) => this.log.push(line(entry)) }],
         metersStreams: false,
         localReply: null,
+        ignoredUpgrades: null,
         proxyStatus: null,
         tracer: null,
         clusterConfig: () => null,
