@@ -26,7 +26,7 @@ import { internName } from './name-cache.ts';
 import { FIELD_VALUE, knownMethod, TOKEN_LOWER, isToken } from './tokens.ts';
 
 export interface HeadLimits {
-  /** Start line, names and values together. */
+  /** The whole head, line ends and all. */
   readonly maxBytes: number;
   readonly maxCount: number;
   readonly underscores: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
@@ -58,7 +58,7 @@ export class HeadParser {
   /** Set when the empty line was read. */
   done = false;
   error: CodecError | null = null;
-  /** Size so far, as limits count it. */
+  /** Size so far, as limits count it: whole lines with their ends. */
   byteCount = 0;
   /** Lines dropped because of their underscores. */
   droppedUnderscores = 0;
@@ -181,15 +181,18 @@ export class HeadParser {
   /** One line without its LF; `text` holds the same bytes from index `textStart` on. */
   #line(bytes: Buffer, start: number, lineFeed: number, text: string, textStart: number): void {
     const end = lineFeed > start && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
-    if (end === start) {
-      // Empty lines before a request line are tolerated (RFC 9112 §2.2).
-      if (this.#started) this.done = true;
-      else this.#emptyAhead();
+    // Empty lines before a request line are tolerated (RFC 9112 §2.2) and not counted.
+    if (end === start && !this.#started) {
+      this.#emptyAhead();
       return;
     }
-    this.byteCount += end - start;
+    this.byteCount += lineFeed + 1 - start;
     if (this.byteCount > this.limits.maxBytes) {
       this.error = CodecErrors.headersTooLarge;
+      return;
+    }
+    if (end === start) {
+      this.done = true;
       return;
     }
     if (!this.#started) {
