@@ -128,7 +128,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
     ]);
   }
 
-  /** Streams the connection takes at once; before the server spoke, what is configured (envoy-behaviour §2.2). */
+  /** Streams the connection takes at once, as both sides have it. */
   get maxConcurrentStreams(): number {
     return Math.min(this.config.maxConcurrentStreams, this.peer.maxConcurrentStreams);
   }

@@ -164,7 +164,7 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
   }
 
   onDataSent(): void {
-    this.countSent(this.flood.onDataSent());
+    this.flood.onDataSent();
   }
 
   onConsumed(byteCount: number): void {
@@ -236,10 +236,14 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
 
   // === OutboundQueue
 
-  get emptied(): boolean {
+  get writtenBytes(): number {
+    return this.writer.writtenBytes;
+  }
+
+  get takenBytes(): number {
     this.writer.handOver();
     if (this.connection.bufferedBytes > 0) this.connection.flush();
-    return this.connection.bufferedBytes === 0;
+    return this.writer.writtenBytes - this.connection.bufferedBytes;
   }
 
   /** RST_STREAM for the peer's mistake. */

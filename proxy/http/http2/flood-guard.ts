@@ -1,8 +1,8 @@
 // [w] Limits against peers whose frames cost us more than them (envoy-behaviour §2.2; attacks 31 to 35). One a
 // connection; every check is a comparison of two numbers.
 //
-// Frames in the outbound queue are those the kernel has not taken: at a limit the socket is asked, and when it takes all
-// of them the count begins anew.
+// Frames in the outbound queue are those the kernel has not taken. DATA is not among them: it stays in its stream while
+// the socket is above its watermark.
 import type { Http2Config } from '../../config/http2-config.ts';
 import type { Http2Stats } from './http2-stats.ts';
 
@@ -10,18 +10,57 @@ import type { Http2Stats } from './http2-stats.ts';
 const PREMATURE_LIFETIME_MS = 2000;
 const PREMATURE_TOTAL = 500;
 
-/** What is written and not with the kernel yet. */
+/** What is written, and how much of it the kernel has: in bytes since the connection began. */
 export interface OutboundQueue {
-  /** Writes what there is; true: nothing is left. */
-  readonly emptied: boolean;
+  readonly writtenBytes: number;
+  /** Asks the socket to take what there is. */
+  readonly takenBytes: number;
+}
+
+/**
+ * How many frames wait, from two numbers: those written before a point in the stream of bytes, and those after it. When the
+ * kernel is past the point the first are gone and a new point is set, so the count is too high by one part at most.
+ */
+class WaitingFrames {
+  readonly #limit: number;
+  readonly #step: number;
+  #before = 0;
+  #pointBytes = 0;
+  #after = 0;
+  #nextCheck: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#step = Math.max(1, limit >>> 3);
+    this.#nextCheck = this.#limit >>> 1;
+  }
+
+  /** False: there are too many. */
+  add(queue: OutboundQueue): boolean {
+    const count = this.#before + ++this.#after;
+    return count <= this.#nextCheck || this.#look(queue);
+  }
+
+  #look(queue: OutboundQueue): boolean {
+    const taken = queue.takenBytes;
+    const written = queue.writtenBytes;
+    if (taken >= this.#pointBytes) {
+      this.#before = taken >= written ? 0 : this.#after;
+      this.#after = 0;
+      this.#pointBytes = written;
+    }
+    const count = this.#before + this.#after;
+    this.#nextCheck = Math.min(this.#limit, Math.max(this.#limit >>> 1, count + this.#step));
+    return count <= this.#limit;
+  }
 }
 
 export class FloodGuard {
   readonly #config: Http2Config;
   readonly #stats: Http2Stats;
   readonly #queue: OutboundQueue;
-  #outbound = 0;
-  #control = 0;
+  readonly #frames: WaitingFrames;
+  readonly #control: WaitingFrames;
   #consecutiveEmpty = 0;
   #priorities = 0;
   #windowUpdates = 0;
@@ -34,31 +73,30 @@ export class FloodGuard {
     this.#config = config;
     this.#stats = stats;
     this.#queue = queue;
+    this.#frames = new WaitingFrames(config.maxOutboundFrames);
+    this.#control = new WaitingFrames(config.maxOutboundControlFrames);
   }
 
   onStreamOpened(): void {
     this.#opened++;
   }
 
-  /** HEADERS or DATA goes out; false: the peer reads too little of what it asks for. */
+  /** HEADERS goes out; false: the peer reads too little of what it asks for. */
   onFrameSent(): boolean {
-    if (++this.#outbound <= this.#config.maxOutboundFrames || this.#restart()) return true;
+    if (this.#frames.add(this.#queue)) return true;
     this.#stats.store.inc(this.#stats.outboundFlood);
     return false;
   }
 
-  onDataSent(): boolean {
+  onDataSent(): void {
     this.#dataSent++;
-    return this.onFrameSent();
   }
 
   /** PING or SETTINGS acknowledgement, RST_STREAM. */
   onControlSent(): boolean {
-    if (++this.#control > this.#config.maxOutboundControlFrames && !this.#restart()) {
-      this.#stats.store.inc(this.#stats.outboundControlFlood);
-      return false;
-    }
-    return this.onFrameSent();
+    if (this.#control.add(this.#queue)) return this.onFrameSent();
+    this.#stats.store.inc(this.#stats.outboundControlFlood);
+    return false;
   }
 
   /** HEADERS, CONTINUATION or DATA without END_STREAM came. */
@@ -91,12 +129,5 @@ export class FloodGuard {
     this.#closed++;
     if (!answered && lifetimeMs < PREMATURE_LIFETIME_MS) this.#premature++;
     return this.#premature * 2 < Math.max(this.#closed, PREMATURE_TOTAL);
-  }
-
-  #restart(): boolean {
-    if (!this.#queue.emptied) return false;
-    this.#outbound = 0;
-    this.#control = 0;
-    return true;
   }
 }

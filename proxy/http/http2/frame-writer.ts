@@ -18,15 +18,16 @@ export class FrameWriter implements Flushable {
   readonly #connection: Connection;
   #bytes: Buffer = EMPTY;
   #length = 0;
+  #handedBytes = 0;
   #dirty = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  /** Bytes that wait for the end of the event. */
-  get pendingBytes(): number {
-    return this.#length;
+  /** Since the connection began. */
+  get writtenBytes(): number {
+    return this.#handedBytes + this.#length;
   }
 
   get bytes(): Buffer {
@@ -77,6 +78,7 @@ export class FrameWriter implements Flushable {
     }
     this.#length = at + FRAME_HEAD_BYTES;
     this.handOver();
+    this.#handedBytes += length;
     this.#connection.write(chunk.subarray(start, end));
   }
 
@@ -151,6 +153,7 @@ export class FrameWriter implements Flushable {
   handOver(): void {
     if (this.#length === 0) return;
     this.#connection.writeText(this.#bytes.latin1Slice(0, this.#length));
+    this.#handedBytes += this.#length;
     this.#length = 0;
   }
 

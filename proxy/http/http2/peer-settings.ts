@@ -8,16 +8,21 @@ import {
   Setting,
 } from './protocol.ts';
 
+/** What RFC 9113 §6.5.2 recommends as the least. More would only be refused by those who allow no more. */
+const ASSUMED_STREAMS = 100;
 const MAX_FRAME_SIZE_LIMIT = 0xff_ffff;
 
 export class PeerSettings {
   headerTableBytes = DEFAULT_HEADER_TABLE_BYTES;
-  /** Streams we may open; no limit until one is told. */
-  maxConcurrentStreams = Infinity;
+  /** Streams we may open. Until the peer spoke, as many as every sensible one takes; then no limit unless it told one. */
+  maxConcurrentStreams = ASSUMED_STREAMS;
   initialWindowBytes = DEFAULT_WINDOW_BYTES;
+  #spoken = false;
 
   /** One frame: of a setting that is there twice, the last one counts. */
   read(bytes: Buffer, start: number, end: number): ErrorCode {
+    if (!this.#spoken) this.maxConcurrentStreams = Infinity;
+    this.#spoken = true;
     for (let at = start; at < end; at += 6) {
       const error = this.#set((bytes[at]! << 8) | bytes[at + 1]!, bytes.readUInt32BE(at + 2));
       if (error !== ErrorCode.NoError) return error;

@@ -506,6 +506,16 @@ t.test('Http2ClientConnection', async (t) => {
     t.equal(side.events.at(-1), 'a 200 end');
     t.equal(side.codec.activeStreams, 0);
   });
+  await t.test('opens no more than 100 streams before the server spoke', async (t) => {
+    const side = await ClientSide.start(t);
+    t.equal(side.codec.maxConcurrentStreams, 100);
+    await side.send(settings(), settingsAck());
+    t.equal(side.codec.maxConcurrentStreams, 1024);
+    await side.send(settings(3, 7));
+    t.equal(side.codec.maxConcurrentStreams, 7);
+    await side.send(settings(4, 7));
+    t.equal(side.codec.maxConcurrentStreams, 7, 'what is not repeated stays');
+  });
   await t.test('tells all streams when the socket goes', async (t) => {
     const side = await ClientSide.start(t);
     await side.run(() => {

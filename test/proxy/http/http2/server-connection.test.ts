@@ -818,6 +818,29 @@ t.test('Floods', async (t) => {
       t.strictSame(large.events, ['connection: http2.header_block_too_large']);
     },
   );
+  await t.test(
+    'are not ten thousand answers to a client that is always a little behind',
+    async (t) => {
+      const { FloodGuard } = await import('../../../../proxy/http/http2/flood-guard.ts');
+      const { Http2Stats } = await import('../../../../proxy/http/http2/http2-stats.ts');
+      const { DEFAULT_HTTP2 } = await import('../../../../proxy/config/http2-config.ts');
+      const { StatsStore } = await import('../../../../proxy/stats/store.ts');
+      const behind = (frames: number) => {
+        const queue = { writtenBytes: 0, takenBytes: 0 };
+        const guard = new FloodGuard(DEFAULT_HTTP2, new Http2Stats(new StatsStore(), ''), queue);
+        for (let i = 0; i < 100_000; i++) {
+          queue.writtenBytes += 17;
+          queue.takenBytes = Math.max(0, queue.writtenBytes - frames * 17);
+          if (!guard.onControlSent()) return i;
+        }
+        return 'never';
+      };
+      t.equal(behind(0), 'never');
+      t.equal(behind(1), 'never');
+      t.equal(behind(400), 'never');
+      t.equal(behind(1_000_000), 1000, 'one that reads nothing');
+    },
+  );
   for (const [what, make] of [
     ['PINGs', () => ping()],
     ['SETTINGS', () => settings()],
@@ -845,7 +868,10 @@ t.test('Floods', async (t) => {
     const { DEFAULT_HTTP2 } = await import('../../../../proxy/config/http2-config.ts');
     const { StatsStore } = await import('../../../../proxy/stats/store.ts');
     const guard = () =>
-      new FloodGuard(DEFAULT_HTTP2, new Http2Stats(new StatsStore(), ''), { emptied: true });
+      new FloodGuard(DEFAULT_HTTP2, new Http2Stats(new StatsStore(), ''), {
+        writtenBytes: 0,
+        takenBytes: 0,
+      });
     const rapid = guard();
     for (let i = 1; i < 250; i++) t.equal(rapid.onStreamClosed(1, false), true);
     t.equal(rapid.onStreamClosed(1, false), false, 'the 250th');
