@@ -33,6 +33,12 @@ export class Runtime {
     for (const [key, text] of values) this.#values.set(key, parse(text));
   }
 
+  /** Whether any key begins so. */
+  hasKeys(prefix: string): boolean {
+    for (const key of this.#values.keys()) if (key.startsWith(prefix)) return true;
+    return false;
+  }
+
   /** `fallback` where the key is '', unknown, or no number. */
   integer(key: string, fallback: number): number {
     return this.#values.get(key)?.integer ?? fallback;

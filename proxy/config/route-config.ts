@@ -269,6 +269,8 @@ export interface RetryPolicyConfig {
   readonly baseIntervalMs: number;
   /** Default 10 × base. */
   readonly maxIntervalMs: number;
+  /** Neither was said: the runtime key `upstream.base_retry_backoff_ms` may say another base; absent: they were. */
+  readonly defaultBackoff?: true | undefined;
   readonly retriableStatusCodes: readonly number[];
   readonly retriableHeaders: readonly HeaderMatchConfig[];
   readonly retriableRequestHeaders: readonly HeaderMatchConfig[];

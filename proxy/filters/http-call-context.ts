@@ -24,6 +24,8 @@ export function httpCallContext(context: FilterFactoryContext): RouterContext {
     suppressEnvoyHeaders: false,
     respectExpectedRqTimeout: false,
     strictChecks: [],
+    useRetry: null,
+    maintenance: null,
     bodyBufferLimitBytes: DEFAULT_BODY_BUFFER_LIMIT_BYTES,
   };
 }

@@ -13,11 +13,16 @@ import {
   directReply,
   droppedReply,
   invalidHeaderReply,
+  maintenanceReply,
   noClusterReply,
   noRouteReply,
 } from './router-reply.ts';
 import { firstInvalidHeader } from './strict-headers.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
+
+/** And a cluster's name: percent of its requests to turn away. */
+export const MAINTENANCE_KEY = 'upstream.maintenance_mode.';
+const NONE = { numerator: 0, denominator: 100 };
 
 /** For a request that goes nowhere. */
 export function replyWithoutUpstream(
@@ -48,7 +53,7 @@ export function admit(
   info: StreamInfo,
   context: RouterContext,
 ): ThreadLocalCluster | RouterReply {
-  const { clusters, stats, strictChecks, suppressEnvoyHeaders } = context;
+  const { clusters, stats, strictChecks } = context;
   const cluster = clusters.get(route.clusterName);
   if (cluster === undefined) {
     stats.store.inc(stats.noCluster);
@@ -58,11 +63,28 @@ export function admit(
   headers.remove(H.xEnvoyUpstreamAltStatName);
   const invalid = strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
   if (invalid !== undefined) return invalidHeaderReply(invalid, headers);
-  if (!cluster.shouldDrop(info.streamRandom)) return cluster;
-  const all = cluster.config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
+  const turnedAway = turnAway(cluster, info, context);
+  if (turnedAway === null) return cluster;
   const { healthCheck } = info;
   const scopes = route.statsScopes(headers, info);
   const request = { headers, clusterStats: cluster.stats, scopes, healthCheck };
   context.charges.localReply(request, null, 503);
+  return turnedAway;
+}
+
+/** By a runtime key for maintenance, or by EDS policy; null: welcome. */
+function turnAway(
+  cluster: ThreadLocalCluster,
+  info: StreamInfo,
+  context: RouterContext,
+): RouterReply | null {
+  const { maintenance, random, suppressEnvoyHeaders } = context;
+  const { config, stats } = cluster;
+  if (maintenance?.holds(MAINTENANCE_KEY + config.name, NONE, random.nextUint32()) === true) {
+    stats.store.inc(stats.upstreamRqMaintenanceMode);
+    return maintenanceReply(!suppressEnvoyHeaders);
+  }
+  if (!cluster.shouldDrop(info.streamRandom)) return null;
+  const all = config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
   return droppedReply(all, !suppressEnvoyHeaders);
 }

@@ -1,4 +1,5 @@
 // [b] RetryPolicy: conditions as bits, compiled once per route or virtual host (envoy-behaviour §4.1, §4.2).
+import { Runtime } from '../base/runtime.ts';
 import type { RetryPolicyConfig } from '../config/route-config.ts';
 import { RateLimitedBackoff } from './rate-limited-backoff.ts';
 import { compileHostPredicates } from './retry-host-predicates.ts';
@@ -92,6 +93,8 @@ export function splitList(text: string): string[] {
 const isBlank = (text: string, at: number): boolean =>
   text.charCodeAt(at) === 0x20 || text.charCodeAt(at) === 0x09;
 
+const BASE_INTERVAL_KEY = 'upstream.base_retry_backoff_ms';
+
 export class RetryPolicy {
   readonly conditions: number;
   readonly numRetries: number;
@@ -111,7 +114,7 @@ export class RetryPolicy {
   readonly previousPrioritiesUpdateFrequency: number;
 
   /** Throws ConfigError with `place` for a bad regex. */
-  constructor(config: RetryPolicyConfig, place: string) {
+  constructor(config: RetryPolicyConfig, place: string, runtime = Runtime.EMPTY) {
     let conditions = 0;
     for (const name of config.retryOn)
       conditions |= HTTP_NAMES.get(name) ?? GRPC_NAMES.get(name) ?? 0;
@@ -119,8 +122,12 @@ export class RetryPolicy {
     this.numRetries = config.numRetries;
     this.perTryTimeoutMs = config.perTryTimeoutMs ?? 0;
     this.perTryIdleTimeoutMs = config.perTryIdleTimeoutMs ?? 0;
-    this.baseIntervalMs = Math.max(1, config.baseIntervalMs);
-    this.maxIntervalMs = config.maxIntervalMs;
+    const baseMs = Math.max(1, config.baseIntervalMs);
+    const byRuntime = config.defaultBackoff === true;
+    this.baseIntervalMs = byRuntime
+      ? Math.max(1, runtime.integer(BASE_INTERVAL_KEY, baseMs))
+      : baseMs;
+    this.maxIntervalMs = byRuntime ? 10 * this.baseIntervalMs : config.maxIntervalMs;
     this.retriableStatusCodes = config.retriableStatusCodes;
     this.retriableHeaders = compileHeaderMatchers(
       config.retriableHeaders,

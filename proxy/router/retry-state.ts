@@ -2,6 +2,7 @@
 import { JitteredBackoff } from '../base/backoff.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { Fraction } from '../base/runtime.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H, headerName, wireHeaderName } from '../http/headers.ts';
@@ -11,6 +12,7 @@ import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Priority, ResourceManager } from '../upstream/resource-manager.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
+import { fractionHolds } from './fraction.ts';
 import { anyHeaderMatches } from './header-matcher.ts';
 import {
   ANY_GRPC_CONDITION,
@@ -51,6 +53,8 @@ export interface RetrySource {
 
 /** Chance and time, as retries need them. */
 export interface RetryEnvironment {
+  /** Share of retries that are made; null: all. */
+  readonly useRetry: Fraction | null;
   readonly random: RandomSource;
   readonly time: TimeSource;
 }
@@ -229,6 +233,8 @@ export class RetryState {
       countIn(this.scopes, 'retryOverflow');
       return RetryDecision.Overflow;
     }
+    const { useRetry, random } = this.#environment;
+    if (useRetry !== null && !fractionHolds(useRetry, random.nextUint32())) return RetryDecision.No;
     this.#resources.retries.inc();
     this.#outstanding = true;
     this.#immediately = wanted === Wanted.Immediately;

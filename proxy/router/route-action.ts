@@ -58,7 +58,7 @@ export class RouteAction {
     this.retryPolicy =
       config.retryPolicy === undefined
         ? scope.retryPolicy
-        : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
+        : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`, scope.environment.runtime);
     this.timeouts = RequestTimeouts.ofRoute(
       this,
       config.hedgeOnPerTryTimeout ?? scope.hedgeOnPerTryTimeout,

@@ -1,6 +1,7 @@
 // [w] RouterContext: what all requests of one router filter entry share.
 import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { Fraction, Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 import type { UpstreamLogSettings } from './attempt-log.ts';
@@ -15,6 +16,10 @@ export interface RouterContext {
   readonly timers: TimerWheel;
   readonly time: TimeSource;
   readonly random: RandomSource;
+  /** `upstream.use_retry`: share of retries that are made; null: all. */
+  readonly useRetry: Fraction | null;
+  /** Null: no cluster has a key `upstream.maintenance_mode.<name>`. */
+  readonly maintenance: Runtime | null;
   /** The node's own address. */
   readonly nodeIp: string;
   readonly suppressEnvoyHeaders: boolean;

@@ -119,6 +119,16 @@ export function droppedReply(all: boolean, tellByHeader: boolean): RouterReply {
   return tellByHeader ? reply.alsoModify((to) => to.set(name, 'true')) : reply;
 }
 
+export function maintenanceReply(tellByHeader: boolean): RouterReply {
+  const reply = new RouterReply(
+    503,
+    'maintenance mode',
+    'maintenance_mode',
+    ResponseFlag.UpstreamOverflow,
+  );
+  return tellByHeader ? reply.alsoModify((to) => to.set(H.xEnvoyOverloaded, 'true')) : reply;
+}
+
 export const resetReply = (
   reason: StreamResetReason,
   transportFailureReason: string,

@@ -60,7 +60,7 @@ export class VirtualHost implements RouteScope {
     this.retryPolicy =
       config.retryPolicy === undefined
         ? null
-        : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`);
+        : new RetryPolicy(config.retryPolicy, `${place}.retry_policy`, table.environment.runtime);
     this.perFilter = compilePerFilter(config.perFilter, table.perFilter);
     this.requestMutators = this.#levels(
       HeaderMutator.forRequests(config.headers, place, table.environment),

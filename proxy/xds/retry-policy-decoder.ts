@@ -87,11 +87,13 @@ export const retryConditions = (retryOn: string): readonly string[] =>
 function decodeBackoff(reader: FieldReader<RetryPolicy_RetryBackOff> | undefined): {
   readonly baseIntervalMs: number;
   readonly maxIntervalMs: number;
+  readonly defaultBackoff?: true;
 } {
   if (reader === undefined) {
     return {
       baseIntervalMs: DEFAULT_BASE_INTERVAL_MS,
       maxIntervalMs: 10 * DEFAULT_BASE_INTERVAL_MS,
+      defaultBackoff: true,
     };
   }
   if (!reader.has('base_interval')) reader.problem('base_interval', 'is required');

@@ -1,6 +1,8 @@
 // [w] RouterFilterFactory: envoy.filters.http.router, the last entry of every chain; the filter is in router/.
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { RouterFilterConfig } from '../../config/http-filter-config.ts';
+import type { Fraction, Runtime } from '../../base/runtime.ts';
+import { MAINTENANCE_KEY } from '../../router/admission.ts';
 import type { UpstreamLogSettings } from '../../router/attempt-log.ts';
 import { DEFAULT_BODY_BUFFER_LIMIT_BYTES } from '../../router/router-context.ts';
 import type { RouterContext } from '../../router/router-context.ts';
@@ -25,6 +27,13 @@ function upstreamLogOf(
   };
 }
 
+const ALL = { numerator: 100, denominator: 100 };
+
+function useRetryOf(runtime: Runtime): Fraction | null {
+  const fraction = runtime.fraction('upstream.use_retry', ALL);
+  return fraction.numerator >= fraction.denominator ? null : fraction;
+}
+
 export class RouterFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly #context: RouterContext;
@@ -44,6 +53,8 @@ export class RouterFilterFactory implements HttpFilterFactory {
         suppressGrpcCodes: config.suppressGrpcRequestFailureCodeStats ?? false,
         zone: context.zone ?? '',
       }),
+      useRetry: useRetryOf(context.runtime),
+      maintenance: context.runtime.hasKeys(MAINTENANCE_KEY) ? context.runtime : null,
       nodeIp: context.nodeIp ?? '127.0.0.1',
       suppressEnvoyHeaders: config.suppressEnvoyHeaders,
       respectExpectedRqTimeout: config.respectExpectedRqTimeout,

@@ -1,5 +1,6 @@
 // [w] How long retries wait (envoy-behaviour §4.4): the distribution, over many seeds, and what answers ask for.
 import t from 'tap';
+import { Runtime } from '../../../proxy/base/runtime.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import type {
   RateLimitedBackoffConfig,
@@ -21,7 +22,11 @@ const time = new SimulatedTime();
 function stateFor(changes: Partial<RetryPolicyConfig>, seed: number): RetryState {
   const policy = new RetryPolicy(retryPolicy(['5xx'], { numRetries: 10, ...changes }), '');
   const source = { retryPolicy: policy, priority: 'DEFAULT', guardReplays: false } as const;
-  return RetryState.create(source, request(), cluster, { random: new SeededRandom(seed), time })!;
+  return RetryState.create(source, request(), cluster, {
+    random: new SeededRandom(seed),
+    time,
+    useRetry: null,
+  })!;
 }
 
 /** The waits of `count` retries in a row, for many seeds: by retry. */
@@ -65,6 +70,16 @@ t.test('Back-off', async (t) => {
         t.equal(new Set(numbers).size, interval, `${what}: every value occurs`);
       });
     }
+  });
+
+  t.test('begins where a runtime key says, if the policy does not', async (t) => {
+    const runtime = new Runtime(new Map([['upstream.base_retry_backoff_ms', '7']]));
+    const intervals = (changes: Partial<RetryPolicyConfig>): number[] => {
+      const policy = new RetryPolicy(retryPolicy(['5xx'], changes), '', runtime);
+      return [policy.baseIntervalMs, policy.maxIntervalMs];
+    };
+    t.same(intervals({ defaultBackoff: true }), [7, 70]);
+    t.same(intervals({}), [25, 250]);
   });
 
   t.test('takes as long in all as Envoy was seen to take', async (t) => {

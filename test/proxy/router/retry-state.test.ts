@@ -26,7 +26,7 @@ function create(
     priority: 'DEFAULT',
     guardReplays: false,
   } as const;
-  const environment = { random: new SeededRandom(seed), time: new SimulatedTime() };
+  const environment = { random: new SeededRandom(seed), time: new SimulatedTime(), useRetry: null };
   const state = RetryState.create(source, headers, cluster, environment);
   return { state, left: linesOf(headers), cluster };
 }

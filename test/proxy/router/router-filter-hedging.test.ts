@@ -212,3 +212,22 @@ t.test('The replay guard', async (t) => {
     t.equal(harness.backend.streams.length, 2);
   });
 });
+
+t.test('Maintenance', async (t) => {
+  t.test('turns requests away by a runtime key of their cluster', async (t) => {
+    const runtime = new Map([['upstream.maintenance_mode.backend', '100']]);
+    const harness = new RouterHarness({ runtime });
+    const { client } = harness.send();
+    t.same(client.outcome, [503, 'maintenance mode', 'UO', 'maintenance_mode']);
+    t.equal(client.responseHeaders?.get(H.xEnvoyOverloaded), 'true');
+    t.same(
+      [harness.clusterStat('upstream_rq_maintenance_mode'), harness.clusterStat('upstream_rq_503')],
+      [1, 1],
+    );
+    const other = new RouterHarness({
+      runtime: new Map([['upstream.maintenance_mode.mirror', '100']]),
+    });
+    other.send();
+    t.equal(other.backend.streams.length, 1);
+  });
+});
