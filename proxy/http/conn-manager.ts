@@ -128,7 +128,7 @@ export class ConnManager
     this.#cancel(this.#drainTimer);
     this.#cancel(this.#headersTimer);
     this.#cancel(this.#durationTimer);
-    this.#listener.onConnectionDone();
+    this.#listener.onConnectionDone(this.#requestCount > 0 ? this.protocol : undefined);
   }
 
   onAboveWriteBufferHighWatermark(): void {

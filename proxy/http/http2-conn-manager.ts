@@ -22,7 +22,8 @@ import { lengthened } from './jitter.ts';
 
 /** Told when the connection is over, so that its owner can forget it. */
 export interface ConnManagerListener {
-  onConnectionDone(): void;
+  /** `protocol`: what its requests spoke; absent: it had none. */
+  onConnectionDone(protocol?: string): void;
 }
 
 const Timer = { Idle: 0, Drain: 1, Headers: 2, MaxDuration: 3 } as const;
@@ -173,7 +174,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     this.#cancel(this.#drainTimer);
     this.#cancel(this.#headersTimer);
     this.#cancel(this.#durationTimer);
-    this.#listener.onConnectionDone();
+    this.#listener.onConnectionDone(this.#requestCount > 0 ? 'HTTP/2' : undefined);
   }
 
   onAboveWriteBufferHighWatermark(): void {

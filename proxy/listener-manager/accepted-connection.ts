@@ -101,8 +101,9 @@ export class AcceptedConnection
 
   // === ConnectionOwner, LiveConnection
 
-  onConnectionDone(info?: StreamInfo): void {
-    if (this.#listener.accessLogs.length > 0 && !this.#logged) this.#log(info ?? this.#summary());
+  onConnectionDone(facts: StreamInfo | string = ''): void {
+    if (this.#listener.accessLogs.length > 0 && !this.#logged)
+      this.#log(typeof facts === 'string' ? this.#summary(facts) : facts);
     const { stats, environment } = this.#listener;
     stats.store.dec(stats.cxActive);
     stats.store.inc(stats.cxDestroy);
@@ -211,7 +212,7 @@ export class AcceptedConnection
 
   #refuse(details: string, started: boolean): void {
     if (this.#listener.accessLogs.length > 0) {
-      const info = this.#summary();
+      const info = this.#summary('');
       info.setFlag(ResponseFlag.NoRouteFound);
       info.responseCodeDetails = details;
       this.#log(info);
@@ -221,7 +222,7 @@ export class AcceptedConnection
   }
 
   /** The connection as a whole, as the listener's log tells of it. */
-  #summary(): StreamInfo {
+  #summary(protocol: string): StreamInfo {
     const time = this.#listener.environment.io.time;
     const nowMs = time.monotonicMs();
     const startWallMs = time.wallMs() - (nowMs - this.#startMs);
@@ -229,7 +230,7 @@ export class AcceptedConnection
     info.endMs = nowMs;
     info.bytesReceived = this.#connection.bytesRead;
     info.bytesSent = this.#connection.bytesWritten;
-    if (this.#chain !== null) info.protocol = 'HTTP/1.1';
+    info.protocol = protocol;
     return info;
   }
 

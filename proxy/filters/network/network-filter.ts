@@ -6,8 +6,8 @@ import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/str
 
 /** Told once, when the connection's filters are done with it. */
 export interface ConnectionOwner {
-  /** `info`: of a connection that is a stream itself (tcp_proxy). */
-  onConnectionDone(info?: StreamInfo): void;
+  /** For the listener's log: facts of a connection that is a stream itself (tcp_proxy), or the protocol of its requests. */
+  onConnectionDone(facts?: StreamInfo | string): void;
 }
 
 export interface TerminalFilterFactory {
