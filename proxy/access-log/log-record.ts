@@ -1,9 +1,10 @@
 // [w] Makes records of the gRPC access log service from finished streams (and from those that are not).
 import { H, headerName } from '../http/headers.ts';
+import { WireCounts } from '../stream-info/stream-meter.ts';
 import { streamId } from './stream-fields.ts';
 import { byteText } from './log-text.ts';
 import { configValue, textOf } from './metadata-value.ts';
-import { requestHeadersBytes, responseHeadersBytes } from './header-bytes.ts';
+import { requestHeadersBytes, responseHeadersBytes } from '../http/header-bytes.ts';
 import type { FormatEnvironment } from './field.ts';
 import type { GrpcLogConfig, LogTagConfig } from '../config/access-log-config.ts';
 import type { HttpRecord, LogRecord, RecordedTimes, RequestRecord } from '../config/log-record.ts';
@@ -18,7 +19,7 @@ type Tag = (entry: AccessLogEntry) => string;
 
 const NO_TEXTS: ReadonlyMap<string, string> = new Map();
 const NO_METADATA: ReadonlyMap<string, MetadataStruct> = new Map();
-const NO_COUNTS = { received: 0, sent: 0, headerReceived: 0, headerSent: 0 };
+const NO_COUNTS = new WireCounts();
 
 export class LogRecorder {
   readonly #http: boolean;
@@ -79,7 +80,7 @@ export class LogRecorder {
       request: requestHeaders && this.#requestOf(entry, requestHeaders),
       responseCode: info.responseCode,
       responseCodeDetails: info.responseCodeDetails,
-      responseHeadersBytes: responseHeadersBytes(entry),
+      responseHeadersBytes: responseHeadersBytes(responseHeaders),
       responseHeaders: chosen(responseHeaders, this.#responseHeaders),
       responseTrailers: chosen(responseTrailers, this.#responseTrailers),
       downstreamHeaderBytesSent: info.meter?.downstream.headerSent ?? 0,
@@ -99,7 +100,7 @@ export class LogRecorder {
       forwardedFor: headers.get(H.xForwardedFor) ?? '',
       requestId: headers.get(H.xRequestId) ?? '',
       originalPath: headers.get(H.xEnvoyOriginalPath) ?? '',
-      headersBytes: requestHeadersBytes(entry),
+      headersBytes: requestHeadersBytes(headers),
       headers: chosen(headers, this.#requestHeaders),
       downstreamHeaderBytesReceived: meter?.downstream.headerReceived ?? 0,
       upstreamHeaderBytesSent: meter?.upstream.headerSent ?? 0,

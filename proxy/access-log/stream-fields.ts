@@ -5,7 +5,7 @@ import { closeFacts } from '../stream-info/close-facts.ts';
 import { ResponseFlag, longFlagName } from '../stream-info/response-flags.ts';
 import { bare, configText, getter, orNull, wireText } from './field.ts';
 import { formatError } from './format-command.ts';
-import { linesBytes, requestHeadersBytes, responseHeadersBytes } from './header-bytes.ts';
+import { linesBytes, requestHeadersBytes, responseHeadersBytes } from '../http/header-bytes.ts';
 import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
 import { byteText } from './log-text.ts';
 import type { CommandTable, CompiledField, Field, FormatEnvironment } from './field.ts';
@@ -52,8 +52,8 @@ const FIELDS: Readonly<Record<string, Field>> = {
   BYTES_SENT: ({ info }) => info.bytesSent,
   BYTES_RETRANSMITTED: () => 0,
   PACKETS_RETRANSMITTED: () => 0,
-  REQUEST_HEADERS_BYTES: requestHeadersBytes,
-  RESPONSE_HEADERS_BYTES: responseHeadersBytes,
+  REQUEST_HEADERS_BYTES: ({ requestHeaders }) => requestHeadersBytes(requestHeaders),
+  RESPONSE_HEADERS_BYTES: ({ responseHeaders }) => responseHeadersBytes(responseHeaders),
   RESPONSE_TRAILERS_BYTES: ({ responseTrailers }) => linesBytes(responseTrailers),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: ({ info }) => info.attemptCount,
   UPSTREAM_CLUSTER: configText((info) => info.cluster?.altStatName ?? info.upstreamCluster),
@@ -91,14 +91,10 @@ const METERED: Readonly<Record<string, (meter: StreamMeter) => number>> = {
   DOWNSTREAM_WIRE_BYTES_SENT: ({ downstream }) => downstream.sent,
   DOWNSTREAM_HEADER_BYTES_RECEIVED: ({ downstream }) => downstream.headerReceived,
   DOWNSTREAM_HEADER_BYTES_SENT: ({ downstream }) => downstream.headerSent,
-  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ downstream }) => downstream.headerReceived,
-  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ downstream }) => downstream.headerSent,
   UPSTREAM_WIRE_BYTES_RECEIVED: ({ upstream }) => upstream.received,
   UPSTREAM_WIRE_BYTES_SENT: ({ upstream }) => upstream.sent,
   UPSTREAM_HEADER_BYTES_RECEIVED: ({ upstream }) => upstream.headerReceived,
   UPSTREAM_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
-  UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ upstream }) => upstream.headerReceived,
-  UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ upstream }) => upstream.headerSent,
   ROUTE_RESOLUTION_COUNT: ({ routeResolutions }) => routeResolutions,
 };
 
@@ -109,6 +105,40 @@ const metered: CommandTable = Object.entries(METERED).map(([name, read]) => [
     compile: () => ({
       kind: 'getter',
       get: ({ info }) => (info.meter === null ? 0 : read(info.meter)),
+      needsMeter: true,
+    }),
+  },
+]);
+
+/** HTTP/1 compresses nothing; of HTTP/2's, what is sent still stands in the entry. */
+const DECOMPRESSED: Readonly<
+  Record<string, (entry: AccessLogEntry, meter: StreamMeter) => number>
+> = {
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ info }, { downstream }) =>
+    compressed(info.protocol) ? downstream.decompressedReceived : downstream.headerReceived,
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ info, ...sent }, { downstream }) =>
+    compressed(info.protocol)
+      ? responseHeadersBytes(sent.responseHeaders) + linesBytes(sent.responseTrailers)
+      : downstream.headerSent,
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: ({ info }, { upstream }) =>
+    compressed(info.upstreamConnection?.protocol)
+      ? upstream.decompressedReceived
+      : upstream.headerReceived,
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: ({ info, requestHeaders }, { upstream }) =>
+    compressed(info.upstreamConnection?.protocol)
+      ? requestHeadersBytes(requestHeaders)
+      : upstream.headerSent,
+};
+
+const compressed = (protocol: string | undefined): boolean => protocol === 'HTTP/2';
+
+const decompressed: CommandTable = Object.entries(DECOMPRESSED).map(([name, read]) => [
+  name,
+  {
+    form: 'bare',
+    compile: () => ({
+      kind: 'getter',
+      get: (entry) => (entry.info.meter === null ? 0 : read(entry, entry.info.meter)),
       needsMeter: true,
     }),
   },
@@ -159,6 +189,7 @@ function processText(value: string | undefined, maxLength: number | undefined): 
 export const STREAM_COMMANDS: CommandTable = [
   ...bare(FIELDS),
   ...metered,
+  ...decompressed,
   ...missing,
   ['ROUTE_RESOLUTION_TIME_US', { form: 'bare', compile: () => resolutionTime }],
   ['GRPC_STATUS', { form: 'optional', compile: compileGrpcStatus }],

@@ -27,6 +27,7 @@ import {
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-manager.ts';
 import { takeStreamDurationMs } from './grpc-timeout.ts';
+import { requestHeadersBytes } from './header-bytes.ts';
 import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HeaderMap } from './header-map.ts';
@@ -134,6 +135,9 @@ export class ActiveStream
   /** `again`: the connection manager's changes have been made already, by the stream this one follows. */
   #begin(headers: RequestHeaders, endStream: boolean, again: boolean): void {
     this.requestHeaders = headers;
+    const { meter } = this.streamInfo;
+    if (meter !== null && !again)
+      meter.downstream.decompressedReceived = requestHeadersBytes(headers);
     if (endStream) this.#onRequestComplete();
     // (2)
     if (this.#owner.requestWantsClose) this.#owner.closing = true;

@@ -8,6 +8,7 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
+import { responseHeadersBytes } from '../http/header-bytes.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H, headerName } from '../http/headers.ts';
 import { FilterStatus, PassThroughFilter } from '../http/http-filter.ts';
@@ -431,6 +432,8 @@ export class RouterFilter
   onUpstreamHeaders(attempt: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
     const nowMs = this.#context.time.monotonicMs();
     this.#info.upstreamFirstByteReceivedMs = nowMs;
+    const { meter } = this.#info;
+    if (meter !== null) meter.upstream.decompressedReceived += responseHeadersBytes(headers);
     if (this.#retry !== null && this.#isTriedAgain(attempt, headers)) return;
     const redirect = this.#action!.internalRedirect;
     if (redirect !== null && this.#isFollowed(redirect, headers)) return;

@@ -7,6 +7,8 @@ export class WireCounts {
   sent = 0;
   headerReceived = 0;
   headerSent = 0;
+  /** Names and values of received heads. */
+  decompressedReceived = 0;
 }
 
 export class StreamMeter {
