@@ -45,7 +45,7 @@ class RareConditions {
   readonly #metadata: readonly MetadataMatcher[];
   readonly #filterState: readonly FilterStateMatcher[];
 
-  constructor(config: RouteMatchConfig, place: string) {
+  private constructor(config: RouteMatchConfig, place: string) {
     this.#cookies = (config.cookies ?? []).map(
       (cookie, i) => new CookieMatcher(cookie, `${place}.cookies[${i}]`),
     );
@@ -57,8 +57,12 @@ class RareConditions {
     );
   }
 
-  get any(): boolean {
-    return this.#cookies.length + this.#metadata.length + this.#filterState.length > 0;
+  /** Null where there are none. Throws ConfigError with `place` for a bad regex. */
+  static from(config: RouteMatchConfig, place: string): RareConditions | null {
+    const { cookies, dynamicMetadata, filterState } = config;
+    const none =
+      cookies === undefined && dynamicMetadata === undefined && filterState === undefined;
+    return none ? null : new RareConditions(config, place);
   }
 
   /** The first that does not hold; undefined when all do. */
@@ -96,8 +100,7 @@ export class RouteMatcher {
     environment: RouteEnvironment = NO_ENVIRONMENT,
   ) {
     const path = config.path;
-    const rare = new RareConditions(config, place);
-    this.#rare = rare.any ? rare : null;
+    this.#rare = RareConditions.from(config, place);
     this.template =
       path.kind === 'uri_template'
         ? new UriTemplate(path.template, `${place}.path_match_policy`)

@@ -1,5 +1,6 @@
 // [w] Replies of the proxy itself (envoy-behaviour §1.15).
 import t from 'tap';
+import { ResponseHeaders } from '../../../proxy/http/header-map.ts';
 import { H } from '../../../proxy/http/headers.ts';
 import type { LocalReply } from '../../../proxy/http/http-filter.ts';
 import { localReplyHeaders } from '../../support/local-reply.ts';
@@ -47,5 +48,35 @@ t.test('localReplyHeaders', async (t) => {
     directReply(direct, request([[':path', '/logo']]), streamInfo()).bodyBytes,
     bytes,
     'a direct response keeps its bytes',
+  );
+  const text = '%REQ(:path)% %REQ(x-none)% [%LOCAL_REPLY_BODY%]';
+  const formatted = new FixedResponse(
+    {
+      kind: 'direct_response',
+      status: 200,
+      body: 'é',
+      format: { kind: 'text', text, omitEmptyValues: false, contentType: 'text/html' },
+    },
+    NO_ENVIRONMENT,
+    'p',
+  );
+  const made = directReply(formatted, request([[':path', '/logo']]), streamInfo());
+  t.equal(Buffer.from(made.bodyBytes!).toString(), '/logo - [é]', 'a format makes the body');
+  const headers = new ResponseHeaders();
+  made.modifyHeaders!(headers);
+  t.equal(headers.get(H.contentType), 'text/html');
+  t.throws(
+    () =>
+      new FixedResponse(
+        {
+          kind: 'direct_response',
+          status: 200,
+          body: '',
+          format: { kind: 'text', text: '%NOPE%', omitEmptyValues: false },
+        },
+        NO_ENVIRONMENT,
+        'p',
+      ),
+    { message: /^p\.body_format: .*NOPE/ },
   );
 });

@@ -257,6 +257,9 @@ t.test('RouteAction', async (t) => {
       'from-header',
     );
     t.equal(rewritten({ hostRewriteHeader: 'x-h' }, '/').authority, 'host');
+    const byFormat = { hostRewriteFormat: '%REQ(x-h)%.com' };
+    t.equal(rewritten(byFormat, '/', {}, [['x-h', 'a']]).authority, 'a.com');
+    t.equal(rewritten(byFormat, '/').authority, '-.com');
     const byPath = { hostRewritePathRegex: { pattern: '^/(.+)/.+$', substitution: '\\1' } };
     t.equal(rewritten(byPath, '/tenant/x?q').authority, 'tenant');
     t.equal(rewritten(byPath, '/tenant').authority, '/tenant', 'no match: the whole path');

@@ -7,8 +7,13 @@ import type {
 } from '../../../proxy/config/matcher-config.ts';
 import type { RouteMatchConfig } from '../../../proxy/config/route-config.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
+import { Runtime } from '../../../proxy/base/runtime.ts';
+import { NO_ENVIRONMENT } from '../../../proxy/router/route-environment.ts';
 import { CompiledRouteTable } from '../../../proxy/router/route-table.ts';
 import { RouteEntry } from '../../../proxy/router/route-entry.ts';
+import { countIn } from '../../../proxy/router/scope-stats.ts';
+import type { WeightedClustersConfig } from '../../../proxy/router/weighted-clusters.ts';
+import { StatsStore } from '../../../proxy/stats/store.ts';
 import { RouteTableSlot } from '../../../proxy/router/route-table-slot.ts';
 import { faultConfig } from '../../support/filter-samples.ts';
 import {
@@ -204,6 +209,72 @@ t.test('CompiledRouteTable', async (t) => {
     t.equal(pick('18446744073709551616', 5), 'a', 'too large: the stream decides');
     t.equal(pick('-1', 5), 'a');
     t.equal(pick('x', 5), 'a');
+  });
+
+  t.test(
+    'takes weights from the runtime, the choice from a hash, a cluster from a header',
+    async (t) => {
+      const cluster = (name: string, weight: number, clusterHeader?: string) => ({
+        name,
+        weight,
+        clusterHeader,
+        headers: { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] },
+        perFilter: [],
+        hostRewriteLiteral: undefined,
+      });
+      const runtime = new Runtime(new Map([['w.b', '100']]));
+      const taken = (
+        weighted: Partial<WeightedClustersConfig>,
+        lines: readonly (readonly [string, string])[] = [],
+      ): string => {
+        const action = routeAction({
+          cluster: {
+            kind: 'weighted',
+            clusters: [cluster('a', 100), cluster('b', 0)],
+            headerName: undefined,
+            ...weighted,
+          },
+          hashPolicy: [{ kind: 'header', name: 'x-k', rewrite: undefined, terminal: false }],
+        });
+        const config = routeConfig([virtualHost({ routes: [routeEntry({ action })] })]);
+        const table = new CompiledRouteTable(config, { ...NO_ENVIRONMENT, runtime });
+        return table.route(request(lines), streamInfo(150))!.clusterName;
+      };
+      t.equal(taken({}), 'a');
+      t.equal(
+        taken({ clusters: [cluster('a', 100), cluster('b', 0)], runtimeKeyPrefix: 'w' }),
+        'b',
+      );
+      const halves = { clusters: [cluster('a', 50), cluster('b', 50)], useHashPolicy: true };
+      const hashed = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => taken(halves, [['x-k', key]]));
+      t.same(hashed, ['b', 'b', 'a', 'b', 'b', 'a'], 'as Envoy 1.40 chose');
+      const named = { clusters: [cluster('', 1, 'x-c')] };
+      t.equal(taken(named, [['x-c', 'mine']]), 'mine');
+      t.equal(taken(named), '');
+      const nothing = { clusters: [cluster('b', 0), cluster('c', 0)], runtimeKeyPrefix: 'x' };
+      t.throws(() => taken(nothing), { message: /Sum of weights .* must be greater than 0/ });
+    },
+  );
+
+  t.test('counts by virtual cluster and by route', async (t) => {
+    const stats = new StatsStore();
+    const present = header('x-a', { kind: 'present', present: true });
+    const virtualClusters = [{ name: 'first', headers: [present] }];
+    const routes = [routeEntry({ statPrefix: 'mine' })];
+    const config = routeConfig([virtualHost({ virtualClusters, routes })]);
+    const table = new CompiledRouteTable(config, { ...NO_ENVIRONMENT, stats });
+    const counted = (lines: readonly (readonly [string, string])[]): [string, number] => {
+      const headers = request(lines);
+      const info = streamInfo();
+      const scopes = (table.route(headers, info) as RouteEntry).statsScopes(headers, info);
+      countIn(scopes, 'total');
+      return [info.virtualClusterName, scopes!.length];
+    };
+    t.same(counted([['x-a', '1']]), ['first', 2]);
+    t.same(counted([]), ['', 2], 'the one that takes the rest has no name in logs');
+    const total = (scope: string): number =>
+      stats.value(stats.counter(`vhost.vhost.${scope}.upstream_rq_total`));
+    t.same([total('vcluster.first'), total('vcluster.other'), total('route.mine')], [1, 1, 2]);
   });
 
   t.test('redirects to https where TLS is required', async (t) => {
