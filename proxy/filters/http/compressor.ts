@@ -14,15 +14,14 @@ import type { FilterStateObject } from '../../stream-info/filter-state.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import { CompressorDirection, contentTypeOf } from './compressor-direction.ts';
-import { chooseEncoding, trimmed } from './encoding-choice.ts';
+import { chooseEncoding } from './encoding-choice.ts';
 import type { EncodingDecision, EncodingOffer } from './encoding-choice.ts';
+import { changeEtag, forbidsTransform, insertVary } from './transformed-headers.ts';
 import { StreamCompressor } from './zlib-stream.ts';
 
 const ACCEPT_ENCODING = headerName('accept-encoding');
 const CONTENT_ENCODING = headerName('content-encoding');
-const CACHE_CONTROL = headerName('cache-control');
 const ETAG = headerName('etag');
-const VARY = headerName('vary');
 const COMPRESSION_STATUS = headerName('x-envoy-compression-status');
 const EMPTY = Buffer.alloc(0);
 
@@ -241,30 +240,6 @@ class CompressorFilter extends PassThroughFilter implements EncodingOffer {
     headers.set(CONTENT_ENCODING, this.encoding);
     this.#response = new StreamCompressor(this.#settings.library);
   }
-}
-
-/** `cache-control: no-transform`, also said to decompressors. */
-export function forbidsTransform(headers: HeaderMap): boolean {
-  const value = headers.get(CACHE_CONTROL);
-  if (value === undefined) return false;
-  return value.split(',').some((token) => trimmed(token).toLowerCase() === 'no-transform');
-}
-
-/** A strong tag is no longer true of the compressed body. */
-function changeEtag(headers: ResponseHeaders, weaken: boolean): void {
-  const etag = headers.get(ETAG);
-  if (etag === undefined || (etag.length > 2 && (etag.startsWith('W/') || etag.startsWith('w/'))))
-    return;
-  if (weaken) headers.set(ETAG, `W/${etag}`);
-  else headers.remove(ETAG);
-}
-
-/** Caches must know even of what was left as it is. Envoy looks for the very spelling. */
-function insertVary(headers: ResponseHeaders): void {
-  const vary = headers.get(VARY);
-  if (vary === undefined) headers.push(VARY, 'Accept-Encoding');
-  else if (!vary.split(',').some((token) => trimmed(token) === 'Accept-Encoding'))
-    headers.set(VARY, `${vary}, Accept-Encoding`);
 }
 
 export class CompressorFilterFactory implements HttpFilterFactory {

@@ -9,9 +9,9 @@ import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
-import { forbidsTransform } from './compressor.ts';
 import { trimmed } from './encoding-choice.ts';
 import { StreamDecompressor } from './stream-decompressor.ts';
+import { forbidsTransform } from './transformed-headers.ts';
 
 const ACCEPT_ENCODING = headerName('accept-encoding');
 const CONTENT_ENCODING = headerName('content-encoding');

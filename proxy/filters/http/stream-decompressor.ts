@@ -8,7 +8,6 @@ import { InflateResult, Inflater } from './zlib-stream.ts';
 export class StreamDecompressor {
   readonly #inflater: Inflater;
   readonly #gzip: GzipFraming | null;
-  readonly #redundantIsError: boolean;
   #ended = false;
   /** Nothing comes out any more. */
   #dead = false;
@@ -16,7 +15,6 @@ export class StreamDecompressor {
   constructor(config: DecompressorLibraryConfig) {
     this.#inflater = new Inflater(config);
     this.#gzip = config.kind === 'gzip' ? new GzipFraming() : null;
-    this.#redundantIsError = config.kind !== 'gzip';
   }
 
   /** Adds what came out to `pieces`; false: something was wrong with this piece. */
@@ -24,7 +22,7 @@ export class StreamDecompressor {
     const gzip = this.#gzip;
     if (chunk.length === 0) return true;
     if (this.#dead) return false;
-    if (this.#ended) return gzip === null ? !this.#redundantIsError : gzip.readTrailer(chunk);
+    if (this.#ended) return this.#readRest(chunk);
     const body = gzip === null ? chunk : gzip.readHeader(chunk);
     if (body === null) return this.#die();
     if (body.length === 0) return true;
@@ -35,13 +33,16 @@ export class StreamDecompressor {
     if (result === InflateResult.Ok) return true;
     if (result !== InflateResult.End) return this.#die();
     this.#ended = true;
-    return gzip === null
-      ? !this.#redundantIsError
-      : gzip.readTrailer(body.subarray(this.#inflater.taken));
+    return this.#readRest(body.subarray(this.#inflater.taken));
   }
 
   close(): void {
     this.#inflater.close();
+  }
+
+  /** Behind the end only gzip has something to say. */
+  #readRest(chunk: Buffer): boolean {
+    return this.#gzip !== null && this.#gzip.readTrailer(chunk);
   }
 
   #die(): false {
