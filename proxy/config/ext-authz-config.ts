@@ -15,6 +15,8 @@ export interface ExtAuthzConfig {
   /** Default 403. */
   readonly statusOnError: number;
   readonly clearRouteCache: boolean;
+  /** Only where one of these changed, lower-case; empty: whatever changed. */
+  readonly clearRouteCacheHeaders: readonly string[];
   /** What answers may change in the request; undefined: all they say. */
   readonly mutationRules: HeaderMutationRulesConfig | undefined;
   readonly body: AuthorizationBodyConfig | undefined;

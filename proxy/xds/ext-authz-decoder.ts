@@ -51,6 +51,9 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
     failureModeAllowHeaderAdd: reader.bool('failure_mode_allow_header_add'),
     statusOnError: status === 0 ? DEFAULT_STATUS_ON_ERROR : status,
     clearRouteCache: reader.bool('clear_route_cache'),
+    clearRouteCacheHeaders: (reader.message.clear_route_cache_headers ?? []).map((name) =>
+      name.toLowerCase(),
+    ),
     mutationRules: rules && decodeHeaderMutationRules(rules),
     body: body && decodeBody(body),
     enabled: decodeRuntimeFraction(reader.child('filter_enabled')),
@@ -67,7 +70,6 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
 
 const UNSUPPORTED = [
   'shadow_mode',
-  'clear_route_cache_headers',
   'filter_metadata',
   'emit_filter_state_stats',
   'enforce_response_header_limits',

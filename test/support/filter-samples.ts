@@ -88,6 +88,7 @@ export function extAuthzConfig(changes: Partial<ExtAuthzConfig> = {}): ExtAuthzC
     failureModeAllowHeaderAdd: false,
     statusOnError: 403,
     clearRouteCache: false,
+    clearRouteCacheHeaders: [],
     mutationRules: undefined,
     body: undefined,
     enabled: undefined,

@@ -164,8 +164,8 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
     }
     this.#responseLines = verdict.response;
     this.#noteMetadata(verdict);
-    const changed = verdict.set.length + verdict.append.length + verdict.remove.length > 0;
-    if (config.clearRouteCache && changed) this.#callbacks.clearRouteCache();
+    if (config.clearRouteCache && mayChangeRoute(verdict, config.clearRouteCacheHeaders))
+      this.#callbacks.clearRouteCache();
     stats.count('ok', this.#cluster);
     this.#goOn();
   }
@@ -261,6 +261,16 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
     this.#state = State.Allowed;
     if (!this.#synchronous) this.#callbacks.continueDecoding();
   }
+}
+
+/** What is appended counts only where no headers are named, as in Envoy. */
+function mayChangeRoute(verdict: Allowance, names: readonly string[]): boolean {
+  const { set, append, remove } = verdict;
+  if (names.length === 0) return set.length + append.length + remove.length > 0;
+  return (
+    set.some(([name]) => names.includes(name.text)) ||
+    remove.some((name) => names.includes(name.text))
+  );
 }
 
 function setLine(headers: RequestHeaders, name: HeaderLine[0], value: string): void {

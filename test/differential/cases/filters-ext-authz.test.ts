@@ -172,6 +172,40 @@ const allowed: Row[] = [
     ...says(answer('200 OK', ['x-a: 1'])),
     expect: { status: clear === 'true' ? 418 : 200 },
   })),
+  ...(
+    [
+      ['a named header is set', ['X-A'], ['x-a: 1'], 418],
+      ['another header is set', ['x-a'], ['x-b: 1'], 200],
+      ['a named header is added', ['x-c'], ['x-c: 1', 'x-b: 1'], 200],
+      ['a named header is taken away', ['gone'], ['x-envoy-auth-headers-to-remove: gone'], 420],
+      ['another header is taken away', ['x-a'], ['x-envoy-auth-headers-to-remove: gone'], 200],
+    ] as const
+  ).map(([what, clear_route_cache_headers, lines, status]) => ({
+    name: `routed again for some headers: ${what}`,
+    config: authz(
+      { clear_route_cache: true, clear_route_cache_headers },
+      {
+        authorization_response: {
+          allowed_upstream_headers: names('x-a', 'x-b'),
+          allowed_upstream_headers_to_append: names('x-c'),
+        },
+      },
+      {
+        routes: [
+          { match: { prefix: '/', headers: [{ name: 'x-a' }] }, direct_response: { status: 418 } },
+          { match: { prefix: '/', headers: [{ name: 'x-b' }] }, direct_response: { status: 419 } },
+          {
+            match: { prefix: '/', headers: [{ name: 'gone', present_match: false }] },
+            direct_response: { status: 420 },
+          },
+          { match: { prefix: '/' }, route: { cluster: 'CASE-up' } },
+        ],
+      },
+    ),
+    client: get('/', 'gone: 1'),
+    ...says(answer('200 OK', lines)),
+    expect: { status },
+  })),
   {
     name: 'two requests on one connection, one allowed',
     config: authz(),
