@@ -183,14 +183,16 @@ export class ScriptedUpstream {
   readonly custom: boolean;
   readonly #upstream: Upstream;
   readonly #pace: Pace;
+  readonly #cut: (text: string) => readonly string[];
   #server: Server | undefined;
   #held: SocketHandle | undefined;
   #answered = 0;
   port = 0;
 
-  constructor(upstream: Upstream, pace: Pace) {
+  constructor(upstream: Upstream, pace: Pace, cut: (text: string) => readonly string[]) {
     this.#upstream = upstream;
     this.#pace = pace;
+    this.#cut = cut;
     this.custom = typeof upstream === 'object' && 'serve' in upstream;
   }
 
@@ -276,10 +278,19 @@ export class ScriptedUpstream {
     if (script.onConnect !== undefined) run(script.onConnect);
   }
 
+  async #send(peer: RawPeer, text: string): Promise<void> {
+    const parts = this.#cut(text);
+    for (const [i, part] of parts.entries()) {
+      if (i > 0) await new Promise((resolve) => setImmediate(resolve));
+      if (peer.socket.destroyed) return;
+      peer.send(part);
+    }
+  }
+
   async #play({ peer }: Watched, steps: readonly UpstreamStep[]): Promise<void> {
     for (const step of steps) {
       if (peer.socket.destroyed) return;
-      if (typeof step === 'string') peer.send(step);
+      if (typeof step === 'string') await this.#send(peer, step);
       else if ('pauseMs' in step) await sleep(step.pauseMs);
       else if ('until' in step)
         await this.#pace.until(() => holds(peer.text, step.until), STEP_SECONDS);

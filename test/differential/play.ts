@@ -121,7 +121,10 @@ class Side {
     const pace = new Pace(patience);
     const scripts = Object.entries({ up: row.upstream ?? OK, ...row.upstreams });
     const upstreams = new Map(
-      scripts.map(([host, script]) => [host, new ScriptedUpstream(scriptOf(script, id), pace)]),
+      scripts.map(([host, script]) => [
+        host,
+        new ScriptedUpstream(scriptOf(script, id), pace, cutting.cut),
+      ]),
     );
     const run: Run = {
       id,
