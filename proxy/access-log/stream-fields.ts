@@ -33,11 +33,6 @@ export function streamId({ requestHeaders: headers, info, type }: AccessLogEntry
   return id;
 }
 
-const attempted = (read: (entry: AccessLogEntry) => string | null): Field => {
-  // Envoy keeps the list per attempt: an attempt has one connection, or none.
-  return (entry) => (entry.info.upstreamConnection === null ? null : read(entry));
-};
-
 const FIELDS: Readonly<Record<string, Field>> = {
   ACCESS_LOG_TYPE: ({ type }) => type,
   PROTOCOL: wireText((info) => info.protocol),
@@ -68,7 +63,9 @@ const FIELDS: Readonly<Record<string, Field>> = {
   VIRTUAL_CLUSTER_NAME: configText((info) => info.virtualClusterName),
   CONNECTION_ID: ({ info }) => info.connection.connectionId,
   UPSTREAM_CONNECTION_ID: ({ info }) => info.upstreamConnection?.id ?? 0,
-  UPSTREAM_CONNECTION_IDS_ATTEMPTED: attempted(({ info }) => String(info.upstreamConnection!.id)),
+  // Envoy keeps such lists per attempt, which has one connection, or none.
+  UPSTREAM_CONNECTION_IDS_ATTEMPTED: ({ info }) =>
+    info.upstreamConnection === null ? null : String(info.upstreamConnection.id),
   STREAM_ID: streamId,
   UNIQUE_ID: () => randomUuid(),
   GRPC_STATUS_NUMBER: grpcStatusNumber,
