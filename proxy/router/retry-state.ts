@@ -1,5 +1,7 @@
-// [w] RetryState: whether one request is tried again (envoy-behaviour §4). Exists only while a retry is possible.
+// [w] RetryState: whether and when one request is tried again (envoy-behaviour §4). Exists only while a retry is possible.
 import { JitteredBackoff } from '../base/backoff.ts';
+import { WheelTimer } from '../base/timer-wheel.ts';
+import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Fraction } from '../base/runtime.ts';
@@ -24,7 +26,7 @@ import {
 } from './retry-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import { countIn } from './scope-stats.ts';
-import type { StatsScopes } from './scope-stats.ts';
+import type { ScopeCounter, StatsScopes } from './scope-stats.ts';
 import { unsignedInteger } from '../http/unsigned-integer.ts';
 
 export const RetryDecision = {
@@ -57,6 +59,15 @@ export interface RetryEnvironment {
   readonly useRetry: Fraction | null;
   readonly random: RandomSource;
   readonly time: TimeSource;
+  readonly timers: TimerWheel;
+}
+
+/** The request that is tried again. */
+export interface RetryOwner {
+  /** Where retries are counted besides their cluster. */
+  readonly scopes: StatsScopes;
+  /** The wait that wait() began is over. */
+  onRetryDue(): void;
 }
 
 /** Whether, and how soon, an answer or a reset is worth another attempt. */
@@ -72,10 +83,10 @@ export type RetryCluster = Pick<ThreadLocalCluster, 'stats' | 'resources'>;
 /** Names and values a client may add to the policy's; bounded, because they come off the wire. */
 const MAX_LIST_ITEMS = 64;
 
-export class RetryState {
+export class RetryState implements TimerOwner {
   readonly policy: RetryPolicy;
-  /** Where retries are counted besides their cluster. */
-  scopes: StatsScopes = null;
+  /** Set by who created it. */
+  owner: RetryOwner | null = null;
   readonly #stats: ClusterStats;
   readonly #resources: ResourceManager;
   readonly #environment: RetryEnvironment;
@@ -88,6 +99,7 @@ export class RetryState {
   /** A retry is under way: it holds a place among the cluster's concurrent retries until it is decided. */
   #outstanding = false;
   #backoff: JitteredBackoff | null = null;
+  #timer: WheelTimer | null = null;
   /** What the answer that is being retried asked for; 0: nothing. */
   #askedMs = 0;
   /** What the wait before the next retry counts as; null: there is none. */
@@ -183,8 +195,19 @@ export class RetryState {
     return this.#backoff.nextMs();
   }
 
-  /** Gives back what a retry under way holds. */
+  /** Begins the wait before the retry that was just granted. */
+  wait(): void {
+    this.#timer ??= new WheelTimer(this, 0);
+    this.#environment.timers.arm(this.#timer, this.nextBackoffMs());
+  }
+
+  get waiting(): boolean {
+    return this.#timer !== null && this.#timer.armed;
+  }
+
+  /** Gives back what a retry under way holds, and waits no more. */
   dispose(): void {
+    if (this.#timer !== null) this.#environment.timers.cancel(this.#timer);
     if (!this.#outstanding) return;
     this.#outstanding = false;
     this.#resources.retries.dec();
@@ -197,13 +220,19 @@ export class RetryState {
     this.#remaining = asked.maxRetries;
   }
 
-  /** The wait is over: the retry is made. */
-  onRetry(): void {
+  // === TimerOwner: the wait is over, the retry is made
+
+  onTimer(): void {
     const { store, upstreamRqRetry } = this.#stats;
     this.#retried = true;
     store.inc(upstreamRqRetry);
-    countIn(this.scopes, 'retry');
+    this.#countInScopes('retry');
     if (this.#backoffStat !== null) store.inc(this.#backoffStat);
+    this.owner?.onRetryDue();
+  }
+
+  #countInScopes(counter: ScopeCounter): void {
+    if (this.owner !== null) countIn(this.owner.scopes, counter);
   }
 
   /** `maybeDone`: an upstream may have the request, or a part of it. */
@@ -214,7 +243,7 @@ export class RetryState {
       // Whatever no condition wants is a success, a reset included.
       if (this.#retried) {
         stats.store.inc(stats.upstreamRqRetrySuccess);
-        countIn(this.scopes, 'retrySuccess');
+        this.#countInScopes('retrySuccess');
       }
       return RetryDecision.No;
     }
@@ -224,13 +253,13 @@ export class RetryState {
     }
     if (this.#remaining <= 0) {
       stats.store.inc(stats.upstreamRqRetryLimitExceeded);
-      countIn(this.scopes, 'retryLimitExceeded');
+      this.#countInScopes('retryLimitExceeded');
       return RetryDecision.LimitExceeded;
     }
     this.#remaining--;
     if (!this.#resources.canRetry()) {
       stats.store.inc(stats.upstreamRqRetryOverflow);
-      countIn(this.scopes, 'retryOverflow');
+      this.#countInScopes('retryOverflow');
       return RetryDecision.Overflow;
     }
     const { useRetry, random } = this.#environment;

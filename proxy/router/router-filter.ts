@@ -31,6 +31,7 @@ import { Mirrors } from './mirrors.ts';
 import { KeptBody } from './kept-body.ts';
 import { MAX_TIMER_MS, RequestTimeouts } from './request-timeouts.ts';
 import { RetryDecision, RetryState, flagOfRetry } from './retry-state.ts';
+import type { RetryOwner } from './retry-state.ts';
 import type { RouteAction } from './route-action.ts';
 import { RouteEntry } from './route-entry.ts';
 import type { RouterContext } from './router-context.ts';
@@ -50,14 +51,16 @@ import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
 const X_ENVOY_IS_TIMEOUT_RETRY = headerName('x-envoy-is-timeout-retry');
-const TIMER_GLOBAL = 0;
-const TIMER_BACKOFF = 1;
-
 const NO_TIMEOUTS = RequestTimeouts.none();
 
 export class RouterFilter
   extends PassThroughFilter
-  implements UpstreamRequestOwner, ChargedRequest, TimerOwner, DownstreamWatermarkCallbacks
+  implements
+    UpstreamRequestOwner,
+    RetryOwner,
+    ChargedRequest,
+    TimerOwner,
+    DownstreamWatermarkCallbacks
 {
   readonly timers: TimerWheel;
   timeouts: RequestTimeouts = NO_TIMEOUTS;
@@ -79,7 +82,6 @@ export class RouterFilter
   #mirrors: Mirrors | null = null;
   #selection: HostSelection | null = null;
   #globalTimer: WheelTimer | null = null;
-  #backoffTimer: WheelTimer | null = null;
   #requestCompleteMs = 0;
   #handshake: Handshake = Handshake.None;
   /** Answered, reset or destroyed: nothing more is to be done. */
@@ -205,7 +207,7 @@ export class RouterFilter
     if (route.scope.includeRequestAttemptCount) headers.set(H.xEnvoyAttemptCount, '1');
     route.finalizeRequestHeaders(headers, this.#info, !context.suppressEnvoyHeaders);
     this.#retry = RetryState.create(action, headers, this.#cluster!, context);
-    if (this.#retry !== null) this.#retry.scopes = this.scopes;
+    if (this.#retry !== null) this.#retry.owner = this;
     if (this.#callbacks.upgradeRequested) this.#handshake = handshakeOf(headers);
   }
 
@@ -299,7 +301,6 @@ export class RouterFilter
   #giveUpRetries(): void {
     this.#retry?.dispose();
     this.#retry = null;
-    if (this.#backoffTimer !== null) this.timers.cancel(this.#backoffTimer);
     const waits = this.#attempt === null || !this.#attempt.writable;
     if (!waits && this.#handshake === Handshake.None && !this.#mayBeSentAgain()) this.#body = null;
   }
@@ -318,7 +319,7 @@ export class RouterFilter
     this.#requestCompleteMs = nowMs;
     const { globalMs } = this.timeouts;
     if (globalMs > 0 && this.#globalTimer === null) {
-      this.#globalTimer = new WheelTimer(this, TIMER_GLOBAL);
+      this.#globalTimer = new WheelTimer(this, 0);
       this.timers.arm(this.#globalTimer, Math.min(globalMs, MAX_TIMER_MS));
     }
     const attempt = this.#attempt;
@@ -335,8 +336,7 @@ export class RouterFilter
       this.#selection!.retry(retry.policy, attempt.host);
       if (this.#route!.scope.includeIsTimeoutRetryHeader)
         this.headers.set(X_ENVOY_IS_TIMEOUT_RETRY, afterTimeout ? 'true' : 'false');
-      this.#backoffTimer ??= new WheelTimer(this, TIMER_BACKOFF);
-      this.timers.arm(this.#backoffTimer, retry.nextBackoffMs());
+      retry.wait();
       return true;
     }
     const flag = flagOfRetry(decision);
@@ -359,9 +359,10 @@ export class RouterFilter
     return true;
   }
 
-  #retryNow(): void {
+  // === RetryOwner
+
+  onRetryDue(): void {
     const info = this.#info;
-    this.#retry!.onRetry();
     info.attemptCount++;
     if (this.#route!.scope.includeRequestAttemptCount) {
       this.headers.set(H.xEnvoyAttemptCount, String(info.attemptCount));
@@ -397,7 +398,7 @@ export class RouterFilter
     if (hedged === null) return false;
     const newest = this.#attempt === attempt ? null : this.#attempt;
     hedged.remove(attempt);
-    if (newest === null && hedged.all.length === 0 && !this.#backoffTimer!.armed) return false;
+    if (newest === null && hedged.all.length === 0 && this.#retry?.waiting !== true) return false;
     this.#attempt = newest;
     attempt.abandon();
     return true;
@@ -548,15 +549,9 @@ export class RouterFilter
     this.#reply(reply);
   }
 
-  // === TimerOwner
+  // === TimerOwner: the whole time-out
 
-  onTimer(kind: number): void {
-    if (this.#over) return;
-    if (kind === TIMER_BACKOFF) this.#retryNow();
-    else this.#onGlobalTimeout();
-  }
-
-  #onGlobalTimeout(): void {
+  onTimer(): void {
     const reply = timeoutReply(this.timeouts.emptyReply, 'response_timeout');
     if (this.#attempt !== null) this.#timeOut(this.#attempt, reply.status);
     if (this.#hedged !== null)
@@ -628,7 +623,6 @@ export class RouterFilter
     if (this.#hedged !== null) this.#hedged.abandonAllBut(null);
     this.#hedged = null;
     if (this.#globalTimer !== null) this.timers.cancel(this.#globalTimer);
-    if (this.#backoffTimer !== null) this.timers.cancel(this.#backoffTimer);
     if (this.#retry !== null) this.#retry.dispose();
     this.#retry = null;
     this.#body = null;

@@ -387,7 +387,7 @@ export const suite = await differential(
     {
       name: 'x-envoy-is-timeout-retry tells a retry by time-out',
       config: {
-        ...retries('5xx', { per_try_timeout: '0.15s' }),
+        ...retries('5xx', { per_try_timeout: '0.4s' }),
         virtualHost: { include_is_timeout_retry_header: true },
       },
       client: [get(), { responses: 1 }],

@@ -21,7 +21,7 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -32,25 +32,25 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
-      upstream: { answers: [[{ pauseMs: 180 }, answer('200 First')], []] },
+      upstream: { answers: [[{ pauseMs: 700 }, answer('200 First')], []] },
     },
     {
       name: 'a hedged attempt that fails leaves it to the other',
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
       upstream: {
         answers: [
-          [{ pauseMs: 150 }, answer('503 No')],
-          [{ pauseMs: 150 }, OK],
+          [{ pauseMs: 600 }, answer('503 No')],
+          [{ pauseMs: 600 }, OK],
         ],
       },
     },
@@ -59,14 +59,14 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
       upstream: {
         answers: [
-          [{ pauseMs: 150 }, { close: true }],
-          [{ pauseMs: 150 }, OK],
+          [{ pauseMs: 600 }, { close: true }],
+          [{ pauseMs: 600 }, OK],
         ],
       },
     },
@@ -75,25 +75,25 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
       upstream: {
         answers: [
-          [{ pauseMs: 150 }, answer('503 No')],
-          [{ pauseMs: 120 }, answer('502 No')],
+          [{ pauseMs: 600 }, answer('503 No')],
+          [{ pauseMs: 500 }, answer('502 No')],
         ],
       },
     },
     {
       name: 'hedged attempts run out of time together',
-      mask: [[/(x-envoy-expected-rq-timeout-ms: )(?:[12]\d\d|LESS)\b/g, '$1LEFT']],
+      mask: [[/(x-envoy-expected-rq-timeout-ms: )(?:\d\d\d|1\d\d\d|LESS)\b/g, '$1LEFT']],
       config: {
         route: {
-          timeout: '0.3s',
+          timeout: '1.2s',
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -104,18 +104,18 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { per_try_timeout: '0.1s' },
+          retry_policy: { per_try_timeout: '0.4s' },
         },
       },
       client: [get(), { responses: 1 }],
-      upstream: [{ pauseMs: 200 }, OK],
+      upstream: [{ pauseMs: 800 }, OK],
     },
     {
       name: 'hedging sends the body again',
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: ['POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello', { responses: 1 }],
@@ -125,7 +125,7 @@ export const suite = await differential(
       name: 'hedging asked for by header',
       config: {
         route: {
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [inside('x-envoy-hedge-on-per-try-timeout: true'), { responses: 1 }],
@@ -136,7 +136,7 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [inside('x-envoy-hedge-on-per-try-timeout: false'), { responses: 1 }],
@@ -147,7 +147,7 @@ export const suite = await differential(
       config: {
         virtualHost: { hedge_policy: { hedge_on_per_try_timeout: true } },
         route: {
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -159,7 +159,7 @@ export const suite = await differential(
         virtualHost: { hedge_policy: { hedge_on_per_try_timeout: true } },
         route: {
           hedge_policy: {},
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -180,11 +180,11 @@ export const suite = await differential(
       config: {
         route: {
           hedge_policy: { hedge_on_per_try_timeout: true },
-          retry_policy: { retry_on: '5xx', num_retries: 0, per_try_timeout: '0.1s' },
+          retry_policy: { retry_on: '5xx', num_retries: 0, per_try_timeout: '0.4s' },
         },
       },
       client: [get(), { responses: 1 }],
-      upstream: [{ pauseMs: 200 }, OK],
+      upstream: [{ pauseMs: 800 }, OK],
     },
 
     // Interim answers
@@ -207,15 +207,15 @@ export const suite = await differential(
     },
     {
       name: 'a time-out after an interim answer',
-      config: { hcm: { proxy_100_continue: true }, route: { timeout: '0.1s' } },
+      config: { hcm: { proxy_100_continue: true }, route: { timeout: '0.4s' } },
       client: [get(), { responses: 1 }],
-      upstream: ['HTTP/1.1 103 Early\r\n\r\n', { pauseMs: 400 }],
+      upstream: ['HTTP/1.1 103 Early\r\n\r\n', { pauseMs: 900 }],
     },
     {
       name: 'an attempt that takes too long after an interim answer goes on',
       config: {
         hcm: { proxy_100_continue: true },
-        route: { timeout: '0.3s', retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s' } },
+        route: { timeout: '1.2s', retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s' } },
       },
       client: [get(), { responses: 1 }],
       upstream: ['HTTP/1.1 103 Early\r\n\r\n', { pauseMs: 600 }],

@@ -136,7 +136,7 @@ export const suite = await differential(
     ),
     row(
       'an upgrade nobody answers',
-      { route: { timeout: '0.15s' }, hcm: { upgrade_configs: [{ upgrade_type: 'websocket' }] } },
+      { route: { timeout: '0.4s' }, hcm: { upgrade_configs: [{ upgrade_type: 'websocket' }] } },
       [],
       [UPGRADE, { responses: 1 }],
     ),
@@ -254,7 +254,7 @@ export const suite = await differential(
     ),
     row(
       'an attempt whose request still comes has no limit of its own',
-      retries('5xx', { per_try_timeout: '0.1s' }),
+      retries('5xx', { per_try_timeout: '0.4s' }),
       OK,
       [
         'POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\na',
@@ -264,7 +264,7 @@ export const suite = await differential(
       ],
     ),
     row('retry headers with a limit of an attempt', {}, { answers: [[], OK] }, [
-      inside('x-envoy-retry-on: 5xx', 'x-envoy-upstream-rq-per-try-timeout-ms: 150'),
+      inside('x-envoy-retry-on: 5xx', 'x-envoy-upstream-rq-per-try-timeout-ms: 400'),
       { responses: 1 },
     ]),
     row(

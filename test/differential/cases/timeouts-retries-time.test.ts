@@ -121,7 +121,7 @@ export const suite = await differential(
       name: 'an attempt that takes too long is tried again',
       config: {
         route: {
-          retry_policy: { retry_on: '5xx', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: '5xx', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -131,7 +131,7 @@ export const suite = await differential(
       name: 'retry on reset counts attempts that take too long',
       config: {
         route: {
-          retry_policy: { retry_on: 'reset', per_try_timeout: '0.1s', retry_back_off: QUICK },
+          retry_policy: { retry_on: 'reset', per_try_timeout: '0.4s', retry_back_off: QUICK },
         },
       },
       client: [get(), { responses: 1 }],
@@ -143,7 +143,7 @@ export const suite = await differential(
         route: {
           retry_policy: {
             retry_on: 'connect-failure',
-            per_try_timeout: '0.1s',
+            per_try_timeout: '0.4s',
             retry_back_off: QUICK,
           },
         },
@@ -206,7 +206,7 @@ export const suite = await differential(
         route: {
           retry_policy: {
             retry_on: 'gateway-error',
-            per_try_idle_timeout: '0.1s',
+            per_try_idle_timeout: '0.4s',
             retry_back_off: QUICK,
           },
         },
@@ -315,7 +315,7 @@ export const suite = await differential(
     {
       name: 'an attempt that lived too long is tried again',
       config: {
-        clusters: { up: http({ max_stream_duration: '0.1s' }) },
+        clusters: { up: http({ max_stream_duration: '0.4s' }) },
         route: { retry_policy: { retry_on: 'reset', retry_back_off: QUICK } },
       },
       client: [get(), { responses: 1 }],

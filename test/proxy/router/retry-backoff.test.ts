@@ -2,6 +2,7 @@
 import t from 'tap';
 import { Runtime } from '../../../proxy/base/runtime.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
+import { TimerWheel } from '../../../proxy/base/timer-wheel.ts';
 import type {
   RateLimitedBackoffConfig,
   RetryPolicyConfig,
@@ -18,6 +19,7 @@ const REQUEST = request();
 const store = new StatsStore();
 const cluster = new ScriptedCluster('c', store, ['10.0.0.1']);
 const time = new SimulatedTime();
+const TIMERS = new TimerWheel(time);
 
 function stateFor(changes: Partial<RetryPolicyConfig>, seed: number): RetryState {
   const policy = new RetryPolicy(retryPolicy(['5xx'], { numRetries: 10, ...changes }), '');
@@ -25,6 +27,7 @@ function stateFor(changes: Partial<RetryPolicyConfig>, seed: number): RetryState
   return RetryState.create(source, request(), cluster, {
     random: new SeededRandom(seed),
     time,
+    timers: TIMERS,
     useRetry: null,
   })!;
 }

@@ -1,6 +1,7 @@
 // [w] Which answers and resets are retried, how often and when (envoy-behaviour §4).
 import t from 'tap';
 import { SeededRandom } from '../../../proxy/base/random.ts';
+import { TimerWheel } from '../../../proxy/base/timer-wheel.ts';
 import type { RetryPolicyConfig } from '../../../proxy/config/route-config.ts';
 import { StreamResetReason } from '../../../proxy/http/codec.ts';
 import { RetryPolicy } from '../../../proxy/router/retry-policy.ts';
@@ -11,6 +12,8 @@ import { SimulatedTime } from '../../support/simulated-time.ts';
 import { linesOf, request, response, retryPolicy } from '../../support/route-samples.ts';
 
 const NO_REQUEST = request();
+const TIME = new SimulatedTime();
+const TIMERS = new TimerWheel(TIME);
 
 type Lines = readonly (readonly [string, string])[];
 
@@ -26,7 +29,12 @@ function create(
     priority: 'DEFAULT',
     guardReplays: false,
   } as const;
-  const environment = { random: new SeededRandom(seed), time: new SimulatedTime(), useRetry: null };
+  const environment = {
+    random: new SeededRandom(seed),
+    time: TIME,
+    timers: TIMERS,
+    useRetry: null,
+  };
   const state = RetryState.create(source, headers, cluster, environment);
   return { state, left: linesOf(headers), cluster };
 }
