@@ -66,6 +66,8 @@ export class AcceptedConnection
     const { stats } = this.#listener;
     stats.store.inc(stats.cxTotal);
     stats.store.inc(stats.cxActive);
+    stats.store.inc(stats.workerCxTotal);
+    stats.store.inc(stats.workerCxActive);
     this.#inspectors = this.#listener.inspectorsFor(this.#localPort);
     if (this.#inspectors.length === 0) this.#chooseChain(false);
     else this.#startInspecting();
@@ -106,6 +108,7 @@ export class AcceptedConnection
       this.#log(typeof facts === 'string' ? this.#summary(facts) : facts);
     const { stats, environment } = this.#listener;
     stats.store.dec(stats.cxActive);
+    stats.store.dec(stats.workerCxActive);
     stats.store.inc(stats.cxDestroy);
     stats.store.record(stats.cxLengthMs, environment.io.time.monotonicMs() - this.#startMs);
     this.#listener.undecided.delete(this);

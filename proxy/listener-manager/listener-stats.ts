@@ -5,17 +5,23 @@ export class ListenerStats {
   readonly store: StatsStore;
   readonly cxTotal: StatId;
   readonly cxActive: StatId;
+  /** The same of this worker. */
+  readonly workerCxTotal: StatId;
+  readonly workerCxActive: StatId;
   readonly cxDestroy: StatId;
   readonly cxLengthMs: StatId;
   readonly preCxActive: StatId;
   readonly preCxTimeout: StatId;
   readonly noFilterChainMatch: StatId;
 
-  constructor(store: StatsStore, statPrefix: string) {
+  constructor(store: StatsStore, statPrefix: string, workerIndex: number) {
     const prefix = `listener.${statPrefix}.`;
     this.store = store;
     this.cxTotal = store.counter(`${prefix}downstream_cx_total`);
     this.cxActive = store.gauge(`${prefix}downstream_cx_active`);
+    const worker = `${prefix}worker_${workerIndex}.`;
+    this.workerCxTotal = store.counter(`${worker}downstream_cx_total`);
+    this.workerCxActive = store.gauge(`${worker}downstream_cx_active`);
     this.cxDestroy = store.counter(`${prefix}downstream_cx_destroy`);
     this.cxLengthMs = store.histogram(`${prefix}downstream_cx_length_ms`);
     this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);

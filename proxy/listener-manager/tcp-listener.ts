@@ -27,6 +27,7 @@ import { ListenerStats } from './listener-stats.ts';
 export interface ListenerEnvironment {
   readonly io: IoThread;
   readonly store: StatsStore;
+  readonly workerIndex: number;
   readonly random: RandomSource;
   readonly log: Logger;
   readonly builder: ChainBuilder;
@@ -56,7 +57,7 @@ export class TcpListener {
   constructor(config: ListenerConfig, environment: ListenerEnvironment) {
     this.environment = environment;
     this.#config = config;
-    this.stats = new ListenerStats(environment.store, config.statPrefix);
+    this.stats = new ListenerStats(environment.store, config.statPrefix, environment.workerIndex);
     this.#matcher = new FilterChainMatcher<ActiveChain>([], null);
     this.#accessLogs = environment.createAccessLogs(config);
     this.#setChains(config, null);

@@ -18,6 +18,8 @@ import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
+import type { BindReport } from '../listener-manager/tcp-listener.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
 import { IoThread } from '../network/io-thread.ts';
 import type { FormatEnvironment } from '../access-log/field.ts';
@@ -41,7 +43,7 @@ import type {
 
 const CONNECTION_REPORT_MS = 1000;
 
-export class WorkerRuntime {
+export class WorkerRuntime implements BindReport {
   readonly #init: WorkerInit;
   readonly #post: (message: FromWorker) => void;
   readonly #time: TimeSource;
@@ -106,10 +108,16 @@ export class WorkerRuntime {
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),
     });
-    this.#handler = new ConnectionHandler(
+    this.#handler = this.#newHandler(init, builder);
+    this.#reportConnections();
+  }
+
+  #newHandler(init: WorkerInit, builder: WorkerChainBuilder): ConnectionHandler {
+    return new ConnectionHandler(
       {
         io: this.#io,
         store: this.#store,
+        workerIndex: init.workerIndex,
         random: realRandom,
         log: this.#log.registry.get('connection'),
         builder,
@@ -117,9 +125,12 @@ export class WorkerRuntime {
         createAccessLogs: (listener) => this.#createAccessLogs(listener.accessLogs),
       },
       { strategy: init.drainStrategy, drainTimeMs: init.drainTimeMs },
-      { onBound: (name, address, error) => post({ kind: 'listener_bound', name, address, error }) },
+      this,
     );
-    this.#reportConnections();
+  }
+
+  onBound(name: string, address: AddressConfig, error: string | undefined): void {
+    this.#post({ kind: 'listener_bound', name, address, error });
   }
 
   handle(message: ToWorker): void {

@@ -44,6 +44,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_cx_destroy: connections that ended
         downstream_pre_cx_timeout: connections whose first bytes came too late for the listener filters
         no_filter_chain_match: connections closed because no filter chain was for them
+        worker_<n>.downstream_cx_total: connections accepted by one worker
         downstream_cx_overflow: registered as in Envoy, and never counted
         downstream_cx_overload_reject: registered as in Envoy, and never counted
         downstream_cx_transport_socket_connect_timeout: registered as in Envoy, and never counted
@@ -56,6 +57,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         http.<stat_prefix>.downstream_rq_<n>xx: the same by class of code`),
       ...gauges(`
         downstream_cx_active: open connections
+        worker_<n>.downstream_cx_active: open connections of one worker
         downstream_pre_cx_active: connections in the listener filters`),
       ...histograms(`downstream_cx_length_ms [ms]: life of a connection`),
     ],

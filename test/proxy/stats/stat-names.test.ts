@@ -74,7 +74,7 @@ t.test('stat names', (t) => {
   t.test('are all in the table', (t) => {
     const store = new StatsStore();
     new ConnManagerStats(store, 'p', '0_0_0_0_80');
-    new ListenerStats(store, '0_0_0_0_80');
+    new ListenerStats(store, '0_0_0_0_80', 0);
     const cluster = new ClusterStats(store, 'c');
     const { all, internal, external, canary, retry } = cluster;
     for (const codes of [all, internal, external, canary, retry, cluster.zone('a', 'b')]) {
