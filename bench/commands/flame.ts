@@ -51,6 +51,7 @@ async function profileCase(load: LoadCase, peer: Peer, options: MeasureOptions):
     const start = { backendPort: port, label: 'flame', heapTrace: false };
     const contestant = await startContestant(profiled, load, start, options);
     try {
+      await options.load.run(requestOf(load, contestant.port, options.warmUpMs));
       const result = await options.load.run(requestOf(load, contestant.port, options.durationMs));
       requests = result.requests;
     } finally {
@@ -63,13 +64,16 @@ async function profileCase(load: LoadCase, peer: Peer, options: MeasureOptions):
   const title = `${load.name}, ${commitName(ROOT)}, Node ${process.versions.node}: ${load.meaning}`;
   const path = join(TARGET, `${load.name}.svg`);
   mkdirSync(TARGET, { recursive: true });
-  writeFileSync(path, flameGraphSvg(frameTree(busiestProfile(dir)), title, requests));
+  writeFileSync(
+    path,
+    flameGraphSvg(frameTree(busiestProfile(dir), options.durationMs), title, requests),
+  );
   print(`${requests} requests; written to ${relative(process.cwd(), path)}`);
 }
 
 /** Flags of the measuring commands; without --only the cases of `quick`. */
 export async function flameCommand(argv: readonly string[]): Promise<number> {
-  const options = readRunOptions(['--duration', '8', ...argv], true);
+  const options = readRunOptions(['--duration', '8', '--warm-up', '3', ...argv], true);
   const session = new Session();
   try {
     const measure = session.measureOptions(options);

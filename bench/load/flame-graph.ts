@@ -39,8 +39,8 @@ function kindOf(url: string): Frame['kind'] {
   return url === '' ? 'native' : 'ours';
 }
 
-/** Busy time only: a thread that waits is not in the picture. */
-export function frameTree(profile: CpuProfile): Frame {
+/** Busy time only, of the last `lastMs`: a thread that waits or starts is not in the picture. */
+export function frameTree(profile: CpuProfile, lastMs = Infinity): Frame {
   const byId = new Map(profile.nodes.map((node) => [node.id, node]));
   const parentOf = new Map<number, number>();
   for (const node of profile.nodes)
@@ -63,7 +63,10 @@ export function frameTree(profile: CpuProfile): Frame {
     frameOf.set(id, frame);
     return frame;
   };
+  let leftUs = profile.timeDeltas.reduce((sum, deltaUs) => sum + deltaUs, 0);
   profile.samples.forEach((id, i) => {
+    leftUs -= profile.timeDeltas[i] ?? 0;
+    if (leftUs > lastMs * 1_000) return;
     if (IDLE.has(byId.get(id)?.callFrame.functionName ?? '')) return;
     const deltaUs = Math.max(0, profile.timeDeltas[i] ?? 0);
     for (let at: number | undefined = id; at !== undefined; at = parentOf.get(at)) {
@@ -93,7 +96,7 @@ export function flameGraphSvg(root: Frame, title: string, requests: number): str
     const width = frame.totalUs * scale;
     const y = height - (depth + 1) * ROW;
     const tip = `${frame.name}: ${(frame.totalUs / requests).toFixed(2)} µs per request, ${((frame.totalUs * 100) / root.totalUs).toFixed(1)} %`;
-    const label = frame.name.slice(0, Math.floor((width - 4) / CHAR_PIXELS));
+    const label = frame.name.slice(0, Math.max(0, Math.floor((width - 4) / CHAR_PIXELS)));
     parts.push(
       `<g><title>${escapeXml(tip)}</title><rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}" class="${frame.kind}"/>${label.length < 3 ? '' : `<text x="${(x + 2).toFixed(1)}" y="${y + 12}">${escapeXml(label)}</text>`}</g>`,
     );
