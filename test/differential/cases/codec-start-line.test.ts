@@ -122,6 +122,21 @@ export const suite = await differential(import.meta.url, { stats: STATS }, [
     name: 'an empty line between two requests is skipped',
     client: `${post('hello')}\r\n${get('/2')}`,
   },
+  start('PRI is no method of HTTP/1', 'PRI / HTTP/1.1', 400),
+  {
+    name: 'the preface of HTTP/2 where only HTTP/1 is spoken',
+    config: { hcm: { codec_type: 'HTTP1' } },
+    client: ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', { closed: true }],
+  },
+  {
+    name: 'part of the preface of HTTP/2 waits for the rest',
+    client: ['PRI * HT', { pauseMs: 100 }, { close: true }],
+  },
+  {
+    name: 'what begins like the preface of HTTP/2 and is none',
+    client: ['PRI * HTTP/1.1\r\nhost: h\r\n\r\n', { closed: true }],
+  },
+  { name: 'a method that begins like the preface', client: request('PROPFIND / HTTP/1.1') },
   {
     name: 'garbage behind a request is refused after its answer',
     client: [`${get()}garbage\r\n\r\n`, { closed: true }],
