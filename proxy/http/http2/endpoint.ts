@@ -177,6 +177,7 @@ export abstract class Http2Endpoint implements StreamHost, KeepaliveOwner, Outbo
   }
 
   onStreamClosed(stream: Http2Stream): void {
+    this.order.remove(stream);
     if (!this.streams.delete(stream.id)) return;
     this.stats.store.dec(this.stats.streamsActive);
     if (!stream.resetByUs) this.closed.addEnded(stream.id);

@@ -28,6 +28,14 @@ export class SendOrder {
     this.#ready.push(stream);
   }
 
+  /** The stream is over: its place is free though the window stays closed. */
+  remove(stream: Http2Stream): void {
+    if (!stream.enqueued) return;
+    stream.enqueued = false;
+    const index = this.#ready.indexOf(stream);
+    if (index >= 0) this.#ready.splice(index, 1);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#ready.length = 0;

@@ -334,7 +334,10 @@ export abstract class Http2Stream extends FlowWindows implements TimerOwner {
     this.#queue ??= new SendQueue();
     const queue = this.#queue;
     if (at < chunk.length) {
-      queue.chunks.push(Buffer.from(chunk.subarray(at)));
+      // Not from Buffer's pool: what waits for a window would pin what was beside it.
+      const kept = Buffer.allocUnsafeSlow(chunk.length - at);
+      chunk.copy(kept, 0, at);
+      queue.chunks.push(kept);
       this.#count(queue, chunk.length - at);
     } else if (endStream && queue.chunks.length === 0) queue.chunks.push(NOTHING);
     queue.endStream = endStream;

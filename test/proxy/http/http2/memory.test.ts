@@ -180,6 +180,17 @@ const rows: readonly [
     Buffer.alloc(64 * KIB),
   ],
   [
+    '500 answers that waited for a window were reset',
+    SERVED + 40 * KIB,
+    [
+      // The connection's window is used up by the first; streams have windows of their own.
+      headers(1, GET),
+      headers(3, GET),
+      repeat(500, (i) => Buffer.concat([headers(2 * i + 5, GET), reset(2 * i + 5)])),
+    ],
+    Buffer.alloc(40 * KIB),
+  ],
+  [
     '1024 requests wait for their answers',
     SERVED + 1024 * 2 * KIB,
     [repeat(1024, (i) => headers(2 * i + 1, GET))],
