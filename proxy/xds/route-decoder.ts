@@ -76,7 +76,16 @@ export function decodeRouteTable(
     ignorePortInHostMatching: reader.bool('ignore_port_in_host_matching'),
     ignorePathParametersInPathMatching: reader.bool('ignore_path_parameters_in_path_matching'),
     validateClusters: reader.bool('validate_clusters', !source.dynamic),
+    inert: inertParts(reader.message),
   };
+}
+
+/** Undefined where everything is done. */
+function inertParts({ virtual_hosts = [] }: RouteConfiguration): readonly string[] | undefined {
+  const flushes = virtual_hosts.some(({ routes = [] }) =>
+    routes.some(({ route }) => route?.flush_timeout !== undefined),
+  );
+  return flushes ? ['flush_timeout of routes'] : undefined;
 }
 
 function decodeVirtualHost(

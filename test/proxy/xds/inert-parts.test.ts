@@ -49,12 +49,20 @@ t.test('inertParts', (t) => {
     ]);
     const table = routes({
       name: 'r',
+      virtual_hosts: [
+        {
+          name: 'h',
+          domains: ['*'],
+          routes: [{ match: { prefix: '/' }, route: { cluster: 'c', flush_timeout: '1s' } }],
+        },
+      ],
       typed_per_filter_config: {
         jwt: { '@type': `${HTTP}.jwt_authn.v3.PerRouteConfig`, requirement_name: 'x' },
       },
     });
     t.strictSame(inertParts({ routes: table }), [
       'per-route settings of http filter jwt: not enforced in this version, refuses requests',
+      'route table flush_timeout of routes: does nothing in this version',
     ]);
     t.end();
   });
