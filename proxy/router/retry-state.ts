@@ -7,7 +7,7 @@ import type { RandomSource } from '../base/random.ts';
 import type { Fraction } from '../base/runtime.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
-import { H, headerName, wireHeaderName } from '../http/headers.ts';
+import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StatId } from '../stats/store.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
@@ -16,18 +16,12 @@ import type { Priority, ResourceManager } from '../upstream/resource-manager.ts'
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { fractionHolds } from './fraction.ts';
 import { anyHeaderMatches } from './header-matcher.ts';
-import {
-  ANY_GRPC_CONDITION,
-  HEADER_ONLY_POLICY,
-  RetryOn,
-  parseRetryGrpcOn,
-  parseRetryOn,
-  splitList,
-} from './retry-policy.ts';
+import { takeRetryHeaders } from './retry-headers.ts';
+import type { RetryHeaders } from './retry-headers.ts';
+import { ANY_GRPC_CONDITION, HEADER_ONLY_POLICY, RetryOn } from './retry-policy.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import { countIn } from './scope-stats.ts';
 import type { ScopeCounter, StatsScopes } from './scope-stats.ts';
-import { unsignedInteger } from '../http/unsigned-integer.ts';
 
 export const RetryDecision = {
   Yes: 'yes',
@@ -80,9 +74,6 @@ const EARLY_DATA = headerName('early-data');
 /** What of a cluster counts. */
 export type RetryCluster = Pick<ThreadLocalCluster, 'stats' | 'resources'>;
 
-/** Names and values a client may add to the policy's; bounded, because they come off the wire. */
-const MAX_LIST_ITEMS = 64;
-
 export class RetryState implements TimerOwner {
   readonly policy: RetryPolicy;
   /** Set by who created it. */
@@ -131,8 +122,7 @@ export class RetryState implements TimerOwner {
     environment: RetryEnvironment,
   ): RetryState | null {
     const policy = source.retryPolicy ?? HEADER_ONLY_POLICY;
-    const asked = hasRetryHeaders(headers) ? readRetryHeaders(headers, policy) : null;
-    removeRetryHeaders(headers);
+    const asked = takeRetryHeaders(headers, policy);
     if (policy.conditions === 0 && (asked === null || asked.conditions === 0)) return null;
     if (
       policy.retriableRequestHeaders.length > 0 &&
@@ -140,9 +130,8 @@ export class RetryState implements TimerOwner {
     ) {
       return null;
     }
-    const guarded = source.guardReplays && !isIdempotent(headers.method);
     const state = new RetryState(policy, source, cluster, environment);
-    state.#guarded = guarded;
+    state.#guarded = source.guardReplays && !IDEMPOTENT.has(headers.method);
     if (asked !== null) state.#widen(asked);
     return state;
   }
@@ -323,7 +312,6 @@ const IDEMPOTENT: ReadonlySet<string> = new Set([
   'DELETE',
   'QUERY',
 ]);
-const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 
 const statusWanted = (status: number, conditions: number): boolean =>
   (status >= 500 && status <= 599 && (conditions & RetryOn.FiveXx) !== 0) ||
@@ -342,50 +330,4 @@ const GRPC_STATUS_BITS = new Map<string, number>([
 function grpcStatusWanted(headers: ResponseHeaders, conditions: number): boolean {
   const status = headers.get(H.grpcStatus);
   return status !== undefined && ((GRPC_STATUS_BITS.get(status) ?? 0) & conditions) !== 0;
-}
-
-interface RetryHeaders {
-  readonly conditions: number;
-  readonly maxRetries: number;
-  readonly statusCodes: readonly number[];
-  readonly headerNames: readonly HeaderName[] | null;
-}
-
-const hasRetryHeaders = (headers: RequestHeaders): boolean =>
-  headers.has(H.xEnvoyRetryOn) ||
-  headers.has(H.xEnvoyRetryGrpcOn) ||
-  headers.has(H.xEnvoyMaxRetries) ||
-  headers.has(H.xEnvoyRetriableStatusCodes) ||
-  headers.has(H.xEnvoyRetriableHeaderNames);
-
-function readRetryHeaders(headers: RequestHeaders, policy: RetryPolicy): RetryHeaders {
-  let conditions = parseRetryOn(headers.get(H.xEnvoyRetryOn) ?? '');
-  conditions |= parseRetryGrpcOn(headers.get(H.xEnvoyRetryGrpcOn) ?? '');
-  const maxRetries = unsignedInteger(headers.get(H.xEnvoyMaxRetries) ?? '');
-  const statusCodes = [...policy.retriableStatusCodes];
-  for (const item of splitList(headers.get(H.xEnvoyRetriableStatusCodes) ?? '').slice(
-    0,
-    MAX_LIST_ITEMS,
-  )) {
-    const code = unsignedInteger(item);
-    if (code >= 0) statusCodes.push(code);
-  }
-  const names = splitList(headers.get(H.xEnvoyRetriableHeaderNames) ?? '').slice(0, MAX_LIST_ITEMS);
-  return {
-    conditions,
-    // 32 bits in Envoy: what is above them is cut off.
-    maxRetries: maxRetries >= 0 ? maxRetries % 2 ** 32 : policy.numRetries,
-    statusCodes,
-    headerNames:
-      names.length === 0 ? null : names.map((name) => wireHeaderName(name.toLowerCase())),
-  };
-}
-
-function removeRetryHeaders(headers: RequestHeaders): void {
-  headers.remove(H.xEnvoyRetryOn);
-  headers.remove(H.xEnvoyRetryGrpcOn);
-  headers.remove(H.xEnvoyMaxRetries);
-  headers.remove(H.xEnvoyHedgeOnPerTryTimeout);
-  headers.remove(H.xEnvoyRetriableHeaderNames);
-  headers.remove(H.xEnvoyRetriableStatusCodes);
 }
