@@ -292,9 +292,6 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     }
     const position = head.parse(chunk, start, chunk.length);
     this.#headBytes += (head.error === null ? position : chunk.length) - start;
-    // The stream is older than its head where that came in pieces.
-    if (this.#counts !== null) this.#counts.received = this.#headBytes;
-    if (this.#counts !== null && head.done) this.meter(this.#counts);
     if (head.droppedUnderscores > 0) this.#tellUnderscores(head);
     if (head.error !== null) this.#fail(head.error);
     else if (head.done) this.#onHead(head.request);
