@@ -30,7 +30,7 @@ import {
   settingsAck,
 } from '../../../support/http2-frames.ts';
 
-const CONNECTIONS = 100;
+const CONNECTIONS = 40;
 const KIB = 1024;
 const BUFFER_LIMIT = 32 * KIB;
 const HEADER_LIMIT = 60 * KIB;
