@@ -120,10 +120,12 @@ class Side {
     const id = `q${this.#runs.length.toString(36).padStart(3, '0')}`;
     const pace = new Pace(patience);
     const scripts = Object.entries({ up: row.upstream ?? OK, ...row.upstreams });
+    const { wholeAnswers } = this.#suite.options;
+    const answerCut = wholeAnswers === undefined ? cutting.cut : WHOLE.cut;
     const upstreams = new Map(
       scripts.map(([host, script]) => [
         host,
-        new ScriptedUpstream(scriptOf(script, id), pace, cutting.cut),
+        new ScriptedUpstream(scriptOf(script, id), pace, answerCut),
       ]),
     );
     const run: Run = {

@@ -127,6 +127,8 @@ export interface SuiteOptions {
   readonly config?: CaseConfig;
   readonly stats?: readonly string[];
   readonly log?: string;
+  /** Why answers of upstreams are not cut where clients' bytes are: what comes out depends on it. */
+  readonly wholeAnswers?: string;
   /** Merged into the bootstrap. */
   readonly bootstrap?: Json;
 }
