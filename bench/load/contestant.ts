@@ -75,6 +75,7 @@ export function requestOf(load: LoadCase, port: number, durationMs: number): Loa
     method: load.method,
     headers,
     bodyBytes: load.requestBodyBytes,
+    streams: load.streams,
   };
 }
 

@@ -1,6 +1,6 @@
-// Saturating load for a given time: wrk where it is installed, else request-load.ts. Fixed rates are always request-load.ts.
+// Saturating load for a given time: wrk where it is installed, else request-load.ts; h2load for HTTP/2. Fixed rates are always request-load.ts.
 import { execFile, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
@@ -50,6 +50,27 @@ export function parseWrkOutput(text: string): LoadResult {
     failures,
     p50Us: readLatencyUs(text, '50'),
     p99Us: readLatencyUs(text, '99'),
+  };
+}
+
+/** Of what h2load prints, and of its log: a line a request, the third word its µs. */
+export function parseH2load(text: string, log: string): LoadResult {
+  const total = /^requests: .* ([0-9]+) done, ([0-9]+) succeeded, ([0-9]+) failed/m.exec(text);
+  const elapsed = /^finished in ([0-9.]+)(us|ms|s|m),/m.exec(text);
+  if (total === null || elapsed === null)
+    throw new Error(`cannot read what h2load printed:\n${text.slice(0, 1_000)}`);
+  const timesUs = Float64Array.from(
+    log.split('\n').filter((line) => line !== ''),
+    (line) => Number(line.split('\t')[2]),
+  ).toSorted();
+  const at = (share: number): number =>
+    timesUs[Math.min(timesUs.length - 1, Math.floor(timesUs.length * share))] ?? Number.NaN;
+  return {
+    requests: Number(total[1]),
+    elapsedMs: (Number(elapsed[1]) * (UNITS_US.get(elapsed[2] ?? '') ?? Number.NaN)) / 1_000,
+    failures: Number(total[1]) - Number(total[2]),
+    p50Us: at(0.5),
+    p99Us: at(0.99),
   };
 }
 
@@ -111,7 +132,33 @@ export interface LoadGeneratorPlace {
   readonly dir: string;
 }
 
-export function findLoadGenerator({ env, cpus, dir }: LoadGeneratorPlace): LoadGenerator {
+async function runH2load(
+  request: LoadRequest,
+  { env, cpus, dir }: LoadGeneratorPlace,
+): Promise<LoadResult> {
+  const h2load = findProgram('h2load', env);
+  if (h2load === undefined)
+    throw new Error('HTTP/2 needs h2load (nghttp2), which is not installed');
+  const logFile = join(dir, 'h2load.log');
+  rmSync(logFile, { force: true });
+  const seconds = Math.max(1, Math.round(request.durationMs / 1_000));
+  const words = ['-t', '1', '-c', String(request.connections), '-m', String(request.streams)];
+  words.push('-D', String(seconds), '--log-file', logFile, request.url);
+  const [command, args] = pinned([h2load, ...words], cpus);
+  const { stdout } = await execute(command, args, { timeout: request.durationMs + 60_000 });
+  return parseH2load(stdout, readFileSync(logFile, 'latin1'));
+}
+
+export function findLoadGenerator(place: LoadGeneratorPlace): LoadGenerator {
+  const http1 = findHttp1Generator(place);
+  return {
+    name: http1.name,
+    run: (request) =>
+      request.streams === undefined ? http1.run(request) : runH2load(request, place),
+  };
+}
+
+function findHttp1Generator({ env, cpus, dir }: LoadGeneratorPlace): LoadGenerator {
   const wrk = findProgram('wrk', env);
   if (wrk === undefined) {
     const run = async (request: LoadRequest): Promise<LoadResult> => {

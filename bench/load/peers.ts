@@ -91,7 +91,8 @@ const prepareEnvoy =
 
 const ONE_WORKER = ['--concurrency', '1'];
 
-function plainOnly({ chain }: LoadCase): string | undefined {
+function plainOnly({ chain, streams }: LoadCase): string | undefined {
+  if (streams !== undefined) return 'is set up for HTTP/1 here';
   return chain === 'sidecar' ? 'has nothing like the sidecar chain' : undefined;
 }
 
@@ -182,7 +183,8 @@ async function findNghttpx({ env }: PeerSearch): Promise<Peer | MissingPeer> {
     name: 'nghttpx',
     version: await versionOf(command, '--version'),
     command,
-    refuses: httpOnly,
+    // Its frontend takes both versions.
+    refuses: (load) => (load.streams !== undefined ? undefined : httpOnly(load)),
     prepare: (setup) => ['--conf', writeConfig(setup.dir, 'nghttpx.conf', nghttpxConfig(setup))],
   };
 }

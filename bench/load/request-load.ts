@@ -17,6 +17,8 @@ export interface LoadRequest {
   /** Lines besides Host and content-length. */
   readonly headers?: readonly (readonly [name: string, value: string])[] | undefined;
   readonly bodyBytes?: number | undefined;
+  /** HTTP/2 by prior knowledge with so many requests at once on a connection; only h2load can do it. Undefined: HTTP/1. */
+  readonly streams?: number | undefined;
 }
 
 export interface LoadReply {

@@ -9,7 +9,11 @@ import { startBackend } from '../../../bench/load/backend.ts';
 import { LOAD_CASES } from '../../../bench/load/cases.ts';
 import { envoyBootstrap } from '../../../bench/load/envoy-bootstrap.ts';
 import { findEnvoy } from '../../../bench/load/find-program.ts';
-import { findLoadGenerator, parseWrkOutput } from '../../../bench/load/load-generator.ts';
+import {
+  findLoadGenerator,
+  parseH2load,
+  parseWrkOutput,
+} from '../../../bench/load/load-generator.ts';
 import { parseSmapsRollup, parseStat, processTree } from '../../../bench/load/process-tree.ts';
 import { caseTables } from '../../../bench/load/report.ts';
 import { RequestLoad } from '../../../bench/load/request-load.ts';
@@ -192,4 +196,14 @@ t.test('own load generator', async (t) => {
 
 t.test('LOAD_CASES', async (t) => {
   t.equal(new Set(LOAD_CASES.map(({ name }) => name)).size, LOAD_CASES.length, 'names are unique');
+});
+
+t.test('parseH2load', (t) => {
+  const text =
+    'finished in 2.00s, 3.50 req/s, 1.2KB/s\nrequests: 9 total, 8 started, 7 done, 6 succeeded, 1 failed, 0 errored, 0 timeout\n';
+  const log = [500, 100, 300, 200, 400, 600, 700].map((us, i) => `170000000${i}\t200\t${us}`);
+  const result = parseH2load(text, `${log.join('\n')}\n`);
+  t.same(result, { requests: 7, elapsedMs: 2000, failures: 1, p50Us: 400, p99Us: 700 });
+  t.throws(() => parseH2load('connect failed', ''), { message: /connect failed/ });
+  t.end();
 });
