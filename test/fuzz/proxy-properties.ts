@@ -21,10 +21,16 @@ export interface Pipeline {
   readonly requests: readonly Sent[];
 }
 
+/** Letters alone: damage that counts a number up must not make one id of another. */
+const inLetters = (number: number): string =>
+  number
+    .toString(26)
+    .replace(/./g, (digit) => 'abcdefghijklmnopqrstuvwxyz'[Number.parseInt(digit, 26)]!);
+
 export function generatePipeline(seed: number): Pipeline {
   const random = new SeededRandom(seed);
   const requests = Array.from({ length: 1 + below(random, 5) }, (_, i): Sent => {
-    const id = `${seed}-${i}`;
+    const id = `${inLetters(seed)}-${inLetters(i)}`;
     const body = `body of ${id} ${'x'.repeat(below(random, 60))}`;
     const chunked = below(random, 2) === 0;
     const framing = chunked ? 'transfer-encoding: chunked' : `content-length: ${body.length}`;
