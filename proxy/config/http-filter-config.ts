@@ -17,6 +17,10 @@ import type {
   HeaderMutationPerRouteConfig,
 } from './header-mutation-filter-config.ts';
 import type { LocalRateLimitConfig } from './local-rate-limit-config.ts';
+import type {
+  RateLimitServiceConfig,
+  RateLimitServicePerRouteConfig,
+} from './rate-limit-service-config.ts';
 import type { FractionConfig, HeaderMatchConfig, StringMatchConfig } from './matcher-config.ts';
 
 /** One entry of `http_filters`, in order. The last one is always the router. */
@@ -41,6 +45,7 @@ export type HttpFilterSettings =
   | HeaderMutationFilterConfig
   | LocalRateLimitConfig
   | ExtAuthzConfig
+  | RateLimitServiceConfig
   | GrpcStatsConfig
   | BufferFilterConfig
   | CsrfPolicyConfig
@@ -59,6 +64,7 @@ export type HttpFilterPerRouteSettings =
   | HeaderMutationPerRouteConfig
   | LocalRateLimitConfig
   | ExtAuthzPerRouteConfig
+  | RateLimitServicePerRouteConfig
   | BufferFilterConfig
   | CsrfPolicyConfig
   | HeaderToMetadataConfig

@@ -13,7 +13,23 @@ export interface RateLimitConfig {
   readonly hitsAddend: number | undefined;
   /** Whether a local rate limit tells of it in x-ratelimit headers; undefined or absent: as the filter has it. */
   readonly rateLimitHeaders?: boolean | undefined;
+  /** Of a rate limit service; absent: its own. */
+  readonly limit?: RateLimitLimitConfig | undefined;
 }
+
+export type RateLimitLimitConfig =
+  | {
+      readonly kind: 'metadata';
+      /** Where in the dynamic metadata of a request the limit stands. */
+      readonly namespace: string;
+      readonly path: readonly string[];
+    }
+  | {
+      readonly kind: 'fixed';
+      readonly requestsPerUnit: number;
+      /** As in envoy.type.v3.RateLimitUnit. */
+      readonly unit: 'UNKNOWN' | 'SECOND' | 'MINUTE' | 'HOUR' | 'DAY' | 'MONTH' | 'YEAR';
+    };
 
 export type RateLimitActionConfig =
   | { readonly kind: 'source_cluster' }

@@ -16,6 +16,7 @@ import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
+import { RateLimitServiceFilterFactory } from './http/rate-limit-service.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
@@ -42,6 +43,8 @@ const CREATORS: Creators = {
   local_rate_limit: (name, settings, context) =>
     new LocalRateLimitFilterFactory(name, settings, context),
   ext_authz: (name, settings, context) => new ExtAuthzFilterFactory(name, settings, context),
+  rate_limit_service: (name, settings, context) =>
+    new RateLimitServiceFilterFactory(name, settings, context),
   grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
   csrf: (name, settings, context) => new CsrfFilterFactory(name, settings, context),
   buffer: (name, settings) => new BufferFilterFactory(name, settings),

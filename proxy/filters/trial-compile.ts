@@ -8,8 +8,11 @@ import type { RouteConfig } from '../config/route-config.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import { perFilterConfigs } from '../config/per-filter-configs.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
+import { initialMetadata } from '../router/grpc-call.ts';
 import { headersToAdd } from './http/http-authorization-client.ts';
 import { LocalRateLimitFormats } from './http/local-rate-limit.ts';
+import { RateLimitServiceFormats } from './http/rate-limit-service-settings.ts';
+import { RateLimitPolicy } from '../router/rate-limit-policy.ts';
 import { Mutations } from './http/header-mutation.ts';
 import { FilterStateUpdate } from './http/set-filter-state.ts';
 
@@ -31,6 +34,13 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
       return;
     case 'ext_authz_per_route':
       if (settings.service !== undefined) void headersToAdd(settings.service, NO_ENVIRONMENT);
+      return;
+    case 'rate_limit_service':
+      void new RateLimitServiceFormats(settings);
+      void initialMetadata(settings.service, NO_ENVIRONMENT);
+      return;
+    case 'rate_limit_service_per_route':
+      void RateLimitPolicy.from(settings.rateLimits, 'rate_limits');
       return;
     default:
   }

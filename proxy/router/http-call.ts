@@ -25,7 +25,7 @@ export interface HttpCallTarget {
 /** Exactly one of them is called, possibly before send() returns, unless the call is cancelled. */
 export interface HttpCallOwner {
   /** Also where the proxy itself answered: 503, 504. */
-  onHttpResponse(headers: ResponseHeaders, body: Buffer): void;
+  onHttpResponse(headers: ResponseHeaders, body: Buffer, trailers: HeaderMap | null): void;
   /** The answer broke off, or was too large. */
   onHttpFailure(): void;
 }
@@ -117,14 +117,14 @@ export class HttpCall implements FilterCallbacks {
     const headers = new ResponseHeaders();
     headers.status = reply.status;
     reply.modifyHeaders?.(headers);
-    this.#succeed(headers, Buffer.from(reply.bodyBytes ?? reply.body));
+    this.#succeed(headers, Buffer.from(reply.bodyBytes ?? reply.body), null);
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#over) return;
     this.responseStarted = true;
     this.#response = headers;
-    if (endStream) this.#complete();
+    if (endStream) this.#complete(null);
   }
 
   encodeData(chunk: Buffer, endStream: boolean): void {
@@ -135,11 +135,11 @@ export class HttpCall implements FilterCallbacks {
       return;
     }
     if (chunk.length > 0) this.#body.push(Buffer.from(chunk));
-    if (endStream) this.#complete();
+    if (endStream) this.#complete(null);
   }
 
-  encodeTrailers(_trailers: HeaderMap): void {
-    if (!this.#over) this.#complete();
+  encodeTrailers(trailers: HeaderMap): void {
+    if (!this.#over) this.#complete(trailers);
   }
 
   resetStream(): void {
@@ -163,13 +163,13 @@ export class HttpCall implements FilterCallbacks {
   requestReadDisable(): void {}
   setDownstreamWatermarkCallbacks(): void {}
 
-  #complete(): void {
-    this.#succeed(this.#response!, Buffer.concat(this.#body));
+  #complete(trailers: HeaderMap | null): void {
+    this.#succeed(this.#response!, Buffer.concat(this.#body), trailers);
   }
 
-  #succeed(headers: ResponseHeaders, body: Buffer): void {
+  #succeed(headers: ResponseHeaders, body: Buffer, trailers: HeaderMap | null): void {
     this.#end();
-    this.#owner.onHttpResponse(headers, body);
+    this.#owner.onHttpResponse(headers, body, trailers);
   }
 
   #fail(): void {

@@ -20,7 +20,10 @@ export interface RateLimitScope extends RateLimitSelection {
 
 const NONE: readonly RateLimitDescriptor[] = [];
 
-/** `rate_limits` of the route of a request; none where it does not forward. */
+/**
+ * `rate_limits` of the route of a request; none where it does not forward. What they would count for is not asked, as in
+ * Envoy.
+ */
 export function routeDescriptors(
   { route, requestHeaders, streamInfo }: FilterCallbacks,
   scope: RateLimitScope,
@@ -37,8 +40,11 @@ export function routeDescriptors(
     route.action.includeVirtualHostRateLimits ||
     (scope.virtualHost === 'OVERRIDE' && own === null);
   if (include) shared?.addDescriptors(scope, subject, descriptors);
-  return descriptors;
+  return descriptors.map(withoutHits);
 }
+
+const withoutHits = (descriptor: RateLimitDescriptor): RateLimitDescriptor =>
+  descriptor.hitsAddend === undefined ? descriptor : { ...descriptor, hitsAddend: undefined };
 
 /** `rate_limits` that a filter has itself, in place of those of routes. */
 export function filterDescriptors(

@@ -1,7 +1,12 @@
 // [b] RateLimitPolicy: the `rate_limits` of one route, virtual host or filter, compiled.
-import type { RateLimitConfig } from '../config/rate-limit-config.ts';
+import type { MetadataStruct } from '../config/metadata-value.ts';
+import type { RateLimitConfig, RateLimitLimitConfig } from '../config/rate-limit-config.ts';
+import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { NO_DESCRIPTOR, NO_ENTRY, compileRateLimitAction } from './rate-limit-actions.ts';
 import type { RateLimitAction, RateLimitEntry, RateLimitSubject } from './rate-limit-actions.ts';
+import { wireText } from './wire-text.ts';
+
+const MAX_UINT32 = 0xffff_ffff;
 
 export interface RateLimitDescriptor {
   /** May be empty: every action left its entry out. */
@@ -10,6 +15,14 @@ export interface RateLimitDescriptor {
   readonly hitsAddend: number | undefined;
   /** As in RateLimitConfig. */
   readonly rateLimitHeaders?: boolean | undefined;
+  /** In place of the limit that a rate limit service has itself; absent: none. */
+  readonly limit?: RateLimitOverride | undefined;
+}
+
+export interface RateLimitOverride {
+  readonly requestsPerUnit: number;
+  /** As in envoy.type.v3.RateLimitUnit. */
+  readonly unit: number;
 }
 
 interface CompiledRateLimit {
@@ -20,8 +33,8 @@ interface CompiledRateLimit {
 /** Which entries of a policy a filter looks at. */
 export interface RateLimitSelection {
   readonly stage: number;
-  /** Those that a runtime key could switch off are looked at, too. */
-  readonly withDisableKey: boolean;
+  /** Whether an entry that a runtime key could switch off is looked at. */
+  takesDisableKey(key: string): boolean;
 }
 
 export class RateLimitPolicy {
@@ -50,13 +63,40 @@ export class RateLimitPolicy {
   ): void {
     for (const { config, actions } of this.#limits) {
       if (config.stage !== selection.stage) continue;
-      if (config.disableKey !== '' && !selection.withDisableKey) continue;
+      if (config.disableKey !== '' && !selection.takesDisableKey(config.disableKey)) continue;
       const entries = entriesOf(actions, subject);
       if (entries === undefined) continue;
       const { hitsAddend, rateLimitHeaders } = config;
-      into.push({ entries, hitsAddend, rateLimitHeaders });
+      const limit = config.limit && limitOverride(config.limit, subject.info);
+      into.push({ entries, hitsAddend, rateLimitHeaders, limit });
     }
   }
+}
+
+const UNITS: ReadonlyMap<unknown, number> = new Map([
+  ['UNKNOWN', 0],
+  ['SECOND', 1],
+  ['MINUTE', 2],
+  ['HOUR', 3],
+  ['DAY', 4],
+  ['MONTH', 5],
+  ['YEAR', 6],
+]);
+
+/** In dynamic metadata, `{ requests_per_unit, unit }`; anything else is no limit. */
+function limitOverride(
+  config: RateLimitLimitConfig,
+  info: StreamInfo,
+): RateLimitOverride | undefined {
+  if (config.kind === 'fixed')
+    return { requestsPerUnit: config.requestsPerUnit, unit: UNITS.get(config.unit) ?? 0 };
+  const struct = info.dynamicMetadata?.value(wireText(config.namespace), config.path.map(wireText));
+  if (!(struct instanceof Map)) return undefined;
+  const fields = struct as MetadataStruct;
+  const requests = fields.get('requests_per_unit');
+  const unit = UNITS.get(fields.get('unit'));
+  if (typeof requests !== 'number' || !(requests >= 0 && requests <= MAX_UINT32)) return undefined;
+  return unit === undefined ? undefined : { requestsPerUnit: Math.trunc(requests), unit };
 }
 
 function entriesOf(

@@ -64,6 +64,16 @@ export const FILTER_STAT_GROUPS: readonly StatGroup[] = [
     rows: AUTHORIZATIONS,
   },
   {
+    title:
+      'Filter ratelimit, by the cluster that requests are for; `<filter>.` is its `stat_prefix`, where it has one',
+    prefix: 'cluster.<name>.ratelimit.<filter>.',
+    rows: counters(`
+      ok: requests that the service allowed
+      over_limit: requests over the limit
+      error: requests about which the service said nothing
+      failure_mode_allowed: those of them that were let pass`),
+  },
+  {
     title: 'Filter local_ratelimit; `<filter>` is its `stat_prefix`',
     prefix: '<filter>.http_local_rate_limit.',
     rows: counters(`

@@ -6,7 +6,7 @@ import type {
   ExtAuthzPerRoute,
   HttpService,
 } from '../../xds-protos/gen/envoy.extensions.filters.http.ext_authz.v3.ts';
-import type { HttpUri, RetryPolicy } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import type { HttpUri } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { ListStringMatcher } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type {
   AuthorizationBodyConfig,
@@ -16,16 +16,14 @@ import type {
 } from '../config/ext-authz-config.ts';
 import type { HeaderAddConfig } from '../config/header-mutation-config.ts';
 import type { StringMatchConfig } from '../config/matcher-config.ts';
-import type { RetryPolicyConfig } from '../config/route-config.ts';
+import { decodeCoreRetryPolicy } from './core-retry-policy-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderMutationRules } from './header-mutation-rules-decoder.ts';
 import { decodeHttpStatus } from './http-status-decoder.ts';
 import { breaksHeader, decodeRuntimeFraction, decodeStringMatches } from './matcher-decoder.ts';
 import { decodeMetadataMatch } from './metadata-match-decoder.ts';
-import { retryConditions } from './retry-policy-decoder.ts';
 
 const DEFAULT_STATUS_ON_ERROR = 403;
-const DEFAULT_RETRY_INTERVAL_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 200;
 
 interface HeaderRules {
@@ -127,7 +125,7 @@ function decodeService(
   return {
     cluster: uri?.requiredString('cluster') ?? '',
     timeoutMs: uri === undefined ? DEFAULT_TIMEOUT_MS : decodeTimeout(uri),
-    retryPolicy: retry && decodeRetry(retry),
+    retryPolicy: retry && decodeCoreRetryPolicy(retry),
     ...decodePaths(reader),
     allowedHeaders:
       rules.allowed.length > 0 ? rules.allowed : matchers(request?.child('allowed_headers')),
@@ -180,34 +178,4 @@ function decodeBody(reader: FieldReader<BufferSettings>): AuthorizationBodyConfi
   const maxBytes = reader.number('max_request_bytes', 0);
   if (maxBytes === 0) reader.problem('max_request_bytes', 'must be greater than 0');
   return { maxBytes, allowPartial: reader.bool('allow_partial_message') };
-}
-
-/** The core message, as Envoy makes a route's of it: the longest pause is the time-out of each try, too. */
-function decodeRetry(reader: FieldReader<RetryPolicy>): RetryPolicyConfig {
-  reader.refuse('retry_priority');
-  reader.refuse('retry_host_predicate');
-  const backoff = reader.child('retry_back_off');
-  const base = backoff?.positiveDurationMs('base_interval', DEFAULT_RETRY_INTERVAL_MS);
-  const baseIntervalMs = base ?? DEFAULT_RETRY_INTERVAL_MS;
-  const maxIntervalMs =
-    backoff?.positiveDurationMs('max_interval', 10 * baseIntervalMs) ?? 10 * baseIntervalMs;
-  if (maxIntervalMs < baseIntervalMs)
-    backoff?.problem(
-      'max_interval',
-      'max_interval must be greater than or equal to the base_interval',
-    );
-  return {
-    retryOn: retryConditions(reader.string('retry_on')),
-    numRetries: reader.number('num_retries', 1),
-    perTryTimeoutMs: backoff === undefined ? undefined : maxIntervalMs,
-    perTryIdleTimeoutMs: undefined,
-    baseIntervalMs,
-    maxIntervalMs,
-    retriableStatusCodes: [],
-    retriableHeaders: [],
-    retriableRequestHeaders: [],
-    hostPredicates: [],
-    hostSelectionRetryMaxAttempts: reader.number('host_selection_retry_max_attempts', 1),
-    previousPrioritiesUpdateFrequency: undefined,
-  };
 }

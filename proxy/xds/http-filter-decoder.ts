@@ -21,6 +21,7 @@ import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
+import { decodeRateLimitService } from './rate-limit-service-decoder.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
 import { TypedConfig, typedConfigOf } from './typed-config.ts';
@@ -44,6 +45,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', decodeExtAuthzFilter],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', decodeRateLimitFilter],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
@@ -224,6 +226,11 @@ function decodeSetMetadataFilter(config: TypedConfig): HttpFilterSettings | unde
 function decodeLocalRateLimitFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
   return reader && decodeLocalRateLimit(reader, false);
+}
+
+function decodeRateLimitFilter(config: TypedConfig): HttpFilterSettings | undefined {
+  const reader = config.as('envoy.extensions.filters.http.ratelimit.v3.RateLimit');
+  return reader && decodeRateLimitService(reader);
 }
 
 function decodeHealthCheckFilter(config: TypedConfig): HttpFilterSettings | undefined {

@@ -16,6 +16,7 @@ import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
 import { REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
+import { decodeRateLimitServicePerRoute } from './rate-limit-service-decoder.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
@@ -42,6 +43,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.cors.v3.CorsPolicy', cors],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', headerMutation],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute', rateLimit],
   ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute', buffer],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', headerToMetadata],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', setFilterState],
@@ -139,6 +141,11 @@ function setMetadata(config: TypedConfig): Verdict | undefined {
 function localRateLimit(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
   return reader && settled(decodeLocalRateLimit(reader, true));
+}
+
+function rateLimit(config: TypedConfig): Verdict | undefined {
+  const reader = config.as('envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute');
+  return reader && settled(decodeRateLimitServicePerRoute(reader));
 }
 
 /** Where it is disabled the filter still counts, and still takes part in the choice of an encoding. */

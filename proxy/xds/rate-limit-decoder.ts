@@ -1,7 +1,11 @@
 // [m] Decodes `rate_limits` of routes, virtual hosts and filters.
 import type { RateLimit, RateLimit_Action } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { MetadataKey } from '../../xds-protos/gen/envoy.type.metadata.v3.ts';
-import type { RateLimitActionConfig, RateLimitConfig } from '../config/rate-limit-config.ts';
+import type {
+  RateLimitActionConfig,
+  RateLimitConfig,
+  RateLimitLimitConfig,
+} from '../config/rate-limit-config.ts';
 import { decodeCidr } from './address-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { breaksHeader, decodeHeaderMatches, decodeQueryMatch } from './matcher-decoder.ts';
@@ -22,13 +26,30 @@ function decodeRateLimit(reader: FieldReader<RateLimit>): RateLimitConfig {
   const hits = reader.child('hits_addend');
   if (hits !== undefined && hits.string('format') !== '') hits.refuse('format');
   hits?.refuse('is_negative_hits');
+  reader.refuse('apply_on_stream_done');
   return {
     stage: reader.number('stage', 0, 0, MAX_STAGE),
     disableKey: reader.string('disable_key'),
     actions: actions.map(decodeAction).filter((action) => action !== undefined),
     hitsAddend: hits?.optionalNumber('number', 0, MAX_HITS),
     rateLimitHeaders: headersOption(reader),
+    limit: decodeLimit(reader),
   };
+}
+
+function decodeLimit(reader: FieldReader<RateLimit>): RateLimitLimitConfig | undefined {
+  const limit = reader.child('limit');
+  const fixed = limit?.child('rate_limit');
+  if (fixed !== undefined)
+    return {
+      kind: 'fixed',
+      requestsPerUnit: fixed.number('requests_per_unit', 0),
+      unit: fixed.enumName('unit', 'UNKNOWN'),
+    };
+  const key = limit?.child('dynamic_metadata')?.required('metadata_key');
+  return (
+    key && { kind: 'metadata', namespace: key.requiredString('key'), path: decodeMetadataPath(key) }
+  );
 }
 
 function headersOption(reader: FieldReader<RateLimit>): boolean | undefined {

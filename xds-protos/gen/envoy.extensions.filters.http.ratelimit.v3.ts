@@ -3,12 +3,9 @@ import type { Duration } from '../well-known-types.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
 import type * as envoy_config_ratelimit_v3 from './envoy.config.ratelimit.v3.ts';
 import type * as envoy_config_route_v3 from './envoy.config.route.v3.ts';
-import type * as envoy_type_metadata_v3 from './envoy.type.metadata.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
 
 export type RateLimit_XRateLimitHeadersRFCVersion = 'OFF' | 'DRAFT_VERSION_03';
-
-export type RateLimitConfig_Action_MetaData_Source = 'DYNAMIC' | 'ROUTE_ENTRY';
 
 export type RateLimitPerRoute_OverrideOptions =
   | 'DEFAULT'
@@ -32,77 +29,16 @@ export interface RateLimit {
   response_headers_to_add?: envoy_config_core_v3.HeaderValueOption[] | undefined;
   status_on_error?: envoy_type_v3.HttpStatus | undefined;
   stat_prefix?: string | undefined;
-}
-
-export interface RateLimitConfig {
-  stage?: number | undefined;
-  disable_key?: string | undefined;
-  actions?: RateLimitConfig_Action[] | undefined;
-  limit?: RateLimitConfig_Override | undefined;
-}
-
-export interface RateLimitConfig_Action {
-  /** oneof action_specifier */
-  source_cluster?: RateLimitConfig_Action_SourceCluster | undefined;
-  /** oneof action_specifier */
-  destination_cluster?: RateLimitConfig_Action_DestinationCluster | undefined;
-  /** oneof action_specifier */
-  request_headers?: RateLimitConfig_Action_RequestHeaders | undefined;
-  /** oneof action_specifier */
-  remote_address?: RateLimitConfig_Action_RemoteAddress | undefined;
-  /** oneof action_specifier */
-  generic_key?: RateLimitConfig_Action_GenericKey | undefined;
-  /** oneof action_specifier */
-  header_value_match?: RateLimitConfig_Action_HeaderValueMatch | undefined;
-  /** oneof action_specifier */
-  metadata?: RateLimitConfig_Action_MetaData | undefined;
-  /** oneof action_specifier */
-  extension?: envoy_config_core_v3.TypedExtensionConfig | undefined;
-}
-
-export type RateLimitConfig_Action_DestinationCluster = Record<never, never>;
-
-export interface RateLimitConfig_Action_GenericKey {
-  descriptor_value?: string | undefined;
-  descriptor_key?: string | undefined;
-}
-
-export interface RateLimitConfig_Action_HeaderValueMatch {
-  descriptor_value?: string | undefined;
-  expect_match?: boolean | undefined;
-  headers?: envoy_config_route_v3.HeaderMatcher[] | undefined;
-}
-
-export interface RateLimitConfig_Action_MetaData {
-  descriptor_key?: string | undefined;
-  metadata_key?: envoy_type_metadata_v3.MetadataKey | undefined;
-  default_value?: string | undefined;
-  source?: RateLimitConfig_Action_MetaData_Source | number | undefined;
-  skip_if_absent?: boolean | undefined;
-}
-
-export type RateLimitConfig_Action_RemoteAddress = Record<never, never>;
-
-export interface RateLimitConfig_Action_RequestHeaders {
-  header_name?: string | undefined;
-  descriptor_key?: string | undefined;
-  skip_if_absent?: boolean | undefined;
-}
-
-export type RateLimitConfig_Action_SourceCluster = Record<never, never>;
-
-export interface RateLimitConfig_Override {
-  /** oneof override_specifier */
-  dynamic_metadata?: RateLimitConfig_Override_DynamicMetadata | undefined;
-}
-
-export interface RateLimitConfig_Override_DynamicMetadata {
-  metadata_key?: envoy_type_metadata_v3.MetadataKey | undefined;
+  filter_enabled?: envoy_config_core_v3.RuntimeFractionalPercent | undefined;
+  filter_enforced?: envoy_config_core_v3.RuntimeFractionalPercent | undefined;
+  failure_mode_deny_percent?: envoy_config_core_v3.RuntimeFractionalPercent | undefined;
+  rate_limits?: envoy_config_route_v3.RateLimit[] | undefined;
+  metadata_namespace?: string | undefined;
 }
 
 export interface RateLimitPerRoute {
   vh_rate_limits?: RateLimitPerRoute_VhRateLimitsOptions | number | undefined;
   override_option?: RateLimitPerRoute_OverrideOptions | number | undefined;
-  rate_limits?: RateLimitConfig[] | undefined;
+  rate_limits?: envoy_config_route_v3.RateLimit[] | undefined;
   domain?: string | undefined;
 }

@@ -630,17 +630,6 @@ export interface MessageTypes {
   'envoy.extensions.filters.http.on_demand.v3.OnDemandCds': envoy_extensions_filters_http_on_demand_v3.OnDemandCds;
   'envoy.extensions.filters.http.on_demand.v3.PerRouteConfig': envoy_extensions_filters_http_on_demand_v3.PerRouteConfig;
   'envoy.extensions.filters.http.ratelimit.v3.RateLimit': envoy_extensions_filters_http_ratelimit_v3.RateLimit;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.DestinationCluster': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_DestinationCluster;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.GenericKey': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_GenericKey;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.HeaderValueMatch': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_HeaderValueMatch;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.MetaData': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_MetaData;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.RemoteAddress': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_RemoteAddress;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.RequestHeaders': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_RequestHeaders;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Action.SourceCluster': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Action_SourceCluster;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Override': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Override;
-  'envoy.extensions.filters.http.ratelimit.v3.RateLimitConfig.Override.DynamicMetadata': envoy_extensions_filters_http_ratelimit_v3.RateLimitConfig_Override_DynamicMetadata;
   'envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute': envoy_extensions_filters_http_ratelimit_v3.RateLimitPerRoute;
   'envoy.extensions.filters.http.rbac.v3.RBAC': envoy_extensions_filters_http_rbac_v3.RBAC;
   'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': envoy_extensions_filters_http_rbac_v3.RBACPerRoute;

@@ -13,6 +13,8 @@ export interface NewerField {
   readonly repeated?: true;
   /** The oneof of the message that it belongs to. */
   readonly oneof?: string;
+  /** The package has the field with another type. */
+  readonly retyped?: true;
 }
 
 const ROUTE = 'envoy.config.route.v3';
@@ -377,9 +379,10 @@ function addTo(
 }
 
 function addField(message: protobuf.Type, newer: Omit<NewerField, 'message'>): void {
-  const { name, number, type, repeated, oneof } = newer;
+  const { name, number, type, repeated, oneof, retyped } = newer;
   const typeName = type.includes('.') ? `.${type}` : type;
   const field = new protobuf.Field(name, number, typeName, repeated && 'repeated');
+  if (retyped) message.remove(message.fields[name]!);
   if (oneof === undefined) message.add(field);
   else message.oneofs[oneof]!.add(field);
 }

@@ -7,6 +7,7 @@ const CORE = 'envoy.config.core.v3';
 const HEADER_MUTATION = 'envoy.extensions.filters.http.header_mutation.v3';
 const MUTATION_RULE = 'envoy.config.common.mutation_rules.v3.HeaderMutation';
 const LOCAL_RATE_LIMIT = 'envoy.extensions.filters.http.local_ratelimit.v3';
+const RATE_LIMIT_SERVICE = 'envoy.extensions.filters.http.ratelimit.v3';
 const EXT_AUTHZ = 'envoy.extensions.filters.http.ext_authz.v3';
 
 export const newerFilterFields: readonly NewerField[] = [
@@ -198,5 +199,44 @@ export const newerFilterFields: readonly NewerField[] = [
     name: 'record',
     number: 3,
     type: `${CORE}.KeyValuePair`,
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimit`,
+    name: 'filter_enabled',
+    number: 14,
+    type: `${CORE}.RuntimeFractionalPercent`,
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimit`,
+    name: 'filter_enforced',
+    number: 15,
+    type: `${CORE}.RuntimeFractionalPercent`,
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimit`,
+    name: 'failure_mode_deny_percent',
+    number: 16,
+    type: `${CORE}.RuntimeFractionalPercent`,
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimit`,
+    name: 'rate_limits',
+    number: 17,
+    type: RATE_LIMIT,
+    repeated: true,
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimit`,
+    name: 'metadata_namespace',
+    number: 18,
+    type: 'string',
+  },
+  {
+    message: `${RATE_LIMIT_SERVICE}.RateLimitPerRoute`,
+    name: 'rate_limits',
+    number: 3,
+    type: RATE_LIMIT,
+    repeated: true,
+    retyped: true,
   },
 ];

@@ -88,7 +88,7 @@ class LocalRateLimitSettings {
     this.formats = new LocalRateLimitFormats(config, context.routeEnvironment);
     this.#scope = {
       stage: config.stage,
-      withDisableKey: false,
+      takesDisableKey: () => false,
       virtualHost: config.virtualHostRateLimits,
       serviceCluster: context.serviceCluster,
     };
@@ -118,11 +118,7 @@ class LocalRateLimitSettings {
     const { policy } = this.formats;
     if (policy !== null) return filterDescriptors(policy, callbacks, { ...this.#scope, stage: 0 });
     if (this.config.descriptors.length === 0) return NO_DESCRIPTORS;
-    // What a route's descriptors count for is not asked here, as in Envoy.
-    return routeDescriptors(callbacks, this.#scope).map((descriptor) => ({
-      ...descriptor,
-      hitsAddend: undefined,
-    }));
+    return routeDescriptors(callbacks, this.#scope);
   }
 }
 

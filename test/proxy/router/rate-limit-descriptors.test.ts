@@ -37,7 +37,7 @@ function descriptorsOf(
   if (setting.remoteIp !== undefined) info.remoteIp = setting.remoteIp;
   if (setting.dynamic !== undefined) info.metadataForWriting().set(...setting.dynamic);
   const client = new ScriptedClient(headers, compiled.route(headers, info), info);
-  const scope = { stage, withDisableKey: false, virtualHost, serviceCluster: 'me' };
+  const scope = { stage, takesDisableKey: () => false, virtualHost, serviceCluster: 'me' };
   return routeDescriptors(client, scope).map(({ entries }) =>
     entries.map(({ key, value }) => `${key}=${value}`).join(' '),
   );

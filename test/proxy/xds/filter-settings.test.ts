@@ -22,6 +22,13 @@ const LIMIT = 'local_ratelimit.v3.LocalRateLimit';
 const BUCKET = { max_tokens: 1, fill_interval: '1s' };
 const AUTHZ = 'ext_authz.v3.ExtAuthz';
 const SERVER = { server_uri: { uri: 'http://a', cluster: 'a', timeout: '1s' } };
+const RATE_LIMIT = 'ratelimit.v3.RateLimit';
+const rateLimit = (grpcService: Json, more: Json = {}): Json => ({
+  domain: 'd',
+  rate_limit_service: { grpc_service: grpcService },
+  ...more,
+});
+const ENVOY_GRPC = { envoy_grpc: { cluster_name: 'a' } };
 const MUTATION = 'header_mutation.v3.HeaderMutation';
 
 const mistakes: readonly (readonly [what: string, type: string, fields: Json, problem: string])[] =
@@ -55,6 +62,50 @@ const mistakes: readonly (readonly [what: string, type: string, fields: Json, pr
       MUTATION,
       { mutations: { query_parameter_mutations: [{ append: {} }] } },
       'mutations.query_parameter_mutations[0].append.record: is required',
+    ],
+    [
+      'a rate limit service of Google gRPC',
+      RATE_LIMIT,
+      rateLimit({ google_grpc: { target_uri: 'a', stat_prefix: 'a' } }),
+      'rate_limit_service.grpc_service.google_grpc: is not supported by this version: name a cluster in envoy_grpc',
+    ],
+    [
+      'a rate limit service of no kind',
+      RATE_LIMIT,
+      rateLimit({}),
+      'rate_limit_service.grpc_service: one of envoy_grpc, google_grpc is required',
+    ],
+    [
+      'a rate limit without a service',
+      RATE_LIMIT,
+      { domain: 'd' },
+      'rate_limit_service: is required',
+    ],
+    [
+      'a rate limit without a domain',
+      RATE_LIMIT,
+      rateLimit(ENVOY_GRPC, { domain: '' }),
+      'domain: is required',
+    ],
+    [
+      'a rate limit of strange requests',
+      RATE_LIMIT,
+      rateLimit(ENVOY_GRPC, { request_type: 'x' }),
+      'request_type: must be internal, external or both, is x',
+    ],
+    [
+      'initial metadata that is a pseudo header',
+      RATE_LIMIT,
+      rateLimit({ ...ENVOY_GRPC, initial_metadata: [{ key: ':path', value: 'x' }] }),
+      'rate_limit_service.grpc_service.initial_metadata[0].key: :-prefixed or host headers may not be modified',
+    ],
+    [
+      'a limit once the stream is done',
+      RATE_LIMIT,
+      rateLimit(ENVOY_GRPC, {
+        rate_limits: [{ actions: [{ remote_address: {} }], apply_on_stream_done: true }],
+      }),
+      'rate_limits[0].apply_on_stream_done: is not supported by this version',
     ],
     [
       'a local rate limit without a stat prefix',
