@@ -1,7 +1,7 @@
 // `npm test [-- words]`: checks, then every test file as a process of its own. Words choose files whose path holds one of them.
 //
 // Flags: --no-check leaves the checks out; --long runs the files marked `@long` instead of the others;
-//        --jobs=N files at a time (default 2, or 1 on one CPU); --timeout=SECONDS for a file without a mark of its own (60).
+//        --jobs=N files at a time (default 3, or 2 on one CPU: most wait for timers and peers half of their time); --timeout=SECONDS for a file without a mark of its own (60).
 // Counts assertions (plus one for each check and each file that failed as a whole). The last line is `N passed, N failed`.
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -16,7 +16,7 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
   'no-check': { type: 'boolean', default: false },
   long: { type: 'boolean', default: false },
-  jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+  jobs: { type: 'string', default: String(Math.min(3, availableParallelism() + 1)) },
   timeout: { type: 'string', default: '60' },
 } as const;
 
@@ -24,7 +24,7 @@ const USAGE = `usage: npm test -- [flags] [words]
   words       only test files whose path has one of them
   --no-check  leave out types, lint, format and layering (left out with words anyway)
   --long      the suites marked @long instead
-  --jobs N    files at the same time; default 2
+  --jobs N    files at the same time; default 3
   --timeout S seconds a file may take; default 60`;
 
 const { values, positionals } = readFlags();
