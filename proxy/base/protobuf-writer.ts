@@ -4,6 +4,7 @@
 // Text is byte strings (latin1, one character a byte), as header values are: nothing is transcoded.
 
 const VARINT = 0;
+const FIXED64 = 1;
 const BYTES = 2;
 
 export class ProtobufWriter {
@@ -13,6 +14,17 @@ export class ProtobufWriter {
   number(field: number, value: number): void {
     if (value === 0) return;
     this.#parts.push(varint(field * 8 + VARINT), varint(value));
+  }
+
+  /** Of a oneof: written also where it is 0. */
+  oneofNumber(field: number, value: number): void {
+    this.#parts.push(varint(field * 8 + VARINT), varint(value));
+  }
+
+  double(field: number, value: number): void {
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleLE(value);
+    this.#parts.push(varint(field * 8 + FIXED64), bytes);
   }
 
   bool(field: number, value: boolean): void {

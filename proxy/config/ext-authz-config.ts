@@ -1,15 +1,28 @@
 // [b] Settings of external authorization as plain data.
+import type { GrpcServiceConfig } from './grpc-service-config.ts';
 import type { HeaderAddConfig } from './header-mutation-config.ts';
 import type { HeaderMutationRulesConfig } from './header-mutation-rules-config.ts';
 import type { FractionConfig, MetadataMatchConfig, StringMatchConfig } from './matcher-config.ts';
 import type { RetryPolicyConfig } from './route-config.ts';
 
-/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthz with an HTTP service. */
+export type AuthorizationServiceConfig = HttpAuthorizationConfig | GrpcAuthorizationConfig;
+
+/** An authorization service over gRPC, and what it is told of a request. */
+export interface GrpcAuthorizationConfig {
+  readonly grpc: GrpcServiceConfig;
+  /** Names of headers, in lower case; empty: all. */
+  readonly allowedHeaders: readonly StringMatchConfig[];
+  readonly disallowedHeaders: readonly StringMatchConfig[];
+  /** Namespaces of dynamic metadata. */
+  readonly metadataNamespaces: readonly string[];
+}
+
+/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthz */
 export interface ExtAuthzConfig {
   readonly kind: 'ext_authz';
   /** '' or a name with its dot, as it stands in stats. */
   readonly statPrefix: string;
-  readonly service: HttpAuthorizationConfig;
+  readonly service: AuthorizationServiceConfig;
   readonly failureModeAllow: boolean;
   readonly failureModeAllowHeaderAdd: boolean;
   /** Default 403. */
@@ -36,6 +49,8 @@ export interface AuthorizationBodyConfig {
   readonly maxBytes: number;
   /** More than that is checked by its beginning; else it is answered with 413. */
   readonly allowPartial: boolean;
+  /** gRPC services get it as bytes, not as text. */
+  readonly packAsBytes: boolean;
 }
 
 /** envoy.extensions.filters.http.ext_authz.v3.HttpService. Matchers are of header names, in lower case. */
@@ -65,5 +80,7 @@ export interface ExtAuthzPerRouteConfig {
   readonly disableBody: boolean;
   readonly body: AuthorizationBodyConfig | undefined;
   /** Undefined: the filter's. */
-  readonly service: HttpAuthorizationConfig | undefined;
+  readonly service: AuthorizationServiceConfig | undefined;
+  /** Told to gRPC services, those of less specific levels, too. */
+  readonly contextExtensions: ReadonlyMap<string, string>;
 }

@@ -4,6 +4,7 @@ import type {
   HttpFilterPerRouteSettings,
   HttpFilterSettings,
 } from '../config/http-filter-config.ts';
+import type { AuthorizationServiceConfig } from '../config/ext-authz-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import { perFilterConfigs } from '../config/per-filter-configs.ts';
@@ -30,10 +31,10 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
       void new LocalRateLimitFormats(settings);
       return;
     case 'ext_authz':
-      void headersToAdd(settings.service, NO_ENVIRONMENT);
+      tryAuthorizationService(settings.service);
       return;
     case 'ext_authz_per_route':
-      if (settings.service !== undefined) void headersToAdd(settings.service, NO_ENVIRONMENT);
+      if (settings.service !== undefined) tryAuthorizationService(settings.service);
       return;
     case 'rate_limit_service':
       void new RateLimitServiceFormats(settings);
@@ -44,6 +45,11 @@ export function trialCompile(settings: HttpFilterSettings | HttpFilterPerRouteSe
       return;
     default:
   }
+}
+
+function tryAuthorizationService(service: AuthorizationServiceConfig): void {
+  if ('grpc' in service) void initialMetadata(service.grpc, NO_ENVIRONMENT);
+  else void headersToAdd(service, NO_ENVIRONMENT);
 }
 
 /** What all levels of a route table say to filters. Throws ConfigError. */

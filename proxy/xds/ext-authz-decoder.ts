@@ -2,6 +2,7 @@
 import type {
   AuthorizationRequest,
   BufferSettings,
+  CheckSettings,
   ExtAuthz,
   ExtAuthzPerRoute,
   HttpService,
@@ -10,6 +11,7 @@ import type { HttpUri } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { ListStringMatcher } from '../../xds-protos/gen/envoy.type.matcher.v3.ts';
 import type {
   AuthorizationBodyConfig,
+  AuthorizationServiceConfig,
   ExtAuthzConfig,
   ExtAuthzPerRouteConfig,
   HttpAuthorizationConfig,
@@ -18,6 +20,7 @@ import type { HeaderAddConfig } from '../config/header-mutation-config.ts';
 import type { StringMatchConfig } from '../config/matcher-config.ts';
 import { decodeCoreRetryPolicy } from './core-retry-policy-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeGrpcService } from './grpc-service-decoder.ts';
 import { decodeHeaderMutationRules } from './header-mutation-rules-decoder.ts';
 import { decodeHttpStatus } from './http-status-decoder.ts';
 import { breaksHeader, decodeRuntimeFraction, decodeStringMatches } from './matcher-decoder.ts';
@@ -31,10 +34,8 @@ interface HeaderRules {
   readonly disallowed: readonly StringMatchConfig[];
 }
 
-/** `http_service` is there. */
 export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
   for (const field of UNSUPPORTED) reader.refuse(field);
-  const service = reader.child('http_service')!;
   const body = reader.child('with_request_body');
   const enabledMetadata = reader.child('filter_enabled_metadata');
   const deny = reader.child('deny_at_disable');
@@ -44,7 +45,7 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
   return {
     kind: 'ext_authz',
     statPrefix: prefix === '' ? '' : `${prefix}.`,
-    service: decodeService(service, headerRules(reader, service)),
+    service: decodeAuthorizationService(reader),
     failureModeAllow: reader.bool('failure_mode_allow'),
     failureModeAllowHeaderAdd: reader.bool('failure_mode_allow_header_add'),
     statusOnError: status === 0 ? DEFAULT_STATUS_ON_ERROR : status,
@@ -66,6 +67,30 @@ export function decodeExtAuthz(reader: FieldReader<ExtAuthz>): ExtAuthzConfig {
   };
 }
 
+function decodeAuthorizationService(reader: FieldReader<ExtAuthz>): AuthorizationServiceConfig {
+  const http = reader.child('http_service');
+  if (http !== undefined) return decodeService(http, headerRules(reader, http));
+  if (!reader.has('grpc_service'))
+    reader.problem('', 'one of grpc_service, http_service is required');
+  for (const field of UNSUPPORTED_WITH_GRPC) reader.refuse(field);
+  return {
+    grpc: decodeGrpcService(reader, DEFAULT_TIMEOUT_MS),
+    allowedHeaders: matchers(reader.child('allowed_headers')),
+    disallowedHeaders: matchers(reader.child('disallowed_headers')),
+    metadataNamespaces: reader.message.metadata_context_namespaces ?? [],
+  };
+}
+
+/** What would be told to the service, and is not. */
+const UNSUPPORTED_WITH_GRPC = [
+  'typed_metadata_context_namespaces',
+  'route_metadata_context_namespaces',
+  'route_typed_metadata_context_namespaces',
+  'bootstrap_metadata_labels_key',
+  'encode_raw_headers',
+  'validate_mutations',
+] as const;
+
 const UNSUPPORTED = [
   'shadow_mode',
   'filter_metadata',
@@ -79,7 +104,6 @@ export function decodeExtAuthzPerRoute(
 ): ExtAuthzPerRouteConfig {
   const settings = reader.child('check_settings');
   const body = settings?.child('with_request_body');
-  const service = settings?.child('http_service');
   const disableBody = settings?.bool('disable_request_body_buffering') ?? false;
   if (disableBody && body !== undefined)
     settings?.problem(
@@ -90,7 +114,25 @@ export function decodeExtAuthzPerRoute(
     kind: 'ext_authz_per_route',
     disableBody,
     body: body && decodeBody(body),
-    service: service && decodeService(service, NO_RULES),
+    service: settings && decodeOwnService(settings),
+    contextExtensions: settings?.message.context_extensions ?? NO_EXTENSIONS,
+  };
+}
+
+const NO_EXTENSIONS: ReadonlyMap<string, string> = new Map();
+
+/** In place of the filter's; over gRPC it is told all headers, as in Envoy. */
+function decodeOwnService(
+  settings: FieldReader<CheckSettings>,
+): AuthorizationServiceConfig | undefined {
+  const http = settings.child('http_service');
+  if (http !== undefined) return decodeService(http, NO_RULES);
+  if (!settings.has('grpc_service')) return undefined;
+  return {
+    grpc: decodeGrpcService(settings, DEFAULT_TIMEOUT_MS),
+    allowedHeaders: [],
+    disallowedHeaders: [],
+    metadataNamespaces: [],
   };
 }
 
@@ -177,5 +219,9 @@ function decodeHeadersToAdd(reader: FieldReader<AuthorizationRequest>): readonly
 function decodeBody(reader: FieldReader<BufferSettings>): AuthorizationBodyConfig {
   const maxBytes = reader.number('max_request_bytes', 0);
   if (maxBytes === 0) reader.problem('max_request_bytes', 'must be greater than 0');
-  return { maxBytes, allowPartial: reader.bool('allow_partial_message') };
+  return {
+    maxBytes,
+    allowPartial: reader.bool('allow_partial_message'),
+    packAsBytes: reader.bool('pack_as_bytes'),
+  };
 }

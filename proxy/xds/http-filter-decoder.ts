@@ -248,14 +248,9 @@ function decodeDecompressorFilter(config: TypedConfig): HttpFilterSettings | und
   return reader && decodeDecompressor(reader);
 }
 
-/** A gRPC service is not asked yet: what it guards is refused. */
-function decodeExtAuthzFilter(config: TypedConfig, name: string): HttpFilterSettings | undefined {
+function decodeExtAuthzFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz');
-  if (reader === undefined) return undefined;
-  if (reader.has('http_service')) return decodeExtAuthz(reader);
-  if (!reader.has('grpc_service'))
-    reader.problem('', 'one of grpc_service, http_service is required');
-  return refuse(config.typeUrl, name);
+  return reader && decodeExtAuthz(reader);
 }
 
 function decodeCsrfFilter(config: TypedConfig): HttpFilterSettings | undefined {

@@ -168,13 +168,10 @@ function rbac(config: TypedConfig, name: string): Verdict | undefined {
   return settled(rbacGuards(filter) ? refuse(config.typeUrl, name) : inert(config.typeUrl));
 }
 
-function extAuthz(config: TypedConfig, name: string): Verdict | undefined {
+function extAuthz(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute');
   if (reader === undefined) return undefined;
   if (reader.bool('disabled')) return OFF;
-  // Another server would have to be asked over gRPC, which is not built yet.
-  if (reader.child('check_settings')?.has('grpc_service') === true)
-    return settled(refuse(config.typeUrl, name));
   return settled(decodeExtAuthzPerRoute(reader));
 }
 

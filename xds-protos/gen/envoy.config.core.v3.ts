@@ -317,6 +317,10 @@ export interface GrpcService_GoogleGrpc_SslCredentials {
   cert_chain?: DataSource | undefined;
 }
 
+export interface HeaderMap {
+  headers?: HeaderValue[] | undefined;
+}
+
 export interface HeaderValue {
   key?: string | undefined;
   value?: string | undefined;
@@ -567,6 +571,11 @@ export interface ProxyProtocolConfig {
 export interface ProxyProtocolPassThroughTLVs {
   match_type?: ProxyProtocolPassThroughTLVs_PassTLVsMatchType | number | undefined;
   tlv_type?: number[] | undefined;
+}
+
+export interface QueryParameter {
+  key?: string | undefined;
+  value?: string | undefined;
 }
 
 export interface QuicKeepAliveSettings {

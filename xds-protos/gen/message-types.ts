@@ -156,6 +156,7 @@ import type * as envoy_extensions_upstreams_http_v3 from './envoy.extensions.ups
 import type * as envoy_extensions_upstreams_tcp_v3 from './envoy.extensions.upstreams.tcp.v3.ts';
 import type * as envoy_extensions_wasm_v3 from './envoy.extensions.wasm.v3.ts';
 import type * as envoy_service_accesslog_v3 from './envoy.service.accesslog.v3.ts';
+import type * as envoy_service_auth_v3 from './envoy.service.auth.v3.ts';
 import type * as envoy_service_discovery_v3 from './envoy.service.discovery.v3.ts';
 import type * as envoy_tcp_metadataexchange_config from './envoy.tcp.metadataexchange.config.ts';
 import type * as envoy_type_http_v3 from './envoy.type.http.v3.ts';
@@ -331,6 +332,7 @@ export interface MessageTypes {
   'envoy.config.core.v3.GrpcService.GoogleGrpc.ChannelCredentials': envoy_config_core_v3.GrpcService_GoogleGrpc_ChannelCredentials;
   'envoy.config.core.v3.GrpcService.GoogleGrpc.GoogleLocalCredentials': envoy_config_core_v3.GrpcService_GoogleGrpc_GoogleLocalCredentials;
   'envoy.config.core.v3.GrpcService.GoogleGrpc.SslCredentials': envoy_config_core_v3.GrpcService_GoogleGrpc_SslCredentials;
+  'envoy.config.core.v3.HeaderMap': envoy_config_core_v3.HeaderMap;
   'envoy.config.core.v3.HeaderValue': envoy_config_core_v3.HeaderValue;
   'envoy.config.core.v3.HeaderValueOption': envoy_config_core_v3.HeaderValueOption;
   'envoy.config.core.v3.HealthCheck': envoy_config_core_v3.HealthCheck;
@@ -363,6 +365,7 @@ export interface MessageTypes {
   'envoy.config.core.v3.Pipe': envoy_config_core_v3.Pipe;
   'envoy.config.core.v3.ProxyProtocolConfig': envoy_config_core_v3.ProxyProtocolConfig;
   'envoy.config.core.v3.ProxyProtocolPassThroughTLVs': envoy_config_core_v3.ProxyProtocolPassThroughTLVs;
+  'envoy.config.core.v3.QueryParameter': envoy_config_core_v3.QueryParameter;
   'envoy.config.core.v3.QuicKeepAliveSettings': envoy_config_core_v3.QuicKeepAliveSettings;
   'envoy.config.core.v3.QuicProtocolOptions': envoy_config_core_v3.QuicProtocolOptions;
   'envoy.config.core.v3.RateLimitSettings': envoy_config_core_v3.RateLimitSettings;
@@ -811,6 +814,15 @@ export interface MessageTypes {
   'envoy.service.accesslog.v3.StreamAccessLogsMessage.Identifier': envoy_service_accesslog_v3.StreamAccessLogsMessage_Identifier;
   'envoy.service.accesslog.v3.StreamAccessLogsMessage.TCPAccessLogEntries': envoy_service_accesslog_v3.StreamAccessLogsMessage_TCPAccessLogEntries;
   'envoy.service.accesslog.v3.StreamAccessLogsResponse': envoy_service_accesslog_v3.StreamAccessLogsResponse;
+  'envoy.service.auth.v3.AttributeContext': envoy_service_auth_v3.AttributeContext;
+  'envoy.service.auth.v3.AttributeContext.HttpRequest': envoy_service_auth_v3.AttributeContext_HttpRequest;
+  'envoy.service.auth.v3.AttributeContext.Peer': envoy_service_auth_v3.AttributeContext_Peer;
+  'envoy.service.auth.v3.AttributeContext.Request': envoy_service_auth_v3.AttributeContext_Request;
+  'envoy.service.auth.v3.AttributeContext.TLSSession': envoy_service_auth_v3.AttributeContext_TLSSession;
+  'envoy.service.auth.v3.CheckRequest': envoy_service_auth_v3.CheckRequest;
+  'envoy.service.auth.v3.CheckResponse': envoy_service_auth_v3.CheckResponse;
+  'envoy.service.auth.v3.DeniedHttpResponse': envoy_service_auth_v3.DeniedHttpResponse;
+  'envoy.service.auth.v3.OkHttpResponse': envoy_service_auth_v3.OkHttpResponse;
   'envoy.service.discovery.v3.DeltaDiscoveryRequest': envoy_service_discovery_v3.DeltaDiscoveryRequest;
   'envoy.service.discovery.v3.DeltaDiscoveryResponse': envoy_service_discovery_v3.DeltaDiscoveryResponse;
   'envoy.service.discovery.v3.DiscoveryRequest': envoy_service_discovery_v3.DiscoveryRequest;

@@ -54,6 +54,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
     'Memory',
     'UnreadyTargetsDumps',
   ],
+  'envoy.service.auth.v3': ['CheckRequest', 'CheckResponse'],
   'google.rpc': ['Status'],
   'google.protobuf': [
     'Any',

@@ -8,11 +8,29 @@ export interface AuthorizationQuestion {
   /** Of the request that waits; not to be changed. */
   readonly headers: RequestHeaders;
   /** Null: bodies are not looked at. */
-  readonly body: { readonly bytes: Buffer; readonly partial: boolean } | null;
+  readonly body: {
+    readonly bytes: Buffer;
+    readonly partial: boolean;
+    readonly packAsBytes: boolean;
+  } | null;
   readonly info: StreamInfo;
+  /** Of the route, the most specific settings first. */
+  readonly extensions: readonly ReadonlyMap<string, string>[];
 }
 
 export type HeaderLine = readonly [name: HeaderName, value: string];
+
+export interface MoreChanges {
+  /** Lines that join one of their name, where the request has one. */
+  readonly join: readonly HeaderLine[];
+  /** Decoded names and values. */
+  readonly querySet: readonly (readonly [name: string, value: string])[];
+  readonly queryRemove: readonly string[];
+  /** Of the response, in place of its lines of that name; where it has none; where it has some. */
+  readonly responseSet: readonly HeaderLine[];
+  readonly responseIfAbsent: readonly HeaderLine[];
+  readonly responseIfPresent: readonly HeaderLine[];
+}
 
 export type AuthorizationVerdict =
   | {
@@ -24,15 +42,20 @@ export type AuthorizationVerdict =
       /** Added to the response. */
       readonly response: readonly HeaderLine[];
       readonly metadata: MetadataStruct;
+      /** What only gRPC services say; null: nothing. */
+      readonly more: MoreChanges | null;
     }
   | {
       readonly kind: 'denied';
       readonly status: number;
       readonly headers: readonly HeaderLine[];
       readonly body: Buffer;
+      readonly metadata: MetadataStruct;
     }
   /** Nobody decided. */
   | { readonly kind: 'error' };
+
+export type Allowance = Extract<AuthorizationVerdict, { kind: 'ok' }>;
 
 /** Told exactly once, possibly before check() returns, unless the check is cancelled. */
 export interface AuthorizationOwner {

@@ -4,11 +4,10 @@ import type {
   AuthorizationBodyConfig,
   ExtAuthzConfig,
   ExtAuthzPerRouteConfig,
-  HttpAuthorizationConfig,
+  AuthorizationServiceConfig,
 } from '../../config/ext-authz-config.ts';
 import type { RefusingFilterConfig } from '../../config/http-filter-config.ts';
 import { headerName } from '../../http/headers.ts';
-import type { HeaderName } from '../../http/headers.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
@@ -16,27 +15,32 @@ import { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import type {
+  Allowance,
   AuthorizationCheck,
   AuthorizationClient,
   AuthorizationOwner,
+  AuthorizationQuestion,
   AuthorizationVerdict,
   HeaderLine,
+  MoreChanges,
 } from './authorization-client.ts';
+import { changeRequest, changeResponse, mayChangeRoute } from './authorization-changes.ts';
 import { CompiledSettings } from './compiled-settings.ts';
 import { ExtAuthzSettings } from './ext-authz-settings.ts';
+import { GrpcAuthorizationClient } from './grpc-authorization-client.ts';
 import { HttpAuthorizationClient } from './http-authorization-client.ts';
 import { RefusingFilterFactory } from './refuse.ts';
 
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
 const FAILURE_MODE_ALLOWED = headerName('x-envoy-auth-failure-mode-allowed');
 
-type Allowance = Extract<AuthorizationVerdict, { kind: 'ok' }>;
 type Denial = Extract<AuthorizationVerdict, { kind: 'denied' }>;
 /** What the request's route makes of it. */
 interface CheckSetup {
   readonly client: AuthorizationClient;
   /** Null: bodies are not looked at. */
   readonly body: AuthorizationBodyConfig | null;
+  readonly extensions: readonly ReadonlyMap<string, string>[];
 }
 
 const State = {
@@ -60,6 +64,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
   /** The verdict came while it was asked for: the caller goes on by itself. */
   #synchronous = false;
   #responseLines: readonly HeaderLine[] = [];
+  #more: MoreChanges | null = null;
 
   constructor(settings: ExtAuthzSettings, callbacks: FilterCallbacks, setup: CheckSetup) {
     super();
@@ -101,6 +106,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
 
   override encodeHeaders(headers: ResponseHeaders): FilterStatus {
     for (const [name, value] of this.#responseLines) headers.append(name, value);
+    if (this.#more !== null) changeResponse(headers, this.#more);
     return FilterStatus.Continue;
   }
 
@@ -123,6 +129,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
       headers: requestHeaders,
       body: buffered ? this.#bodyWith(last) : null,
       info: streamInfo,
+      extensions: this.#setup.extensions,
     };
     const check = this.#setup.client.check(question, this);
     this.#synchronous = false;
@@ -138,11 +145,11 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
     return this.#state === State.Allowed;
   }
 
-  #bodyWith(last: Buffer | null): { readonly bytes: Buffer; readonly partial: boolean } {
+  #bodyWith(last: Buffer | null): NonNullable<AuthorizationQuestion['body']> {
     const held = this.#callbacks.heldRequestBody();
     const all = Buffer.concat(last === null ? held : [...held, last]);
-    const { maxBytes } = this.#setup.body!;
-    return { bytes: all.subarray(0, maxBytes), partial: all.length > maxBytes };
+    const { maxBytes, packAsBytes } = this.#setup.body!;
+    return { bytes: all.subarray(0, maxBytes), partial: all.length > maxBytes, packAsBytes };
   }
 
   // === AuthorizationOwner
@@ -157,12 +164,13 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
 
   #allow(verdict: Allowance): void {
     const { config, stats } = this.#settings;
-    if (!this.#changeRequest(verdict)) {
+    if (!changeRequest(this.#callbacks.requestHeaders, verdict, this.#settings.rules)) {
       stats.count('invalid', this.#cluster);
       this.#refuse(500, 'ext_authz_invalid');
       return;
     }
     this.#responseLines = verdict.response;
+    this.#more = verdict.more;
     this.#noteMetadata(verdict);
     if (config.clearRouteCache && mayChangeRoute(verdict, config.clearRouteCacheHeaders))
       this.#callbacks.clearRouteCache();
@@ -170,26 +178,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
     this.#goOn();
   }
 
-  /** False: it was to be changed in a way that is an error. */
-  #changeRequest(verdict: Allowance): boolean {
-    const { requestHeaders } = this.#callbacks;
-    const { rules } = this.#settings;
-    const may = (name: HeaderName): boolean => rules === null || rules.allows(name.text);
-    const names = [
-      ...verdict.set.map(([name]) => name),
-      ...verdict.append.map(([name]) => name),
-      ...verdict.remove,
-    ];
-    if (rules !== null && rules.disallowIsError && !names.every(may)) return false;
-    for (const [name, value] of verdict.set) if (may(name)) setLine(requestHeaders, name, value);
-    for (const [name, value] of verdict.append) if (may(name)) requestHeaders.append(name, value);
-    // Without them a request would be none; `host` is no line of the map either.
-    for (const name of verdict.remove)
-      if (may(name) && !name.text.startsWith(':')) requestHeaders.remove(name);
-    return true;
-  }
-
-  #noteMetadata({ metadata }: Allowance): void {
+  #noteMetadata({ metadata }: Allowance | Denial): void {
     if (metadata.size === 0) return;
     const { config, stats, context } = this.#settings;
     if (!config.ingestMetadata) {
@@ -205,6 +194,7 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
   #deny(verdict: Denial): void {
     const { config, stats } = this.#settings;
     const cluster = this.#cluster;
+    this.#noteMetadata(verdict);
     stats.count('denied', cluster);
     if (cluster !== undefined && config.chargeClusterStats) {
       cluster.stats.all.charge(verdict.status);
@@ -263,28 +253,10 @@ class ExtAuthzFilter extends PassThroughFilter implements AuthorizationOwner {
   }
 }
 
-/** What is appended counts only where no headers are named, as in Envoy. */
-function mayChangeRoute(verdict: Allowance, names: readonly string[]): boolean {
-  const { set, append, remove } = verdict;
-  if (names.length === 0) return set.length + append.length + remove.length > 0;
-  return (
-    set.some(([name]) => names.includes(name.text)) ||
-    remove.some((name) => names.includes(name.text))
-  );
-}
-
-function setLine(headers: RequestHeaders, name: HeaderLine[0], value: string): void {
-  if (name.text === 'host') headers.authority = value;
-  else {
-    headers.remove(name);
-    headers.append(name, value);
-  }
-}
-
 export class ExtAuthzFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly #settings: ExtAuthzSettings;
-  readonly #clients: CompiledSettings<HttpAuthorizationConfig, AuthorizationClient>;
+  readonly #clients: CompiledSettings<AuthorizationServiceConfig, AuthorizationClient>;
   readonly #setup: CheckSetup;
   readonly #perRoute: CompiledSettings<ExtAuthzPerRouteConfig, CheckSetup>;
   readonly #refusing: CompiledSettings<RefusingFilterConfig, RefusingFilterFactory>;
@@ -292,10 +264,16 @@ export class ExtAuthzFilterFactory implements HttpFilterFactory {
   constructor(name: string, config: ExtAuthzConfig, context: FilterFactoryContext) {
     this.name = name;
     this.#settings = new ExtAuthzSettings(config, context);
-    this.#clients = new CompiledSettings(
-      (service) => new HttpAuthorizationClient(service, context),
+    this.#clients = new CompiledSettings((service) =>
+      'grpc' in service
+        ? new GrpcAuthorizationClient(service, context)
+        : new HttpAuthorizationClient(service, context),
     );
-    this.#setup = { client: this.#clients.of(config.service), body: config.body ?? null };
+    this.#setup = {
+      client: this.#clients.of(config.service),
+      body: config.body ?? null,
+      extensions: [],
+    };
     this.#perRoute = new CompiledSettings((perRoute) => this.#setupFor(perRoute));
     this.#refusing = new CompiledSettings(
       (refusal) => new RefusingFilterFactory(name, refusal, context),
@@ -308,8 +286,13 @@ export class ExtAuthzFilterFactory implements HttpFilterFactory {
     if (route === null) return null;
     const perRoute = route.filterSettings(this.name, requestHeaders, streamInfo);
     if (perRoute?.kind === 'refuse') return this.#refusing.of(perRoute).createFilter(callbacks);
-    const setup =
-      perRoute?.kind === 'ext_authz_per_route' ? this.#perRoute.of(perRoute) : this.#setup;
+    if (perRoute?.kind !== 'ext_authz_per_route')
+      return new ExtAuthzFilter(this.#settings, callbacks, this.#setup);
+    const levels = route.filterSettingsOfLevels(this.name, requestHeaders, streamInfo);
+    const extensions = levels.flatMap((level) =>
+      level.kind === 'ext_authz_per_route' ? [level.contextExtensions] : [],
+    );
+    const setup = { ...this.#perRoute.of(perRoute), extensions };
     return new ExtAuthzFilter(this.#settings, callbacks, setup);
   }
 
@@ -318,6 +301,7 @@ export class ExtAuthzFilterFactory implements HttpFilterFactory {
     return {
       client: service === undefined ? this.#setup.client : this.#clients.of(service),
       body: disableBody ? null : (body ?? this.#setup.body),
+      extensions: [],
     };
   }
 }

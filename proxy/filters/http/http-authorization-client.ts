@@ -179,7 +179,13 @@ class AnswerRules {
     const remove = removals(headers);
     headers.remove(HEADERS_TO_REMOVE);
     if (status !== 200)
-      return { kind: 'denied', status, headers: this.#lines(headers, this.#toClient), body };
+      return {
+        kind: 'denied',
+        status,
+        headers: this.#lines(headers, this.#toClient),
+        body,
+        metadata: new Map(),
+      };
     const metadata = new Map<string, MetadataValue>();
     for (const [name, value] of this.#lines(headers, (text) => this.#metadata.matches(text)))
       metadata.set(name.text, value);
@@ -193,6 +199,7 @@ class AnswerRules {
       remove,
       response: this.#lines(headers, (text) => this.#clientOnSuccess.matches(text)),
       metadata,
+      more: null,
     };
   }
 

@@ -57,7 +57,7 @@ export class QueryMutations {
 }
 
 /** A path's query as pieces, `name=value` as they are on the wire, by decoded name. */
-class Query {
+export class Query {
   readonly #path: string;
   readonly #pieces = new Map<string, string[]>();
 
@@ -96,7 +96,7 @@ class Query {
 }
 
 /** The characters that stay are Envoy's choice. */
-function percentEncoded(text: string): string {
+export function percentEncoded(text: string): string {
   let encoded = '';
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!;

@@ -362,7 +362,7 @@ t.test('decodeListener', (t) => {
           grpc_service: { envoy_grpc: { cluster_name: 'c' } },
           failure_mode_allow: true,
         }),
-        'refuse',
+        'ext_authz',
       ],
       ['Lua', typed('e', `${HTTP}.lua.v3.Lua`), 'refuse'],
       ['Wasm that fails closed', typed('e', wasm, { config: {} }), 'refuse'],

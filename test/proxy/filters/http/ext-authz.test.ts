@@ -191,7 +191,9 @@ t.test('ExtAuthzFilter', async (t) => {
   });
 
   t.test('asks about the beginning of a body while the rest waits', async (t) => {
-    const { open, server } = setUp({ body: { maxBytes: 4, allowPartial: true } });
+    const { open, server } = setUp({
+      body: { maxBytes: 4, allowPartial: true, packAsBytes: false },
+    });
     const { client, filter, headers } = open();
     t.equal(filter.decodeHeaders(headers, false), FilterStatus.StopAndBuffer);
     t.equal(filter.decodeData(Buffer.from('ab'), false), FilterStatus.StopAndBuffer);
@@ -205,7 +207,9 @@ t.test('ExtAuthzFilter', async (t) => {
   });
 
   t.test('leaves a body that is too long to be refused where it is held', async (t) => {
-    const { open, server } = setUp({ body: { maxBytes: 4, allowPartial: false } });
+    const { open, server } = setUp({
+      body: { maxBytes: 4, allowPartial: false, packAsBytes: false },
+    });
     const { filter, headers } = open();
     filter.decodeHeaders(headers, false);
     t.equal(filter.decodeData(Buffer.from('abcde'), true), FilterStatus.StopAndBuffer);
