@@ -1,5 +1,5 @@
 // [w] What the commands of a format compile to: getters that read one entry, made once, at configuration.
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import { formatError } from './format-command.ts';
 import type { FormatCommand } from './format-command.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';

@@ -2,7 +2,8 @@
 // values are written out (Envoy lets a decoded QUERY_PARAM put a newline there; that is not copied).
 import { compileField } from './compile-field.ts';
 import { parseFormat } from './format-command.ts';
-import { byteText, countOf, escapeControls, jsonPart } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
+import { countOf, escapeControls, jsonPart } from './log-text.ts';
 import type { CommandScope } from './compile-field.ts';
 import type { Field, FormatEnvironment } from './field.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';

@@ -4,7 +4,7 @@ import { headerName, H } from '../http/headers.ts';
 import { isToken } from '../http/http1/tokens.ts';
 import { getter, limited } from './field.ts';
 import { formatError } from './format-command.ts';
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import { decodedQuery, queryOf, decodedQueryParameter } from './query-text.ts';
 import { xfccValue } from './xfcc-value.ts';
 import type { CommandSpec, CommandTable } from './field.ts';

@@ -2,7 +2,8 @@
 import { compileField } from './compile-field.ts';
 import { formatError, parseFormat } from './format-command.ts';
 import { compileFormat, scopeOf } from './formatter.ts';
-import { byteText, jsonString } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
+import { jsonString } from './log-text.ts';
 import { numberText } from './metadata-value.ts';
 import type { FieldValue } from './field.ts';
 import type { FormatCommand } from './format-command.ts';

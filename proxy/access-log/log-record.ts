@@ -2,7 +2,7 @@
 import { H, headerName } from '../http/headers.ts';
 import { WireCounts } from '../stream-info/stream-meter.ts';
 import { streamId } from './stream-fields.ts';
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import { configValue, textOf } from './metadata-value.ts';
 import { requestHeadersBytes, responseHeadersBytes } from '../http/header-bytes.ts';
 import type { FormatEnvironment } from './field.ts';

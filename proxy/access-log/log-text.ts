@@ -2,12 +2,6 @@
 // that, and go into the file as they came. Names from configuration are UTF-8 and are turned into such bytes first.
 import { isUtf8 } from 'node:buffer';
 
-const NOT_ASCII = /[^\u0000-\u007f]/;
-
-/** UTF-8 bytes, one character each; the same string for ASCII. */
-export const byteText = (text: string): string =>
-  NOT_ASCII.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
-
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
 
 function escapeControl(char: string): string {

@@ -1,6 +1,7 @@
 // [w] Commands that print metadata and filter state: values of filters (dynamic) and of configuration.
 import { formatError } from './format-command.ts';
-import { byteText, jsonString } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
+import { jsonString } from './log-text.ts';
 import { configValue, jsonOf, textOf } from './metadata-value.ts';
 import type { CommandTable, CompiledField } from './field.ts';
 import type { FormatCommand } from './format-command.ts';

@@ -1,5 +1,6 @@
 // [w] Metadata as logs print it: strings raw, all else as JSON with sorted keys (envoy-behaviour §11.1).
-import { byteText, jsonString } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
+import { jsonString } from './log-text.ts';
 import type { MetadataStruct, MetadataValue } from '../stream-info/dynamic-metadata.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 

@@ -7,7 +7,7 @@ import { bare, configText, getter, orNull, wireText } from './field.ts';
 import { formatError } from './format-command.ts';
 import { linesBytes, requestHeadersBytes, responseHeadersBytes } from '../http/header-bytes.ts';
 import { grpcStatusCamel, grpcStatusNumber, grpcStatusSnake } from './grpc-status.ts';
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import type { CommandTable, CompiledField, Field, FormatEnvironment } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';

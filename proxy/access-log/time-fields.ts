@@ -2,7 +2,7 @@
 import { realTime } from '../base/clock.ts';
 import { bare, getter } from './field.ts';
 import { formatError } from './format-command.ts';
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import { compileTimeFormat } from './time-format.ts';
 import type { CommandTable, CompiledField, Field } from './field.ts';
 import type { FormatCommand } from './format-command.ts';

@@ -1,6 +1,6 @@
 // [w] Commands that print facts of TLS, either side. They are missing where the connection is no TLS.
 import { bare, getter } from './field.ts';
-import { byteText } from './log-text.ts';
+import { byteText } from '../base/byte-text.ts';
 import { compileTimeFormat } from './time-format.ts';
 import type { CommandTable, CompiledField, Field } from './field.ts';
 import type { FormatCommand } from './format-command.ts';
