@@ -1,3 +1,4 @@
+// @long
 // Requests that break the protocol: the right refusal, the connection closed, nothing of it at an upstream, however TCP cut the bytes (envoy-behaviour §2.1, attack checklist A).
 import t from 'tap';
 

@@ -1,4 +1,4 @@
-// @timeout 180 s
+// @long @timeout 180 s
 // [m] Every recording of a real istiod, sent to our proxy over a real gRPC stream: each response is acknowledged, each name asked for.
 import t from 'tap';
 import type { Test } from 'tap';
