@@ -1,3 +1,4 @@
+// @long @timeout 180 s
 // [m] Weights and percentages of recordings 02-routing and 03-faults at 10 000 requests each: χ², p < 0.001. Root only.
 import t from 'tap';
 
