@@ -1,7 +1,7 @@
 // [b] HeapSettler: after a burst (a start, a pushed configuration) gives back what the burst has left in this thread's heap, once the
 // thread has nothing else to do. V8 alone does it late or never: a young process has little garbage by its measure, and its
 // pages stay. One collection of the kind V8 keeps for the last resort compacts pages and drops code that ran only once:
-// main and one worker 26.6 → 22.2 MB private, 28.4 → 24.9 under load (docs/performance.md). It takes 5 to 20 ms for each 10 MB.
+// main and one worker 26.6 → 22.2 MB private, 28.4 → 24.9 under load (docs/performance.md).
 //
 // Needs `--expose-gc`, which the launcher gives; without it nothing happens.
 import type { TimerHandle, TimeSource } from './clock.ts';
