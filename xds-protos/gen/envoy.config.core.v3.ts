@@ -59,6 +59,11 @@ export type RoutingPriority = 'DEFAULT' | 'HIGH';
 
 export type SocketAddress_Protocol = 'TCP' | 'UDP';
 
+export type SocketOption_SocketIpVersion =
+  | 'SOCKET_IP_VERSION_UNSPECIFIED'
+  | 'SOCKET_IP_VERSION_IPV4'
+  | 'SOCKET_IP_VERSION_IPV6';
+
 export type SocketOption_SocketState = 'STATE_PREBIND' | 'STATE_BOUND' | 'STATE_LISTENING';
 
 export type TrafficDirection = 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
@@ -566,6 +571,7 @@ export interface Pipe {
 export interface ProxyProtocolConfig {
   version?: ProxyProtocolConfig_Version | number | undefined;
   pass_through_tlvs?: ProxyProtocolPassThroughTLVs | undefined;
+  added_tlvs?: TlvEntry[] | undefined;
 }
 
 export interface ProxyProtocolPassThroughTLVs {
@@ -676,7 +682,18 @@ export interface SocketOption {
   /** oneof value */
   buf_value?: Uint8Array | undefined;
   state?: SocketOption_SocketState | number | undefined;
+  type?: SocketOption_SocketType | undefined;
+  ip_version?: SocketOption_SocketIpVersion | number | undefined;
 }
+
+export interface SocketOption_SocketType {
+  stream?: SocketOption_SocketType_Stream | undefined;
+  datagram?: SocketOption_SocketType_Datagram | undefined;
+}
+
+export type SocketOption_SocketType_Datagram = Record<never, never>;
+
+export type SocketOption_SocketType_Stream = Record<never, never>;
 
 export interface SocketOptionsOverride {
   socket_options?: SocketOption[] | undefined;
@@ -699,6 +716,12 @@ export interface TcpKeepalive {
   keepalive_probes?: number | undefined;
   keepalive_time?: number | undefined;
   keepalive_interval?: number | undefined;
+}
+
+export interface TlvEntry {
+  type?: number | undefined;
+  value?: Uint8Array | undefined;
+  format_string?: SubstitutionFormatString | undefined;
 }
 
 export interface TransportSocket {

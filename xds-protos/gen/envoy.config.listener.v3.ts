@@ -2,6 +2,7 @@
 import type { Any, Duration } from '../well-known-types.ts';
 import type * as envoy_config_accesslog_v3 from './envoy.config.accesslog.v3.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
+import type * as envoy_config_metrics_v3 from './envoy.config.metrics.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
 import type * as xds_type_matcher_v3 from './xds.type.matcher.v3.ts';
 
@@ -90,6 +91,10 @@ export interface Listener {
   additional_addresses?: AdditionalAddress[] | undefined;
   max_connections_to_accept_per_socket_event?: number | undefined;
   bypass_overload_manager?: boolean | undefined;
+  fcds_config?: Listener_FcdsConfig | undefined;
+  tcp_keepalive?: envoy_config_core_v3.TcpKeepalive | undefined;
+  per_connection_buffer_high_watermark_timeout?: Duration | undefined;
+  stats_matcher?: envoy_config_metrics_v3.StatsMatcher | undefined;
 }
 
 export interface Listener_ConnectionBalanceConfig {
@@ -97,12 +102,21 @@ export interface Listener_ConnectionBalanceConfig {
   exact_balance?: Listener_ConnectionBalanceConfig_ExactBalance | undefined;
   /** oneof balance_type */
   extend_balance?: envoy_config_core_v3.TypedExtensionConfig | undefined;
+  /** oneof balance_type */
+  cpu_locality_balance?: Listener_ConnectionBalanceConfig_CpuLocalityBalance | undefined;
 }
+
+export type Listener_ConnectionBalanceConfig_CpuLocalityBalance = Record<never, never>;
 
 export type Listener_ConnectionBalanceConfig_ExactBalance = Record<never, never>;
 
 export interface Listener_DeprecatedV1 {
   bind_to_port?: boolean | undefined;
+}
+
+export interface Listener_FcdsConfig {
+  name?: string | undefined;
+  config_source?: envoy_config_core_v3.ConfigSource | undefined;
 }
 
 export type Listener_InternalListenerConfig = Record<never, never>;

@@ -3,4 +3,7 @@
 export interface TlsInspector {
   enable_ja3_fingerprinting?: boolean | undefined;
   initial_read_buffer_size?: number | undefined;
+  enable_ja4_fingerprinting?: boolean | undefined;
+  close_connection_on_client_hello_parsing_errors?: boolean | undefined;
+  max_client_hello_size?: number | undefined;
 }

@@ -5,4 +5,10 @@ export interface Config {
   on_new_connection?:
     | envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[]
     | undefined;
+  on_downstream_tls_handshake?:
+    | envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[]
+    | undefined;
+  on_downstream_data?:
+    | envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue[]
+    | undefined;
 }

@@ -2,7 +2,18 @@
 import type { Duration } from '../well-known-types.ts';
 import type * as envoy_config_accesslog_v3 from './envoy.config.accesslog.v3.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
+import type * as envoy_extensions_filters_network_http_connection_manager_v3 from './envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
+
+export type ProxyProtocolTlvMergePolicy =
+  | 'ADD_IF_ABSENT'
+  | 'OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD'
+  | 'APPEND_IF_EXISTS_OR_ADD';
+
+export type UpstreamConnectMode =
+  | 'IMMEDIATE'
+  | 'ON_DOWNSTREAM_DATA'
+  | 'ON_DOWNSTREAM_TLS_HANDSHAKE';
 
 export interface TcpProxy {
   stat_prefix?: string | undefined;
@@ -23,6 +34,13 @@ export interface TcpProxy {
   access_log_flush_interval?: Duration | undefined;
   flush_access_log_on_connected?: boolean | undefined;
   access_log_options?: TcpProxy_TcpAccessLogOptions | undefined;
+  backoff_options?: envoy_config_core_v3.BackoffStrategy | undefined;
+  proxy_protocol_tlvs?: envoy_config_core_v3.TlvEntry[] | undefined;
+  max_downstream_connection_duration_jitter_percentage?: envoy_type_v3.Percent | undefined;
+  upstream_connect_mode?: UpstreamConnectMode | number | undefined;
+  max_early_data_bytes?: number | undefined;
+  proxy_protocol_tlv_merge_policy?: ProxyProtocolTlvMergePolicy | number | undefined;
+  check_drain_close?: boolean | undefined;
 }
 
 export interface TcpProxy_OnDemand {
@@ -34,6 +52,7 @@ export interface TcpProxy_OnDemand {
 export interface TcpProxy_TcpAccessLogOptions {
   access_log_flush_interval?: Duration | undefined;
   flush_access_log_on_connected?: boolean | undefined;
+  flush_access_log_on_start?: boolean | undefined;
 }
 
 export interface TcpProxy_TunnelingConfig {
@@ -43,6 +62,12 @@ export interface TcpProxy_TunnelingConfig {
   propagate_response_headers?: boolean | undefined;
   post_path?: string | undefined;
   propagate_response_trailers?: boolean | undefined;
+  request_id_extension?:
+    | envoy_extensions_filters_network_http_connection_manager_v3.RequestIDExtension
+    | undefined;
+  request_id_header?: string | undefined;
+  request_id_metadata_key?: string | undefined;
+  formatters?: envoy_config_core_v3.TypedExtensionConfig[] | undefined;
 }
 
 export interface TcpProxy_WeightedCluster {

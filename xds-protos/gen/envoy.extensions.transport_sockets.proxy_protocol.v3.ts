@@ -4,4 +4,6 @@ import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
 export interface ProxyProtocolUpstreamTransport {
   config?: envoy_config_core_v3.ProxyProtocolConfig | undefined;
   transport_socket?: envoy_config_core_v3.TransportSocket | undefined;
+  allow_unspecified_address?: boolean | undefined;
+  tlv_as_pool_key?: boolean | undefined;
 }

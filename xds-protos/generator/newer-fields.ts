@@ -3,6 +3,7 @@
 // carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
 import { newerFilterFields } from './newer-filter-fields.ts';
+import { newerTcpEnums, newerTcpFields, newerTcpMessages } from './newer-tcp-fields.ts';
 
 export interface NewerField {
   readonly message: string;
@@ -213,6 +214,7 @@ const newerFields: readonly NewerField[] = [
     oneof: 'override_specifier',
   },
   ...newerFilterFields,
+  ...newerTcpFields,
   // Envoy 1.40: connection manager.
   {
     message: `${HCM}.HttpConnectionManager`,
@@ -278,6 +280,7 @@ const newerFields: readonly NewerField[] = [
 
 /** Whole messages, as the rows above. */
 const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'>[]>> = {
+  ...newerTcpMessages,
   [`${ROUTE}.CookieMatcher`]: [
     { name: 'name', number: 1, type: 'string' },
     { name: 'string_match', number: 2, type: 'envoy.type.matcher.v3.StringMatcher' },
@@ -324,6 +327,7 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
 };
 
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  ...newerTcpEnums,
   'envoy.extensions.wasm.v3.FailurePolicy': {
     UNSPECIFIED: 0,
     FAIL_RELOAD: 1,

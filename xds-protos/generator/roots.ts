@@ -89,6 +89,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   'envoy.extensions.filters.network.set_filter_state.v3': ['Config'],
   'envoy.extensions.filters.network.mongo_proxy.v3': ['MongoProxy'],
   'envoy.extensions.filters.network.redis_proxy.v3': ['RedisProxy', 'RedisProtocolOptions'],
+  'envoy.extensions.filters.network.thrift_proxy.v3': ['ThriftProxy'],
   'envoy.extensions.filters.network.wasm.v3': ['Wasm'],
   'envoy.extensions.filters.listener.http_inspector.v3': ['HttpInspector'],
   'envoy.extensions.filters.listener.local_ratelimit.v3': ['LocalRateLimit'],
