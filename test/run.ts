@@ -1,6 +1,7 @@
 // `npm test [-- words]`: checks, then every test file as a process of its own. Words choose files whose path holds one of them.
 //
 // Flags: --no-check leaves the checks out; --long runs the files marked `@long` instead of the others;
+//        A file that failed is run once more at the end, alone: what passes then is listed as UNSTEADY, what fails again has failed.
 //        --jobs=N files at a time (default 3, or 2 on one CPU: most wait for timers and peers half of their time); --timeout=SECONDS for a file without a mark of its own (60).
 // Counts assertions (plus one for each check and each file that failed as a whole). The last line is `N passed, N failed`.
 import { globSync } from 'node:fs';
@@ -58,6 +59,7 @@ if (!values['no-check'] && positionals.length === 0 && !values.long) {
   }
 }
 const results = await runAll(files);
+const unsteady = await runFailedAgain(results);
 summarise(results);
 
 function findFiles(): TestFile[] {
@@ -84,6 +86,22 @@ async function runAll(all: readonly TestFile[]): Promise<FileResult[]> {
   await Promise.all(Array.from({ length: Number(values.jobs) }, async () => runQueue(shared)));
   await runQueue(all.filter((file) => file.serial));
   return done;
+}
+
+/** Other files beside it can starve a test of time. Replaces the results that are better when alone, and returns those files. */
+async function runFailedAgain(done: FileResult[]): Promise<TestFile[]> {
+  const saved: TestFile[] = [];
+  const failed = done.filter(hasFailed);
+  // More than a few at once is no matter of luck.
+  if (failed.length > 5) return saved;
+  for (const first of failed) {
+    const second = await runTestFile(first.file);
+    printFile(second, 'again, alone');
+    if (hasFailed(second)) continue;
+    done[done.indexOf(first)] = second;
+    saved.push(first.file);
+  }
+  return saved;
 }
 
 function hasFailed(result: FileResult): boolean {
@@ -120,9 +138,17 @@ function summarise(all: readonly FileResult[]): void {
   if (skipped.length > 0) console.log(`\n${skipped.length} SKIPPED, not tested here:`);
   for (const line of skipped) console.log(line);
 
+  if (unsteady.length > 0)
+    console.log(`\n${unsteady.length} UNSTEADY, failed among others and passed alone:`);
+  for (const { path } of unsteady) console.log(`  ${path}`);
+
   const failedFiles = all.filter(hasFailed);
   if (failedFiles.length > 0) console.log(`\n${failedFiles.length} files failed:`);
-  for (const { file } of failedFiles) console.log(`  ${file.path}`);
+  for (const { file, failed: tests, faults } of failedFiles) {
+    console.log(`  ${file.path}`);
+    for (const { path } of tests.slice(0, 10)) console.log(`      ${path.join(' › ')}`);
+    for (const fault of faults) console.log(`      ${fault}`);
+  }
   if (checksFailed > 0)
     console.log(`\n${checksFailed} checks failed; \`npm run check\` shows them`);
 
