@@ -2,6 +2,16 @@
 // stay, facts that came from configuration are replaced in place.
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
+import {
+  Health,
+  HealthFlag,
+  edsFlags,
+  healthOf,
+  isExcluded,
+  withCheckHealth,
+  withEdsHealth,
+} from './host-health.ts';
+import type { HealthState } from './host-health.ts';
 
 /** Per host counts for /clusters; plain numbers of this worker. */
 export interface HostCounts {
@@ -34,11 +44,15 @@ export class Host {
   zone = '';
   /** Removed by an update: pools drain, no new streams. */
   removed = false;
+  /** When it came, or last began to pass active checks (monotonic): slow start counts from here. */
+  healthySinceMs = 0;
+  #healthFlags: number;
   #endpoint: EndpointConfig;
   #canary: boolean;
 
   constructor(endpoint: EndpointConfig, priority: number) {
     this.#endpoint = endpoint;
+    this.#healthFlags = edsFlags(endpoint.health);
     this.#canary = saysCanary(endpoint);
     this.address = endpoint.address;
     this.addressText = addressText(endpoint.address);
@@ -51,7 +65,29 @@ export class Host {
 
   set endpoint(endpoint: EndpointConfig) {
     this.#endpoint = endpoint;
+    this.#healthFlags = withEdsHealth(this.#healthFlags, endpoint.health);
     this.#canary = saysCanary(endpoint);
+  }
+
+  /** `HealthFlag` bits. */
+  get healthFlags(): number {
+    return this.#healthFlags;
+  }
+
+  /** What main's checks say (all bits but the assignment's). The cluster is to be told: `onHostHealthChanged`. */
+  setCheckFlags(flags: number, nowMs: number): void {
+    const failed = HealthFlag.FailedActiveCheck;
+    if ((this.#healthFlags & failed) !== 0 && (flags & failed) === 0) this.healthySinceMs = nowMs;
+    this.#healthFlags = withCheckHealth(this.#healthFlags, flags);
+  }
+
+  get health(): HealthState {
+    return healthOf(this.#healthFlags);
+  }
+
+  /** Does not count as one of its priority's hosts. */
+  get excluded(): boolean {
+    return isExcluded(this.#healthFlags);
   }
 
   /** Metadata `envoy.lb` says `canary: true`. */
@@ -73,7 +109,7 @@ export class Host {
 
   /** Usable by balancers outside of panic. */
   get healthy(): boolean {
-    return !this.removed && this.endpoint.health === 'HEALTHY';
+    return !this.removed && this.health === Health.Healthy;
   }
 }
 

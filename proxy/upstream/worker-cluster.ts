@@ -14,6 +14,7 @@ import { Http1ConnPool } from './conn-pool/http1-conn-pool.ts';
 import { Http2ConnPool } from './conn-pool/http2-conn-pool.ts';
 import type { PoolContext } from './conn-pool/pool-context.ts';
 import { SingleUseTcpConnPool } from './conn-pool/tcp-conn-pool.ts';
+import { Health } from './host-health.ts';
 import { Host, addressText } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
 import { PriorityBalancer } from './load-balancing/priority-balancer.ts';
@@ -48,6 +49,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #config: ClusterConfig;
   #stats: ClusterStats | null = null;
   #hosts: readonly Host[] = [];
+  /** Made when first asked for. */
+  #byAddress: Map<string, Host> | null = null;
   #localities: readonly LocalityEndpointsConfig[];
   #overprovisioningPercent: number;
   #dropOverloads: readonly FractionConfig[];
@@ -88,7 +91,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     let usable = 0;
     for (const host of this.hosts()) {
       total++;
-      if (host.endpoint.health !== 'UNHEALTHY') usable++;
+      if (host.health !== Health.Unhealthy) usable++;
     }
     return { total, usable };
   }
@@ -167,6 +170,17 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#setHosts(update.localities);
   }
 
+  /** By `Host.addressText`, of the last update; for what main says of hosts, never on the request path. */
+  host(address: string): Host | undefined {
+    this.#byAddress ??= new Map(this.#hosts.map((host) => [host.addressText, host]));
+    return this.#byAddress.get(address);
+  }
+
+  /** Flags of these hosts of this cluster are not what they were (`Host.setCheckFlags`). */
+  onHostHealthChanged(_hosts: readonly Host[]): void {
+    this.#balancer = null;
+  }
+
   /** The cluster is gone; streams on their way end by themselves. */
   close(): void {
     this.#drainPools();
@@ -226,6 +240,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     }
     for (const host of this.#hosts) if (!seen.has(host.addressText)) this.#removeHost(host);
     this.#hosts = hosts;
+    this.#byAddress = null;
     this.#balancer = null;
   }
 

@@ -2,6 +2,7 @@
 // hosts change; choosing only reads.
 import type { LoadBalancingPolicyConfig } from '../../config/cluster-config.ts';
 import type { RandomSource } from '../../base/random.ts';
+import { Health } from '../host-health.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer, LoadBalancerContext } from '../load-balancer.ts';
 import { LeastRequestPicker } from './least-request.ts';
@@ -40,7 +41,7 @@ function createPicker(
 function usable(hosts: readonly Host[], panic: boolean): readonly Host[] {
   if (panic) return hosts;
   const healthy = hosts.filter((host) => host.healthy);
-  return healthy.length > 0 ? healthy : hosts.filter((host) => host.endpoint.health === 'DEGRADED');
+  return healthy.length > 0 ? healthy : hosts.filter((host) => host.health === Health.Degraded);
 }
 
 export class PriorityBalancer implements LoadBalancer {
@@ -64,7 +65,7 @@ export class PriorityBalancer implements LoadBalancer {
     const health = byPriority.map((tier) => ({
       total: tier.length,
       healthy: tier.filter((host) => host.healthy).length,
-      degraded: tier.filter((host) => host.endpoint.health === 'DEGRADED').length,
+      degraded: tier.filter((host) => host.health === Health.Degraded).length,
     }));
     const { overprovisioningPercent, panicThresholdPercent } = settings;
     this.#availability = health.map((tier) => availabilityOf(tier, overprovisioningPercent));
