@@ -12,9 +12,17 @@ import {
   newTcpSocket,
 } from './socket-binding.ts';
 import type { ConnectRequest, SocketHandle } from './socket-binding.ts';
+import { PLAIN_TRANSPORT } from './upstream-transport.ts';
+import type {
+  TransportFacts,
+  TransportListener,
+  TransportStep,
+  UpstreamTransport,
+} from './upstream-transport.ts';
 
 export interface ConnectListener {
-  onConnected(connection: Connection): void;
+  /** The transport (TLS, …) is ready, too. */
+  onConnected(connection: Connection, transport: TransportFacts): void;
   /** `reason`: `delayed connect error: Connection refused` and the like. */
   onConnectFailed(reason: string): void;
 }
@@ -24,14 +32,17 @@ export interface ConnectOptions {
   readonly bindAddress: string | undefined;
   /** undefined: off. */
   readonly keepAliveSeconds: number | undefined;
+  /** Absent: plain. */
+  readonly transport?: UpstreamTransport | null;
 }
 
 /** One attempt; exactly one listener call follows, unless cancelled. */
-export class ConnectAttempt {
+export class ConnectAttempt implements TransportListener {
   readonly #io: IoThread;
   readonly #options: ConnectOptions;
   #handle: SocketHandle | null;
   #listener: ConnectListener | null;
+  #step: TransportStep | null = null;
 
   constructor(
     io: IoThread,
@@ -54,23 +65,47 @@ export class ConnectAttempt {
   cancel(): void {
     this.#listener = null;
     this.#closeHandle();
+    this.#step?.cancel();
+    this.#step = null;
   }
 
   /** From the connect request. */
   onComplete(status: number): void {
-    const listener = this.#listener;
-    this.#listener = null;
     const handle = this.#handle;
-    if (listener === null || handle === null) return;
+    if (this.#listener === null || handle === null) return;
     if (status !== 0) {
       this.#closeHandle();
-      listener.onConnectFailed(`delayed connect error: ${errorText(status)}`);
+      this.onTransportFailed(`delayed connect error: ${errorText(status)}`);
       return;
     }
     this.#handle = null;
-    const keepAlive = this.#options.keepAliveSeconds;
-    if (keepAlive !== undefined && isTcp(handle)) handle.setKeepAlive(true, keepAlive);
-    listener.onConnected(new Connection(this.#io, handle));
+    const { keepAliveSeconds, transport } = this.#options;
+    if (keepAliveSeconds !== undefined && isTcp(handle))
+      handle.setKeepAlive(true, keepAliveSeconds);
+    if (transport === undefined || transport === null) {
+      this.onTransportReady(new Connection(this.#io, handle), PLAIN_TRANSPORT);
+      return;
+    }
+    const step = transport.begin(this.#io, handle, this);
+    // It may have come to its end before begin() did.
+    if (this.#listener !== null) this.#step = step;
+  }
+
+  // === TransportListener
+
+  onTransportReady(connection: Connection, facts: TransportFacts): void {
+    this.#takeListener()?.onConnected(connection, facts);
+  }
+
+  onTransportFailed(reason: string): void {
+    this.#takeListener()?.onConnectFailed(reason);
+  }
+
+  #takeListener(): ConnectListener | null {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.#step = null;
+    return listener;
   }
 
   get io(): IoThread {

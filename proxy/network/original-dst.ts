@@ -1,6 +1,7 @@
-// Asks the kernel where a redirected connection was going: the one place that calls getsockopt. [w] Linux netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h.
-import { createRequire } from 'node:module';
+// Asks the kernel where a redirected connection was going. [w] Linux netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h.
 import { endianness } from 'node:os';
+
+import { libc, whyNoLibc } from './libc.ts';
 
 export interface OriginalDestination {
   /** Text form as `net` writes it: dotted, or RFC 5952 without brackets. */
@@ -10,15 +11,6 @@ export interface OriginalDestination {
 
 /** Told once per thread, where koffi or getsockopt cannot be had; from then on every answer is undefined. */
 export type OnUnavailable = (reason: string) => void;
-
-// oxlint-disable-next-line eslint/max-params -- the kernel's signature
-type GetSockOpt = (
-  fd: number,
-  level: number,
-  name: number,
-  value: Buffer,
-  length: Uint32Array,
-) => number;
 
 interface KernelOption {
   readonly level: number;
@@ -35,15 +27,13 @@ const socketAddress = Buffer.alloc(IPv6.bytes);
 const socketAddressLength = new Uint32Array(1);
 const littleEndian = endianness() === 'LE';
 
-/** Undefined: not asked for yet. Null: cannot be had. */
-let getSockOpt: GetSockOpt | null | undefined;
+let told = false;
 
 /**
  * Where the peer of an accepted socket wanted to go before iptables redirected it. Undefined where the kernel knows of no
  * such thing (a connection made straight to us, no netfilter), on other systems than Linux, and without koffi.
  *
- * koffi is loaded by the first call (8 ms, once per thread), so a process with no redirected listener never pays for it.
- * A call takes about 1 µs. The buffers are shared: nothing in here may be re-entered, and nothing is.
+ * The buffers are shared: nothing in here may be re-entered, and nothing is.
  *
  * @param fd of the raw libuv handle. @param family of the connection: IPv4 also for an IPv4 peer on a dual-stack socket.
  */
@@ -52,11 +42,12 @@ export function originalDestination(
   family: 'IPv4' | 'IPv6',
   onUnavailable?: OnUnavailable,
 ): OriginalDestination | undefined {
-  if (getSockOpt === undefined) getSockOpt = loadGetSockOpt(onUnavailable);
-  if (getSockOpt === null || fd < 0) return undefined;
+  const calls = libc();
+  if (calls === null) tell(onUnavailable);
+  if (calls === null || fd < 0) return undefined;
   const option = family === 'IPv4' ? IPv4 : IPv6;
   socketAddressLength[0] = option.bytes;
-  if (getSockOpt(fd, option.level, optionName, socketAddress, socketAddressLength) !== 0)
+  if (calls.getsockopt(fd, option.level, optionName, socketAddress, socketAddressLength) !== 0)
     return undefined;
   if (socketAddressLength[0] < option.bytes) return undefined;
   return parseSocketAddress(socketAddress);
@@ -74,21 +65,10 @@ export function parseSocketAddress(bytes: Buffer): OriginalDestination | undefin
   return undefined;
 }
 
-function loadGetSockOpt(onUnavailable: OnUnavailable | undefined): GetSockOpt | null {
-  if (process.platform !== 'linux') {
-    onUnavailable?.(`original destinations exist on Linux only, this is ${process.platform}`);
-    return null;
-  }
-  try {
-    // Synchronous on purpose: the caller stands in the accept of a connection.
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const signature = 'int getsockopt(int fd, int level, int name, void *value, void *length)';
-    return koffi.load(null).func(signature) as GetSockOpt;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    onUnavailable?.(`koffi cannot be loaded, so original destinations are unknown: ${reason}`);
-    return null;
-  }
+function tell(onUnavailable: OnUnavailable | undefined): void {
+  if (told) return;
+  told = true;
+  onUnavailable?.(`original destinations are unknown: ${whyNoLibc()}`);
 }
 
 function ipv4Text(bytes: Buffer, at: number): string {

@@ -5,6 +5,7 @@ import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { Host } from './host.ts';
 import type { LoadBalancerContext } from './load-balancer.ts';
 import type { Priority, ResourceManager } from './resource-manager.ts';
+import type { TransportOverrides } from './upstream-transports.ts';
 
 /** Hosts by health. */
 export interface Membership {
@@ -22,7 +23,12 @@ export interface ThreadLocalCluster {
   /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
   chooseHost(context: LoadBalancerContext | null): Host | null;
   /** `http2Downstream`: the client speaks HTTP/2, for clusters that speak what their clients do. */
-  httpPool(host: Host, priority: Priority, http2Downstream: boolean): HttpConnPool;
+  httpPool(
+    host: Host,
+    priority: Priority,
+    http2Downstream: boolean,
+    overrides?: TransportOverrides | null,
+  ): HttpConnPool;
   tcpPool(host: Host, priority: Priority): TcpConnPool;
   /** A request to be dropped by EDS overload policy; reads the stream's random. */
   shouldDrop(random: number): boolean;

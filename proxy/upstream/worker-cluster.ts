@@ -5,15 +5,11 @@ import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
-import type { RandomSource } from '../base/random.ts';
-import type { IoThread } from '../network/io-thread.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
-import { Http1ConnPool } from './conn-pool/http1-conn-pool.ts';
-import { Http2ConnPool } from './conn-pool/http2-conn-pool.ts';
-import type { PoolContext } from './conn-pool/pool-context.ts';
-import { SingleUseTcpConnPool } from './conn-pool/tcp-conn-pool.ts';
+import type { PoolEnvironment } from './conn-pool/pool-context.ts';
+import { PoolSet } from './conn-pool/pool-set.ts';
 import { Health } from './host-health.ts';
 import { Host, addressText } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
@@ -23,24 +19,13 @@ import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { Membership, ThreadLocalCluster } from './thread-local-cluster.ts';
-import { transportSocketFor } from './transport-socket-choice.ts';
+import type { TransportOverrides } from './upstream-transports.ts';
 
 /** What all clusters of one worker share. */
-export interface ClusterEnvironment {
-  readonly io: IoThread;
+export interface ClusterEnvironment extends PoolEnvironment {
   readonly store: StatsStore;
-  readonly random: RandomSource;
   /** Circuit-breaker counts of the whole proxy. */
   readonly counts: BreakerCounts;
-}
-
-/** Everything that belongs to one priority. */
-interface PriorityPools {
-  readonly resources: ResourceManager;
-  /** By version; a cluster that follows its clients may have both. */
-  readonly http1: Map<Host, Http1ConnPool>;
-  readonly http2: Map<Host, Http2ConnPool>;
-  readonly tcp: Map<Host, SingleUseTcpConnPool>;
 }
 
 export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, TimerOwner {
@@ -57,8 +42,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #balancer: LoadBalancer | null = null;
   #originalDst: OriginalDstBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
-  #default: PriorityPools;
-  #high: PriorityPools;
+  readonly #default: PoolSet;
+  readonly #high: PoolSet;
 
   constructor(config: ClusterConfig, slot: number, environment: ClusterEnvironment) {
     this.#environment = environment;
@@ -67,8 +52,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#localities = config.localities;
     this.#overprovisioningPercent = config.overprovisioningPercent;
     this.#dropOverloads = config.dropOverloads;
-    this.#default = this.#priorityPools('DEFAULT');
-    this.#high = this.#priorityPools('HIGH');
+    this.#default = this.#newPools('DEFAULT');
+    this.#high = this.#newPools('HIGH');
     this.#setHosts(config.localities);
   }
 
@@ -97,7 +82,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   }
 
   resources(priority: Priority): ResourceManager {
-    return priority === 'HIGH' ? this.#high.resources : this.#default.resources;
+    return this.#poolsOf(priority).resources;
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
@@ -107,36 +92,19 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     return host;
   }
 
-  httpPool(host: Host, priority: Priority, http2Downstream: boolean): HttpConnPool {
-    const pools = priority === 'HIGH' ? this.#high : this.#default;
+  httpPool(
+    host: Host,
+    priority: Priority,
+    http2Downstream: boolean,
+    overrides: TransportOverrides | null = null,
+  ): HttpConnPool {
     const { protocol } = this.#config.http;
-    if (protocol === 'http2' || (protocol === 'use_downstream' && http2Downstream))
-      return this.#http2Pool(host, pools);
-    let pool = pools.http1.get(host);
-    if (pool === undefined) {
-      pool = new Http1ConnPool(this.#poolContext(pools), host);
-      pools.http1.set(host, pool);
-    }
-    return pool;
-  }
-
-  #http2Pool(host: Host, pools: PriorityPools): HttpConnPool {
-    let pool = pools.http2.get(host);
-    if (pool === undefined) {
-      pool = new Http2ConnPool(this.#poolContext(pools), host);
-      pools.http2.set(host, pool);
-    }
-    return pool;
+    const http2 = protocol === 'http2' || (protocol === 'use_downstream' && http2Downstream);
+    return this.#poolsOf(priority).http(host, http2, overrides);
   }
 
   tcpPool(host: Host, priority: Priority): TcpConnPool {
-    const pools = priority === 'HIGH' ? this.#high : this.#default;
-    let pool = pools.tcp.get(host);
-    if (pool === undefined) {
-      pool = new SingleUseTcpConnPool(this.#poolContext(pools), host);
-      pools.tcp.set(host, pool);
-    }
-    return pool;
+    return this.#poolsOf(priority).tcp(host);
   }
 
   shouldDrop(random: number): boolean {
@@ -194,19 +162,12 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   }
 
   inUse(host: Host): boolean {
-    for (const pools of [this.#default, this.#high]) {
-      for (const byHost of [pools.http1, pools.http2, pools.tcp])
-        if (byHost.get(host)?.inUse === true) return true;
-    }
-    return false;
+    return this.#default.inUse(host) || this.#high.inUse(host);
   }
 
   onHostRemoved(host: Host): void {
-    for (const pools of [this.#default, this.#high]) {
-      pools.http1.delete(host);
-      pools.http2.delete(host);
-      pools.tcp.delete(host);
-    }
+    this.#default.removeHost(host);
+    this.#high.removeHost(host);
   }
 
   onTimer(_kind: number): void {
@@ -246,11 +207,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
 
   #removeHost(host: Host): void {
     host.removed = true;
-    for (const pools of [this.#default, this.#high]) {
-      pools.http1.get(host)?.drain();
-      pools.http2.get(host)?.drain();
-      pools.tcp.delete(host);
-    }
+    this.#default.drainHost(host);
+    this.#high.drainHost(host);
   }
 
   #createBalancer(): LoadBalancer {
@@ -275,51 +233,20 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#environment.io.timers.arm(this.#sweepTimer, originalDst.cleanupIntervalMs);
   }
 
-  #priorityPools(priority: Priority): PriorityPools {
-    const breakers = this.#config.circuitBreakers;
-    const config = priority === 'HIGH' ? breakers.high : breakers.default;
-    return {
-      resources: new ResourceManager(this.#environment.counts, this.#slot, priority, config),
-      http1: new Map(),
-      http2: new Map(),
-      tcp: new Map(),
-    };
+  #poolsOf(priority: Priority): PoolSet {
+    return priority === 'HIGH' ? this.#high : this.#default;
   }
 
-  #poolContext(pools: PriorityPools): PoolContext {
-    const config = this.#config;
-    return {
-      io: this.#environment.io,
-      random: this.#environment.random,
-      config,
-      stats: this.stats,
-      resources: pools.resources,
-      connectOptions: {
-        bindAddress: config.bindAddress,
-        keepAliveSeconds: config.tcpKeepalive?.timeSeconds,
-      },
-      unsupported: (host) => unsupported(config, host),
-      onPoolIdle: (pool) => {
-        // The host may have a younger pool by now.
-        for (const byHost of [pools.http1, pools.http2])
-          for (const [host, present] of byHost) if (present === pool) byHost.delete(host);
-      },
-    };
+  #newPools(priority: Priority): PoolSet {
+    const breakers = this.#config.circuitBreakers;
+    const config = priority === 'HIGH' ? breakers.high : breakers.default;
+    const { counts } = this.#environment;
+    const resources = new ResourceManager(counts, this.#slot, priority, config);
+    return new PoolSet(this.#environment, this, resources);
   }
 
   #drainPools(): void {
-    for (const pools of [this.#default, this.#high]) {
-      const http = [...pools.http1.values(), ...pools.http2.values()];
-      pools.http1.clear();
-      pools.http2.clear();
-      pools.tcp.clear();
-      for (const pool of http) pool.drain();
-    }
+    this.#default.drainAll();
+    this.#high.drainAll();
   }
-}
-
-function unsupported(config: ClusterConfig, host: Host): string {
-  if (transportSocketFor(config, host).kind === 'tls')
-    return 'TLS to upstreams is not supported by this version';
-  return '';
 }

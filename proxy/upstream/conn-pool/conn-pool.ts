@@ -35,6 +35,15 @@ export interface HttpConnPool {
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): PoolTicket | null;
 }
 
+/** As those who keep it see it. */
+export interface ManagedPool extends HttpConnPool {
+  readonly host: Host;
+  /** Has connections or waiters. */
+  readonly inUse: boolean;
+  /** No further connections are kept; what is on its way, or waits, comes to its end. */
+  drain(): void;
+}
+
 export interface TcpConnPool {
   newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null;
   /** The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. */

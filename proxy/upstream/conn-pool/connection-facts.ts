@@ -1,6 +1,7 @@
 // [w] What logs tell of an upstream connection; made once, when it is there.
 import type { Connection } from '../../network/connection.ts';
 import { printAddress } from '../../network/address.ts';
+import type { TlsFacts } from '../../stream-info/tls-facts.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 
@@ -9,16 +10,20 @@ export function connectionFacts(
   connection: Connection,
   host: Host,
   protocol: string,
-  times: { readonly connectStartMs: number; readonly connectEndMs: number },
+  made: {
+    readonly connectStartMs: number;
+    readonly connectEndMs: number;
+    readonly tls: TlsFacts | null;
+  },
 ): UpstreamConnectionFacts {
   const local = connection.localName();
   return {
     host,
     id: connection.id,
     localAddress: local.address === undefined ? '' : printAddress(local.address, local.port ?? 0),
-    connectStartMs: times.connectStartMs,
-    connectEndMs: times.connectEndMs,
+    connectStartMs: made.connectStartMs,
+    connectEndMs: made.connectEndMs,
     protocol,
-    tls: null,
+    tls: made.tls,
   };
 }

@@ -2,13 +2,10 @@
 // allow, a new connection (envoy-behaviour §7.2, §7.3).
 import type { ResponseDecoder } from '../../http/codec.ts';
 import type { Host } from '../host.ts';
-import type {
-  HttpConnPool,
-  HttpPoolCallbacks,
-  PoolFailureReason,
-  PoolTicket,
-} from './conn-pool.ts';
-import type { PoolContext } from './pool-context.ts';
+import type { TransportOverrides } from '../upstream-transports.ts';
+import type { HttpPoolCallbacks, ManagedPool, PoolFailureReason, PoolTicket } from './conn-pool.ts';
+import { diallingOf } from './pool-context.ts';
+import type { PoolContext, PoolDialling } from './pool-context.ts';
 import type { ClientPool, PooledClient } from './pooled-client.ts';
 
 interface Queue {
@@ -32,18 +29,24 @@ class PendingStream implements PoolTicket {
 }
 
 export abstract class HttpConnPoolBase<Client extends PooledClient>
-  implements HttpConnPool, ClientPool, Queue
+  implements ManagedPool, ClientPool, Queue
 {
   readonly host: Host;
   readonly context: PoolContext;
+  readonly dialling: PoolDialling;
   protected draining = false;
   readonly #clients = new Set<Client>();
   #connecting = 0;
   #pending: PendingStream[] = [];
+  /** Goes when it is idle: who would ask for it again is unknown. */
+  readonly #special: boolean;
 
-  constructor(context: PoolContext, host: Host) {
+  /** `overrides`: of all its streams. */
+  constructor(context: PoolContext, host: Host, overrides: TransportOverrides | null = null) {
     this.context = context;
     this.host = host;
+    this.#special = overrides !== null;
+    this.dialling = diallingOf(context, host, overrides);
   }
 
   /** A connection for one more stream. */
@@ -64,7 +67,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
       if (!this.#attach(client, decoder, callbacks)) this.onReady(client);
       return null;
     }
-    const unsupported = this.context.unsupported(this.host);
+    const { unsupported } = this.dialling;
     if (unsupported !== '') {
       callbacks.onPoolFailure('local connection failure', unsupported, this.host);
       return null;
@@ -93,7 +96,6 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     this.#checkIdle();
   }
 
-  /** The host has left, or the cluster was replaced. */
   drain(): void {
     this.draining = true;
     for (const client of [...this.#clients]) {
@@ -220,6 +222,6 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   }
 
   #checkIdle(): void {
-    if (this.draining && !this.inUse) this.context.onPoolIdle(this);
+    if ((this.draining || this.#special) && !this.inUse) this.context.onPoolIdle(this);
   }
 }

@@ -10,6 +10,7 @@ import type { Connection } from '../../network/connection.ts';
 import { CloseType } from '../../network/transport.ts';
 import type { CloseEvent } from '../../network/transport.ts';
 import type { Host } from '../host.ts';
+import type { TransportOverrides } from '../upstream-transports.ts';
 import { HttpConnPoolBase } from './http-conn-pool.ts';
 import type { PoolContext } from './pool-context.ts';
 import { PooledClient } from './pooled-client.ts';
@@ -122,8 +123,8 @@ export class Http2ConnPool extends HttpConnPoolBase<Http2Client> {
   /** Connections with room for a stream, the oldest first. */
   readonly #ready: Http2Client[] = [];
 
-  constructor(context: PoolContext, host: Host) {
-    super(context, host);
+  constructor(context: PoolContext, host: Host, overrides: TransportOverrides | null = null) {
+    super(context, host, overrides);
     const { http } = context.config;
     this.streamsPerDial = http.http2.maxConcurrentStreams;
     this.settings = {

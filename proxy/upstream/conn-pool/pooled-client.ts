@@ -6,13 +6,14 @@ import type { RequestEncoder, ResponseDecoder } from '../../http/codec.ts';
 import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
+import type { TransportFacts } from '../../network/upstream-transport.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { HttpPoolCallbacks, PoolFailureReason } from './conn-pool.ts';
-import type { PoolContext } from './pool-context.ts';
+import type { PoolContext, PoolDialling } from './pool-context.ts';
 
 const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
 
@@ -20,6 +21,7 @@ const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
 export interface ClientPool {
   readonly host: Host;
   readonly context: PoolContext;
+  readonly dialling: PoolDialling;
   onClientConnected(client: PooledClient): void;
   onClientFailed(client: PooledClient, reason: PoolFailureReason, detail: string): void;
   onDialCancelled(client: PooledClient): void;
@@ -49,7 +51,8 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     this.#startMs = context.io.time.monotonicMs();
     this.#timer = new WheelTimer(this, Timer.Connect);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
-    this.#attempt = new ConnectAttempt(context.io, pool.host.address, context.connectOptions, this);
+    const { options } = pool.dialling;
+    this.#attempt = new ConnectAttempt(context.io, pool.host.address, options, this);
   }
 
   /** Some stream is on its way. */
@@ -97,7 +100,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
 
   // === ConnectListener
 
-  onConnected(connection: Connection): void {
+  onConnected(connection: Connection, transport: TransportFacts): void {
     this.#attempt = null;
     this.#disarm();
     const { config, stats, io } = this.context;
@@ -108,6 +111,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     this.#facts = connectionFacts(connection, this.#pool.host, this.protocol, {
       connectStartMs: this.#startMs,
       connectEndMs: nowMs,
+      tls: transport.tls,
     });
     this.startCodec(connection);
     if (config.http.maxConnectionDurationMs > 0) {

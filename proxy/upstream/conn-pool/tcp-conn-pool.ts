@@ -4,10 +4,12 @@ import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
+import type { TransportFacts } from '../../network/upstream-transport.ts';
 import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
-import type { PoolContext } from './pool-context.ts';
+import { diallingOf } from './pool-context.ts';
+import type { PoolContext, PoolDialling } from './pool-context.ts';
 
 class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
   readonly #pool: SingleUseTcpConnPool;
@@ -24,7 +26,8 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#startMs = context.io.time.monotonicMs();
     this.#timer = new WheelTimer(this, 0);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
-    this.#attempt = new ConnectAttempt(context.io, pool.host.address, context.connectOptions, this);
+    const { options } = pool.dialling;
+    this.#attempt = new ConnectAttempt(context.io, pool.host.address, options, this);
   }
 
   cancel(): void {
@@ -35,7 +38,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#pool.connectionDone(0, 0);
   }
 
-  onConnected(connection: Connection): void {
+  onConnected(connection: Connection, transport: TransportFacts): void {
     const callbacks = this.#callbacks;
     this.#attempt = null;
     this.#end();
@@ -43,8 +46,8 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     const connectEndMs = io.time.monotonicMs();
     stats.store.record(stats.upstreamCxConnectMs, connectEndMs - this.#startMs);
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
-    const times = { connectStartMs: this.#startMs, connectEndMs };
-    const facts = connectionFacts(connection, this.#pool.host, '', times);
+    const made = { connectStartMs: this.#startMs, connectEndMs, tls: transport.tls };
+    const facts = connectionFacts(connection, this.#pool.host, '', made);
     callbacks?.onPoolReady(connection, this.#pool.host, facts);
   }
 
@@ -79,11 +82,13 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
 
 export class SingleUseTcpConnPool implements TcpConnPool {
   readonly host: Host;
+  readonly dialling: PoolDialling;
   readonly #context: PoolContext;
 
   constructor(context: PoolContext, host: Host) {
     this.#context = context;
     this.host = host;
+    this.dialling = diallingOf(context, host, null);
   }
 
   get inUse(): boolean {
@@ -92,7 +97,7 @@ export class SingleUseTcpConnPool implements TcpConnPool {
 
   newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null {
     const { resources, stats } = this.#context;
-    const unsupported = this.#context.unsupported(this.host);
+    const { unsupported } = this.dialling;
     if (unsupported !== '') {
       callbacks.onPoolFailure('local connection failure', unsupported, this.host);
       return null;

@@ -64,15 +64,16 @@ t.test('originalDestination', async (t) => {
     // The nearest koffi is a broken one, like that of an image without its native part.
     const folder = mkdtempSync(join(tmpdir(), 'outrigger-no-koffi-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
-    const source = fileURLToPath(
-      new URL('../../../proxy/network/original-dst.ts', import.meta.url),
-    );
-    copyFileSync(source, join(folder, 'original-dst.mts'));
+    for (const file of ['original-dst.ts', 'libc.ts']) {
+      const source = new URL(`../../../proxy/network/${file}`, import.meta.url);
+      copyFileSync(fileURLToPath(source), join(folder, file));
+    }
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     const koffi = join(folder, 'node_modules', 'koffi');
     mkdirSync(koffi, { recursive: true });
     writeFileSync(join(koffi, 'index.js'), `throw new Error('no native part');`);
     const program = `
-      import { originalDestination } from ${JSON.stringify(join(folder, 'original-dst.mts'))};
+      import { originalDestination } from ${JSON.stringify(join(folder, 'original-dst.ts'))};
       const reasons = [];
       const answers = [1, 2, 3].map((fd) => originalDestination(fd, 'IPv4', (r) => reasons.push(r)));
       process.stdout.write(JSON.stringify({ reasons, known: answers.filter((a) => a !== undefined) }));`;

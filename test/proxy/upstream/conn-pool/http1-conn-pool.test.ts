@@ -104,7 +104,7 @@ class Setup {
         }),
         random: new SeededRandom(1),
         connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
-        unsupported: () => '',
+        transports: null,
         onPoolIdle: (pool) => this.idle.push(pool),
       },
       this.host,

@@ -121,7 +121,7 @@ class Setup {
           ...options.breakers,
         }),
         connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
-        unsupported: () => '',
+        transports: null,
         onPoolIdle: () => this.idle++,
       },
       this.host,

@@ -1,0 +1,153 @@
+// [w] The pools of one cluster and priority, by host, protocol and what streams ask of their transport. A pool is made
+// when the first stream needs it and goes when its host does.
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
+import type { Host } from '../host.ts';
+import type { ResourceManager } from '../resource-manager.ts';
+import type { TransportOverrides } from '../upstream-transports.ts';
+import type { HttpConnPool, ManagedPool, TcpConnPool } from './conn-pool.ts';
+import { Http1ConnPool } from './http1-conn-pool.ts';
+import { Http2ConnPool } from './http2-conn-pool.ts';
+import type { PoolContext, PoolEnvironment } from './pool-context.ts';
+import { SingleUseTcpConnPool } from './tcp-conn-pool.ts';
+
+/** The cluster; its configuration may change, see drainAll(). */
+export interface PoolSetOwner {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+}
+
+/** All pools of one host. */
+class HostPools {
+  http1: Http1ConnPool | null = null;
+  http2: Http2ConnPool | null = null;
+  /** Of streams with overrides, by version and key; each goes when it is idle. */
+  special: Map<string, ManagedPool> | null = null;
+  tcp: SingleUseTcpConnPool | null = null;
+
+  get inUse(): boolean {
+    for (const pool of this.http()) if (pool.inUse) return true;
+    return this.tcp !== null && this.tcp.inUse;
+  }
+
+  /** A list of its own: pools may go while they are told something. */
+  http(): readonly ManagedPool[] {
+    const pools: ManagedPool[] = this.special === null ? [] : [...this.special.values()];
+    if (this.http1 !== null) pools.push(this.http1);
+    if (this.http2 !== null) pools.push(this.http2);
+    return pools;
+  }
+
+  drain(): void {
+    for (const pool of this.http()) pool.drain();
+  }
+
+  forget(pool: ManagedPool): void {
+    if (this.http1 === pool) this.http1 = null;
+    if (this.http2 === pool) this.http2 = null;
+    if (this.special === null) return;
+    for (const [key, present] of this.special) if (present === pool) this.special.delete(key);
+  }
+}
+
+export class PoolSet {
+  readonly resources: ResourceManager;
+  readonly #environment: PoolEnvironment;
+  readonly #owner: PoolSetOwner;
+  readonly #hosts = new Map<Host, HostPools>();
+  /** Null until a pool is made, and after the configuration changed. */
+  #context: PoolContext | null = null;
+
+  constructor(environment: PoolEnvironment, owner: PoolSetOwner, resources: ResourceManager) {
+    this.#environment = environment;
+    this.#owner = owner;
+    this.resources = resources;
+  }
+
+  http(host: Host, http2: boolean, overrides: TransportOverrides | null): HttpConnPool {
+    const pools = this.#poolsOf(host);
+    if (overrides !== null) return this.#specialPool(pools, host, http2, overrides);
+    if (http2) return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
+    return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
+  }
+
+  tcp(host: Host): TcpConnPool {
+    const pools = this.#poolsOf(host);
+    return (pools.tcp ??= new SingleUseTcpConnPool(this.#contextNow(), host));
+  }
+
+  inUse(host: Host): boolean {
+    return this.#hosts.get(host)?.inUse === true;
+  }
+
+  /** The host is gone: what is on its way ends by itself. */
+  drainHost(host: Host): void {
+    const pools = this.#hosts.get(host);
+    if (pools === undefined) return;
+    this.#hosts.delete(host);
+    pools.drain();
+  }
+
+  /** The host is gone, and so are its streams. */
+  removeHost(host: Host): void {
+    this.#hosts.delete(host);
+  }
+
+  /** The cluster is gone, or what connections are made of has changed. */
+  drainAll(): void {
+    this.#context = null;
+    const all = [...this.#hosts.values()];
+    this.#hosts.clear();
+    for (const pools of all) pools.drain();
+  }
+
+  #poolsOf(host: Host): HostPools {
+    let pools = this.#hosts.get(host);
+    if (pools === undefined) {
+      pools = new HostPools();
+      this.#hosts.set(host, pools);
+    }
+    return pools;
+  }
+
+  #specialPool(
+    pools: HostPools,
+    host: Host,
+    http2: boolean,
+    overrides: TransportOverrides,
+  ): HttpConnPool {
+    const special = (pools.special ??= new Map<string, ManagedPool>());
+    const key = `${http2 ? 2 : 1} ${overrides.key}`;
+    let pool = special.get(key);
+    if (pool === undefined) {
+      const context = this.#contextNow();
+      pool = http2
+        ? new Http2ConnPool(context, host, overrides)
+        : new Http1ConnPool(context, host, overrides);
+      special.set(key, pool);
+    }
+    return pool;
+  }
+
+  #contextNow(): PoolContext {
+    return (this.#context ??= this.#newContext());
+  }
+
+  #newContext(): PoolContext {
+    const { config, stats } = this.#owner;
+    return {
+      io: this.#environment.io,
+      random: this.#environment.random,
+      transports: this.#environment.transports ?? null,
+      config,
+      stats,
+      resources: this.resources,
+      connectOptions: {
+        bindAddress: config.bindAddress,
+        keepAliveSeconds: config.tcpKeepalive?.timeSeconds,
+      },
+      // The host may have a younger pool by now.
+      onPoolIdle: (pool) => this.#hosts.get(pool.host)?.forget(pool),
+    };
+  }
+}
