@@ -11,6 +11,7 @@ import type { LogLevel } from '../base/logger.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { StatsReport } from '../stats/store.ts';
+import type { SecretUpdate } from '../tls/secret-store.ts';
 
 export type DrainStrategy = 'gradual' | 'immediate';
 
@@ -90,6 +91,8 @@ export type ToWorker =
   | { readonly kind: 'health_check_failed'; readonly failed: boolean }
   /** `component` undefined: all. */
   | { readonly kind: 'log_level'; readonly component: string | undefined; readonly level: LogLevel }
+  /** Before the `config` that needs them; a later worker must get the sum of all (`WorkerPoolDeps.catchUp` comes too late). */
+  | { readonly kind: 'secrets'; readonly updates: readonly SecretUpdate[] }
   /** A `grpc_logs` batch of that key is done with: another may follow. */
   | { readonly kind: 'grpc_logs_sent'; readonly key: string }
   /** SIGUSR1: access log files are closed and opened again. */

@@ -28,6 +28,7 @@ import { filterEnvironment } from '../router/log-filter-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
+import { SecretStore } from '../tls/secret-store.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
@@ -50,6 +51,7 @@ export class WorkerRuntime implements BindReport {
   readonly #log: WorkerLog;
   readonly #io: IoThread;
   readonly #store = new StatsStore();
+  readonly #secrets = new SecretStore();
   readonly #files: LogFiles;
   readonly #logFilters: FilterEnvironment;
   readonly #grpcLogs: GrpcLogs;
@@ -171,6 +173,9 @@ export class WorkerRuntime implements BindReport {
       case 'log_level':
         if (message.component === undefined) this.#log.registry.setAll(message.level);
         else this.#log.registry.setLevel(message.component, message.level);
+        return;
+      case 'secrets':
+        this.#secrets.apply(message.updates);
         return;
       case 'grpc_logs_sent':
         this.#grpcLogs.onSent(message.key);

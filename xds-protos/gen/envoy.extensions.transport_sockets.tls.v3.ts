@@ -74,6 +74,7 @@ export interface CommonTlsContext {
   custom_handshaker?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   tls_certificate_provider_instance?: CertificateProviderPluginInstance | undefined;
   key_log?: TlsKeyLog | undefined;
+  custom_tls_certificate_selector?: envoy_config_core_v3.TypedExtensionConfig | undefined;
 }
 
 export interface CommonTlsContext_CertificateProvider {
@@ -110,6 +111,7 @@ export interface DownstreamTlsContext {
   ocsp_staple_policy?: DownstreamTlsContext_OcspStaplePolicy | number | undefined;
   full_scan_certs_on_sni_mismatch?: boolean | undefined;
   disable_stateful_session_resumption?: boolean | undefined;
+  prefer_client_ciphers?: boolean | undefined;
 }
 
 export interface GenericSecret {
@@ -190,4 +192,6 @@ export interface UpstreamTlsContext {
   allow_renegotiation?: boolean | undefined;
   max_session_keys?: number | undefined;
   enforce_rsa_key_usage?: boolean | undefined;
+  auto_host_sni?: boolean | undefined;
+  auto_sni_san_validation?: boolean | undefined;
 }

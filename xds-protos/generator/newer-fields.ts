@@ -23,9 +23,30 @@ const RATE_LIMIT = `${ROUTE}.RateLimit`;
 const CORE = 'envoy.config.core.v3';
 const MUTATION_RULE = 'envoy.config.common.mutation_rules.v3.HeaderMutation';
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3';
+const TLS = 'envoy.extensions.transport_sockets.tls.v3';
 const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3';
 
 const newerFields: readonly NewerField[] = [
+  // Envoy 1.40: TLS.
+  { message: `${TLS}.UpstreamTlsContext`, name: 'auto_host_sni', number: 6, type: 'bool' },
+  {
+    message: `${TLS}.UpstreamTlsContext`,
+    name: 'auto_sni_san_validation',
+    number: 7,
+    type: 'bool',
+  },
+  {
+    message: `${TLS}.CommonTlsContext`,
+    name: 'custom_tls_certificate_selector',
+    number: 16,
+    type: `${CORE}.TypedExtensionConfig`,
+  },
+  {
+    message: `${TLS}.DownstreamTlsContext`,
+    name: 'prefer_client_ciphers',
+    number: 11,
+    type: 'bool',
+  },
   // Envoy 1.40: HTTP/1 options.
   {
     message: `${CORE}.Http1ProtocolOptions`,

@@ -50,6 +50,8 @@ function routesOf(table: RouteConfig | undefined, host: string): readonly RouteE
   return found.routes;
 }
 
+const SDS_GRPC = { kind: 'grpc', cluster: 'sds-grpc', delta: false };
+
 t.test('recordings of istiod', (t) => {
   t.test('decode without error, all of them, to plain data', (t) => {
     const types: readonly ResourceType<unknown>[] = [
@@ -161,8 +163,16 @@ t.test('recordings of istiod', (t) => {
     t.match(service[0]?.transportSocket, {
       settings: {
         requireClientCertificate: true,
-        certificateSecretNames: ['default'],
-        validationSecretName: 'ROOTCA',
+        certificates: [{ kind: 'secret', secret: { name: 'default', source: SDS_GRPC } }],
+        validation: {
+          inline: {
+            subjectAltNames: [
+              { type: 'ANY', match: { kind: 'prefix', value: 'spiffe://cluster.local/' } },
+            ],
+          },
+          secret: { name: 'ROOTCA', source: SDS_GRPC, initialFetchTimeoutMs: 0 },
+        },
+        parameters: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' },
         alpnProtocols: ['h2', 'http/1.1'],
       },
     });
