@@ -27,6 +27,7 @@ export interface Endpoint {
   health_check_config?: Endpoint_HealthCheckConfig | undefined;
   hostname?: string | undefined;
   additional_addresses?: Endpoint_AdditionalAddress[] | undefined;
+  observability_name?: string | undefined;
 }
 
 export interface Endpoint_AdditionalAddress {

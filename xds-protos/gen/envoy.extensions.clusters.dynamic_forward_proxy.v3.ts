@@ -2,6 +2,7 @@
 import type { Duration } from '../well-known-types.ts';
 import type * as envoy_config_cluster_v3 from './envoy.config.cluster.v3.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
+import type * as envoy_extensions_clusters_dns_v3 from './envoy.extensions.clusters.dns.v3.ts';
 import type * as envoy_extensions_common_dynamic_forward_proxy_v3 from './envoy.extensions.common.dynamic_forward_proxy.v3.ts';
 
 export interface ClusterConfig {
@@ -18,4 +19,5 @@ export interface SubClustersConfig {
   max_sub_clusters?: number | undefined;
   sub_cluster_ttl?: Duration | undefined;
   preresolve_clusters?: envoy_config_core_v3.SocketAddress[] | undefined;
+  dns_cluster_config?: envoy_extensions_clusters_dns_v3.DnsCluster | undefined;
 }

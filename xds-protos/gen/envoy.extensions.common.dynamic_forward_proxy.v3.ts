@@ -3,6 +3,7 @@ import type { Duration } from '../well-known-types.ts';
 import type * as envoy_config_cluster_v3 from './envoy.config.cluster.v3.ts';
 import type * as envoy_config_common_key_value_v3 from './envoy.config.common.key_value.v3.ts';
 import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
+import type * as envoy_type_matcher_v3 from './envoy.type.matcher.v3.ts';
 
 export interface DnsCacheCircuitBreakers {
   max_pending_requests?: number | undefined;
@@ -23,4 +24,6 @@ export interface DnsCacheConfig {
   typed_dns_resolver_config?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   key_value_config?: envoy_config_common_key_value_v3.KeyValueStoreConfig | undefined;
   dns_min_refresh_rate?: Duration | undefined;
+  disable_dns_refresh_on_failure?: boolean | undefined;
+  resolved_address_filter?: envoy_type_matcher_v3.AddressMatcher | undefined;
 }

@@ -8,6 +8,7 @@ export interface FilterConfig {
   save_upstream_address?: boolean | undefined;
   /** oneof implementation_specifier */
   sub_cluster_config?: SubClusterConfig | undefined;
+  allow_dynamic_host_from_filter_state?: boolean | undefined;
 }
 
 export interface PerRouteConfig {

@@ -32,6 +32,7 @@ import type * as envoy_extensions_access_loggers_open_telemetry_v3 from './envoy
 import type * as envoy_extensions_access_loggers_stream_v3 from './envoy.extensions.access_loggers.stream.v3.ts';
 import type * as envoy_extensions_bootstrap_internal_listener_v3 from './envoy.extensions.bootstrap.internal_listener.v3.ts';
 import type * as envoy_extensions_clusters_aggregate_v3 from './envoy.extensions.clusters.aggregate.v3.ts';
+import type * as envoy_extensions_clusters_dns_v3 from './envoy.extensions.clusters.dns.v3.ts';
 import type * as envoy_extensions_clusters_dynamic_forward_proxy_v3 from './envoy.extensions.clusters.dynamic_forward_proxy.v3.ts';
 import type * as envoy_extensions_common_dynamic_forward_proxy_v3 from './envoy.extensions.common.dynamic_forward_proxy.v3.ts';
 import type * as envoy_extensions_common_matching_v3 from './envoy.extensions.common.matching.v3.ts';
@@ -91,6 +92,7 @@ import type * as envoy_extensions_filters_network_rbac_v3 from './envoy.extensio
 import type * as envoy_extensions_filters_network_redis_proxy_v3 from './envoy.extensions.filters.network.redis_proxy.v3.ts';
 import type * as envoy_extensions_filters_network_set_filter_state_v3 from './envoy.extensions.filters.network.set_filter_state.v3.ts';
 import type * as envoy_extensions_filters_network_sni_cluster_v3 from './envoy.extensions.filters.network.sni_cluster.v3.ts';
+import type * as envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3 from './envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.ts';
 import type * as envoy_extensions_filters_network_tcp_proxy_v3 from './envoy.extensions.filters.network.tcp_proxy.v3.ts';
 import type * as envoy_extensions_filters_network_thrift_proxy_v3 from './envoy.extensions.filters.network.thrift_proxy.v3.ts';
 import type * as envoy_extensions_filters_network_wasm_v3 from './envoy.extensions.filters.network.wasm.v3.ts';
@@ -546,6 +548,8 @@ export interface MessageTypes {
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': envoy_extensions_access_loggers_stream_v3.StdoutAccessLog;
   'envoy.extensions.bootstrap.internal_listener.v3.InternalListener': envoy_extensions_bootstrap_internal_listener_v3.InternalListener;
   'envoy.extensions.clusters.aggregate.v3.ClusterConfig': envoy_extensions_clusters_aggregate_v3.ClusterConfig;
+  'envoy.extensions.clusters.dns.v3.DnsCluster': envoy_extensions_clusters_dns_v3.DnsCluster;
+  'envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate': envoy_extensions_clusters_dns_v3.DnsCluster_RefreshRate;
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': envoy_extensions_clusters_dynamic_forward_proxy_v3.ClusterConfig;
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.SubClustersConfig': envoy_extensions_clusters_dynamic_forward_proxy_v3.SubClustersConfig;
   'envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers': envoy_extensions_common_dynamic_forward_proxy_v3.DnsCacheCircuitBreakers;
@@ -699,6 +703,7 @@ export interface MessageTypes {
   'envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.RedisFault': envoy_extensions_filters_network_redis_proxy_v3.RedisProxy_RedisFault;
   'envoy.extensions.filters.network.set_filter_state.v3.Config': envoy_extensions_filters_network_set_filter_state_v3.Config;
   'envoy.extensions.filters.network.sni_cluster.v3.SniCluster': envoy_extensions_filters_network_sni_cluster_v3.SniCluster;
+  'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig': envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3.FilterConfig;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': envoy_extensions_filters_network_tcp_proxy_v3.TcpProxy;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand': envoy_extensions_filters_network_tcp_proxy_v3.TcpProxy_OnDemand;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions': envoy_extensions_filters_network_tcp_proxy_v3.TcpProxy_TcpAccessLogOptions;

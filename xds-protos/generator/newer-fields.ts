@@ -2,6 +2,7 @@
 // real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type, or in the descriptors that Envoy 1.40
 // carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
+import { newerClusterFields } from './newer-cluster-fields.ts';
 import { newerFilterFields } from './newer-filter-fields.ts';
 import { newerTcpEnums, newerTcpFields, newerTcpMessages } from './newer-tcp-fields.ts';
 
@@ -236,6 +237,7 @@ const newerFields: readonly NewerField[] = [
   },
   ...newerFilterFields,
   ...newerTcpFields,
+  ...newerClusterFields,
   // Envoy 1.40: connection manager.
   {
     message: `${HCM}.HttpConnectionManager`,

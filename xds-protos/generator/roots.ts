@@ -86,6 +86,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   'envoy.extensions.filters.network.direct_response.v3': ['Config'],
   'envoy.extensions.filters.network.echo.v3': ['Echo'],
   'envoy.extensions.filters.network.sni_cluster.v3': ['SniCluster'],
+  'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3': ['FilterConfig'],
   'envoy.extensions.filters.network.set_filter_state.v3': ['Config'],
   'envoy.extensions.filters.network.mongo_proxy.v3': ['MongoProxy'],
   'envoy.extensions.filters.network.redis_proxy.v3': ['RedisProxy', 'RedisProtocolOptions'],
@@ -161,6 +162,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   'envoy.config.metrics.v3': ['StatsdSink', 'DogStatsdSink', 'MetricsServiceConfig'],
   // Clusters, load balancing, upstreams, transport sockets.
   'envoy.extensions.clusters.aggregate.v3': ['ClusterConfig'],
+  'envoy.extensions.clusters.dns.v3': ['DnsCluster'],
   'envoy.extensions.clusters.dynamic_forward_proxy.v3': ['ClusterConfig'],
   'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3': [
     'ClientSideWeightedRoundRobin',
