@@ -5,7 +5,14 @@ import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
-export type ClusterDiscoveryType = 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS' | 'ORIGINAL_DST';
+export type ClusterDiscoveryType =
+  | 'STATIC'
+  | 'STRICT_DNS'
+  | 'LOGICAL_DNS'
+  | 'EDS'
+  | 'ORIGINAL_DST'
+  /** `envoy.clusters.aggregate`: the priorities of other clusters, one cluster after the other. */
+  | 'AGGREGATE';
 
 export type LoadBalancingPolicyConfig =
   | { readonly kind: 'round_robin' }
@@ -67,11 +74,15 @@ export interface ClusterConfig {
   /** Source address upstream connections are bound to; undefined: the kernel's choice. */
   readonly bindAddress: string | undefined;
   readonly originalDst: OriginalDstConfig | undefined;
+  /** Of an AGGREGATE cluster: the clusters it is made of, preferred ones first. */
+  readonly aggregateOf?: readonly string[] | undefined;
   readonly dns: DnsConfig;
   readonly panicThresholdPercent: number;
   readonly overprovisioningPercent: number;
   /** Percentage of requests dropped by EDS policy; empty: none. */
   readonly dropOverloads: readonly FractionConfig[];
+  /** Of inline endpoints: priorities count the weights of their hosts. */
+  readonly weightedPriorityHealth?: boolean;
   /** `metadata.filter_metadata` as JSON text by namespace. */
   readonly metadata: ReadonlyMap<string, string>;
   /** Things accepted by name that do nothing yet (cluster filters …), for dumps. */
@@ -81,14 +92,46 @@ export interface ClusterConfig {
 export interface OriginalDstConfig {
   readonly useHttpHeader: boolean;
   readonly httpHeaderName: string;
+  /** Dynamic metadata that names the destination: namespace first; absent: none does. */
+  readonly metadataPath?: readonly string[] | undefined;
   readonly upstreamPortOverride: number | undefined;
   readonly cleanupIntervalMs: number;
 }
 
+export type DnsLookupFamily = 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+
 export interface DnsConfig {
-  readonly lookupFamily: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+  readonly lookupFamily: DnsLookupFamily;
+  /** Default 5000. */
   readonly refreshRateMs: number;
   readonly respectTtl: boolean;
+  /** Added to each wait, at random below this; 0 or absent: nothing. */
+  readonly jitterMs?: number | undefined;
+  /** Least wait that a TTL can bring about; absent: none. */
+  readonly minRefreshRateMs?: number | undefined;
+  /** Waits after failures, exponential and jittered; absent: the refresh rate. */
+  readonly failureRefresh?: BackoffRangeConfig | undefined;
+  /** Absent: the one of the system. */
+  readonly resolver?: DnsResolverConfig | undefined;
+}
+
+export interface BackoffRangeConfig {
+  readonly baseMs: number;
+  readonly maxMs: number;
+}
+
+/** `typed_dns_resolver_config`, `dns_resolution_config` or `dns_resolvers`. */
+export interface DnsResolverConfig {
+  /** Name servers to ask, `ip:port` or `[ip]:port`; empty: as the system does. */
+  readonly servers: readonly string[];
+  /** Asked only when those of the system give no answer. */
+  readonly serversAreFallback: boolean;
+  readonly searchDomains: boolean;
+  /** Of one query; 0: the default. */
+  readonly timeoutMs: number;
+  /** Queries per server; 0: the default. */
+  readonly tries: number;
+  readonly rotate: boolean;
 }
 
 export interface UpstreamHttpConfig {

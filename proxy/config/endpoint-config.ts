@@ -8,10 +8,27 @@ export interface EndpointConfig {
   /** 1 to 2^32-1; default 1. */
   readonly weight: number;
   readonly health: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED';
+  /** What EDS said where `health` does not tell it; absent: the same word as `health`. */
+  readonly edsStatus?: 'UNKNOWN' | 'DRAINING' | 'TIMEOUT';
   /** `envoy.transport_socket_match` labels. */
   readonly transportSocketMatch: ReadonlyMap<string, string>;
   /** `metadata.filter_metadata` as JSON text by namespace. */
   readonly metadata: ReadonlyMap<string, string>;
+  /** Further addresses of the same host, in the order they are to be tried (RFC 8305); absent: none. */
+  readonly additionalAddresses?: readonly AddressConfig[];
+  /** How active health checks reach it, where not as requests do. */
+  readonly healthCheck?: EndpointHealthCheckConfig;
+}
+
+export interface EndpointHealthCheckConfig {
+  /** 0: the port of the address. */
+  readonly port: number;
+  /** '': as without. */
+  readonly hostname: string;
+  /** Of the family `ip`; absent: the endpoint's own. */
+  readonly address?: AddressConfig;
+  /** Counts as healthy without being asked. */
+  readonly disabled: boolean;
 }
 
 export interface LocalityEndpointsConfig {
@@ -32,4 +49,8 @@ export interface ClusterEndpointsConfig {
   readonly overprovisioningPercent: number;
   /** Share of requests to drop, one draw per entry; absent: none. */
   readonly dropOverloads?: readonly FractionConfig[] | undefined;
+  /** Priorities count the weights of their hosts, not their number. */
+  readonly weightedPriorityHealth?: boolean;
+  /** EDS: without a new assignment for so long, the hosts are gone. */
+  readonly staleAfterMs?: number;
 }

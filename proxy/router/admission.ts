@@ -63,7 +63,7 @@ export function admit(
   headers.remove(H.xEnvoyUpstreamAltStatName);
   const invalid = strictChecks.length === 0 ? undefined : firstInvalidHeader(strictChecks, headers);
   if (invalid !== undefined) return invalidHeaderReply(invalid, headers);
-  const turnedAway = turnAway(cluster, info, context);
+  const turnedAway = turnAway(cluster, context);
   if (turnedAway === null) return cluster;
   const { healthCheck } = info;
   const scopes = route.statsScopes(headers, info);
@@ -73,18 +73,14 @@ export function admit(
 }
 
 /** By a runtime key for maintenance, or by EDS policy; null: welcome. */
-function turnAway(
-  cluster: ThreadLocalCluster,
-  info: StreamInfo,
-  context: RouterContext,
-): RouterReply | null {
+function turnAway(cluster: ThreadLocalCluster, context: RouterContext): RouterReply | null {
   const { maintenance, random, suppressEnvoyHeaders } = context;
   const { config, stats } = cluster;
   if (maintenance?.holds(MAINTENANCE_KEY + config.name, NONE, random.nextUint32()) === true) {
     stats.store.inc(stats.upstreamRqMaintenanceMode);
     return maintenanceReply(!suppressEnvoyHeaders);
   }
-  if (!cluster.shouldDrop(info.streamRandom)) return null;
-  const all = config.dropOverloads.some((drop) => drop.numerator >= drop.denominator);
-  return droppedReply(all, !suppressEnvoyHeaders);
+  const share = cluster.dropShare;
+  if (share === 0 || random.nextUint32() / 2 ** 32 >= share) return null;
+  return droppedReply(share >= 1, !suppressEnvoyHeaders);
 }

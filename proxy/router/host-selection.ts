@@ -1,6 +1,7 @@
 // [w] HostSelection: what a balancer may ask about one request (envoy-behaviour §3.6, §4.5).
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
+import type { DynamicMetadata } from '../stream-info/dynamic-metadata.ts';
 import type { DownstreamConnectionInfo, StreamInfo } from '../stream-info/stream-info.ts';
 import type { Host } from '../upstream/host.ts';
 import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
@@ -27,6 +28,10 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
 
   get downstreamConnection(): DownstreamConnectionInfo {
     return this.#info.connection;
+  }
+
+  get dynamicMetadata(): DynamicMetadata | null {
+    return this.#info.dynamicMetadata;
   }
 
   get originalDestination(): string | undefined {

@@ -261,6 +261,7 @@ export class ClusterManager {
         this.#take(config.name, version, endpointsOf(config, config.localities));
         break;
       case 'ORIGINAL_DST':
+      case 'AGGREGATE':
         this.#take(config.name, version, undefined);
         break;
       case 'STRICT_DNS':

@@ -1,4 +1,5 @@
 // [w] What balancers need and give. A balancer reads an immutable host set; the slow side replaces it whole.
+import type { DynamicMetadata } from '../stream-info/dynamic-metadata.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import type { Host } from './host.ts';
@@ -11,6 +12,8 @@ export interface LoadBalancerContext {
   readonly requestHeaders: RequestHeaders | undefined;
   /** `ip:port` that a filter put in place of the original destination; undefined or absent: none did. */
   readonly originalDestination?: string | undefined;
+  /** What filters said of the stream; null or absent: nothing. */
+  readonly dynamicMetadata?: DynamicMetadata | null;
   /** A host an earlier attempt used and the retry policy wants to avoid: true asks for another choice. */
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to choose again at most. */

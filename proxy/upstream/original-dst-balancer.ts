@@ -11,7 +11,9 @@ import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
 const MAX_HOSTS = 16384;
 
 export interface OriginalDstOwner {
-  onInvalidHeader(): void;
+  /** Metadata or a header named something that is no address. */
+  onInvalidHost(): void;
+  onHostAdded(host: Host): void;
   /** Pools and connections of this host are in use. */
   inUse(host: Host): boolean;
   onHostRemoved(host: Host): void;
@@ -19,12 +21,14 @@ export interface OriginalDstOwner {
 
 export class OriginalDstBalancer implements LoadBalancer {
   readonly #config: OriginalDstConfig;
+  readonly #clusterName: string;
   readonly #owner: OriginalDstOwner;
   readonly #hosts = new Map<string, Host>();
   readonly #usedSinceSweep = new Set<Host>();
 
-  constructor(config: OriginalDstConfig, owner: OriginalDstOwner) {
+  constructor(config: OriginalDstConfig, clusterName: string, owner: OriginalDstOwner) {
     this.#config = config;
+    this.#clusterName = clusterName;
     this.#owner = owner;
   }
 
@@ -45,7 +49,8 @@ export class OriginalDstBalancer implements LoadBalancer {
       host = new Host(
         {
           address,
-          hostname: '',
+          // What `auto_host_rewrite` makes the request's host, as Envoy's hosts are named.
+          hostname: this.#clusterName + key,
           weight: 1,
           health: 'HEALTHY',
           transportSocketMatch: NO_LABELS,
@@ -54,6 +59,7 @@ export class OriginalDstBalancer implements LoadBalancer {
         0,
       );
       this.#hosts.set(key, host);
+      this.#owner.onHostAdded(host);
     }
     this.#usedSinceSweep.add(host);
     return host;
@@ -70,22 +76,36 @@ export class OriginalDstBalancer implements LoadBalancer {
     this.#usedSinceSweep.clear();
   }
 
-  /** What a filter said, then the header, then the connection. */
+  /** What a filter said, metadata, the header, the connection: the first that is an address. */
   #target(context: LoadBalancerContext): IpPort | null {
     const said = context.originalDestination;
-    if (said !== undefined) return parseIpPort(said);
-    if (this.#config.useHttpHeader && context.requestHeaders !== undefined) {
-      const text = context.requestHeaders.getAny(headerName(this.#config.httpHeaderName));
-      if (text !== undefined) {
-        const parsed = parseIpPort(text);
-        if (parsed !== null && parsed.port !== 0) return parsed;
-        this.#owner.onInvalidHeader();
-        return null;
-      }
-    }
+    const target =
+      (said === undefined ? null : parseIpPort(said)) ??
+      this.#fromMetadata(context) ??
+      this.#fromHeader(context);
+    if (target !== null) return target;
     const connection = context.downstreamConnection;
     if (connection === undefined || !connection.localAddressRestored) return null;
     return { ip: connection.localIp, port: connection.localPort };
+  }
+
+  #fromMetadata(context: LoadBalancerContext): IpPort | null {
+    const path = this.#config.metadataPath;
+    if (path === undefined) return null;
+    const value = context.dynamicMetadata?.value(path[0]!, path.slice(1));
+    return typeof value === 'string' ? this.#parse(value) : null;
+  }
+
+  #fromHeader(context: LoadBalancerContext): IpPort | null {
+    if (!this.#config.useHttpHeader || context.requestHeaders === undefined) return null;
+    const text = context.requestHeaders.getAny(headerName(this.#config.httpHeaderName));
+    return text === undefined ? null : this.#parse(text);
+  }
+
+  #parse(text: string): IpPort | null {
+    const parsed = parseIpPort(text);
+    if (parsed === null) this.#owner.onInvalidHost();
+    return parsed;
   }
 }
 

@@ -30,8 +30,8 @@ export interface ThreadLocalCluster {
     overrides?: TransportOverrides | null,
   ): HttpConnPool;
   tcpPool(host: Host, priority: Priority): TcpConnPool;
-  /** A request to be dropped by EDS overload policy; reads the stream's random. */
-  shouldDrop(random: number): boolean;
+  /** Share of requests that the assignment's overload policy turns away: 0 to 1. */
+  readonly dropShare: number;
 }
 
 export interface ThreadLocalClusterManager {

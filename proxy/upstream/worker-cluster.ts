@@ -38,7 +38,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #byAddress: Map<string, Host> | null = null;
   #localities: readonly LocalityEndpointsConfig[];
   #overprovisioningPercent: number;
-  #dropOverloads: readonly FractionConfig[];
+  #dropShare: number;
   #balancer: LoadBalancer | null = null;
   #originalDst: OriginalDstBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
@@ -51,7 +51,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#config = config;
     this.#localities = config.localities;
     this.#overprovisioningPercent = config.overprovisioningPercent;
-    this.#dropOverloads = config.dropOverloads;
+    this.#dropShare = shareOf(config.dropOverloads);
     this.#default = this.#newPools('DEFAULT');
     this.#high = this.#newPools('HIGH');
     this.#setHosts(config.localities);
@@ -107,11 +107,8 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     return this.#poolsOf(priority).tcp(host);
   }
 
-  shouldDrop(random: number): boolean {
-    for (const drop of this.#dropOverloads) {
-      if (random % drop.denominator < drop.numerator) return true;
-    }
-    return false;
+  get dropShare(): number {
+    return this.#dropShare;
   }
 
   /** New settings, same cluster: pools drain when what a connection is made of changed, hosts and counts stay. */
@@ -134,7 +131,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   updateEndpoints(update: ClusterEndpointsConfig): void {
     this.#localities = update.localities;
     this.#overprovisioningPercent = update.overprovisioningPercent;
-    this.#dropOverloads = update.dropOverloads ?? [];
+    this.#dropShare = shareOf(update.dropOverloads ?? []);
     this.#setHosts(update.localities);
   }
 
@@ -157,8 +154,12 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
 
   // === OriginalDstOwner
 
-  onInvalidHeader(): void {
+  onInvalidHost(): void {
     this.stats.store.inc(this.stats.originalDstHostInvalid);
+  }
+
+  onHostAdded(_host: Host): void {
+    this.#countMembers(1);
   }
 
   inUse(host: Host): boolean {
@@ -168,6 +169,18 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   onHostRemoved(host: Host): void {
     this.#default.removeHost(host);
     this.#high.removeHost(host);
+    this.#countMembers(-1);
+  }
+
+  /** Of an ORIGINAL_DST cluster, whose hosts main does not know. */
+  #countMembers(change: 1 | -1): void {
+    const { store, prefix } = this.stats;
+    for (const name of ['membership_total', 'membership_healthy']) {
+      const gauge = store.gauge(prefix + name);
+      if (change > 0) store.inc(gauge);
+      else store.dec(gauge);
+    }
+    store.inc(store.counter(`${prefix}membership_change`));
   }
 
   onTimer(_kind: number): void {
@@ -214,7 +227,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   #createBalancer(): LoadBalancer {
     const config = this.#config;
     if (config.originalDst !== undefined) {
-      this.#originalDst ??= new OriginalDstBalancer(config.originalDst, this);
+      this.#originalDst ??= new OriginalDstBalancer(config.originalDst, config.name, this);
       this.#armSweep();
       return this.#originalDst;
     }
@@ -250,3 +263,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#high.drainAll();
   }
 }
+
+/** The decoder admits one category. */
+const shareOf = (drops: readonly FractionConfig[]): number =>
+  drops.reduce((share, { numerator, denominator }) => Math.max(share, numerator / denominator), 0);

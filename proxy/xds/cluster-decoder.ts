@@ -5,8 +5,7 @@ import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluste
 import { decodeCircuitBreakers } from './circuit-breaker-decoder.ts';
 import {
   checkPolicyFits,
-  decodeDiscoveryType,
-  decodeDns,
+  decodeDiscovery,
   decodeEdsName,
   decodeInlineEndpoints,
   decodeOriginalDst,
@@ -46,10 +45,10 @@ export function decodeCluster(message: Cluster, source: ClusterSource): ClusterC
 /** The same for a cluster inside a larger message: problems go to the reader's collector. */
 export function readCluster(reader: Reader, source: ClusterSource): ClusterConfig {
   const name = reader.requiredString('name');
-  const type = decodeDiscoveryType(reader);
+  const { type, ...discovery } = decodeDiscovery(reader);
   const endpoints = decodeInlineEndpoints(reader, type);
   const lbPolicy = decodeLoadBalancing(reader);
-  if (!reader.has('cluster_type')) checkPolicyFits(reader, type, lbPolicy);
+  checkPolicyFits(reader, type, lbPolicy);
   const filterNotes = decodeClusterFilters(reader);
   const content = {
     name,
@@ -74,10 +73,11 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     tcpKeepalive: decodeKeepalive(reader),
     bindAddress: decodeBindAddress(reader),
     originalDst: decodeOriginalDst(reader, type),
-    dns: decodeDns(reader),
+    ...discovery,
     panicThresholdPercent: decodePanicThreshold(reader),
     overprovisioningPercent: endpoints?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT,
     dropOverloads: dropOverloads(endpoints),
+    ...(endpoints?.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
     metadata: decodeMetadata(reader.child('metadata')),
     inert: [...filterNotes, ...inertLoadBalancing(reader), ...inertFields(reader)],
   };

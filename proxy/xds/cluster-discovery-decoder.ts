@@ -4,6 +4,7 @@ import type {
   Cluster,
   Cluster_OriginalDstLbConfig,
 } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import type { MetadataKey } from '../../xds-protos/gen/envoy.type.metadata.v3.ts';
 import type {
   ClusterConfig,
   ClusterDiscoveryType,
@@ -14,21 +15,69 @@ import type {
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';
+import { decodeDns, decodeDnsCluster } from './dns-decoder.ts';
 import { readEndpoints } from './endpoint-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
+import { typedConfigOf } from './typed-config.ts';
 
-const DEFAULT_DNS_REFRESH_MS = 5000;
 const DEFAULT_CLEANUP_MS = 5000;
+const DNS_CLUSTER = 'envoy.extensions.clusters.dns.v3.DnsCluster';
+const AGGREGATE = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig';
+
+/** Extensions that are known by their name alone. The one of EDS refuses the settings it needs, as Envoy's does. */
+const TYPE_BY_NAME: ReadonlyMap<string, ClusterDiscoveryType> = new Map([
+  ['envoy.cluster.static', 'STATIC'],
+  ['envoy.cluster.strict_dns', 'STRICT_DNS'],
+  ['envoy.cluster.logical_dns', 'LOGICAL_DNS'],
+  ['envoy.cluster.original_dst', 'ORIGINAL_DST'],
+] as const);
 const DEFAULT_DST_HEADER = 'x-envoy-original-dst-host';
 
 type Reader = FieldReader<Cluster>;
 
-export function decodeDiscoveryType(reader: Reader): ClusterDiscoveryType {
+/** How a cluster finds its hosts. */
+export interface DiscoveryConfig {
+  readonly type: ClusterDiscoveryType;
+  readonly dns: DnsConfig;
+  /** Of an aggregate cluster. */
+  readonly aggregateOf?: readonly string[];
+}
+
+export function decodeDiscovery(reader: Reader): DiscoveryConfig {
   const custom = reader.child('cluster_type');
-  if (custom === undefined) return reader.enumName('type', 'STATIC');
+  if (custom === undefined)
+    return { type: reader.enumName('type', 'STATIC'), dns: decodeDns(reader) };
   const name = custom.requiredString('name');
-  custom.problem('', `cluster type ${name} is not supported by this version`);
-  return 'STATIC';
+  const plain = { type: 'STATIC', dns: decodeDns(reader) } as const;
+  if (!custom.has('typed_config')) {
+    const type = TYPE_BY_NAME.get(name);
+    if (type !== undefined) return { ...plain, type };
+    custom.problem(
+      'name',
+      `Didn't find a registered cluster factory implementation for name: '${name}'`,
+    );
+    return plain;
+  }
+  const config = typedConfigOf(custom)!;
+  switch (config.typeName) {
+    case DNS_CLUSTER: {
+      const dns = config.as(DNS_CLUSTER);
+      if (dns === undefined) return plain;
+      const single = dns.bool('all_addresses_in_single_endpoint');
+      return { type: single ? 'LOGICAL_DNS' : 'STRICT_DNS', dns: decodeDnsCluster(dns) };
+    }
+    case AGGREGATE: {
+      const clusters = config.as(AGGREGATE)?.message.clusters ?? [];
+      if (clusters.length === 0) config.problem('clusters: at least 1 is required');
+      else config.problem('aggregate clusters are not supported by this version');
+      return { ...plain, type: 'AGGREGATE', aggregateOf: clusters };
+    }
+    default:
+      config.problem(
+        `Didn't find a registered cluster factory implementation for type: '${config.typeName}'`,
+      );
+      return plain;
+  }
 }
 
 /** `eds_cluster_config`: the name asked of EDS. */
@@ -56,7 +105,12 @@ export function decodeInlineEndpoints(
   type: ClusterDiscoveryType,
 ): ClusterEndpointsConfig | undefined {
   const assignment = reader.child('load_assignment');
-  if (assignment === undefined) return undefined;
+  if (type === 'AGGREGATE') return undefined;
+  if (assignment === undefined) {
+    if (type === 'LOGICAL_DNS')
+      reader.problem('load_assignment', 'LOGICAL_DNS clusters must have a single host');
+    return undefined;
+  }
   if (type === 'EDS' || type === 'ORIGINAL_DST') {
     reader.problem('load_assignment', `${type} clusters must have no load assignment configured`);
     return undefined;
@@ -83,7 +137,14 @@ export function checkPolicyFits(
   policy: LoadBalancingPolicyConfig,
 ): void {
   const provided = policy.kind === 'cluster_provided';
-  if (provided === (type === 'ORIGINAL_DST')) return;
+  if (provided === (type === 'ORIGINAL_DST' || type === 'AGGREGATE')) return;
+  if (type === 'AGGREGATE') {
+    reader.problem(
+      'lb_policy',
+      `cluster provided LB not specified but cluster '${reader.string('name')}' provided one`,
+    );
+    return;
+  }
   reader.problem(
     'lb_policy',
     provided
@@ -99,7 +160,6 @@ export function decodeOriginalDst(
   if (type !== 'ORIGINAL_DST') return undefined;
   const settings: FieldReader<Cluster_OriginalDstLbConfig> | undefined =
     reader.child('original_dst_lb_config');
-  settings?.refuse('metadata_key');
   const useHttpHeader = settings?.bool('use_http_header') ?? false;
   const headerName = settings?.nonEmpty('http_header_name')?.toLowerCase();
   if (headerName !== undefined && !useHttpHeader) {
@@ -111,6 +171,7 @@ export function decodeOriginalDst(
   return {
     useHttpHeader,
     httpHeaderName: headerName ?? DEFAULT_DST_HEADER,
+    metadataPath: decodeMetadataPath(settings?.child('metadata_key')),
     upstreamPortOverride: settings?.optionalNumber('upstream_port_override', 0, MAX_PORT),
     cleanupIntervalMs: reader.has('cleanup_interval')
       ? reader.positiveDurationMs('cleanup_interval', DEFAULT_CLEANUP_MS)
@@ -118,14 +179,13 @@ export function decodeOriginalDst(
   };
 }
 
-export function decodeDns(reader: Reader): DnsConfig {
-  return {
-    lookupFamily: reader.enumName('dns_lookup_family', 'AUTO'),
-    refreshRateMs: reader.has('dns_refresh_rate')
-      ? Math.max(1, reader.positiveDurationMs('dns_refresh_rate', DEFAULT_DNS_REFRESH_MS))
-      : DEFAULT_DNS_REFRESH_MS,
-    respectTtl: reader.bool('respect_dns_ttl'),
-  };
+function decodeMetadataPath(
+  reader: FieldReader<MetadataKey> | undefined,
+): readonly string[] | undefined {
+  if (reader === undefined) return undefined;
+  const steps = reader.children('path').map((segment) => segment.requiredString('key'));
+  if (steps.length === 0) reader.problem('path', 'at least 1 is required');
+  return [reader.requiredString('key'), ...steps];
 }
 
 export const dropOverloads = (

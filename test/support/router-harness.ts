@@ -153,7 +153,7 @@ export class ScriptedCluster implements ThreadLocalCluster {
   readonly streams: ScriptedStream[] = [];
   /** Streams are ready before newStream() returns, as on an idle connection. */
   connected = true;
-  dropAll = false;
+  dropShare = 0;
   readonly #resources: ResourceManager;
   #next = 0;
 
@@ -210,10 +210,6 @@ export class ScriptedCluster implements ThreadLocalCluster {
 
   tcpPool(): TcpConnPool {
     throw new Error('no TCP in these tests');
-  }
-
-  shouldDrop(): boolean {
-    return this.dropAll;
   }
 }
 

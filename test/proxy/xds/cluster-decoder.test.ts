@@ -24,6 +24,12 @@ const httpOptions = (fields: Json): Json => ({
   },
 });
 
+const DNS_CLUSTER = 'envoy.extensions.clusters.dns.v3.DnsCluster';
+const AGGREGATE = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig';
+const clusterType = (type: string, fields: Json): Json => ({
+  cluster_type: { name: 'any', typed_config: { '@type': `${TYPE}/${type}`, ...fields } },
+});
+
 const mistakes: readonly (readonly [what: string, json: Json, problems: readonly string[]])[] = [
   ['a nameless cluster', { type: 'STATIC' }, ['name: is required']],
   [
@@ -76,10 +82,102 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
-    'dynamic forward proxy',
-    { name: 'c', cluster_type: { name: 'envoy.clusters.dynamic_forward_proxy' } },
+    'a cluster type nobody knows by name',
+    { name: 'c', cluster_type: { name: 'envoy.clusters.moon' } },
     [
-      'cluster_type: cluster type envoy.clusters.dynamic_forward_proxy is not supported by this version',
+      "cluster_type.name: Didn't find a registered cluster factory implementation for name: 'envoy.clusters.moon'",
+    ],
+  ],
+  [
+    'a cluster type nobody knows by type',
+    { name: 'c', ...clusterType('google.protobuf.Empty', {}) },
+    [
+      "cluster_type.typed_config: Didn't find a registered cluster factory implementation for type: 'google.protobuf.Empty'",
+    ],
+  ],
+  [
+    'an aggregate of nothing',
+    { name: 'c', lb_policy: 'CLUSTER_PROVIDED', ...clusterType(AGGREGATE, {}) },
+    ['cluster_type.typed_config: clusters: at least 1 is required'],
+  ],
+  [
+    'an aggregate that balances by itself',
+    { name: 'c', ...clusterType(AGGREGATE, { clusters: ['a'] }) },
+    [
+      'cluster_type.typed_config: aggregate clusters are not supported by this version',
+      "lb_policy: cluster provided LB not specified but cluster 'c' provided one",
+    ],
+  ],
+  [
+    'LOGICAL_DNS without an endpoint',
+    { name: 'c', type: 'LOGICAL_DNS' },
+    ['load_assignment: LOGICAL_DNS clusters must have a single host'],
+  ],
+  [
+    'impossible refresh rates',
+    {
+      name: 'c',
+      type: 'STRICT_DNS',
+      dns_refresh_rate: '0.001s',
+      dns_failure_refresh_rate: { base_interval: '3s', max_interval: '2s' },
+      dns_jitter: '-1s',
+    },
+    [
+      'dns_jitter: must be a duration between 0s and 315576000000s, is -1s 0ns',
+      'dns_refresh_rate: must be greater than 1ms',
+      'dns_failure_refresh_rate: dns_failure_refresh_rate must have max_interval greater than or equal to the base_interval',
+    ],
+  ],
+  [
+    'name servers without an address',
+    {
+      name: 'c',
+      type: 'STRICT_DNS',
+      dns_resolvers: [{ pipe: { path: '/x' } }, socketAddress('ns.example', 53)],
+    },
+    [
+      "dns_resolvers[0]: DNS resolver '/x' is not an IP address",
+      "dns_resolvers[1].socket_address.address: malformed IP address: ns.example. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
+    ],
+  ],
+  [
+    'a resolver of another platform',
+    {
+      name: 'c',
+      type: 'STRICT_DNS',
+      typed_dns_resolver_config: {
+        name: 'apple',
+        typed_config: {
+          '@type': `${TYPE}/envoy.extensions.network.dns_resolver.apple.v3.AppleDnsResolverConfig`,
+        },
+      },
+    },
+    [
+      "typed_dns_resolver_config.typed_config: Didn't find a registered implementation for 'apple' with type URL: 'envoy.extensions.network.dns_resolver.apple.v3.AppleDnsResolverConfig'",
+    ],
+  ],
+  [
+    'a least wait of less than a second',
+    { name: 'c', ...clusterType(DNS_CLUSTER, { dns_min_refresh_rate: '0.5s' }) },
+    ['cluster_type.typed_config.dns_min_refresh_rate: must be at least 1s'],
+  ],
+  [
+    'more than one category of drops, and more than all',
+    {
+      name: 'c',
+      load_assignment: {
+        cluster_name: 'c',
+        policy: {
+          drop_overloads: [
+            { category: 'a', drop_percentage: { numerator: 200 } },
+            { category: 'b' },
+          ],
+        },
+      },
+    },
+    [
+      'load_assignment.policy.drop_overloads: Cluster drop_overloads config has 2 categories. Envoy only support one.',
+      'load_assignment.policy.drop_overloads[0].drop_percentage: Cluster drop_overloads config is invalid: more than 100 %',
     ],
   ],
   [
@@ -235,6 +333,101 @@ t.test('decodeCluster', (t) => {
       dns: { refreshRateMs: 5000, lookupFamily: 'AUTO' },
       originalDst: undefined,
     });
+    t.end();
+  });
+
+  t.test('reads DNS settings of the cluster', (t) => {
+    const config = cluster({
+      name: 'c',
+      type: 'STRICT_DNS',
+      dns_refresh_rate: '60s',
+      respect_dns_ttl: true,
+      dns_lookup_family: 'V4_PREFERRED',
+      dns_jitter: '2s',
+      dns_failure_refresh_rate: { base_interval: '3s' },
+      typed_dns_resolver_config: {
+        name: 'cares',
+        typed_config: {
+          '@type': `${TYPE}/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig`,
+          resolvers: [socketAddress('127.0.0.1', 5353), socketAddress('::1', 53)],
+          dns_resolver_options: { no_default_search_domain: true },
+          query_timeout_seconds: 2,
+          query_tries: 3,
+        },
+      },
+      dns_resolvers: [socketAddress('9.9.9.9', 53)],
+    });
+    t.match(config.dns, {
+      lookupFamily: 'V4_PREFERRED',
+      refreshRateMs: 60_000,
+      respectTtl: true,
+      jitterMs: 2000,
+      failureRefresh: { baseMs: 3000, maxMs: 30_000 },
+      resolver: {
+        servers: ['127.0.0.1:5353', '[::1]:53'],
+        searchDomains: false,
+        timeoutMs: 2000,
+        tries: 3,
+      },
+    });
+    t.end();
+  });
+
+  t.test('reads DNS settings of the extension alone', (t) => {
+    const settings = {
+      dns_refresh_rate: '7s',
+      dns_lookup_family: 'V6_ONLY',
+      dns_min_refresh_rate: '2s',
+    };
+    const config = cluster({
+      name: 'c',
+      dns_refresh_rate: '60s',
+      ...clusterType(DNS_CLUSTER, settings),
+      ...endpoints(socketAddress('a.b', 1)),
+    });
+    t.equal(config.type, 'STRICT_DNS');
+    t.match(config.dns, { refreshRateMs: 7000, lookupFamily: 'V6_ONLY', minRefreshRateMs: 2000 });
+    const single = { all_addresses_in_single_endpoint: true };
+    t.match(
+      cluster({
+        name: 'c',
+        ...clusterType(DNS_CLUSTER, single),
+        ...endpoints(socketAddress('a.b', 1)),
+      }),
+      { type: 'LOGICAL_DNS', dns: { lookupFamily: 'AUTO', refreshRateMs: 5000 } },
+    );
+    t.end();
+  });
+
+  t.test('knows the built-in types by name, too', (t) => {
+    for (const [name, type] of [
+      ['envoy.cluster.static', 'STATIC'],
+      ['envoy.cluster.strict_dns', 'STRICT_DNS'],
+      ['envoy.cluster.logical_dns', 'LOGICAL_DNS'],
+    ] as const) {
+      const config = cluster({
+        name: 'c',
+        cluster_type: { name },
+        ...endpoints(socketAddress('127.0.0.1', 1)),
+      });
+      t.equal(config.type, type);
+    }
+    const original = { cluster_type: { name: 'envoy.cluster.original_dst' } };
+    t.equal(
+      cluster({ name: 'c', ...original, lb_policy: 'CLUSTER_PROVIDED' }).type,
+      'ORIGINAL_DST',
+    );
+    t.end();
+  });
+
+  t.test('reads the metadata that names a destination', (t) => {
+    const config = cluster({
+      name: 'c',
+      type: 'ORIGINAL_DST',
+      lb_policy: 'CLUSTER_PROVIDED',
+      original_dst_lb_config: { metadata_key: { key: 'ns', path: [{ key: 'a' }, { key: 'b' }] } },
+    });
+    t.strictSame(config.originalDst?.metadataPath, ['ns', 'a', 'b']);
     t.end();
   });
 

@@ -30,6 +30,10 @@ t.test('decodeEndpoints', (t) => {
       config.localities[0]?.endpoints.map((endpoint) => endpoint.health),
       ['HEALTHY', 'HEALTHY', 'UNHEALTHY', 'UNHEALTHY', 'UNHEALTHY', 'DEGRADED'],
     );
+    t.strictSame(
+      config.localities[0]?.endpoints.map((endpoint) => endpoint.edsStatus),
+      ['UNKNOWN', undefined, undefined, 'DRAINING', 'TIMEOUT', undefined],
+    );
     t.match(config, {
       version: 'v7',
       overprovisioningPercent: 140,
@@ -54,6 +58,66 @@ t.test('decodeEndpoints', (t) => {
     const config = decode({ cluster_name: 'c', policy });
     t.strictSame(config.dropOverloads, [{ numerator: 5, denominator: 100 }]);
     t.equal(config.overprovisioningPercent, 200);
+    t.end();
+  });
+
+  t.test('reads further addresses, checks and policy', (t) => {
+    const config = decode({
+      cluster_name: 'c',
+      policy: { endpoint_stale_after: '5s', weighted_priority_health: true },
+      endpoints: [
+        {
+          lb_endpoints: [
+            {
+              endpoint: {
+                address: socketAddress('10.0.0.1', 80),
+                additional_addresses: [{ address: socketAddress('::1', 80) }],
+                health_check_config: {
+                  port_value: 81,
+                  hostname: 'h',
+                  address: socketAddress('10.0.0.2', 82),
+                  disable_active_health_check: true,
+                },
+              },
+            },
+          ],
+        },
+      ],
+    });
+    t.match(config, { staleAfterMs: 5000, weightedPriorityHealth: true });
+    t.match(config.localities[0]!.endpoints[0], {
+      additionalAddresses: [{ kind: 'ip', address: '::1', port: 80 }],
+      healthCheck: {
+        port: 81,
+        hostname: 'h',
+        address: { address: '10.0.0.2', port: 82 },
+        disabled: true,
+      },
+    });
+    t.end();
+  });
+
+  t.test('takes weights whose sum no uint32 holds, and gaps between priorities', (t) => {
+    const endpoint = (port: number): Json => ({
+      endpoint: { address: socketAddress('10.0.0.1', port) },
+      load_balancing_weight: 4_294_967_295,
+    });
+    const config = decode({
+      cluster_name: 'c',
+      endpoints: [
+        { lb_endpoints: [endpoint(1), endpoint(2)] },
+        { priority: 5, lb_endpoints: [endpoint(3)] },
+        { priority: 7 },
+      ],
+    });
+    t.strictSame(
+      config.localities.map(({ priority, endpoints }) => [priority, endpoints.length]),
+      [
+        [0, 2],
+        [5, 1],
+        [7, 0],
+      ],
+    );
     t.end();
   });
 
