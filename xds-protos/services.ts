@@ -1,5 +1,5 @@
-// [m] The gRPC seam: ADS clients and servers (xds-protocol, "Aggregated Discovery Service"). The only importer of @grpc/grpc-js,
-// which is large: import this file where a stream is needed, codec.ts where only messages are.
+// [m] ADS clients and servers over @grpc/grpc-js (xds-protocol, "Aggregated Discovery Service"): the agent, the control plane, tests.
+// The only importer of that library, which is large; the proxy speaks gRPC on its own codec (grpc-channel.ts).
 import * as grpc from '@grpc/grpc-js';
 import {
   statusCode,
@@ -13,6 +13,8 @@ import {
 } from './ads-stream.ts';
 import { decode, encode, maxMessageBytes } from './codec.ts';
 import type { MessageTypes } from './gen/message-types.ts';
+import { DELTA_METHOD, SOTW_METHOD } from './message-stream.ts';
+import type { StreamMethod } from './message-stream.ts';
 
 // Not imported: the ES facade of node:fs costs 0.9 MB private.
 const fs = process.getBuiltinModule('node:fs');
@@ -43,7 +45,6 @@ export interface AdsHandlers {
   sotw(stream: SotwServerStream): void;
 }
 
-const servicePath = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
 /** As Istio's agents: one CDS answer of a large mesh has to fit without stops. */
 const flowControlWindowBytes = 1024 * 1024;
 
@@ -51,24 +52,6 @@ const flowControlWindowBytes = 1024 * 1024;
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
 type MessageName = keyof MessageTypes;
-
-interface Method<Request extends MessageName, Response extends MessageName> {
-  readonly path: string;
-  readonly request: Request;
-  readonly response: Response;
-}
-
-const deltaMethod = {
-  path: `${servicePath}/DeltaAggregatedResources`,
-  request: 'envoy.service.discovery.v3.DeltaDiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DeltaDiscoveryResponse',
-} as const;
-
-const sotwMethod = {
-  path: `${servicePath}/StreamAggregatedResources`,
-  request: 'envoy.service.discovery.v3.DiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DiscoveryResponse',
-} as const;
 
 function serializer<K extends MessageName>(type: K): (message: MessageTypes[K]) => Buffer {
   return (message) => {
@@ -227,79 +210,15 @@ class ServerStream<Sent, Received>
 export function connectAds(target: string, options: ConnectionOptions = {}): AdsConnection {
   const client = new grpc.Client(target, grpc.credentials.createInsecure(), clientOptions(options));
   return {
-    delta: (headers) => openStream(client, deltaMethod, headers),
-    sotw: (headers) => openStream(client, sotwMethod, headers),
+    delta: (headers) => openStream(client, DELTA_METHOD, headers),
+    sotw: (headers) => openStream(client, SOTW_METHOD, headers),
     close: () => client.close(),
-  };
-}
-
-/** A client's stream of AccessLogService.StreamAccessLogs. Set the listeners in the turn in which it was got. */
-export interface AccessLogStream {
-  /** Once, when it is over, unless this end ended it. */
-  onEnd(listener: (status: StreamStatus) => void): void;
-  onDrain(listener: () => void): void;
-  /** False: the service does not keep up; better send no more until onDrain. Does nothing on a dead stream. */
-  send(message: MessageTypes['envoy.service.accesslog.v3.StreamAccessLogsMessage']): boolean;
-  /** After what was sent. */
-  end(): void;
-}
-
-export interface AccessLogConnection {
-  open(headers: StreamHeaders): AccessLogStream;
-  close(): void;
-}
-
-const accessLogMethod = {
-  path: '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs',
-  request: 'envoy.service.accesslog.v3.StreamAccessLogsMessage',
-  response: 'envoy.service.accesslog.v3.StreamAccessLogsResponse',
-} as const;
-
-/** To an access log service at `host:port` or `unix:/path`. Plaintext; `authority` is what its streams ask for. */
-export function connectAccessLogs(target: string, authority: string): AccessLogConnection {
-  const client = new grpc.Client(target, grpc.credentials.createInsecure(), {
-    ...clientOptions({}),
-    'grpc.default_authority': authority,
-  });
-  return {
-    open: (headers) => openAccessLogs(client, headers),
-    close: () => client.close(),
-  };
-}
-
-function openAccessLogs(client: grpc.Client, headers: StreamHeaders): AccessLogStream {
-  const metadata = new grpc.Metadata();
-  for (const [name, value] of headers) metadata.set(name, value);
-  let over = false;
-  let endListener: (status: StreamStatus) => void = () => {};
-  const call = client.makeClientStreamRequest(
-    accessLogMethod.path,
-    serializer(accessLogMethod.request),
-    deserializer(accessLogMethod.response),
-    metadata,
-    // Every end, also this one, comes as a status.
-    () => {},
-  );
-  call.on('error', () => {});
-  call.on('status', ({ code, details }) => {
-    if (over) return;
-    over = true;
-    endListener({ code, reason: details });
-  });
-  return {
-    onEnd: (listener) => (endListener = listener),
-    onDrain: (listener) => call.on('drain', () => !over && listener()),
-    send: (message) => over || call.write(message),
-    end() {
-      over = true;
-      call.end();
-    },
   };
 }
 
 function openStream<Request extends MessageName, Response extends MessageName>(
   client: grpc.Client,
-  method: Method<Request, Response>,
+  method: StreamMethod<Request, Response>,
   headers: StreamHeaders = new Map(),
 ): AdsStream<MessageTypes[Request], MessageTypes[Response]> {
   const metadata = new grpc.Metadata();
@@ -315,7 +234,7 @@ function openStream<Request extends MessageName, Response extends MessageName>(
 }
 
 function methodDefinition<Request extends MessageName, Response extends MessageName>(
-  method: Method<Request, Response>,
+  method: StreamMethod<Request, Response>,
 ): grpc.MethodDefinition<MessageTypes[Request], MessageTypes[Response]> {
   return {
     path: method.path,
@@ -338,16 +257,16 @@ export class AdsServer {
   /** Once, before `listen`. */
   addHandlers(handlers: AdsHandlers): void {
     const definition = {
-      StreamAggregatedResources: methodDefinition(sotwMethod),
-      DeltaAggregatedResources: methodDefinition(deltaMethod),
+      StreamAggregatedResources: methodDefinition(SOTW_METHOD),
+      DeltaAggregatedResources: methodDefinition(DELTA_METHOD),
     };
     const onDelta: grpc.handleBidiStreamingCall<
-      MessageTypes[typeof deltaMethod.request],
-      MessageTypes[typeof deltaMethod.response]
+      MessageTypes[typeof DELTA_METHOD.request],
+      MessageTypes[typeof DELTA_METHOD.response]
     > = (call) => handlers.delta(new ServerStream(call));
     const onSotw: grpc.handleBidiStreamingCall<
-      MessageTypes[typeof sotwMethod.request],
-      MessageTypes[typeof sotwMethod.response]
+      MessageTypes[typeof SOTW_METHOD.request],
+      MessageTypes[typeof SOTW_METHOD.response]
     > = (call) => handlers.sotw(new ServerStream(call));
     this.#server.addService(definition, {
       DeltaAggregatedResources: onDelta,

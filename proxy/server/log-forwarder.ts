@@ -1,11 +1,12 @@
-// [m] LogForwarder: batches of access log entries, from workers to the service that sends them. The service (and gRPC
-// with it) is loaded with the first batch.
+// [m] LogForwarder: batches of access log entries, from workers to the service that sends them. The service is loaded with
+// the first batch.
 import type { Closable } from '../base/lifetime.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
 import { Host } from '../upstream/host.ts';
 import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
 import type { ActiveCluster } from '../upstream/cluster-manager.ts';
 import type { AccessLogService } from '../xds/access-log-service.ts';
-import { printAddress } from '../xds/listener-decoder.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 
 type Batch = Extract<FromWorker, { readonly kind: 'grpc_logs' }>;
@@ -54,17 +55,19 @@ export class LogForwarder implements Closable {
   }
 }
 
-/** First usable host of a cluster, for gRPC; beginning with `!`: why there is none. */
-export function grpcTarget(clusters: readonly ActiveCluster[], name: string): string {
+/** A first usable host of a cluster, for gRPC; a sentence: why there is none. */
+export function grpcHost(
+  clusters: readonly ActiveCluster[],
+  name: string,
+): { readonly config: ClusterConfig; readonly address: AddressConfig } | string {
   const cluster = clusters.find(({ config }) => config.name === name);
-  if (cluster === undefined) return '!there is no such cluster';
+  if (cluster === undefined) return 'there is no such cluster';
   const hosts = cluster.localities
     .toSorted((a, b) => a.priority - b.priority)
     .flatMap(({ endpoints, priority }) => endpoints.map((endpoint) => new Host(endpoint, priority)))
     .filter(({ healthy }) => healthy);
-  if (hosts.length === 0) return '!it has no host';
+  if (hosts.length === 0) return 'it has no host';
   const host = hosts.find((each) => transportSocketFor(cluster.config, each).kind !== 'tls');
-  if (host === undefined) return '!TLS to upstreams is not supported by this version';
-  const { address } = host;
-  return address.kind === 'pipe' ? `unix:${address.path}` : printAddress(address);
+  if (host === undefined) return 'TLS to upstreams is not supported by this version';
+  return { config: cluster.config, address: host.address };
 }

@@ -10,6 +10,7 @@ import { AdminServer } from './admin/admin-server.ts';
 import { bootstrapPlace, loadBootstrap } from './bootstrap.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { BootstrapError } from './bootstrap-source.ts';
+import type { ControlChannels } from './grpc/control-channels.ts';
 import { LOG_COMPONENTS } from './log-components.ts';
 import { parseOptions, readHostFacts } from './options.ts';
 import type { ServerOptions } from './options.ts';
@@ -66,7 +67,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     bootstrap,
     time: realTime,
     random: realRandom,
-    openAdsTransport: () => openAdsTransport(bootstrap.config),
+    openAdsTransport: (channels) => openAdsTransport(bootstrap.config, channels),
     openAccessLogs: async (needs) => {
       const { AccessLogService } = await import('../xds/access-log-service.ts');
       const { node } = bootstrap.config;
@@ -91,20 +92,21 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
   return exitCode;
 }
 
-/**
- * To the first endpoint of the cluster that `ads_config` names. gRPC is loaded only here: a configuration that is
- * static, or only validated, starts without its 30 ms.
- */
-async function openAdsTransport({ ads, clusters, node }: BootstrapConfig): Promise<AdsTransport> {
+/** To the first endpoint of the cluster that `ads_config` names. The transport is loaded only where there is ADS. */
+async function openAdsTransport(
+  { ads, clusters, node }: BootstrapConfig,
+  channels: ControlChannels,
+): Promise<AdsTransport> {
   const cluster = clusters.find(({ name }) => name === ads?.clusterName);
   const endpoint = cluster?.localities.flatMap((locality) => locality.endpoints)[0];
-  if (endpoint === undefined) {
+  if (cluster === undefined || endpoint === undefined) {
     throw new BootstrapError(
       `cluster '${ads?.clusterName}' needs an endpoint: ads_config names it`,
     );
   }
-  const { adsTarget, grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
-  return grpcAdsTransport({ target: adsTarget(endpoint.address), node, userAgentVersion: VERSION });
+  const { grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
+  const channel = channels.open(cluster, endpoint.address, '');
+  return grpcAdsTransport({ channel, node, userAgentVersion: VERSION });
 }
 
 /** SIGTERM and SIGINT end the process without a drain, SIGUSR1 reopens logs, SIGHUP does nothing: as Envoy. */

@@ -15,6 +15,7 @@ import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
+import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import type { AccessLogService, AccessLogServiceDeps } from '../xds/access-log-service.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
@@ -29,7 +30,8 @@ import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
-import { LogForwarder, grpcTarget } from './log-forwarder.ts';
+import { ControlChannels } from './grpc/control-channels.ts';
+import { LogForwarder, grpcHost } from './log-forwarder.ts';
 import { readHostEnvironment } from './options.ts';
 import type { ServerOptions } from './options.ts';
 import type { ProcessLog } from './process-log.ts';
@@ -56,10 +58,10 @@ export interface ServerDeps {
   readonly loggers: LoggerRegistry;
   readonly workerEntry: URL;
   /** Called once, after the workers were spawned, where the bootstrap names ADS. The server closes what it gives. */
-  readonly openAdsTransport: () => Promise<AdsTransport>;
+  readonly openAdsTransport: (channels: ControlChannels) => Promise<AdsTransport>;
   /** Called once, with the first batch for an access log service. The server closes what it gives. */
   readonly openAccessLogs: (
-    needs: Pick<AccessLogServiceDeps, 'stats' | 'log' | 'target'>,
+    needs: Pick<AccessLogServiceDeps, 'stats' | 'log' | 'connect'>,
   ) => Promise<AccessLogService>;
   /** Undefined: no admin. Called once, when the bootstrap gives an address. */
   readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
@@ -71,6 +73,7 @@ export class Server {
   readonly #startedMs: number;
   readonly #stats = new StatsStore();
   readonly #serverStats: ServerStats;
+  readonly #channels: ControlChannels;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
   readonly #clusters: ClusterManager;
@@ -102,6 +105,7 @@ export class Server {
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
+    this.#channels = new ControlChannels(deps.time, this.#stats);
     this.#publisher = new ConfigPublisher(
       time,
       (config) => this.#publish(config),
@@ -284,10 +288,17 @@ export class Server {
         this.#deps.openAccessLogs({
           stats: this.#stats,
           log: this.#log,
-          target: (cluster) => grpcTarget(this.#clusters.clusters(), cluster),
+          connect: (cluster, authority) => this.#connectTo(cluster, authority),
         }),
       tell: (index, message) => this.#pool.tell(index, message),
     });
+  }
+
+  #connectTo(cluster: string, authority: string): GrpcChannel | string {
+    const host = grpcHost(this.#clusters.clusters(), cluster);
+    return typeof host === 'string'
+      ? host
+      : this.#channels.open(host.config, host.address, authority);
   }
 
   #createStartup(): Startup {
@@ -325,7 +336,7 @@ export class Server {
     const client = wireAds({
       bootstrap: bootstrap.config,
       ads: bootstrap.config.ads,
-      transport: await this.#deps.openAdsTransport(),
+      transport: await this.#deps.openAdsTransport(this.#channels),
       clusters: this.#clusters,
       listeners: this.#listeners,
       onAnswered: (kind) => this.#startup.onAnswered(kind),

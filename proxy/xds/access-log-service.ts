@@ -1,9 +1,11 @@
 // [m] AccessLogService: sends what workers logged to gRPC access log services; one stream per service and kind of log,
 // opened with its first batch and, when it broke, with the next (envoy.service.accesslog.v3).
+import type { StreamStatus } from '../../xds-protos/ads-stream.ts';
 import type { Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { StreamAccessLogsMessage } from '../../xds-protos/gen/envoy.service.accesslog.v3.ts';
-import { connectAccessLogs } from '../../xds-protos/services.ts';
-import type { AccessLogConnection, AccessLogStream } from '../../xds-protos/services.ts';
+import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
+import { ACCESS_LOG_METHOD, openMessageStream } from '../../xds-protos/message-stream.ts';
+import type { MessageListener, MessageStream } from '../../xds-protos/message-stream.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { GrpcLogConfig } from '../config/access-log-config.ts';
@@ -18,8 +20,8 @@ export interface AccessLogServiceDeps {
   readonly userAgentVersion: string;
   readonly stats: StatsStore;
   readonly log: Logger;
-  /** `host:port` of a host of the cluster; a string beginning with `!` says why there is none. */
-  target(cluster: string): string;
+  /** To a host of the cluster; a sentence says why there is none. */
+  connect(cluster: string, authority: string): GrpcChannel | string;
 }
 
 export class AccessLogService implements Closable {
@@ -33,7 +35,7 @@ export class AccessLogService implements Closable {
 
   constructor(deps: AccessLogServiceDeps) {
     this.#deps = deps;
-    this.#node = nodeMessage({ ...deps, target: '' });
+    this.#node = nodeMessage(deps);
     this.#flushed = deps.stats.counter('access_logs.grpc_access_log.grpc_entries_flushed');
     this.#failed = deps.stats.counter('access_logs.grpc_access_log.grpc_entries_flush_failed');
   }
@@ -59,12 +61,12 @@ export class AccessLogService implements Closable {
   #streamFor(key: string, config: GrpcLogConfig): ServiceStream | undefined {
     const present = this.#streams.get(key);
     if (present !== undefined) return present;
-    const target = this.#deps.target(config.cluster);
-    if (target.startsWith('!')) {
-      this.#tell(config.cluster, target.slice(1));
+    const channel = this.#deps.connect(config.cluster, config.authority);
+    if (typeof channel === 'string') {
+      this.#tell(config.cluster, channel);
       return undefined;
     }
-    const stream = new ServiceStream(target, config, this.#node, (reason) => {
+    const stream = new ServiceStream(channel, config, this.#node, (reason) => {
       if (this.#streams.get(key) === stream) this.#streams.delete(key);
       this.#tell(config.cluster, `its stream ended, ${reason}`);
     });
@@ -80,28 +82,41 @@ export class AccessLogService implements Closable {
 }
 
 /** One connection with one stream; gone with it. */
-class ServiceStream {
+class ServiceStream implements MessageListener<unknown> {
   readonly #config: GrpcLogConfig;
   readonly #node: Node;
-  readonly #connection: AccessLogConnection;
-  readonly #stream: AccessLogStream;
+  readonly #channel: GrpcChannel;
+  readonly #stream: MessageStream<StreamAccessLogsMessage>;
   readonly #onGone: (reason: string) => void;
   #identified = false;
   /** Batches that wait until the service takes more. */
   #waiting: (() => void)[] = [];
 
-  constructor(target: string, config: GrpcLogConfig, node: Node, onGone: (reason: string) => void) {
+  constructor(
+    channel: GrpcChannel,
+    config: GrpcLogConfig,
+    node: Node,
+    onGone: (reason: string) => void,
+  ) {
     this.#config = config;
     this.#node = node;
     this.#onGone = onGone;
-    this.#connection = connectAccessLogs(target, config.authority);
-    this.#stream = this.#connection.open(config.initialMetadata);
-    this.#stream.onDrain(() => this.#release());
-    this.#stream.onEnd(({ code, reason }) => {
-      this.#connection.close();
-      this.#onGone(`gRPC status ${code}: ${reason}`);
-      this.#release();
-    });
+    this.#channel = channel;
+    this.#stream = openMessageStream(channel, ACCESS_LOG_METHOD, this, config.initialMetadata);
+  }
+
+  // === MessageListener
+
+  onMessage(): void {}
+
+  onDrain(): void {
+    this.#release();
+  }
+
+  onEnd({ code, reason }: StreamStatus): void {
+    this.#channel.close();
+    this.#onGone(`gRPC status ${code}: ${reason}`);
+    this.#release();
   }
 
   send(records: readonly LogRecord[], done: () => void): void {
@@ -111,7 +126,7 @@ class ServiceStream {
 
   close(): void {
     this.#stream.end();
-    this.#connection.close();
+    this.#channel.close();
   }
 
   #message(records: readonly LogRecord[]): StreamAccessLogsMessage {

@@ -1,5 +1,5 @@
 // [m] AdsTransport over gRPC: plain requests and responses to protobuf messages and back.
-import type { AdsStream as ProtoStream, StreamStatus } from '../../xds-protos/ads-stream.ts';
+import type { StreamStatus } from '../../xds-protos/ads-stream.ts';
 import { unpackAnyAs } from '../../xds-protos/any.ts';
 import type { Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type {
@@ -9,23 +9,20 @@ import type {
   DiscoveryResponse,
   Resource,
 } from '../../xds-protos/gen/envoy.service.discovery.v3.ts';
+import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
+import { DELTA_METHOD, SOTW_METHOD, openMessageStream } from '../../xds-protos/message-stream.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
-import { connectAds } from '../../xds-protos/services.ts';
-import type { AdsConnection } from '../../xds-protos/services.ts';
 import type { Any, JsonObject } from '../../xds-protos/well-known-types.ts';
-import type { AddressConfig } from '../config/listener-config.ts';
 import type { NodeConfig } from '../config/bootstrap-config.ts';
 import { NACK_CODE } from './ads-mux.ts';
 import type { AdsMode, DeltaAdsRequest, SotwAdsRequest } from './ads-mux.ts';
 import type { AdsStream, AdsStreamHandlers, AdsTransport } from './ads-transport.ts';
-import { printAddress } from './listener-decoder.ts';
 import type { WireResource } from './subscription-state.ts';
 
 const WRAPPER = 'envoy.service.discovery.v3.Resource';
 
 export interface GrpcAdsTransportOptions {
-  /** `host:port`, `unix:/path` or `unix:path`; adsTarget() makes it of a cluster's address. */
-  readonly target: string;
+  readonly channel: GrpcChannel;
   readonly node: NodeConfig;
   /** `user_agent_build_version` in words, for istiod's logs; '' leaves it out. */
   readonly userAgentVersion: string;
@@ -36,15 +33,12 @@ export function grpcAdsTransport(options: GrpcAdsTransportOptions): AdsTransport
   return new GrpcAdsTransport(options);
 }
 
-export const adsTarget = (address: AddressConfig): string =>
-  address.kind === 'pipe' ? `unix:${address.path}` : printAddress(address);
-
 class GrpcAdsTransport implements AdsTransport {
-  readonly #connection: AdsConnection;
+  readonly #channel: GrpcChannel;
   readonly #node: Node;
 
   constructor(options: GrpcAdsTransportOptions) {
-    this.#connection = connectAds(options.target);
+    this.#channel = options.channel;
     this.#node = nodeMessage(options);
   }
 
@@ -53,13 +47,15 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   close(): void {
-    this.#connection.close();
+    this.#channel.close();
   }
 
   #openDelta(handlers: AdsStreamHandlers): AdsStream {
-    const stream = this.#connection.delta();
-    attachEnd(stream, handlers);
-    stream.onMessage((message) => handlers.onResponse(fromDelta(message)));
+    const stream = openMessageStream(this.#channel, DELTA_METHOD, {
+      onMessage: (message) => handlers.onResponse(fromDelta(message)),
+      onDrain() {},
+      onEnd: (status) => handlers.onEnd(endOf(status)),
+    });
     return {
       send: (request, withNode) => {
         if (request.mode === 'delta')
@@ -70,9 +66,11 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   #openSotw(handlers: AdsStreamHandlers): AdsStream {
-    const stream = this.#connection.sotw();
-    attachEnd(stream, handlers);
-    stream.onMessage((message) => handlers.onResponse(fromSotw(message)));
+    const stream = openMessageStream(this.#channel, SOTW_METHOD, {
+      onMessage: (message) => handlers.onResponse(fromSotw(message)),
+      onDrain() {},
+      onEnd: (status) => handlers.onEnd(endOf(status)),
+    });
     return {
       send: (request, withNode) => {
         if (request.mode === 'sotw')
@@ -83,19 +81,15 @@ class GrpcAdsTransport implements AdsTransport {
   }
 }
 
-function attachEnd<Sent, Received>(
-  stream: ProtoStream<Sent, Received>,
-  handlers: AdsStreamHandlers,
-): void {
-  stream.onEnd(({ code, reason }: StreamStatus) => {
-    handlers.onEnd({
-      ok: code === 0,
-      reason: `gRPC status ${code}${reason === '' ? '' : `: ${reason}`}`,
-    });
-  });
-}
+const endOf = ({ code, reason }: StreamStatus): { ok: boolean; reason: string } => ({
+  ok: code === 0,
+  reason: `gRPC status ${code}${reason === '' ? '' : `: ${reason}`}`,
+});
 
-export function nodeMessage({ node, userAgentVersion }: GrpcAdsTransportOptions): Node {
+export function nodeMessage({
+  node,
+  userAgentVersion,
+}: Pick<GrpcAdsTransportOptions, 'node' | 'userAgentVersion'>): Node {
   return {
     id: node.id,
     cluster: node.cluster,

@@ -30,7 +30,7 @@ async function pour(peer: RawPeer, megabytes: number, patienceMs = 300): Promise
     if (peer.socket.write(chunk)) continue;
     const drained = await Promise.race([
       new Promise<boolean>((resolve) => peer.socket.once('drain', () => resolve(true))),
-      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), patienceMs)),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), patienceMs).unref()),
     ]);
     if (!drained) return i;
   }

@@ -29,7 +29,7 @@ t.test('local rate limits of two workers', async (t) => {
         httpListener('faults', routes, {
           httpFilters: [
             fault({
-              delay: { fixed_delay: '1.5s', percentage: { numerator: 100 } },
+              delay: { fixed_delay: '4s', percentage: { numerator: 100 } },
               max_active_faults: 5,
             }),
           ],

@@ -11,6 +11,7 @@ import { parseOptions } from '../../proxy/server/options.ts';
 import { ProcessLog } from '../../proxy/server/process-log.ts';
 import { Server } from '../../proxy/server/server.ts';
 import { decodeBootstrap } from '../../proxy/xds/bootstrap-decoder.ts';
+import { channelTo } from './grpc-channel-to.ts';
 import { AccessLogService } from '../../proxy/xds/access-log-service.ts';
 import { grpcAdsTransport } from '../../proxy/xds/grpc-ads-transport.ts';
 
@@ -69,7 +70,11 @@ export async function startStandInServer(
     workerEntry: new URL('./stand-in-worker.ts', import.meta.url),
     openAdsTransport: () =>
       Promise.resolve(
-        grpcAdsTransport({ target: settings.adsTarget ?? '', node, userAgentVersion: '' }),
+        grpcAdsTransport({
+          channel: channelTo(settings.adsTarget ?? ''),
+          node,
+          userAgentVersion: '',
+        }),
       ),
     openAccessLogs: (needs) =>
       Promise.resolve(new AccessLogService({ ...needs, node, userAgentVersion: '' })),

@@ -9,6 +9,7 @@ import { StatsStore } from '../../../proxy/stats/store.ts';
 import { accessLogServer } from '../../support/access-log-server.ts';
 import { sampleEntry } from '../../support/access-log-entry.ts';
 import { captureLog } from '../../support/captured-log.ts';
+import { channelTo } from '../../support/grpc-channel-to.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { GrpcLogConfig } from '../../../proxy/config/access-log-config.ts';
 import type { LogRecord } from '../../../proxy/config/log-record.ts';
@@ -62,7 +63,7 @@ async function connected(t: Test, pause = false): Promise<Ends> {
     userAgentVersion: '',
     stats,
     log: captureLog().logger,
-    target: () => `127.0.0.1:${port}`,
+    connect: (_cluster, authority) => channelTo(`127.0.0.1:${port}`, authority),
   });
   t.teardown(() => {
     service.close();
@@ -131,7 +132,7 @@ t.test('AccessLogService', async (t) => {
       userAgentVersion: '',
       stats,
       log: captured.logger,
-      target: () => '!it has no host',
+      connect: () => 'it has no host',
     });
     let done = 0;
     for (let i = 0; i < 3; i++) service.send('k', CONFIG, [RECORD], () => done++);

@@ -2,7 +2,8 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { realTime } from '../../../proxy/base/clock.ts';
-import { adsTarget, grpcAdsTransport } from '../../../proxy/xds/grpc-ads-transport.ts';
+import { grpcAdsTransport } from '../../../proxy/xds/grpc-ads-transport.ts';
+import { channelTo } from '../../support/grpc-channel-to.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ReplayControlPlane } from '../../support/replay-control-plane.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
@@ -176,15 +177,6 @@ t.test('AdsClient', (t) => {
     t.end();
   });
 
-  t.test('makes targets of addresses', (t) => {
-    t.equal(
-      adsTarget({ kind: 'pipe', path: './etc/istio/proxy/XDS', mode: 0 }),
-      'unix:./etc/istio/proxy/XDS',
-    );
-    t.equal(adsTarget({ kind: 'ip', address: '::1', port: 15010 }), '[::1]:15010');
-    t.end();
-  });
-
   for (const recording of [
     '10-updates/productpage',
     '10-updates/productpage-sotw',
@@ -197,7 +189,7 @@ t.test('AdsClient', (t) => {
       const server = new ReplayControlPlane(recording);
       t.teardown(() => server.close());
       const transport = grpcAdsTransport({
-        target: await server.listen(),
+        channel: channelTo(await server.listen()),
         node,
         userAgentVersion: '',
       });
@@ -225,7 +217,7 @@ t.test('AdsClient', (t) => {
     const server = new ReplayControlPlane('10-updates/productpage');
     t.teardown(() => server.close());
     const transport = grpcAdsTransport({
-      target: await server.listen(),
+      channel: channelTo(await server.listen()),
       node,
       userAgentVersion: '',
     });
