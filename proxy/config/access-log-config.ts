@@ -75,6 +75,8 @@ export interface AccessLogOptionsConfig {
   readonly flushOnStart: boolean;
   /** A line when an upgrade or CONNECT is accepted. */
   readonly flushOnTunnel: boolean;
+  /** For TCP: a line when the session begins; absent: none. */
+  readonly flushOnConnectionStart?: boolean;
 }
 
 /** What made a log line (Envoy's AccessLogType), by the names `%ACCESS_LOG_TYPE%` prints. */
@@ -82,6 +84,7 @@ export type AccessLogType =
   | 'NotSet'
   | 'TcpUpstreamConnected'
   | 'TcpPeriodic'
+  | 'TcpConnectionStart'
   | 'TcpConnectionEnd'
   | 'DownstreamStart'
   | 'DownstreamTunnelSuccessfullyEstablished'

@@ -1,6 +1,6 @@
 // [b] Listeners, filter chains and their match as plain data (envoy.config.listener.v3).
-import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
-import type { HttpConnectionManagerConfig } from './http-connection-manager-config.ts';
+import type { AccessLogConfig } from './access-log-config.ts';
+import type { NetworkFilterConfig } from './network-filter-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
 export type AddressConfig =
@@ -84,40 +84,4 @@ export interface FilterChainConfig {
   /** 0: no limit. */
   readonly transportSocketConnectTimeoutMs: number;
   readonly networkFilters: readonly NetworkFilterConfig[];
-}
-
-export type NetworkFilterConfig =
-  | {
-      readonly kind: 'http_connection_manager';
-      readonly name: string;
-      readonly settings: HttpConnectionManagerConfig;
-    }
-  | { readonly kind: 'tcp_proxy'; readonly name: string; readonly settings: TcpProxyConfig }
-  /** Istio's own, known but not built yet: passes everything. */
-  | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string }
-  /** A security filter that is not enforced yet: closes the connection. */
-  | {
-      readonly kind: 'refuse';
-      readonly name: string;
-      readonly typeUrl: string;
-      readonly reason: string;
-    };
-
-/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
-export interface TcpProxyConfig {
-  readonly statPrefix: string;
-  readonly cluster:
-    | { readonly kind: 'cluster'; readonly name: string }
-    | {
-        readonly kind: 'weighted';
-        readonly clusters: readonly { readonly name: string; readonly weight: number }[];
-      };
-  /** Default 3 600 000; 0: none. */
-  readonly idleTimeoutMs: number;
-  readonly maxDownstreamConnectionDurationMs: number | undefined;
-  readonly maxConnectAttempts: number;
-  readonly hashSourceIp: boolean;
-  readonly accessLogs: readonly AccessLogConfig[];
-  /** Absent: a line at the end only. */
-  readonly accessLogOptions?: AccessLogOptionsConfig | undefined;
 }

@@ -3,13 +3,14 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { InspectedConnection, Inspector } from '../filters/listener/inspector.ts';
-import type { ConnectionOwner } from '../filters/network/network-filter.ts';
+import type { ConnectionEnd, ConnectionOwner } from '../filters/network/network-filter.ts';
 import { plainIp, printAddress } from '../network/address.ts';
 import { Connection } from '../network/connection.ts';
 import { originalDestination } from '../network/original-dst.ts';
 import type { SocketHandle } from '../network/socket-binding.ts';
 import { CloseType } from '../network/transport.ts';
 import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
+import { noteClose } from '../stream-info/close-facts.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
@@ -103,9 +104,8 @@ export class AcceptedConnection
 
   // === ConnectionOwner, LiveConnection
 
-  onConnectionDone(facts: StreamInfo | string = ''): void {
-    if (this.#listener.accessLogs.length > 0 && !this.#logged)
-      this.#log(typeof facts === 'string' ? this.#summary(facts) : facts);
+  onConnectionDone(facts: StreamInfo | string | ConnectionEnd = ''): void {
+    if (this.#listener.accessLogs.length > 0 && !this.#logged) this.#log(this.#factsOf(facts));
     const { stats, environment } = this.#listener;
     stats.store.dec(stats.cxActive);
     stats.store.dec(stats.workerCxActive);
@@ -234,6 +234,16 @@ export class AcceptedConnection
     info.bytesReceived = this.#connection.bytesRead;
     info.bytesSent = this.#connection.bytesWritten;
     info.protocol = protocol;
+    return info;
+  }
+
+  #factsOf(facts: StreamInfo | string | ConnectionEnd): StreamInfo {
+    if (typeof facts === 'string') return this.#summary(facts);
+    if (facts instanceof StreamInfo) return facts;
+    const info = this.#summary('');
+    if (facts.flag !== undefined) info.setFlag(facts.flag);
+    info.responseCodeDetails = facts.details ?? '';
+    if (facts.closeReason !== undefined) noteClose(info, { downstreamReason: facts.closeReason });
     return info;
   }
 

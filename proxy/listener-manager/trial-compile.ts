@@ -43,6 +43,8 @@ function compileChain(chain: FilterChainConfig, runtime: Runtime): void {
       compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
     else if (filter.kind === 'http_connection_manager')
       compileConnManager(filter.settings, chain.name, runtime);
+    else if (filter.kind === 'connection_filter_state')
+      compileAt(`network filter '${filter.name}'`, () => trialCompile(filter.settings));
   }
 }
 

@@ -4,11 +4,8 @@ import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
-import type {
-  FilterChainConfig,
-  ListenerConfig,
-  TcpProxyConfig,
-} from '../config/listener-config.ts';
+import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { TcpProxyConfig } from '../config/tcp-proxy-config.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
@@ -19,7 +16,20 @@ import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
-import { TcpProxyFactory, TcpProxyStats } from '../filters/network/tcp-proxy.ts';
+import { GatedFilterFactory } from '../filters/network/network-gate.ts';
+import type { NetworkGate } from '../filters/network/network-gate.ts';
+import { ConnectionLimit } from '../filters/network/connection-limit.ts';
+import {
+  ConnectionFilterState,
+  ConnectionRateLimit,
+  SniCluster,
+} from '../filters/network/connection-gates.ts';
+import { DirectResponseFactory, EchoFactory } from '../filters/network/own-answers.ts';
+import { SharedTokenBucket } from '../filters/http/shared-token-bucket.ts';
+import type { GateConfig } from '../config/network-filter-config.ts';
+import { TcpProxyFactory } from '../filters/network/tcp-proxy.ts';
+import { TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
+import { TcpRoutes } from '../filters/network/tcp-route.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnManagerStats } from '../http/conn-manager-stats.ts';
 import { Http2Stats } from '../http/http2/http2-stats.ts';
@@ -94,13 +104,47 @@ export class WorkerChainBuilder implements ChainBuilder {
   ): TerminalFilterFactory | string {
     if (chain.transportSocket.kind === 'tls')
       return 'TLS is not supported by this version of Outrigger';
-    for (const filter of chain.networkFilters) {
-      if (filter.kind === 'refuse') return filter.reason;
-      if (filter.kind === 'http_connection_manager')
-        return this.#connManager(filter.settings, listener, drain);
-      if (filter.kind === 'tcp_proxy') return this.#tcpProxy(filter.settings, listener);
+    const gates: NetworkGate[] = [];
+    for (const [index, filter] of chain.networkFilters.entries()) {
+      switch (filter.kind) {
+        case 'refuse':
+          return filter.reason;
+        case 'inert':
+          continue;
+        case 'http_connection_manager':
+          return behind(gates, this.#connManager(filter.settings, listener, drain));
+        case 'tcp_proxy':
+          return behind(gates, this.#tcpProxy(filter.settings, listener));
+        case 'echo':
+          return behind(gates, new EchoFactory());
+        case 'direct_response':
+          return behind(gates, new DirectResponseFactory(filter.text));
+        default:
+          gates.push(this.#gate(filter, `${listener.name} ${chain.hash} ${index}`));
+      }
     }
     return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
+  }
+
+  /** `identity`: the same in all workers, and no other filter's. */
+  #gate(filter: GateConfig, identity: string): NetworkGate {
+    const { store, runtime, sharedCounts, tokenBuckets, routeEnvironment, io } = this.#parts;
+    switch (filter.kind) {
+      case 'sni_cluster':
+        return new SniCluster();
+      case 'connection_limit': {
+        const count = sharedCounts.of(`connection_limit ${identity}`);
+        return new ConnectionLimit(filter.settings, { store, runtime, count });
+      }
+      case 'network_rate_limit': {
+        const { tokenBucket } = filter.settings;
+        const words = tokenBuckets.wordsFor(tokenBucket);
+        const bucket = new SharedTokenBucket(tokenBucket, words, io.time);
+        return new ConnectionRateLimit(filter.settings, { store, runtime, bucket });
+      }
+      case 'connection_filter_state':
+        return new ConnectionFilterState(filter.settings, routeEnvironment.format, io.time);
+    }
   }
 
   #connManager(
@@ -207,6 +251,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     const logs = this.#parts.createAccessLogs(config.accessLogs);
     return new TcpProxyFactory({
       config,
+      routes: new TcpRoutes(config, random),
       clusters,
       stats: new TcpProxyStats(store, config.statPrefix),
       log: {
@@ -219,6 +264,12 @@ export class WorkerChainBuilder implements ChainBuilder {
     });
   }
 }
+
+const behind = (
+  gates: readonly NetworkGate[],
+  terminal: TerminalFilterFactory,
+): TerminalFilterFactory =>
+  gates.length === 0 ? terminal : new GatedFilterFactory(gates, terminal);
 
 /** Made by the first connection that speaks it: its counters are seen by those only who use HTTP/2. */
 function lazyHttp2(

@@ -124,6 +124,7 @@ function chainGroups(listener: ListenerConfig): readonly BucketGroup[] {
     seen.set(chain.hash, nth + 1);
     const buckets: TokenBucketConfig[] = [];
     for (const filter of chain.networkFilters) {
+      if (filter.kind === 'network_rate_limit') buckets.push(filter.settings.tokenBucket);
       if (filter.kind !== 'http_connection_manager') continue;
       for (const { settings } of filter.settings.httpFilters)
         if (settings.kind === 'local_rate_limit') buckets.push(...bucketsOf(settings));

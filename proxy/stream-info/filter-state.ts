@@ -16,9 +16,15 @@ export interface FilterStateObject {
 
 export class FilterState {
   readonly #objects = new Map<string, FilterStateObject>();
+  readonly #parent: FilterState | undefined;
+
+  /** `parent`: of the connection, whose objects its streams see. */
+  constructor(parent?: FilterState) {
+    this.#parent = parent;
+  }
 
   get(key: string): FilterStateObject | undefined {
-    return this.#objects.get(key);
+    return this.#objects.get(key) ?? this.#parent?.get(key);
   }
 
   /** Envoy 1.40 lets read-only objects be replaced, too. */

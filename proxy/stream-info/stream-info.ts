@@ -41,6 +41,10 @@ export interface DownstreamConnectionInfo {
   /** `ip:port` of the socket itself, where that is not the local address (an original destination was restored). */
   readonly directLocalAddress?: string | undefined;
   readonly listener?: ListenerFacts | undefined;
+  /** What listener and network filters set; streams see it under their own. Absent: nothing. */
+  filterState?: FilterState | undefined;
+  /** What listener filters set; TCP sessions have it as theirs, requests do not. Absent: nothing. */
+  dynamicMetadata?: DynamicMetadata | undefined;
 }
 
 export class StreamInfo {
@@ -89,7 +93,7 @@ export class StreamInfo {
   traceReason: TraceReason = TraceReason.None;
   /** Null until a filter set something: readers ask these, writers ask the two methods below. */
   dynamicMetadata: DynamicMetadata | null = null;
-  filterState: FilterState | null = null;
+  filterState: FilterState | null;
   /** Null where no log asks for what it counts. */
   meter: StreamMeter | null = null;
   #flags = '';
@@ -104,6 +108,7 @@ export class StreamInfo {
     this.startWallMs = startWallMs;
     this.startMs = startMs;
     this.streamRandom = streamRandom;
+    this.filterState = connection.filterState ?? null;
     this.remoteAddress = connection.directRemoteAddress;
     this.remoteIp = connection.directRemoteIp;
   }
@@ -136,7 +141,10 @@ export class StreamInfo {
   }
 
   filterStateForWriting(): FilterState {
-    return (this.filterState ??= new FilterState());
+    const inherited = this.connection.filterState;
+    if (this.filterState === null || this.filterState === inherited)
+      this.filterState = new FilterState(inherited);
+    return this.filterState;
   }
 
   /** Kept in the order they were set, each once. */

@@ -18,6 +18,7 @@ export class ClusterStats {
   readonly upstreamCxDestroyWithActiveRq: StatId;
   readonly upstreamCxDestroyLocalWithActiveRq: StatId;
   readonly upstreamCxDestroyRemoteWithActiveRq: StatId;
+  readonly upstreamCxConnectAttemptsExceeded: StatId;
   readonly upstreamCxOverflow: StatId;
   readonly upstreamCxNoneHealthy: StatId;
   readonly upstreamCxProtocolError: StatId;
@@ -85,6 +86,7 @@ export class ClusterStats {
     this.upstreamCxDestroyWithActiveRq = counter('upstream_cx_destroy_with_active_rq');
     this.upstreamCxDestroyLocalWithActiveRq = counter('upstream_cx_destroy_local_with_active_rq');
     this.upstreamCxDestroyRemoteWithActiveRq = counter('upstream_cx_destroy_remote_with_active_rq');
+    this.upstreamCxConnectAttemptsExceeded = counter('upstream_cx_connect_attempts_exceeded');
     this.upstreamCxOverflow = counter('upstream_cx_overflow');
     this.upstreamCxNoneHealthy = counter('upstream_cx_none_healthy');
     this.upstreamCxProtocolError = counter('upstream_cx_protocol_error');

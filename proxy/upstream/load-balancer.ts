@@ -1,4 +1,5 @@
 // [w] What balancers need and give. A balancer reads an immutable host set; the slow side replaces it whole.
+import type { MetadataStruct } from '../config/metadata-value.ts';
 import type { DynamicMetadata } from '../stream-info/dynamic-metadata.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
@@ -14,6 +15,8 @@ export interface LoadBalancerContext {
   readonly originalDestination?: string | undefined;
   /** What filters said of the stream; null or absent: nothing. */
   readonly dynamicMetadata?: DynamicMetadata | null;
+  /** Values of `envoy.lb` that hosts must have; absent: any host will do. */
+  readonly metadataMatch?: MetadataStruct | undefined;
   /** A host an earlier attempt used and the retry policy wants to avoid: true asks for another choice. */
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to choose again at most. */

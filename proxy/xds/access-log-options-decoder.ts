@@ -27,7 +27,10 @@ function checked<K extends string>(
 }
 
 const orUndefined = (options: AccessLogOptionsConfig): AccessLogOptionsConfig | undefined =>
-  options.flushIntervalMs > 0 || options.flushOnStart || options.flushOnTunnel
+  options.flushIntervalMs > 0 ||
+  options.flushOnStart ||
+  options.flushOnTunnel ||
+  options.flushOnConnectionStart === true
     ? options
     : undefined;
 
@@ -67,6 +70,7 @@ export function decodeTcpLogOptions(
     flushIntervalMs: intervalMs(options),
     flushOnStart: options.bool('flush_access_log_on_connected'),
     flushOnTunnel: false,
+    flushOnConnectionStart: options.bool('flush_access_log_on_start'),
   });
 }
 

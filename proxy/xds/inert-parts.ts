@@ -2,7 +2,8 @@
 import type { AccessLogConfig, AccessLogFilterConfig } from '../config/access-log-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
-import type { ListenerConfig, NetworkFilterConfig } from '../config/listener-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
 export type InspectedResource =
@@ -52,6 +53,8 @@ function noteNetworkFilter(filter: NetworkFilterConfig, notes: Set<string>): voi
       return;
     case 'http_connection_manager':
       noteConnectionManager(filter.settings, notes);
+      return;
+    default:
   }
 }
 

@@ -31,14 +31,16 @@ export const INERT_NETWORK_FILTERS: ReadonlySet<string> = new Set([
   'envoy.tcp.metadataexchange.config.MetadataExchange',
   'envoy.extensions.network_filters.peer_metadata.Config',
   'stats.PluginConfig',
+  // What databases say is passed on and not looked into (docs/differences.md).
   'envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy',
-  'envoy.extensions.filters.network.redis_proxy.v3.RedisProxy',
   'envoy.extensions.filters.network.mysql_proxy.v3.MySQLProxy',
+  'envoy.extensions.filters.network.postgres_proxy.v3alpha.PostgresProxy',
+  'envoy.extensions.filters.network.zookeeper_proxy.v3.ZooKeeperProxy',
+  'envoy.extensions.filters.network.kafka_broker.v3.KafkaBroker',
 ]);
 
 export const REFUSED_NETWORK_FILTERS: ReadonlySet<string> = new Set([
   'envoy.extensions.filters.network.ext_authz.v3.ExtAuthz',
-  'envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit',
 ]);
 
 /** Upstream network filters of a cluster. */

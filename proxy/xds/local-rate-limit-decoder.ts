@@ -71,7 +71,7 @@ function decodeOwnRateLimits(
   return decodeRateLimits(reader);
 }
 
-function decodeTokenBucket(
+export function decodeTokenBucket(
   reader: FieldReader<TokenBucket>,
   wildcardValues: number,
 ): TokenBucketConfig {

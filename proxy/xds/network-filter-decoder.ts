@@ -1,6 +1,6 @@
 // [m] Decodes the network filters of a chain (istio-contract §2.7; order rules as Envoy's).
 import type { Filter } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
-import type { NetworkFilterConfig } from '../config/listener-config.ts';
+import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHttpConnectionManager } from './http-connection-manager-decoder.ts';
 import {
@@ -9,6 +9,7 @@ import {
   inert,
   refuse,
 } from './known-extensions.ts';
+import { decodeConnectionFilter } from './connection-filter-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeTcpProxy } from './tcp-proxy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -18,6 +19,13 @@ const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpCon
 const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 const RBAC = 'envoy.extensions.filters.network.rbac.v3.RBAC';
 const WASM = 'envoy.extensions.filters.network.wasm.v3.Wasm';
+
+const TERMINAL_KINDS: ReadonlySet<NetworkFilterConfig['kind']> = new Set([
+  'http_connection_manager',
+  'tcp_proxy',
+  'echo',
+  'direct_response',
+]);
 
 export function decodeNetworkFilters(
   readers: readonly FieldReader<Filter>[],
@@ -37,7 +45,7 @@ function checkTerminal(
   filter: NetworkFilterConfig,
   last: boolean,
 ): void {
-  const terminal = filter.kind === 'http_connection_manager' || filter.kind === 'tcp_proxy';
+  const terminal = TERMINAL_KINDS.has(filter.kind);
   if (terminal === last) return;
   const { name } = filter;
   reader.problem(
@@ -93,10 +101,13 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
         }
       );
     }
-    default:
+    default: {
+      const filter = decodeConnectionFilter(config, name);
+      if (filter !== undefined) return filter;
       if (INERT_NETWORK_FILTERS.has(typeName)) return { name, ...inert(typeUrl) };
       if (REFUSED_NETWORK_FILTERS.has(typeName)) return { name, ...refuse(typeUrl, name) };
       config.unknown(name);
       return undefined;
+    }
   }
 }

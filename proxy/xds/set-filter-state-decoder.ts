@@ -41,10 +41,17 @@ const EMPTY: AccessLogFormat = { kind: 'text', text: '', omitEmptyValues: false 
 
 export function decodeSetFilterState(reader: FieldReader<Config>): SetFilterStateConfig {
   const values = reader.children('on_request_headers');
+  return decodeFilterStateValues(values, reader.bool('clear_route_cache'));
+}
+
+export function decodeFilterStateValues(
+  values: readonly FieldReader<FilterStateValue>[],
+  clearRouteCache: boolean,
+): SetFilterStateConfig {
   return {
     kind: 'set_filter_state',
     entries: values.map(decodeValue).filter((entry) => entry !== undefined),
-    clearRouteCache: reader.bool('clear_route_cache'),
+    clearRouteCache,
     shared: values.some((value) => value.enumName('shared_with_upstream', 'NONE') !== 'NONE'),
   };
 }

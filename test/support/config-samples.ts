@@ -8,11 +8,8 @@ import type {
   LocalityEndpointsConfig,
 } from '../../proxy/config/endpoint-config.ts';
 import type { HttpConnectionManagerConfig } from '../../proxy/config/http-connection-manager-config.ts';
-import type {
-  FilterChainConfig,
-  ListenerConfig,
-  NetworkFilterConfig,
-} from '../../proxy/config/listener-config.ts';
+import type { FilterChainConfig, ListenerConfig } from '../../proxy/config/listener-config.ts';
+import type { NetworkFilterConfig } from '../../proxy/config/network-filter-config.ts';
 import type {
   RouteActionConfig,
   RouteConfig,

@@ -836,7 +836,7 @@ xds.type.v3.TypedStruct xds.type.v3 1:type_url:s 2:value:>google.protobuf.Struct
 #envoy.config.route.v3.VirtualHost.TlsRequirementType 0:NONE 1:EXTERNAL_ONLY 2:ALL
 #envoy.config.trace.v3.LightstepConfig.PropagationMode 0:ENVOY 1:LIGHTSTEP 2:B3 3:TRACE_CONTEXT
 #envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion 0:DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE 1:HTTP_JSON 2:HTTP_PROTO 3:GRPC
-#envoy.data.accesslog.v3.AccessLogType 0:NotSet 1:TcpUpstreamConnected 2:TcpPeriodic 3:TcpConnectionEnd 4:DownstreamStart 5:DownstreamPeriodic 6:DownstreamEnd 7:UpstreamPoolReady 8:UpstreamPeriodic 9:UpstreamEnd 10:DownstreamTunnelSuccessfullyEstablished 11:UdpTunnelUpstreamConnected 12:UdpPeriodic 13:UdpSessionEnd
+#envoy.data.accesslog.v3.AccessLogType 0:NotSet 1:TcpUpstreamConnected 2:TcpPeriodic 3:TcpConnectionEnd 4:DownstreamStart 5:DownstreamPeriodic 6:DownstreamEnd 7:UpstreamPoolReady 8:UpstreamPeriodic 9:UpstreamEnd 10:DownstreamTunnelSuccessfullyEstablished 11:UdpTunnelUpstreamConnected 12:UdpPeriodic 13:UdpSessionEnd 14:TcpConnectionStart
 #envoy.data.accesslog.v3.HTTPAccessLogEntry.HTTPVersion 0:PROTOCOL_UNSPECIFIED 1:HTTP10 2:HTTP11 3:HTTP2 4:HTTP3
 #envoy.data.accesslog.v3.ResponseFlags.Unauthorized.Reason 0:REASON_UNSPECIFIED 1:EXTERNAL_SERVICE
 #envoy.data.accesslog.v3.TLSProperties.TLSVersion 0:VERSION_UNSPECIFIED 1:TLSv1 2:TLSv1_1 3:TLSv1_2 4:TLSv1_3

@@ -16,7 +16,8 @@ export type AccessLogType =
   | 'DownstreamTunnelSuccessfullyEstablished'
   | 'UdpTunnelUpstreamConnected'
   | 'UdpPeriodic'
-  | 'UdpSessionEnd';
+  | 'UdpSessionEnd'
+  | 'TcpConnectionStart';
 
 export type HTTPAccessLogEntry_HTTPVersion =
   | 'PROTOCOL_UNSPECIFIED'

@@ -373,7 +373,10 @@ const newerEnumValues: readonly {
   readonly of: string;
   readonly name: string;
   readonly number: number;
-}[] = [{ of: 'envoy.config.accesslog.v3.ComparisonFilter.Op', name: 'NE', number: 3 }];
+}[] = [
+  { of: 'envoy.config.accesslog.v3.ComparisonFilter.Op', name: 'NE', number: 3 },
+  { of: 'envoy.data.accesslog.v3.AccessLogType', name: 'TcpConnectionStart', number: 14 },
+];
 
 export function addNewerFields(root: protobuf.Root): void {
   for (const { of, name, number } of newerEnumValues) {

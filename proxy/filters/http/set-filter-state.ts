@@ -13,6 +13,7 @@ import type { RequestHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import { wireText } from '../../router/wire-text.ts';
+import type { FilterState } from '../../stream-info/filter-state.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
 import { CompiledSettings } from './compiled-settings.ts';
@@ -46,12 +47,13 @@ export class FilterStateUpdate {
     return this.#entries.length === 0;
   }
 
-  apply(headers: RequestHeaders, info: StreamInfo): void {
+  /** `target`: default, the stream's. */
+  apply(headers: RequestHeaders, info: StreamInfo, target: FilterState | null = null): void {
     for (const { key, factory, formatter, skipIfEmpty } of this.#entries) {
       const text = formatter === null ? '' : textOf(formatter, headers, info);
       if (text === '' && skipIfEmpty) continue;
       const object = filterStateObject(factory, text);
-      if (object !== null) info.filterStateForWriting().set(key, object);
+      if (object !== null) (target ?? info.filterStateForWriting()).set(key, object);
     }
   }
 }

@@ -2,12 +2,21 @@
 // each connection.
 import type { Connection } from '../../network/connection.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
+import type { ResponseFlag } from '../../stream-info/response-flags.ts';
 import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/stream-info.ts';
+
+/** For the listener's log: how a connection ended that is no stream of its own. */
+export interface ConnectionEnd {
+  readonly flag?: ResponseFlag;
+  readonly details?: string;
+  /** Why we closed. */
+  readonly closeReason?: string;
+}
 
 /** Told once, when the connection's filters are done with it. */
 export interface ConnectionOwner {
-  /** For the listener's log: facts of a connection that is a stream itself (tcp_proxy), or the protocol of its requests. */
-  onConnectionDone(facts?: StreamInfo | string): void;
+  /** For the listener's log: facts of a connection that is a stream itself (tcp_proxy), the protocol of its requests, or its end. */
+  onConnectionDone(facts?: StreamInfo | string | ConnectionEnd): void;
 }
 
 export interface TerminalFilterFactory {
@@ -17,4 +26,6 @@ export interface TerminalFilterFactory {
     info: DownstreamConnectionInfo,
     owner: ConnectionOwner,
   ): ConnectionCallbacks | null;
+  /** A filter before it has refused a connection of its chain. */
+  onRefused?(): void;
 }

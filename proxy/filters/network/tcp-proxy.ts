@@ -1,18 +1,21 @@
 // [w] envoy.filters.network.tcp_proxy: bytes both ways, half-close and back-pressure passed on (envoy-behaviour §8.1).
 //
 //   downstream ──data──▶ upstream        reading downstream begins when the upstream is connected, so that nothing
-//   downstream ◀──data── upstream        has to be kept and server-first protocols work
-import type { TcpProxyConfig } from '../../config/listener-config.ts';
+//   downstream ◀──data── upstream        has to be kept and server-first protocols work; early data is asked for
+import type { TcpProxyConfig } from '../../config/tcp-proxy-config.ts';
+import { JitteredBackoff } from '../../base/backoff.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { RandomSource } from '../../base/random.ts';
 import type { TimeSource } from '../../base/clock.ts';
+import type { MetadataStruct } from '../../config/metadata-value.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
+import { lengthened } from '../../http/jitter.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
-import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
+import type { DynamicMetadata } from '../../stream-info/dynamic-metadata.ts';
 import { noteClose } from '../../stream-info/close-facts.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
@@ -29,39 +32,16 @@ import type {
   ThreadLocalCluster,
   ThreadLocalClusterManager,
 } from '../../upstream/thread-local-cluster.ts';
+import { EarlyData } from './early-data.ts';
 import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+import type { TcpProxyStats } from './tcp-proxy-stats.ts';
+import { TcpRoutes } from './tcp-route.ts';
 import { TcpSessionLog } from './tcp-session-log.ts';
 import type { TcpLogSettings } from './tcp-session-log.ts';
 
-export class TcpProxyStats {
-  readonly store: StatsStore;
-  readonly cxTotal: StatId;
-  readonly cxNoRoute: StatId;
-  readonly cxRxBytesTotal: StatId;
-  readonly cxTxBytesTotal: StatId;
-  readonly flowControlPaused: StatId;
-  readonly flowControlResumed: StatId;
-  readonly idleTimeout: StatId;
-  readonly maxDuration: StatId;
-
-  constructor(store: StatsStore, statPrefix: string) {
-    const prefix = `tcp.${statPrefix}.`;
-    this.store = store;
-    this.cxTotal = store.counter(`${prefix}downstream_cx_total`);
-    this.cxNoRoute = store.counter(`${prefix}downstream_cx_no_route`);
-    this.cxRxBytesTotal = store.counter(`${prefix}downstream_cx_rx_bytes_total`);
-    this.cxTxBytesTotal = store.counter(`${prefix}downstream_cx_tx_bytes_total`);
-    this.flowControlPaused = store.counter(`${prefix}downstream_flow_control_paused_reading_total`);
-    this.flowControlResumed = store.counter(
-      `${prefix}downstream_flow_control_resumed_reading_total`,
-    );
-    this.idleTimeout = store.counter(`${prefix}idle_timeout`);
-    this.maxDuration = store.counter(`${prefix}max_downstream_connection_duration`);
-  }
-}
-
 export interface TcpProxyContext {
   readonly config: TcpProxyConfig;
+  readonly routes: TcpRoutes;
   readonly clusters: ThreadLocalClusterManager;
   readonly stats: TcpProxyStats;
   readonly log: TcpLogSettings;
@@ -76,7 +56,12 @@ type Failure = (typeof Failure)[keyof typeof Failure];
 /** As the kernel calls it. */
 const RESET = 'ECONNRESET';
 
-const Timer = { Idle: 0, MaxDuration: 1 } as const;
+const Timer = { Idle: 0, MaxDuration: 1, Backoff: 2 } as const;
+
+/** Filter state that overrides `idle_timeout`. */
+const IDLE_STATE = 'envoy.tcp_proxy.per_connection_idle_timeout_ms';
+/** Filter state that overrides the destination of an ORIGINAL_DST cluster. */
+const DESTINATION_STATE = 'envoy.network.transport_socket.original_dst_address';
 
 /** The upstream connection's side of a session. */
 class UpstreamSide implements ConnectionCallbacks {
@@ -89,8 +74,8 @@ class UpstreamSide implements ConnectionCallbacks {
   onData(chunk: Buffer, endStream: boolean): void {
     this.#session.onUpstreamData(chunk, endStream);
   }
-  onClose(_event: CloseEvent, detail: string): void {
-    this.#session.onUpstreamClose(detail);
+  onClose(event: CloseEvent, detail: string): void {
+    this.#session.onUpstreamClose(event, detail);
   }
   onAboveWriteBufferHighWatermark(): void {
     this.#session.pauseDownstream(true);
@@ -112,12 +97,23 @@ class TcpProxySession
   readonly #info: StreamInfo;
   /** Null where nothing is logged. */
   readonly #log: TcpSessionLog | null;
+  readonly #idleTimeoutMs: number;
+  metadataMatch: MetadataStruct | undefined = undefined;
+  #cluster: ThreadLocalCluster | null = null;
   #upstream: Connection | null = null;
   #pool: TcpConnPool | null = null;
   #ticket: PoolTicket | null = null;
   #attempts = 0;
+  #early: EarlyData | null = null;
   #idleTimer: WheelTimer | null = null;
+  #activeMs: number;
   #durationTimer: WheelTimer | null = null;
+  #backoff: JitteredBackoff | null = null;
+  #backoffTimer: WheelTimer | null = null;
+  /** The client is gone and the upstream still takes what it said. */
+  #flushing = false;
+  /** Of both sides the upstream was the last to end. */
+  #upstreamLeft = false;
   #done = false;
 
   constructor(
@@ -136,24 +132,33 @@ class TcpProxySession
       context.log.logs.length === 0 && !context.log.needsMeter
         ? null
         : new TcpSessionLog(context.log, this.#info, downstream);
+    if (info.dynamicMetadata !== undefined) this.#info.dynamicMetadata = info.dynamicMetadata;
     stats.store.inc(stats.cxTotal);
-    if (config.maxDownstreamConnectionDurationMs !== undefined) {
-      this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
-      downstream.io.timers.arm(this.#durationTimer, config.maxDownstreamConnectionDurationMs);
-    }
-    this.#touch();
+    this.#idleTimeoutMs = idleTimeout(config, info);
+    this.#activeMs = time.monotonicMs();
+    this.#armClocks();
     // A side that has nothing more to say still gets what waits for it, for as long as an idle session may last.
-    downstream.delayedCloseTimeoutMs = config.idleTimeoutMs;
-    downstream.readDisable(true);
+    downstream.delayedCloseTimeoutMs = this.#idleTimeoutMs;
+    if (config.maxEarlyDataBytes === undefined) downstream.readDisable(true);
+    else this.#early = new EarlyData(config.maxEarlyDataBytes);
   }
 
   /** After the connection's callbacks are set. */
   begin(): void {
-    this.#connect();
+    this.#log?.onBegin();
+    if (this.#context.config.connectOn === undefined) this.#connect();
   }
 
   hashKey(): bigint | undefined {
-    return undefined;
+    return this.#context.routes.hashKey(this.#info);
+  }
+
+  get dynamicMetadata(): DynamicMetadata | null {
+    return this.#info.dynamicMetadata;
+  }
+
+  get originalDestination(): string | undefined {
+    return this.#info.filterState?.get(DESTINATION_STATE)?.text ?? undefined;
   }
 
   shouldSelectAnotherHost(_host: Host): boolean {
@@ -164,11 +169,16 @@ class TcpProxySession
 
   onData(chunk: Buffer, endStream: boolean): void {
     const upstream = this.#upstream;
-    if (upstream === null) return;
-    this.#info.bytesReceived += chunk.length;
-    this.#touch();
-    upstream.write(chunk);
-    if (endStream) this.#halfClose(upstream, this.#downstream);
+    const { length } = chunk;
+    this.#info.bytesReceived += length;
+    const { stats, time } = this.#context;
+    this.#activeMs = time.monotonicMs();
+    stats.store.add(stats.cxRxBytesTotal, length);
+    if (upstream === null) {
+      this.#keepEarly(chunk, endStream);
+      return;
+    }
+    this.#send(upstream, chunk, endStream);
   }
 
   onClose(event: CloseEvent, detail: string): void {
@@ -181,31 +191,51 @@ class TcpProxySession
     this.#finish();
     // What the client had sent is still delivered, but for a reset, which is passed on.
     this.#upstream?.close(detail === RESET ? CloseType.Abort : CloseType.FlushWrite);
+    if (this.#upstream !== null) {
+      const { stats } = this.#context;
+      this.#flushing = true;
+      stats.store.inc(stats.upstreamFlushTotal);
+      stats.store.inc(stats.upstreamFlushActive);
+    }
     this.#owner.onConnectionDone(this.#info);
   }
 
   onAboveWriteBufferHighWatermark(): void {
-    this.#upstream?.readDisable(true);
+    this.#pauseUpstream(true);
   }
 
   onBelowWriteBufferLowWatermark(): void {
-    this.#upstream?.readDisable(false);
+    this.#pauseUpstream(false);
   }
 
   // === upstream
 
   onUpstreamData(chunk: Buffer, endStream: boolean): void {
-    this.#info.bytesSent += chunk.length;
-    this.#touch();
+    const { length } = chunk;
+    this.#info.bytesSent += length;
+    const { stats, time } = this.#context;
+    this.#activeMs = time.monotonicMs();
+    stats.store.add(stats.cxTxBytesTotal, length);
+    const { stats: ofCluster } = this.#cluster!;
+    ofCluster.store.add(ofCluster.upstreamCxRxBytesTotal, length);
     this.#downstream.write(chunk);
-    if (endStream && this.#upstream !== null) this.#halfClose(this.#downstream, this.#upstream);
+    if (!endStream || this.#upstream === null) return;
+    this.#upstreamLeft = this.#downstream.readEnded;
+    this.#halfClose(this.#downstream, this.#upstream);
   }
 
-  onUpstreamClose(detail: string): void {
+  onUpstreamClose(event: CloseEvent, detail: string): void {
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#upstream = null;
-    this.#pool?.connectionDone(upstream.bytesRead, upstream.bytesWritten);
+    this.#pool?.connectionDone(
+      this.#upstreamLeft ? CloseEvent.Remote : event,
+      this.#info.upstreamConnection!,
+    );
+    if (this.#flushing) {
+      const { stats } = this.#context;
+      stats.store.dec(stats.upstreamFlushActive);
+    }
     if (detail === RESET) {
       this.#info.setFlag(ResponseFlag.UpstreamRemoteReset);
       noteClose(this.#info, { downstream: 'LocalReset', upstream: 'RemoteReset' });
@@ -225,16 +255,23 @@ class TcpProxySession
     this.#ticket = null;
     if (this.#done) {
       connection.close(CloseType.NoFlush);
-      this.#pool?.connectionDone(0, 0);
+      this.#pool?.connectionDone(CloseEvent.Local, facts);
       return;
     }
     this.#upstream = connection;
-    connection.delayedCloseTimeoutMs = this.#context.config.idleTimeoutMs;
+    connection.delayedCloseTimeoutMs = this.#idleTimeoutMs;
     this.#info.host = host;
     this.#info.upstreamConnection = facts;
     this.#log?.onConnected();
     connection.start(new UpstreamSide(this));
-    this.#downstream.readDisable(false);
+    const early = this.#early;
+    if (early === null) {
+      this.#downstream.readDisable(false);
+      return;
+    }
+    this.#early = null;
+    this.#send(connection, early.take(), early.ended);
+    if (early.full) this.#downstream.readDisable(false);
   }
 
   onPoolFailure(reason: PoolFailureReason, transportFailureReason: string, host: Host): void {
@@ -254,18 +291,26 @@ class TcpProxySession
       reason !== 'local connection failure' &&
       this.#attempts < this.#context.config.maxConnectAttempts
     ) {
-      this.#connect();
+      this.#connectAgain();
       return;
     }
     this.#info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    const { stats } = this.#cluster!;
+    stats.store.inc(stats.upstreamCxConnectAttemptsExceeded);
     this.#giveUp(Failure.Connect);
   }
 
   onTimer(kind: number): void {
+    if (kind === Timer.Backoff) {
+      this.#connect();
+      return;
+    }
     const { stats } = this.#context;
     let reason = 'tcp_session_idle_timeout';
-    if (kind === Timer.Idle) stats.store.inc(stats.idleTimeout);
-    else {
+    if (kind === Timer.Idle) {
+      if (this.#stillActive()) return;
+      stats.store.inc(stats.idleTimeout);
+    } else {
       stats.store.inc(stats.maxDuration);
       this.#info.setFlag(ResponseFlag.DurationTimeout);
       reason = 'max_connection_duration_reached';
@@ -280,8 +325,12 @@ class TcpProxySession
   }
 
   #connect(): void {
-    const { stats } = this.#context;
-    const cluster = this.#cluster();
+    const { stats, clusters, routes } = this.#context;
+    const route = routes.choose(this.#info);
+    const cluster = clusters.get(route.cluster);
+    this.metadataMatch = route.metadataMatch;
+    this.#cluster = cluster ?? null;
+    this.#info.cluster = cluster?.config ?? null;
     if (cluster === undefined) {
       stats.store.inc(stats.cxNoRoute);
       this.#info.setFlag(ResponseFlag.NoClusterFound);
@@ -300,22 +349,44 @@ class TcpProxySession
     this.#ticket = this.#pool.newConnection(this);
   }
 
-  #cluster(): ThreadLocalCluster | undefined {
-    const { config, clusters, random } = this.#context;
-    let name = '';
-    if (config.cluster.kind === 'cluster') name = config.cluster.name;
-    else {
-      const total = config.cluster.clusters.reduce((sum, entry) => sum + entry.weight, 0);
-      let roll = total === 0 ? 0 : random.nextUint32() % total;
-      for (const entry of config.cluster.clusters) {
-        name = entry.name;
-        if (roll < entry.weight) break;
-        roll -= entry.weight;
-      }
+  #connectAgain(): void {
+    const { config, random } = this.#context;
+    if (config.backoff === undefined) {
+      this.#connect();
+      return;
     }
-    const cluster = clusters.get(name);
-    this.#info.cluster = cluster?.config ?? null;
-    return cluster;
+    const { baseMs, maxMs } = config.backoff;
+    this.#backoff ??= new JitteredBackoff(baseMs, maxMs, random);
+    this.#backoffTimer ??= new WheelTimer(this, Timer.Backoff);
+    this.#downstream.io.timers.arm(this.#backoffTimer, this.#backoff.nextMs());
+  }
+
+  #keepEarly(chunk: Buffer, endStream: boolean): void {
+    const early = this.#early;
+    if (early === null) return;
+    const { stats, config } = this.#context;
+    stats.store.inc(stats.earlyData);
+    const waits = config.connectOn === 'data' && early.empty;
+    if (early.add(chunk, endStream)) this.#downstream.readDisable(true);
+    if (!waits) return;
+    if (!early.empty) this.#connect();
+    // Nobody will ever be dialled for a client that ends without a word.
+    else if (endStream) this.#downstream.close(CloseType.NoFlush);
+  }
+
+  #send(upstream: Connection, chunk: Buffer, endStream: boolean): void {
+    upstream.write(chunk);
+    const { stats } = this.#cluster!;
+    stats.store.add(stats.upstreamCxTxBytesTotal, chunk.length);
+    if (endStream) this.#halfClose(upstream, this.#downstream);
+  }
+
+  #pauseUpstream(pause: boolean): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    upstream.readDisable(pause);
+    const { stats } = this.#cluster!;
+    stats.store.inc(pause ? stats.upstreamFlowControlPaused : stats.upstreamFlowControlResumed);
   }
 
   /** FIN goes on to the other side; when both have ended, the session is over. */
@@ -329,22 +400,41 @@ class TcpProxySession
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
-    const { stats, time } = this.#context;
     const timers = this.#downstream.io.timers;
-    if (this.#idleTimer !== null) timers.cancel(this.#idleTimer);
-    if (this.#durationTimer !== null) timers.cancel(this.#durationTimer);
-    stats.store.add(stats.cxRxBytesTotal, this.#downstream.bytesRead);
-    stats.store.add(stats.cxTxBytesTotal, this.#downstream.bytesWritten);
-    this.#info.endMs = time.monotonicMs();
+    for (const timer of [this.#idleTimer, this.#durationTimer, this.#backoffTimer])
+      if (timer !== null) timers.cancel(timer);
+    this.#info.endMs = this.#context.time.monotonicMs();
     this.#log?.onEnd();
   }
 
-  #touch(): void {
-    const { config } = this.#context;
-    if (config.idleTimeoutMs === 0) return;
-    this.#idleTimer ??= new WheelTimer(this, Timer.Idle);
-    this.#downstream.io.timers.arm(this.#idleTimer, config.idleTimeoutMs);
+  #armClocks(): void {
+    const { config, random } = this.#context;
+    const { timers } = this.#downstream.io;
+    if (config.maxDownstreamConnectionDurationMs !== undefined) {
+      const jitter = config.maxDurationJitterPercent ?? 0;
+      this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
+      timers.arm(
+        this.#durationTimer,
+        lengthened(config.maxDownstreamConnectionDurationMs, jitter, random),
+      );
+    }
+    if (this.#idleTimeoutMs === 0) return;
+    this.#idleTimer = new WheelTimer(this, Timer.Idle);
+    timers.arm(this.#idleTimer, this.#idleTimeoutMs);
   }
+
+  /** The timer is not armed with every chunk: it looks when it fires, and waits for the rest. */
+  #stillActive(): boolean {
+    const leftMs = this.#activeMs + this.#idleTimeoutMs - this.#context.time.monotonicMs();
+    if (leftMs <= 0) return false;
+    this.#downstream.io.timers.arm(this.#idleTimer!, leftMs);
+    return true;
+  }
+}
+
+function idleTimeout(config: TcpProxyConfig, info: DownstreamConnectionInfo): number {
+  const own = info.filterState?.get(IDLE_STATE)?.text;
+  return own === undefined || own === null ? config.idleTimeoutMs : Number(own);
 }
 
 export class TcpProxyFactory implements TerminalFilterFactory {
@@ -363,5 +453,10 @@ export class TcpProxyFactory implements TerminalFilterFactory {
     connection.setCallbacks(session);
     session.begin();
     return session;
+  }
+
+  onRefused(): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.cxTotal);
   }
 }

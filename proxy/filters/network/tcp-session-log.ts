@@ -31,6 +31,10 @@ export class TcpSessionLog implements TimerOwner {
     this.#arm();
   }
 
+  onBegin(): void {
+    if (this.#settings.options?.flushOnConnectionStart === true) this.#log('TcpConnectionStart');
+  }
+
   onConnected(): void {
     if (this.#settings.options?.flushOnStart === true) this.#log('TcpUpstreamConnected');
   }

@@ -1,6 +1,7 @@
 // [w] The contract of connection pools: one per host, priority and worker.
 import type { ResponseDecoder, RequestEncoder } from '../../http/codec.ts';
 import type { Connection } from '../../network/connection.ts';
+import type { CloseEvent } from '../../network/transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 
@@ -46,6 +47,9 @@ export interface ManagedPool extends HttpConnPool {
 
 export interface TcpConnPool {
   newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null;
-  /** The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. */
-  connectionDone(bytesRead: number, bytesWritten: number): void;
+  /**
+   * The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. Bytes are counted by
+   * the user, as they come: some connections live for days.
+   */
+  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void;
 }

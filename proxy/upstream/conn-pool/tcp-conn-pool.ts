@@ -4,7 +4,9 @@ import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
+import { CloseEvent } from '../../network/transport.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
+import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
@@ -35,7 +37,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#end();
     const { stats } = this.#context;
     stats.store.inc(stats.upstreamRqCancelled);
-    this.#pool.connectionDone(0, 0);
+    this.#pool.dialDone(CloseEvent.Local);
   }
 
   onConnected(connection: Connection, transport: TransportFacts): void {
@@ -45,6 +47,8 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     const { stats, io, config } = this.#context;
     const connectEndMs = io.time.monotonicMs();
     stats.store.record(stats.upstreamCxConnectMs, connectEndMs - this.#startMs);
+    stats.store.inc(stats.upstreamRqTotal);
+    this.#pool.host.counts.rqTotal++;
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
     const made = { connectStartMs: this.#startMs, connectEndMs, tls: transport.tls };
     const facts = connectionFacts(connection, this.#pool.host, '', made);
@@ -68,7 +72,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     const { stats } = this.#context;
     stats.store.inc(stats.upstreamCxConnectFail);
     this.#pool.host.counts.cxConnectFail++;
-    this.#pool.connectionDone(0, 0);
+    this.#pool.dialDone(CloseEvent.Remote);
     callbacks?.onPoolFailure(reason, detail, this.#pool.host);
   }
 
@@ -111,21 +115,35 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     const store = stats.store;
     store.inc(stats.upstreamCxTotal);
     store.inc(stats.upstreamCxActive);
-    store.inc(stats.upstreamRqTotal);
     const counts = this.host.counts;
     counts.cxTotal++;
     counts.cxActive++;
-    counts.rqTotal++;
     return new TcpDial(this, this.#context, callbacks);
   }
 
-  connectionDone(bytesRead: number, bytesWritten: number): void {
+  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void {
+    const { stats, io } = this.#context;
+    const { store } = stats;
+    store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - facts.connectStartMs);
+    store.inc(stats.upstreamCxDestroyWithActiveRq);
+    store.inc(
+      event === CloseEvent.Remote
+        ? stats.upstreamCxDestroyRemoteWithActiveRq
+        : stats.upstreamCxDestroyLocalWithActiveRq,
+    );
+    this.dialDone(event);
+  }
+
+  /** A connection, or what was to become one, is over. */
+  dialDone(event: CloseEvent): void {
     const { resources, stats } = this.#context;
+    const { store } = stats;
     resources.connections.dec();
-    stats.store.dec(stats.upstreamCxActive);
-    stats.store.inc(stats.upstreamCxDestroy);
-    stats.store.add(stats.upstreamCxRxBytesTotal, bytesRead);
-    stats.store.add(stats.upstreamCxTxBytesTotal, bytesWritten);
+    store.dec(stats.upstreamCxActive);
+    store.inc(stats.upstreamCxDestroy);
+    store.inc(
+      event === CloseEvent.Remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal,
+    );
     this.host.counts.cxActive--;
   }
 }

@@ -122,9 +122,9 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
   ],
   [
     'an unknown network filter',
-    network(typed('echo', `${NETWORK}.echo.v3.Echo`)),
+    network(typed('router', `${TYPE}/envoy.extensions.filters.http.router.v3.Router`)),
     [
-      "filter_chains[0].filters[0].typed_config: Didn't find a registered implementation for 'echo' with type URL: 'envoy.extensions.filters.network.echo.v3.Echo'",
+      "filter_chains[0].filters[0].typed_config: Didn't find a registered implementation for 'router' with type URL: 'envoy.extensions.filters.http.router.v3.Router'",
     ],
   ],
   [
@@ -279,7 +279,7 @@ t.test('decodeListener', (t) => {
     t.match(config.filterChains[0]?.networkFilters, [
       {
         kind: 'tcp_proxy',
-        settings: { idleTimeoutMs: 3_600_000, maxConnectAttempts: 1, hashSourceIp: false },
+        settings: { idleTimeoutMs: 3_600_000, maxConnectAttempts: 1, hashPolicy: undefined },
       },
     ]);
     t.equal(

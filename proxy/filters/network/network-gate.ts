@@ -1,0 +1,105 @@
+// [w] Network filters before the last one of a chain. Each is asked once, when a connection has got its chain (and its
+// handshake is over): it may note something about the connection, hold it, or refuse it. What they guard is reached by
+// nobody they have not let through.
+//
+//   chain ─▶ gate ─▶ gate ─▶ terminal filter (connection manager, tcp_proxy, …)
+import type { Connection } from '../../network/connection.ts';
+import { CloseType } from '../../network/transport.ts';
+import type { CloseEvent, ConnectionCallbacks } from '../../network/transport.ts';
+import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/stream-info.ts';
+import type { ConnectionEnd, ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+
+/** A connection as gates see it. */
+export interface GatedConnection {
+  readonly connection: Connection;
+  /** Gates may set its filter state and metadata. */
+  readonly info: DownstreamConnectionInfo;
+  /** Called once, when the connection has ended. */
+  onEnd(callback: () => void): void;
+}
+
+export type GateVerdict = 'admit' | GateRefusal;
+
+/** The connection is closed: at once, or by the gate that holds it. Nothing that comes is looked at. */
+export interface GateRefusal {
+  readonly held: boolean;
+  /** For logs. */
+  readonly end: ConnectionEnd;
+}
+
+export interface NetworkGate {
+  onNewConnection(session: GatedConnection): GateVerdict;
+}
+
+/** A connection that no terminal filter gets. */
+class RefusedConnection implements ConnectionCallbacks {
+  readonly #owner: ConnectionOwner;
+  readonly #end: ConnectionEnd;
+
+  constructor(owner: ConnectionOwner, end: ConnectionEnd) {
+    this.#owner = owner;
+    this.#end = end;
+  }
+
+  onData(_chunk: Buffer, _endStream: boolean): void {}
+  onClose(_event: CloseEvent, _detail: string): void {
+    this.#owner.onConnectionDone(this.#end);
+  }
+  onAboveWriteBufferHighWatermark(): void {}
+  onBelowWriteBufferLowWatermark(): void {}
+}
+
+class GatedSession implements GatedConnection, ConnectionOwner {
+  readonly connection: Connection;
+  readonly info: DownstreamConnectionInfo;
+  readonly #owner: ConnectionOwner;
+  readonly #callbacks: (() => void)[] = [];
+
+  constructor(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner) {
+    this.connection = connection;
+    this.info = info;
+    this.#owner = owner;
+  }
+
+  onEnd(callback: () => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  onConnectionDone(facts?: StreamInfo | string | ConnectionEnd): void {
+    for (const callback of this.#callbacks) callback();
+    this.#owner.onConnectionDone(facts);
+  }
+}
+
+/** The terminal filter behind its gates. */
+export class GatedFilterFactory implements TerminalFilterFactory {
+  readonly #gates: readonly NetworkGate[];
+  readonly #terminal: TerminalFilterFactory;
+
+  constructor(gates: readonly NetworkGate[], terminal: TerminalFilterFactory) {
+    this.#gates = gates;
+    this.#terminal = terminal;
+  }
+
+  createFilter(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner,
+  ): ConnectionCallbacks | null {
+    const session = new GatedSession(connection, info, owner);
+    for (const gate of this.#gates) {
+      const verdict = gate.onNewConnection(session);
+      if (verdict === 'admit') continue;
+      this.#terminal.onRefused?.();
+      const refused = new RefusedConnection(session, verdict.end);
+      connection.setCallbacks(refused);
+      if (verdict.held) {
+        connection.readDisable(true);
+        return refused;
+      }
+      connection.close(CloseType.NoFlush);
+      return null;
+    }
+    return this.#terminal.createFilter(connection, info, session);
+  }
+}
