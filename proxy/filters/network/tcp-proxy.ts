@@ -35,7 +35,7 @@ import type {
 import { EarlyData } from './early-data.ts';
 import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
 import type { TcpProxyStats } from './tcp-proxy-stats.ts';
-import { TcpRoutes } from './tcp-route.ts';
+import type { TcpRoutes } from './tcp-route.ts';
 import { TcpSessionLog } from './tcp-session-log.ts';
 import type { TcpLogSettings } from './tcp-session-log.ts';
 
