@@ -755,8 +755,11 @@ io.istio.http.peer_metadata.Config.PropagationMethod io.istio.http.peer_metadata
 io.istio.http.peer_metadata.Config.WorkloadDiscovery io.istio.http.peer_metadata
 istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig istio.envoy.config.filter.http.alpn.v2alpha1 1:alpn_override:*>.FilterConfig.AlpnOverride
 istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig.AlpnOverride istio.envoy.config.filter.http.alpn.v2alpha1 1:upstream_protocol:#.FilterConfig.Protocol 2:alpn_override:*s
+istio.mesh.v1alpha1.ProxyConfig istio.mesh.v1alpha1 34:ca_certificates_pem:*s
 istio.networking.nds.v1.NameTable istio.networking.nds.v1 1:table:%s>.NameTable.NameInfo
 istio.networking.nds.v1.NameTable.NameInfo istio.networking.nds.v1 1:ips:*s 2:registry:s 3:shortname:s 4:namespace:s 5:alt_hosts:*s
+istio.v1.auth.IstioCertificateRequest istio.v1.auth 1:csr:s 3:validity_duration:I 4:metadata:>google.protobuf.Struct
+istio.v1.auth.IstioCertificateResponse istio.v1.auth 1:cert_chain:*s
 opentelemetry.proto.common.v1.AnyValue opentelemetry.proto.common.v1 1:string_value:@as 2:bool_value:@ab 3:int_value:@aI 4:double_value:@ad 5:array_value:@a>.ArrayValue 6:kvlist_value:@a>.KeyValueList 7:bytes_value:@aB
 opentelemetry.proto.common.v1.ArrayValue opentelemetry.proto.common.v1 1:values:*>.AnyValue
 opentelemetry.proto.common.v1.KeyValue opentelemetry.proto.common.v1 1:key:s 2:value:>.AnyValue

@@ -5,6 +5,8 @@
 export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   // Istio's own.
   'istio.networking.nds.v1': ['NameTable'],
+  'istio.v1.auth': ['IstioCertificateRequest', 'IstioCertificateResponse'],
+  'istio.mesh.v1alpha1': ['ProxyConfig'],
   stats: ['PluginConfig'],
   'istio.envoy.config.filter.http.alpn.v2alpha1': ['FilterConfig'],
   'envoy.tcp.metadataexchange.config': ['MetadataExchange'],

@@ -1,0 +1,94 @@
+// [m] GrpcServer: what our gRPC servers have in common; services are added by the *-service.ts files. Listens in plaintext, or over
+// TLS with client certificates that are asked for and, where one came, must be good.
+import type { SecureContextOptions } from 'node:tls';
+import * as grpc from '@grpc/grpc-js';
+import { channelOptions } from './grpc-library.ts';
+import type { ConnectionOptions } from './grpc-library.ts';
+
+// Not imported: the ES facade of node:fs costs 0.9 MB private.
+const fs = process.getBuiltinModule('node:fs');
+
+/** PEM texts. */
+export interface ServerTls {
+  /** Who signs the certificates of clients. */
+  readonly clientRootPem: string;
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
+const contextOptions = (tls: ServerTls): SecureContextOptions => ({
+  ca: tls.clientRootPem,
+  cert: tls.chainPem,
+  key: tls.keyPem,
+});
+
+/** A client without certificate is let in: it may show a token instead. Of one with a bad certificate nothing is believed. */
+class OptionalClientCertificates extends grpc.ServerCredentials {
+  constructor(tls: ServerTls) {
+    super(
+      { requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+      contextOptions(tls),
+    );
+  }
+
+  replace(tls: ServerTls): void {
+    this.updateSecureContextOptions(contextOptions(tls));
+  }
+
+  override _equals(other: grpc.ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+export class GrpcServer {
+  /** For the *-service.ts files. */
+  readonly grpc: grpc.Server;
+  readonly #secure: OptionalClientCertificates[] = [];
+
+  constructor(options: ConnectionOptions = {}) {
+    this.grpc = new grpc.Server(channelOptions(options));
+  }
+
+  /**
+   * Takes what clients connect to; port 0 picks a free one. Resolves with the target that clients use. A socket file left
+   * behind at a unix path is replaced. Rejects when the address cannot be bound. May be called for several addresses.
+   */
+  async listen(target: string, tls?: ServerTls): Promise<string> {
+    const unixPath = unixPathOf(target);
+    if (unixPath !== undefined) removeStaleSocket(unixPath);
+    const port = await new Promise<number>((resolve, reject) => {
+      this.grpc.bindAsync(target, this.#credentials(tls), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    return unixPath === undefined ? target.replace(/:\d+$/, `:${port}`) : target;
+  }
+
+  /** For new connections of every TLS address. */
+  replaceTls(tls: ServerTls): void {
+    for (const credentials of this.#secure) credentials.replace(tls);
+  }
+
+  /** Drops every stream and stops listening. */
+  close(): void {
+    this.grpc.forceShutdown();
+  }
+
+  #credentials(tls: ServerTls | undefined): grpc.ServerCredentials {
+    if (tls === undefined) return grpc.ServerCredentials.createInsecure();
+    const credentials = new OptionalClientCertificates(tls);
+    this.#secure.push(credentials);
+    return credentials;
+  }
+}
+
+function unixPathOf(target: string): string | undefined {
+  if (target.startsWith('unix://')) return target.slice('unix://'.length);
+  return target.startsWith('unix:') ? target.slice('unix:'.length) : undefined;
+}
+
+function removeStaleSocket(path: string): void {
+  const found = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isSocket() === true) fs.unlinkSync(path);
+}

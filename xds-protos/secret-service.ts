@@ -1,0 +1,37 @@
+// [m] SecretDiscoveryService (SDS), client and server: the same messages as ADS on methods of their own.
+import type { handleBidiStreamingCall } from '@grpc/grpc-js';
+import type { MessageTypes } from './gen/message-types.ts';
+import { connect, methodDefinition, openStream, ServerStream } from './grpc-library.ts';
+import type { ConnectionOptions } from './grpc-library.ts';
+import type { GrpcServer } from './grpc-server.ts';
+import { DELTA_SECRETS_METHOD, SOTW_SECRETS_METHOD } from './message-stream.ts';
+import type { AdsConnection, AdsHandlers } from './services.ts';
+
+/** As `connectAds`. */
+export function connectSecrets(target: string, options: ConnectionOptions = {}): AdsConnection {
+  const client = connect(target, options);
+  return {
+    delta: (headers) => openStream(client, DELTA_SECRETS_METHOD, headers),
+    sotw: (headers) => openStream(client, SOTW_SECRETS_METHOD, headers),
+    close: () => client.close(),
+  };
+}
+
+/** Once for each server, before it listens. */
+export function serveSecrets(server: GrpcServer, handlers: AdsHandlers): void {
+  const onDelta: handleBidiStreamingCall<
+    MessageTypes[typeof DELTA_SECRETS_METHOD.request],
+    MessageTypes[typeof DELTA_SECRETS_METHOD.response]
+  > = (call) => handlers.delta(new ServerStream(call));
+  const onSotw: handleBidiStreamingCall<
+    MessageTypes[typeof SOTW_SECRETS_METHOD.request],
+    MessageTypes[typeof SOTW_SECRETS_METHOD.response]
+  > = (call) => handlers.sotw(new ServerStream(call));
+  server.grpc.addService(
+    {
+      DeltaSecrets: methodDefinition(DELTA_SECRETS_METHOD),
+      StreamSecrets: methodDefinition(SOTW_SECRETS_METHOD),
+    },
+    { DeltaSecrets: onDelta, StreamSecrets: onSotw },
+  );
+}
