@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 
 import type { Counter, Gauge, Registry } from 'prom-client';
 
+import type { CertificateAge } from './security/expiry-watchdog.ts';
+
 // The package's main file also loads default metrics, cluster support and OpenTelemetry: 3 MB
 // private on top of what the agent has anyway. These three files are 0.8 MB.
 const require = createRequire(import.meta.url);
@@ -47,6 +49,47 @@ export class AgentMetrics {
     'istio_agent_xds_proxy_responses',
     'Responses of the control plane.',
   );
+  /** `request_type`: `csr`. */
+  readonly outgoingRequests: Counter<'request_type'> = new CounterClass({
+    name: 'istio_agent_num_outgoing_requests',
+    help: 'Requests to the certificate authority.',
+    labelNames: ['request_type'],
+    registers: this.#registers,
+  });
+  readonly failedOutgoingRequests: Counter<'request_type'> = new CounterClass({
+    name: 'istio_agent_num_failed_outgoing_requests',
+    help: 'Requests to the certificate authority that failed.',
+    labelNames: ['request_type'],
+    registers: this.#registers,
+  });
+  readonly outgoingLatency: Counter<'request_type'> = new CounterClass({
+    name: 'istio_agent_outgoing_latency',
+    help: 'The sum of the time of successful requests to the certificate authority, in milliseconds.',
+    labelNames: ['request_type'],
+    registers: this.#registers,
+  });
+  readonly fileWatcherFailures = this.#counter(
+    'istio_agent_num_file_watcher_failures_total',
+    'Folders of secrets that could not be watched.',
+  );
+  readonly fileSecretFailures = this.#counter(
+    'istio_agent_num_file_secret_failures_total',
+    'Secrets in files that could not be read.',
+  );
+  readonly #certExpirySeconds: Gauge<'resource_name'> = new GaugeClass({
+    name: 'istio_agent_cert_expiry_seconds',
+    help: 'The time remaining, in seconds, before the certificate chain will expire. A negative value indicates the cert is expired.',
+    labelNames: ['resource_name'],
+    registers: this.#registers,
+  });
+  readonly #certNearExpiry: Gauge<'resource_name'> = new GaugeClass({
+    name: 'outrigger_agent_cert_near_expiry',
+    help: '1: the certificate should have been renewed by now.',
+    labelNames: ['resource_name'],
+    registers: this.#registers,
+  });
+  /** Asked at each scrape. */
+  #certificateAges: () => readonly CertificateAge[] = () => [];
   /** Ours: stock never restarts its proxy. */
   readonly proxyRestarts = this.#counter(
     'outrigger_agent_proxy_restarts_total',
@@ -61,8 +104,18 @@ export class AgentMetrics {
     this.#startupSeconds.set(afterSeconds);
   }
 
+  watchCertificates(ages: () => readonly CertificateAge[]): void {
+    this.#certificateAges = ages;
+  }
+
   /** Prometheus text, format 0.0.4. */
   text(): Promise<string> {
+    this.#certExpirySeconds.reset();
+    this.#certNearExpiry.reset();
+    for (const { name, leftMs, near } of this.#certificateAges()) {
+      this.#certExpirySeconds.set({ resource_name: name }, Math.floor(leftMs / 1000));
+      this.#certNearExpiry.set({ resource_name: name }, near ? 1 : 0);
+    }
     return this.#registry.metrics();
   }
 

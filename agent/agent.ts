@@ -7,6 +7,7 @@ import type { RandomSource } from '../proxy/base/random.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import type { AgentOptions } from './options.ts';
 import { ProxyAdmin } from './proxy-admin.ts';
+import { SecretService } from './security/secret-service.ts';
 import { AppProbe } from './status/app-probe.ts';
 import { DEFAULT_MERGE_LIMITS, MetricsMerger } from './status/metrics-merger.ts';
 import { Readiness } from './status/readiness.ts';
@@ -36,6 +37,7 @@ export class Agent {
   readonly #readiness: Readiness;
   readonly #proxy: ProxyProcess;
   readonly #termination: Termination;
+  readonly #secrets: SecretService;
   readonly #startedMs: number;
 
   constructor(parts: AgentParts) {
@@ -58,6 +60,15 @@ export class Agent {
       random,
       onRestart: () => this.#onProxyRestart(),
     });
+    this.#secrets = this.#lifetime.own(
+      new SecretService({
+        options,
+        metrics: this.#metrics,
+        logger: loggers.get('sds'),
+        time,
+        random,
+      }),
+    );
     this.#termination = new Termination({
       proxy: this.#proxy,
       admin,
@@ -101,12 +112,13 @@ export class Agent {
       this.#log.warn(
         'ISTIO_META_DNS_CAPTURE: the DNS proxy is not built yet, names are not answered',
       );
-    // The folder comes with the bootstrap; the socket in it and the port must answer before the proxy asks.
-    writeBootstrap(options);
+    // The folder comes with the bootstrap; the sockets and the port must answer before the proxy asks.
+    writeBootstrap(options, await this.#secrets.start());
     const xdsProxy = this.#lifetime.own(
       new XdsProxy({
         controlPlane,
         nameTable: this.#nameTable,
+        onTrustBundle: (pems) => this.#secrets.setTrustBundle(pems),
         metrics: this.#metrics,
         logger: loggers.get('xdsproxy'),
         time,
@@ -153,6 +165,7 @@ export class Agent {
       logger: loggers.get('status'),
       onDrain: () => this.#termination.drainOnly(),
       onQuit: () => void this.#termination.quit(),
+      warning: () => this.#secrets.warning(),
       nameTableJson: () => this.#nameTable.toJson(),
     });
   }

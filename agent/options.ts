@@ -15,6 +15,8 @@ import { parseAppProbers, parseScrapeTarget } from './pod-annotations.ts';
 import type { AppProber, ScrapeTarget } from './pod-annotations.ts';
 import { readProxyConfig } from './proxy-config.ts';
 import type { ProxyConfig, ProxyConfigSource } from './proxy-config.ts';
+import { readSecurity } from './security/security-options.ts';
+import type { SecurityOptions } from './security/security-options.ts';
 import { VariableReader } from './variable-reader.ts';
 
 export interface AgentOptions {
@@ -24,6 +26,7 @@ export interface AgentOptions {
   readonly addresses: AgentAddresses;
   readonly paths: AgentPaths;
   readonly controlPlane: ControlPlaneOptions;
+  readonly security: SecurityOptions;
   readonly proxy: ProxyOptions;
   readonly lifecycle: LifecycleOptions;
   /** Keyed by request path, as in `/app-health/reviews/readyz`. */
@@ -53,6 +56,10 @@ export interface AgentPaths {
   readonly bootstrapFile: string;
   readonly xdsSocket: string;
   readonly sdsSocket: string;
+  /** Of a foreign server: what credentials it has, istiod names. */
+  readonly credentialSocket: string;
+  /** Ours, where a foreign server has the workload's own secrets. */
+  readonly filesSocket: string;
 }
 
 export interface ProxyOptions {
@@ -92,6 +99,7 @@ export type OptionsResult =
 const LABELS_FILE = './etc/istio/pod/labels';
 const ANNOTATIONS_FILE = './etc/istio/pod/annotations';
 const SDS_DIR = './var/run/secrets/workload-spiffe-uds';
+const CREDENTIAL_DIR = './var/run/secrets/credential-uds';
 /** sun_path on Linux is 108 bytes with its closing zero. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const DEFAULT_RESTART_BUDGET = 10;
@@ -203,6 +211,8 @@ function readPaths(proxyConfig: ProxyConfig, read: VariableReader): AgentPaths {
   const xdsSocket = withDot(join(workDir, 'XDS'));
   const sdsDir = read.text('OUTRIGGER_SDS_DIR', SDS_DIR);
   const sdsSocket = withDot(join(sdsDir, read.text('WORKLOAD_IDENTITY_SOCKET_FILE', 'socket')));
+  const credentialSocket = withDot(join(CREDENTIAL_DIR, 'socket'));
+  const filesSocket = withDot(join(CREDENTIAL_DIR, 'files-socket'));
   for (const path of [xdsSocket, sdsSocket]) {
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       read.problems.push(
@@ -211,7 +221,8 @@ function readPaths(proxyConfig: ProxyConfig, read: VariableReader): AgentPaths {
       );
     }
   }
-  return { workDir, bootstrapFile: withDot(join(workDir, 'envoy-rev.json')), xdsSocket, sdsSocket };
+  const bootstrapFile = withDot(join(workDir, 'envoy-rev.json'));
+  return { workDir, bootstrapFile, xdsSocket, sdsSocket, credentialSocket, filesSocket };
 }
 
 /** Stock writes relative paths with their dot. */
@@ -324,6 +335,7 @@ export async function readAgentOptions(
     addresses,
     paths,
     controlPlane: readControlPlane(proxyConfig, node, read),
+    security: readSecurity({ identity, node, proxyConfig, read }),
     proxy: readProxyOptions(line, proxyConfig, host, read),
     lifecycle: {
       minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),
@@ -340,7 +352,8 @@ export async function readAgentOptions(
     },
   };
   return problems.length > 0
-    ? { ok: false, problems }
+    ? // Two parts may have read the same variable.
+      { ok: false, problems: [...new Set(problems)] }
     : { ok: true, options: Object.freeze(options) };
 }
 

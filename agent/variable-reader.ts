@@ -34,6 +34,15 @@ export class VariableReader {
     return fallback;
   }
 
+  /** From 0 to 1. */
+  fraction(name: string, fallback: number): number {
+    const value = this.text(name, String(fallback));
+    const number = /^[0-9]{1,9}(?:\.[0-9]{1,9})?$/.test(value) ? Number(value) : -1;
+    if (number >= 0 && number <= 1) return number;
+    this.problems.push(`${name}: must be a number from 0 to 1, not "${value}"`);
+    return fallback;
+  }
+
   port(name: string, fallback: number): number {
     return this.count(name, fallback, 1, 65535);
   }

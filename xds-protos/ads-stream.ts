@@ -45,6 +45,8 @@ export interface AdsStream<Sent, Received> {
 export interface AdsServerStream<Sent, Received> extends AdsStream<Sent, Received> {
   /** Address of the client such as `10.0.0.1:43210`; `unknown` on a unix socket. */
   readonly peer: string;
+  /** DER of the certificate that the client showed, where TLS found it good. */
+  readonly peerCertificate: Uint8Array | undefined;
   /** Ends the stream after what was sent, by default with OK. No listener is called afterwards. */
   end(status?: StreamStatus): void;
 }

@@ -163,12 +163,14 @@ export class ServerStream<Sent, Received>
   implements AdsServerStream<Sent, Received>
 {
   readonly peer: string;
+  readonly peerCertificate: Uint8Array | undefined;
   readonly #call: grpc.ServerDuplexStream<Received, Sent>;
 
   constructor(call: grpc.ServerDuplexStream<Received, Sent>) {
     super(call);
     this.#call = call;
     this.peer = call.getPeer();
+    this.peerCertificate = call.getAuthContext().sslPeerCertificate?.raw;
     copyMetadata(call.metadata, this.metadata);
     call.on('cancelled', () => {
       this.ended({ code: statusCode.cancelled, reason: 'the client went away' });

@@ -10,6 +10,7 @@ import { DiscoveryServer } from './discovery-server.ts';
 import type { MtlsMode } from './istio-model.ts';
 import type { ProxyStatus } from './proxy-session.ts';
 import { PushContext } from './push-context.ts';
+import { SecureServer } from './secure-server.ts';
 
 export interface ControlPlaneOptions {
   readonly configFolder: string;
@@ -17,11 +18,15 @@ export interface ControlPlaneOptions {
   readonly listen: string;
   /** Where no PeerAuthentication speaks. */
   readonly defaultMtls: MtlsMode;
+  /** An authority, and ADS for those whom it knows. */
+  readonly secure?: { readonly listen: string; readonly caFolder: string } | undefined;
 }
 
 export interface ControlPlane {
   /** What clients connect to. */
   readonly target: string;
+  /** The same over TLS; undefined: not served. */
+  readonly secureTarget: string | undefined;
   status(): ProxyStatus[];
   close(): void;
 }
@@ -80,13 +85,28 @@ export async function startControlPlane(
     }
   });
   const server = lifetime.own(new AdsServer());
-  server.addHandlers(discovery);
+  server.addHandlers({
+    delta: (stream) => discovery.delta(stream),
+    sotw: (stream) => discovery.sotw(stream),
+  });
   try {
+    const { secure } = options;
+    let secureTarget: string | undefined;
+    if (secure !== undefined) {
+      const trustDomain = (): string => discovery.push.mesh.trustDomain;
+      const own = new SecureServer({ ...secure, discovery, trustDomain, logger, time });
+      secureTarget = await lifetime.own(own).listen();
+    }
     const target = await server.listen(options.listen);
     logger.info(
       `control plane serves ADS on ${target}, configuration from ${options.configFolder}`,
     );
-    return { target, status: () => discovery.status(), close: () => lifetime.close() };
+    return {
+      target,
+      secureTarget,
+      status: () => discovery.status(),
+      close: () => lifetime.close(),
+    };
   } catch (error) {
     lifetime.close();
     throw error;

@@ -11,7 +11,7 @@ import type {
 } from '../../xds-protos/ads-stream.ts';
 import { DeltaSession } from './delta-session.ts';
 import { ProxySession, RequestError } from './proxy-session.ts';
-import type { ProxyStatus, PushSource } from './proxy-session.ts';
+import type { ProvedIdentity, ProxyStatus, PushSource } from './proxy-session.ts';
 import type { PushContext } from './push-context.ts';
 import { SotwSession } from './sotw-session.ts';
 
@@ -72,8 +72,8 @@ export class DiscoveryServer implements PushSource {
   }
 
   /** The handler of DeltaAggregatedResources. */
-  delta(stream: DeltaServerStream): void {
-    const session = new ProxySession(this, this.#logger);
+  delta(stream: DeltaServerStream, proved?: ProvedIdentity): void {
+    const session = new ProxySession(this, this.#logger, proved);
     const delta = new DeltaSession(stream, session);
     this.#attach(stream, { session, push: () => delta.push() }, (request) =>
       delta.onRequest(request),
@@ -81,8 +81,8 @@ export class DiscoveryServer implements PushSource {
   }
 
   /** The handler of StreamAggregatedResources. */
-  sotw(stream: SotwServerStream): void {
-    const session = new ProxySession(this, this.#logger);
+  sotw(stream: SotwServerStream, proved?: ProvedIdentity): void {
+    const session = new ProxySession(this, this.#logger, proved);
     const sotw = new SotwSession(stream, session);
     this.#attach(stream, { session, push: () => sotw.push() }, (request) =>
       sotw.onRequest(request),
@@ -108,7 +108,7 @@ export class DiscoveryServer implements PushSource {
         const reason = error instanceof Error ? error.message : String(error);
         this.#logger.error(`ADS: request of ${connection.session.id} failed: ${reason}`);
         stream.end({
-          code: refused ? statusCode.invalidArgument : statusCode.internal,
+          code: refused ? error.code : statusCode.internal,
           reason: refused ? reason : 'internal error',
         });
       }

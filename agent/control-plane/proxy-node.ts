@@ -16,6 +16,8 @@ export interface LoopbackSettings {
 export interface ProxyNode {
   readonly id: string;
   readonly namespace: string;
+  /** '': not said. */
+  readonly serviceAccount: string;
   /** The pod's address first. */
   readonly addresses: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
@@ -117,6 +119,7 @@ export function readProxyNode(id: string, metadata: unknown): ProxyNode {
   return {
     id,
     namespace: textOf(fields, 'NAMESPACE') || (domain.split('.', 1)[0] ?? '') || 'default',
+    serviceAccount: textOf(fields, 'SERVICE_ACCOUNT'),
     addresses,
     labels: textMapOf(field(fields, 'LABELS')),
     clusterId: textOf(fields, 'CLUSTER_ID') || 'Kubernetes',

@@ -1,5 +1,6 @@
 // [m] ProxySession: what one connected proxy watches, what it was sent and what it made of it. Istio: pilot/pkg/xds/{ads,delta}.go.
 import type { Logger } from '../../proxy/base/logger.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
 import { readProxyNode } from './proxy-node.ts';
 import type { ProxyNode } from './proxy-node.ts';
@@ -11,8 +12,21 @@ import type { GeneratedResource, ResourceType } from './resource-generator.ts';
 const MAX_NAMES = 100_000;
 const MAX_NAME_LENGTH = 1024;
 
-/** What a request is refused for; ends the stream with INVALID_ARGUMENT. */
-export class RequestError extends Error {}
+/** What a request is refused for; ends the stream with the status. */
+export class RequestError extends Error {
+  readonly code: number;
+
+  constructor(message: string, code: number = statusCode.invalidArgument) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Who the proxy has proved to be; undefined on a plaintext port, where anybody may say anything. */
+export interface ProvedIdentity {
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /** One type of resource on one stream. */
 export class WatchedType {
@@ -77,13 +91,15 @@ export interface TypeChanges {
 export class ProxySession {
   readonly source: PushSource;
   readonly #logger: Logger;
+  readonly #proved: ProvedIdentity | undefined;
   readonly #watched = new Map<ResourceType, WatchedType>();
   #node: ProxyNode | undefined;
   #view: ProxyView | undefined;
 
-  constructor(source: PushSource, logger: Logger) {
+  constructor(source: PushSource, logger: Logger, proved?: ProvedIdentity) {
     this.source = source;
     this.#logger = logger;
+    this.#proved = proved;
   }
 
   get id(): string {
@@ -97,12 +113,27 @@ export class ProxySession {
     if (this.#node !== undefined) return;
     if (node === undefined)
       throw new RequestError('the first request of a stream must carry the node');
+    let read: ProxyNode;
     try {
-      this.#node = readProxyNode(node.id ?? '', node.metadata);
+      read = readProxyNode(node.id ?? '', node.metadata);
     } catch (error) {
       throw new RequestError(error instanceof Error ? error.message : String(error));
     }
+    this.#checkIdentity(read);
+    this.#node = read;
     this.#logger.info(`ADS: new connection of ${this.#node.id}`);
+  }
+
+  /** Istio: PILOT_ENABLE_XDS_IDENTITY_CHECK. A proxy gets what is meant for its own account. */
+  #checkIdentity({ namespace, serviceAccount }: ProxyNode): void {
+    const proved = this.#proved;
+    if (proved === undefined) return;
+    const sameAccount = serviceAccount === '' || serviceAccount === proved.name;
+    if (proved.namespace === namespace && sameAccount) return;
+    throw new RequestError(
+      `authorization failed: no identities (${proved.namespace}/${proved.name}) matched ${namespace}/${serviceAccount}`,
+      statusCode.permissionDenied,
+    );
   }
 
   /** A new configuration: what the proxy may see has to be found out again. */

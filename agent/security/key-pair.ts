@@ -1,5 +1,5 @@
 // [m] A workload's private key: a fresh one for each certificate (istio-contract §6.9, Keys).
-import { promisify } from 'node:util';
+import { util } from '../../proxy/base/node-builtins.ts';
 
 import { crypto } from './x509-parts.ts';
 import type { KeyObject } from './x509-parts.ts';
@@ -18,7 +18,7 @@ export interface WorkloadKey {
   readonly pem: string;
 }
 
-const generate = promisify(crypto.generateKeyPair);
+const generate = util.promisify(crypto.generateKeyPair);
 
 /** Off this thread: RSA takes a tenth of a second. */
 export async function generateWorkloadKey(options: KeyOptions): Promise<WorkloadKey> {

@@ -16,6 +16,8 @@ export interface StatusServerParts {
   readonly logger: Logger;
   readonly onDrain: () => Promise<void>;
   readonly onQuit: () => void;
+  /** What a person should know though the pod is ready; undefined: nothing. */
+  readonly warning: () => string | undefined;
   /** JSON for /debug/ndsz. */
   readonly nameTableJson: () => string;
 }
@@ -31,6 +33,9 @@ type Handler = (
   query: string,
 ) => void | Promise<void>;
 
+/** The body stays empty, as probes know it. */
+const WARNING_HEADER = 'x-outrigger-warning';
+const NOT_IN_HEADER = /[^\x20-\x7e]/g;
 const MAX_HEADER_BYTES = 16_384;
 const MAX_CONNECTIONS = 512;
 
@@ -153,6 +158,9 @@ export class StatusServer {
       if (reason === undefined) this.#parts.logger.info('Envoy proxy is ready');
       else this.#parts.logger.warn(`Envoy proxy is NOT ready: ${reason}`);
     }
+    const warning = this.#parts.warning();
+    if (warning !== undefined)
+      response.setHeader(WARNING_HEADER, warning.replace(NOT_IN_HEADER, '?'));
     response.writeHead(reason === undefined ? 200 : 503);
     response.end();
   }

@@ -46,9 +46,13 @@ function breaker(priority: string): JsonObject {
   };
 }
 
-export function staticClusters(options: AgentOptions): JsonObject[] {
+export function staticClusters(options: AgentOptions, filesServed: boolean): JsonObject[] {
   const { addresses, paths } = options;
   const pipe = (path: string): JsonObject => ({ pipe: { path } });
+  const secretCluster = (name: string, path: string): JsonObject => ({
+    ...staticCluster(name, '1s', pipe(path)),
+    typed_extension_protocol_options: overHttp2(),
+  });
   return [
     staticCluster(
       'prometheus_stats',
@@ -56,10 +60,8 @@ export function staticClusters(options: AgentOptions): JsonObject[] {
       socketAddress(addresses.admin, addresses.adminPort, true),
     ),
     staticCluster('agent', '0.250s', socketAddress(addresses.local, addresses.statusPort, true)),
-    {
-      ...staticCluster('sds-grpc', '1s', pipe(paths.sdsSocket)),
-      typed_extension_protocol_options: overHttp2(),
-    },
+    secretCluster('sds-grpc', paths.sdsSocket),
+    ...(filesServed ? [secretCluster('sds-files-grpc', paths.filesSocket)] : []),
     {
       ...staticCluster('xds-grpc', '1s', pipe(paths.xdsSocket)),
       circuit_breakers: { thresholds: [breaker('DEFAULT'), breaker('HIGH')] },

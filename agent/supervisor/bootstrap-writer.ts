@@ -67,14 +67,37 @@ function internalListenerExtension(): JsonObject {
   };
 }
 
+/** Which sockets of secrets are served besides the workload's own. */
+export interface SecretSockets {
+  /** By a foreign server. */
+  readonly credential: boolean;
+  /** By us, with files alone. */
+  readonly files: boolean;
+}
+
+const NO_SOCKETS: SecretSockets = { credential: false, files: false };
+
+/** istiod names clusters by them. */
+function withSockets(metadata: JsonObject, { credential, files }: SecretSockets): JsonObject {
+  return {
+    ...metadata,
+    ...(credential ? { credential: 'true' } : {}),
+    ...(files ? { 'file-credential': 'true' } : {}),
+  };
+}
+
 /** The bootstrap in proto JSON with original field names. */
-export function buildBootstrap(options: AgentOptions): JsonObject {
+export function buildBootstrap(
+  options: AgentOptions,
+  sockets: SecretSockets = NO_SOCKETS,
+): JsonObject {
   const { node } = options;
+  const metadata = withSockets(node.metadata, sockets);
   return {
     application_log_config: {
       log_format: { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' },
     },
-    node: { id: node.id, cluster: node.cluster, locality: {}, metadata: node.metadata },
+    node: { id: node.id, cluster: node.cluster, locality: {}, metadata },
     layered_runtime: {
       layers: [
         { name: 'global config', static_layer: runtimeLayer(options) },
@@ -85,7 +108,10 @@ export function buildBootstrap(options: AgentOptions): JsonObject {
     stats_config: statsConfig(options),
     admin: admin(options),
     dynamic_resources: dynamicResources(options),
-    static_resources: { clusters: staticClusters(options), listeners: staticListeners(options) },
+    static_resources: {
+      clusters: staticClusters(options, sockets.files),
+      listeners: staticListeners(options),
+    },
     deferred_stat_options: { enable_deferred_creation_stats: true },
   };
 }
@@ -98,11 +124,11 @@ export function makePrivateFolder(path: string): void {
 }
 
 /** Whole or not at all: a proxy that starts meanwhile never reads half a file. */
-export function writeBootstrap(options: AgentOptions): void {
+export function writeBootstrap(options: AgentOptions, sockets: SecretSockets = NO_SOCKETS): void {
   const { workDir, bootstrapFile } = options.paths;
   makePrivateFolder(workDir);
   const partial = `${bootstrapFile}.partial`;
-  fs.writeFileSync(partial, `${JSON.stringify(buildBootstrap(options), null, 2)}\n`, {
+  fs.writeFileSync(partial, `${JSON.stringify(buildBootstrap(options, sockets), null, 2)}\n`, {
     mode: 0o600,
   });
   fs.renameSync(partial, bootstrapFile);

@@ -48,21 +48,25 @@ export class NameTableHandler implements ResponseHandler {
   }
 }
 
-/** Keeps the packed resources for whoever will use them. */
-export class KeptResourcesHandler implements ResponseHandler {
-  readonly typeUrl: string;
-  #resources: readonly Any[] = [];
+/** Roots of the mesh, as istiod tells them to agents that ask (istio-contract §1.9, PCDS). */
+export class TrustBundleHandler implements ResponseHandler {
+  readonly typeUrl = PROXY_CONFIG_TYPE_URL;
+  readonly #onBundle: (pems: readonly string[]) => void;
 
-  constructor(typeUrl: string) {
-    this.typeUrl = typeUrl;
-  }
-
-  get resources(): readonly Any[] {
-    return this.#resources;
+  constructor(onBundle: (pems: readonly string[]) => void) {
+    this.#onBundle = onBundle;
   }
 
   accept(resources: readonly Any[]): string | undefined {
-    this.#resources = resources;
-    return undefined;
+    try {
+      const pems = resources.flatMap(
+        (resource) =>
+          unpackAnyAs('istio.mesh.v1alpha1.ProxyConfig', resource)?.ca_certificates_pem ?? [],
+      );
+      this.#onBundle(pems);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 }

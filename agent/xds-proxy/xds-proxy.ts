@@ -1,28 +1,30 @@
 // [m] XdsProxy: ADS on a unix socket for the proxy; each of its streams gets one to the control plane. Istio: pkg/istio-agent/xds_proxy.go.
-import { connect } from 'node:net';
-
 import { fs } from '../../proxy/base/node-builtins.ts';
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
 import { statusCode } from '../../xds-protos/ads-stream.ts';
-import type { AdsServerStream, AdsStream } from '../../xds-protos/ads-stream.ts';
-import { AdsServer, connectAds } from '../../xds-protos/services.ts';
-import type { AdsConnection } from '../../xds-protos/services.ts';
+import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
+import { AdsServer } from '../../xds-protos/services.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
 import type { ControlPlaneOptions } from '../control-plane-options.ts';
+import { isServed } from '../unix-socket.ts';
+import { ControlPlaneConnection } from './control-plane-connection.ts';
+import type { OpenStream } from './control-plane-connection.ts';
 import { DialGate } from './dial-gate.ts';
 import { deltaDialect, sotwDialect } from './dialect.ts';
 import type { Dialect, RelayedRequest, RelayedResponse } from './dialect.ts';
 import { Relay } from './relay.ts';
 import type { Dial } from './relay.ts';
-import { KeptResourcesHandler, PROXY_CONFIG_TYPE_URL } from './response-handlers.ts';
+import { TrustBundleHandler } from './response-handlers.ts';
 import type { NameTableHandler, ResponseHandler } from './response-handlers.ts';
 
 export interface XdsProxyParts {
   readonly controlPlane: ControlPlaneOptions;
   readonly nameTable: NameTableHandler;
+  /** Roots that istiod tells of besides the authority's own; asked for with PROXY_CONFIG_XDS_AGENT. */
+  readonly onTrustBundle: (pems: readonly string[]) => void;
   readonly metrics: AgentMetrics;
   readonly logger: Logger;
   readonly time: TimeSource;
@@ -34,23 +36,10 @@ interface ActiveRelay {
   replace(reason: string): void;
 }
 
-/** Whether somebody answers at a unix socket; a file left by a dead agent does not. */
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const done = (served: boolean): void => {
-      socket.destroy();
-      resolve(served);
-    };
-    socket.once('connect', () => done(true));
-    socket.once('error', () => done(false));
-  });
-}
-
 export class XdsProxy implements Closable {
   readonly #parts: XdsProxyParts;
   readonly #server = new AdsServer();
-  readonly #connection: AdsConnection;
+  readonly #connection: ControlPlaneConnection;
   readonly #gate: DialGate;
   readonly #handlers: ReadonlyMap<string, ResponseHandler>;
   #active: ActiveRelay | undefined;
@@ -60,17 +49,17 @@ export class XdsProxy implements Closable {
     this.#parts = parts;
     const { controlPlane } = parts;
     this.#gate = new DialGate(parts.time, parts.random);
-    this.#connection = connectAds(controlPlane.address);
+    this.#connection = new ControlPlaneConnection(controlPlane);
     const handlers: ResponseHandler[] = [];
     if (controlPlane.dnsCapture) handlers.push(parts.nameTable);
-    if (controlPlane.proxyConfigXds) handlers.push(new KeptResourcesHandler(PROXY_CONFIG_TYPE_URL));
+    if (controlPlane.proxyConfigXds) handlers.push(new TrustBundleHandler(parts.onTrustBundle));
     this.#handlers = new Map(handlers.map((handler) => [handler.typeUrl, handler]));
     this.#server.addHandlers({
       delta: (stream) => {
-        this.#join(stream, deltaDialect, () => this.#connection.delta(controlPlane.headers));
+        this.#join(stream, deltaDialect, (connection, headers) => connection.delta(headers));
       },
       sotw: (stream) => {
-        this.#join(stream, sotwDialect, () => this.#connection.sotw(controlPlane.headers));
+        this.#join(stream, sotwDialect, (connection, headers) => connection.sotw(headers));
       },
     });
   }
@@ -96,7 +85,7 @@ export class XdsProxy implements Closable {
   #join<Request extends RelayedRequest, Response extends RelayedResponse>(
     stream: AdsServerStream<Response, Request>,
     dialect: Dialect<Request, Response>,
-    open: () => AdsStream<Request, Response>,
+    open: OpenStream<Request, Response>,
   ): void {
     const { metrics, logger, time } = this.#parts;
     const fail = (reason: string): void => stream.end({ code: statusCode.unavailable, reason });
@@ -109,14 +98,7 @@ export class XdsProxy implements Closable {
       this.#active.replace('a newer stream took its place');
     }
     logger.info(`proxy connected (${dialect.name}), dialing ${this.#parts.controlPlane.address}`);
-    const dial: Dial<Request, Response> = (events) => {
-      const upstream = open();
-      upstream.onMessage((response) => events.onResponse(response));
-      upstream.onEnd(({ code, reason }) =>
-        events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}`),
-      );
-      return { send: (request) => void upstream.send(request), cancel: () => upstream.cancel() };
-    };
+    const dial: Dial<Request, Response> = (events) => this.#connection.dial(open, events);
     const leave = (): void => {
       if (this.#active === active) this.#active = undefined;
     };

@@ -67,6 +67,7 @@ async function startSidecar(
     POD_NAME: 'productpage-v1-0',
     POD_NAMESPACE: 'default',
     OUTRIGGER_BIND_ADDRESS: '127.0.0.1',
+    OUTRIGGER_SDS_DIR: dir,
     ENVOY_STATUS_PORT: String(readyPort),
     XDS_ADDR: istiod.target,
     PROXY_CONFIG: JSON.stringify({
@@ -167,7 +168,7 @@ const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, st
     [[], {}, /^usage: pilot-agent <command>/],
     [['dance'], {}, /unknown command "dance"\nusage: /],
     [['proxy', 'sidecar', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent proxy/],
-    [['proxy'], { PROXY_CONFIG: '{}' }, /controlPlaneAuthPolicy: MUTUAL_TLS is not built yet/],
+    [['proxy'], { CA_PROVIDER: 'X' }, /CA_PROVIDER: only Citadel is known/],
     [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
     [
       ['request', 'GET', 'x', '--debug-port=80'],

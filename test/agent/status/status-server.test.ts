@@ -48,6 +48,7 @@ async function setUp(
     logger,
     onDrain: async () => void calls.push('drain'),
     onQuit: () => calls.push('quit'),
+    warning: () => 'certificate default ends in 5 min\n',
     nameTableJson: () => '{"a":[]}',
   });
   if (problems.length > 0) throw new Error(problems.join('; '));

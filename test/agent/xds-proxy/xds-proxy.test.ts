@@ -54,6 +54,7 @@ async function setUp(
   const xdsProxy = new XdsProxy({
     controlPlane,
     nameTable,
+    onTrustBundle: (pems) => lines.push(`bundle of ${pems.length}`),
     metrics,
     logger,
     time: realTime,

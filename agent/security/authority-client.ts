@@ -1,0 +1,71 @@
+// [m] Asks the certificate authority for one certificate (istio-contract §6.9): a fresh key, a request with the workload's name, the token as
+// it is now. A connection for each call, as there is one in half a day, so that changed roots need no watching.
+import { connectCertificates } from '../../xds-protos/certificate-service.ts';
+import type { ClientTls } from '../../xds-protos/grpc-library.ts';
+import { createCertificateRequest } from './certificate-request.ts';
+import { generateWorkloadKey } from './key-pair.ts';
+import { certificatesIn, pairProblem, validityOf } from './pem.ts';
+import type { SecurityOptions } from './security-options.ts';
+import { loadClientTls, readAuthorization } from './server-trust.ts';
+
+/** As stock bounds one CSR with its retries. */
+const CALL_TIMEOUT_MS = 10_000;
+
+export interface IssuedCertificate {
+  /** Leaf and intermediates. */
+  readonly chainPem: string;
+  /** Secret. */
+  readonly keyPem: string;
+  readonly rootPem: string;
+  readonly notAfterMs: number;
+}
+
+/** Rejects with an Error whose message may be logged. */
+export async function requestCertificate(options: SecurityOptions): Promise<IssuedCertificate> {
+  const { authority, spiffeName } = options;
+  let tls: ClientTls | undefined;
+  if (authority.trust !== undefined) {
+    const loaded = loadClientTls(authority.trust);
+    if (!loaded.ok) throw new Error(loaded.reason);
+    ({ tls } = loaded);
+  }
+  const headers = new Map(authority.headers);
+  const authorization = await readAuthorization(options.token);
+  // A token in plaintext is a token of everybody.
+  if (authorization !== undefined && tls !== undefined) headers.set('authorization', authorization);
+  const key = await generateWorkloadKey(options.key);
+  const connection = connectCertificates(authority.address, { tls });
+  try {
+    const answer = await connection.create(
+      {
+        csr: createCertificateRequest(spiffeName, key),
+        validity_duration: BigInt(Math.ceil(options.lifeMs / 1000)),
+        ...(authority.signer === '' ? {} : { metadata: { CertSigner: authority.signer } }),
+      },
+      headers,
+      CALL_TIMEOUT_MS,
+    );
+    if (!answer.ok) {
+      const { code, reason } = answer.status;
+      throw new Error(`${authority.address}: gRPC status ${code}: ${reason}`);
+    }
+    return checked(answer.chain, key.pem, authority.address);
+  } finally {
+    connection.close();
+  }
+}
+
+function checked(chain: readonly string[], keyPem: string, address: string): IssuedCertificate {
+  const pems = chain.flatMap(certificatesIn);
+  const rootPem = pems.at(-1);
+  if (rootPem === undefined || pems.length < 2)
+    throw new Error(
+      `${address}: answered ${pems.length} certificates; leaf and root are the least`,
+    );
+  const chainPem = pems.slice(0, -1).join('');
+  const problem = pairProblem(chainPem, keyPem);
+  if (problem !== undefined) throw new Error(`${address}: in its answer ${problem}`);
+  const validity = validityOf([pems[0]!]);
+  if (validity === undefined) throw new Error(`${address}: its certificate cannot be read`);
+  return { chainPem, keyPem, rootPem, notAfterMs: validity.notAfterMs };
+}
