@@ -1,4 +1,4 @@
-// [m] DER, as far as certificate requests and certificates need it (ITU X.690 §10). Why not a library: docs/adr/0008-own-der.md.
+// [m] DER, as far as certificate requests and certificates need it (ITU X.690 §10). Why not a library: docs/adr/0009-own-der.md.
 
 const concat = (parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
 

@@ -52,7 +52,7 @@ function addressBytes(text: string): Uint8Array {
   const groups = (part: string): number[] =>
     part === '' ? [] : part.split(':').map((group) => Number(`0x${group}`));
   const [before, after] = [groups(head), groups(tail)];
-  const zeros = new Array<number>(8 - before.length - after.length).fill(0);
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => 0);
   return Uint8Array.from(
     [...before, ...zeros, ...after].flatMap((group) => [group >> 8, group & 255]),
   );

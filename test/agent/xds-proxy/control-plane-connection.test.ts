@@ -1,0 +1,104 @@
+// The relay's way to a control plane over TLS: who is let in, by what, and what is never sent.
+import { join } from 'node:path';
+import t from 'tap';
+
+import { AgentMetrics } from '../../../agent/agent-metrics.ts';
+import { NameTableHandler } from '../../../agent/xds-proxy/response-handlers.ts';
+import { XdsProxy } from '../../../agent/xds-proxy/xds-proxy.ts';
+import { realTime } from '../../../proxy/base/clock.ts';
+import { SeededRandom } from '../../../proxy/base/random.ts';
+import { connectAds } from '../../../xds-protos/services.ts';
+import type { JsonObject } from '../../../xds-protos/well-known-types.ts';
+import { makeOptions } from '../../support/agent-options.ts';
+import { captureLog } from '../../support/captured-log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { putFile, startLocalAuthority } from '../../support/local-authority.ts';
+import { privateDir } from '../../support/private-dir.ts';
+
+const CLUSTERS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
+
+t.test('ADS over TLS', async (t) => {
+  const authority = await startLocalAuthority(t);
+  const stranger = await startLocalAuthority(t);
+  const rows: readonly {
+    readonly name: string;
+    readonly root?: string;
+    readonly token?: string;
+    readonly serviceAccount?: string;
+    readonly variables?: Readonly<Record<string, string>>;
+    readonly ends: RegExp | undefined;
+  }[] = [
+    { name: 'is served to a workload with its token', ends: undefined },
+    { name: 'is refused without a token', token: '', ends: /status 16: authentication failure/ },
+    {
+      name: 'is refused with a token that is over',
+      token: authority.token('bookinfo-reviews', Date.now() - 1000),
+      ends: /status 16: authentication failure/,
+    },
+    {
+      name: 'is refused to a workload that says it is another',
+      serviceAccount: 'bookinfo-ratings',
+      ends: /status 7: authorization failed: no identities \(default\/bookinfo-reviews\) matched default\/bookinfo-ratings/,
+    },
+    {
+      name: 'is not asked of a server with another root',
+      root: stranger.material.rootPem,
+      ends: /status 14: .*self.signed certificate/,
+    },
+    {
+      name: 'is not asked of a server with another name',
+      variables: { ISTIOD_SAN: 'istiod.elsewhere.svc' },
+      ends: /status 14: .*istiod\.elsewhere\.svc/,
+    },
+    {
+      name: 'knows the name that ISTIOD_SAN gives',
+      variables: { ISTIOD_SAN: 'istiod.istio-system.svc' },
+      ends: undefined,
+    },
+  ];
+  for (const { name, root, token, serviceAccount, variables, ends } of rows) {
+    t.test(name, async (t) => {
+      const dir = privateDir(t);
+      const { controlPlane, node } = await makeOptions({
+        variables: {
+          XDS_ADDR: authority.target,
+          XDS_ROOT_CA: putFile(join(dir, 'root.pem'), root ?? authority.material.rootPem),
+          SERVICE_ACCOUNT: serviceAccount ?? 'bookinfo-reviews',
+          ...variables,
+        },
+        proxyConfig: { controlPlaneAuthPolicy: 'MUTUAL_TLS' },
+      });
+      const tokenFile = putFile(join(dir, 'token'), token ?? authority.token());
+      const { logger } = captureLog();
+      const proxy = new XdsProxy({
+        controlPlane: { ...controlPlane, token: { kind: 'file', path: tokenFile } },
+        nameTable: new NameTableHandler(),
+        onTrustBundle: () => {},
+        metrics: new AgentMetrics(),
+        logger,
+        time: realTime,
+        random: new SeededRandom(1),
+      });
+      const socket = join(dir, 'XDS');
+      await proxy.listen(socket);
+      t.teardown(() => proxy.close());
+      const connection = connectAds(`unix:${socket}`);
+      const stream = connection.delta();
+      t.teardown(() => {
+        stream.cancel();
+        connection.close();
+      });
+      let clusters = 0;
+      let end: string | undefined;
+      stream.onMessage((response) => (clusters += response.resources?.length ?? 0));
+      stream.onEnd(({ reason }) => (end = reason));
+      stream.send({
+        node: { id: node.id, metadata: node.metadata as JsonObject },
+        type_url: CLUSTERS,
+      });
+      await eventually('an answer or an end', () => clusters > 0 || end !== undefined);
+      if (ends === undefined) t.ok(clusters >= 3, `${clusters} clusters, end: ${end}`);
+      else t.match(end, ends);
+    });
+  }
+});
