@@ -1,168 +1,174 @@
-// Runs iptables: looks at what is there, puts the plan in place, takes it away. The only side effect of this program. [m]
-import { spawnSync } from 'node:child_process';
+// Looks at what is there, puts the plan in place or takes it away: all of it, or nothing. [m]
+import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import {
+  applyIptables,
+  describeRules,
+  inspectIptables,
+  iptablesRemovals,
+  marksPackets,
+  removeIptables,
+} from './iptables-backend.ts';
+import type { FamilyState } from './iptables-backend.ts';
+import { applyNft, compareNft, presentNftTables, removeNft } from './nft-backend.ts';
 import type { Family, IptablesOptions } from './options.ts';
-import { passthroughSource } from './rule-plan.ts';
-import type { Rule } from './rule-plan.ts';
-import { cleanupLines, planLines, restoreText } from './rules-text.ts';
-import { hasRules, isOwned, parseSavedRules, sameShape } from './saved-rules.ts';
-import type { SavedTable } from './saved-rules.ts';
+import { addRoutes, missingRoutes, removeRoutes, routesMarkedPackets } from './routes.ts';
+import { planRules } from './rule-plan.ts';
+import { restoreText } from './rules-text.ts';
+import { ApplyError } from './run-command.ts';
+import { UndoList } from './undo-list.ts';
 
-/** `variant` is the middle of the binary's name: '' is plain `iptables`, else `-nft` or `-legacy`. */
-interface Binary {
-  readonly family: Family;
-  readonly variant: '' | '-legacy' | '-nft';
-}
+const howToReplace = 'use --reconcile or --force-apply to replace them, or --cleanup-only first';
 
-/** An operator's fault; the message says what to do. */
-export class ApplyError extends Error {}
-
-/** IPv4 always; IPv6 where the pod has an address of that family that others can reach, or on demand. */
+/** IPv4 always; IPv6 where the pod has an address of that family that others can reach, or on demand where there is IPv6 at all. */
 export function familiesInUse(options: IptablesOptions): readonly Family[] {
-  return options.dualStack || hasGlobalIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
+  const usesIPv6 = options.dualStack ? hasIPv6() : hasGlobalIPv6();
+  return usesIPv6 ? ['IPv4', 'IPv6'] : ['IPv4'];
 }
 
-/** Puts the rules in place; a second run changes nothing. Returns what was done, for people. */
+/** A second run changes nothing; a failed run changes nothing either. Returns what was done, for people. */
 export function applyRules(
   options: IptablesOptions,
-  family: Family,
-  rules: readonly Rule[],
-): string {
-  const binary = chooseBinary(options, family);
-  const saved = parseSavedRules(save(binary));
-  if (saved.size === 0) {
-    addPassthroughAddress(family);
-    applyFirst(binary, rules);
-    return `${family}: rules are in place`;
-  }
-  if (options.replace !== 'always' && isInPlace(binary, saved, rules)) {
-    addPassthroughAddress(family);
-    return `${family}: rules were in place already, nothing changed`;
-  }
-  if (options.replace === 'never') {
-    throw new ApplyError(
-      `${family}: other ISTIO_* rules are in place; use --reconcile or --force-apply to replace them, or --cleanup-only first`,
-    );
-  }
-  addPassthroughAddress(family);
-  // Old rules go and new ones come in one transaction per table, so no packet meets a half-empty table.
-  restore(binary, restoreText(cleanupLines(saved, presentExtras(binary, rules)), planLines(rules)));
-  return `${family}: rules were replaced`;
+  families: readonly Family[],
+): readonly string[] {
+  return withUndo((undo) =>
+    options.nativeNftables
+      ? applyNative(options, families, undo)
+      : applyTables(options, families, undo),
+  );
 }
 
-/** Takes away what is ours and nothing else. Rules that have no ISTIO_* chain in them are found by the options given. */
-export function removeRules(
+/** Takes away what is ours and nothing else, whichever program laid it and whichever families are in use today. */
+export function removeRules(options: IptablesOptions): readonly string[] {
+  return withUndo((undo) => {
+    const done: string[] = [];
+    for (const family of hasIPv6() ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)) {
+      const removals = iptablesRemovals(options, family);
+      for (const removal of removals) removeIptables(removal, undo);
+      const marked =
+        routesMarkedPackets(options) || removals.some(({ saved }) => marksPackets(saved));
+      const hadRoutes = removeRoutes(
+        options,
+        family,
+        marked || presentNftTables().has('istio-proxy-mangle'),
+        undo,
+      );
+      const found = removals.length > 0 || hadRoutes;
+      done.push(found ? `${family}: rules are removed` : `${family}: there were no rules`);
+    }
+    if (presentNftTables().size > 0) {
+      removeNft(undo);
+      done.push('nftables: tables are removed');
+    }
+    return done;
+  });
+}
+
+/** What `removeRules` would give to the programs. */
+export function removalText(options: IptablesOptions): string {
+  return (hasIPv6() ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const))
+    .flatMap((family) => iptablesRemovals(options, family))
+    .map(({ binary, lines }) => `# ${binary.name}\n${restoreText(lines)}`)
+    .join('');
+}
+
+function applyTables(
   options: IptablesOptions,
-  family: Family,
-  rules: readonly Rule[],
-): string {
-  const binary = chooseBinary(options, family);
-  const saved = parseSavedRules(save(binary));
-  const lines = cleanupLines(saved, presentExtras(binary, rules));
-  if (lines.size > 0) restore(binary, restoreText(lines));
-  if (family === 'IPv6') removePassthroughAddress();
-  return lines.size > 0 ? `${family}: rules are removed` : `${family}: there were no rules`;
+  families: readonly Family[],
+  undo: UndoList,
+): readonly string[] {
+  const states = families.map((family) => inspectIptables(options, family));
+  const otherKind = presentNftTables();
+  if (options.replace === 'never') {
+    for (const state of states) if (state.comparison.state === 'different') refuse(state);
+    if (otherKind.size > 0) {
+      throw new ApplyError(
+        `nftables tables ${[...otherKind.keys()].join(', ')} are in place; ${howToReplace}`,
+      );
+    }
+  }
+  if (otherKind.size > 0) removeNft(undo);
+  return states.map((state) => {
+    const missing = missingRoutes(options, state.family);
+    addRoutes(options, state.family, undo);
+    const { state: found } = state.comparison;
+    if (found === 'same' && options.replace !== 'always') {
+      const added =
+        missing.length === 0 ? 'nothing changed' : `added what was missing: ${missing.join(', ')}`;
+      return `${state.family}: rules were in place already, ${added}`;
+    }
+    applyIptables(options, state, undo);
+    return `${state.family}: rules ${found === 'absent' ? 'are in place' : 'were replaced'} (${state.binary.name})`;
+  });
 }
 
-/** The one that already has rules wins, then nft, then whatever `iptables` is: two kinds in one pod fight each other. */
-function chooseBinary(options: IptablesOptions, family: Family): Binary {
-  const forced = options.iptablesBinary;
-  if (forced !== undefined) return { family, variant: `-${forced}` };
-  const nft: Binary = { family, variant: '-nft' };
-  const legacy: Binary = { family, variant: '-legacy' };
-  const nftRules = trySave(nft);
-  if (nftRules !== undefined && hasRules(nftRules)) return nft;
-  if (hasRules(trySave(legacy) ?? '')) return legacy;
-  return nftRules === undefined ? { family, variant: '' } : nft;
+function applyNative(
+  options: IptablesOptions,
+  families: readonly Family[],
+  undo: UndoList,
+): readonly string[] {
+  const plans = new Map(families.map((family) => [family, planRules(options, family)]));
+  const state = compareNft(presentNftTables(), plans);
+  const otherKind = families.flatMap((family) => iptablesRemovals(options, family));
+  if (options.replace === 'never' && (state === 'different' || otherKind.length > 0)) {
+    const what =
+      otherKind.length > 0
+        ? `rules of ${otherKind.map(({ binary }) => binary.name).join(', ')}`
+        : 'other tables istio-proxy-*';
+    throw new ApplyError(`nftables: ${what} are in place; ${howToReplace}`);
+  }
+  for (const family of families) addRoutes(options, family, undo);
+  for (const removal of otherKind) removeIptables(removal, undo);
+  if (state === 'same' && options.replace !== 'always')
+    return ['nftables: tables were in place already, nothing changed'];
+  applyNft(plans, undo);
+  if (compareNft(presentNftTables(), plans) !== 'same')
+    throw new ApplyError('nft took the tables, and they are not all there');
+  return [`nftables: tables ${state === 'absent' ? 'are in place' : 'were replaced'}`];
 }
 
-/** Each table commits by itself: where a later one fails, the earlier ones are taken back, so that a retry starts clean. */
-function applyFirst(binary: Binary, rules: readonly Rule[]): void {
+function refuse({ family, comparison }: FamilyState): never {
+  const { missing, unexpected } = comparison;
+  const some = <T>(list: readonly T[]): readonly T[] => list.slice(0, 3);
+  const differences = [
+    ...(missing.length > 0
+      ? [`${missing.length} missing, such as ${describeRules(some(missing))}`]
+      : []),
+    ...(unexpected.length > 0
+      ? [
+          `${unexpected.length} not expected, such as ${some(unexpected)
+            .map((line) => `"${line}"`)
+            .join(', ')}`,
+        ]
+      : []),
+  ];
+  throw new ApplyError(
+    `${family}: other ISTIO_* rules are in place; ${howToReplace}. Rules ${differences.join('; ')}`,
+  );
+}
+
+function withUndo(deed: (undo: UndoList) => readonly string[]): readonly string[] {
+  const undo = new UndoList();
   try {
-    restore(binary, restoreText(planLines(rules)));
+    return deed(undo);
   } catch (error) {
-    const partial = cleanupLines(parseSavedRules(trySave(binary) ?? ''), []);
-    if (partial.size > 0) restore(binary, restoreText(partial));
-    throw error;
+    const failures = undo.run();
+    if (!(error instanceof ApplyError)) throw error;
+    const outcome =
+      failures.length === 0
+        ? 'nothing was changed'
+        : `and what was done could not be taken back: ${failures.join('; ')}`;
+    throw new ApplyError(`${error.message}; ${outcome}`);
   }
 }
 
-function isInPlace(
-  binary: Binary,
-  saved: ReadonlyMap<string, SavedTable>,
-  rules: readonly Rule[],
-): boolean {
-  return sameShape(saved, rules) && rules.every((rule) => exists(binary, rule));
-}
-
-function presentExtras(binary: Binary, rules: readonly Rule[]): readonly Rule[] {
-  return rules.filter((rule) => !isOwned(rule) && exists(binary, rule));
-}
-
-function exists(binary: Binary, rule: Rule): boolean {
-  const command = `${commandName(binary.family)}${binary.variant}`;
-  return run(command, ['-t', rule.table, '-C', rule.chain, ...rule.words]).status === 0;
-}
-
-function restore(binary: Binary, text: string): void {
-  const command = `${commandName(binary.family)}${binary.variant}-restore`;
-  mustRun(command, ['--noflush'], text);
-}
-
-function save(binary: Binary): string {
-  return mustRun(`${commandName(binary.family)}${binary.variant}-save`, []);
-}
-
-function trySave(binary: Binary): string | undefined {
-  const result = run(`${commandName(binary.family)}${binary.variant}-save`, []);
-  return result.status === 0 ? result.stdout : undefined;
-}
-
-function commandName(family: Family): string {
-  return family === 'IPv4' ? 'iptables' : 'ip6tables';
-}
-
-/** Inbound clusters bind ::6, which unlike 127.0.0.6 is no address of `lo` by itself. */
-function addPassthroughAddress(family: Family): void {
-  if (family === 'IPv4' || hasPassthroughAddress()) return;
-  mustRun('ip', ['-6', 'addr', 'add', passthroughSource.IPv6, 'dev', 'lo']);
-}
-
-function removePassthroughAddress(): void {
-  if (hasPassthroughAddress())
-    mustRun('ip', ['-6', 'addr', 'del', passthroughSource.IPv6, 'dev', 'lo']);
-}
-
-function hasPassthroughAddress(): boolean {
-  return Object.values(networkInterfaces()).some((list) => list?.some((a) => a.address === '::6'));
+/** The file is empty where IPv6 is off for all interfaces, and missing where the kernel has none. */
+function hasIPv6(): boolean {
+  return existsSync('/proc/net/if_inet6') && readFileSync('/proc/net/if_inet6', 'utf8') !== '';
 }
 
 function hasGlobalIPv6(): boolean {
   return Object.values(networkInterfaces()).some((list) =>
     list?.some((a) => a.family === 'IPv6' && !a.internal && !/^fe[89ab]/i.test(a.address)),
   );
-}
-
-function mustRun(command: string, args: readonly string[], input = ''): string {
-  const result = run(command, args, input);
-  if (result.status === 0) return result.stdout;
-  const hint = result.stderr.includes('ermission denied') || result.stderr.includes('must be root');
-  throw new ApplyError(
-    `${command} ${args.join(' ')}: ${result.stderr.trim() || `exit ${result.status}`}` +
-      (hint ? ' (run as root, or with the capabilities NET_ADMIN and NET_RAW)' : ''),
-  );
-}
-
-function run(
-  command: string,
-  args: readonly string[],
-  input = '',
-): { readonly status: number | undefined; readonly stdout: string; readonly stderr: string } {
-  const result = spawnSync(command, args, { input, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  if (result.error !== undefined) {
-    const missing = 'code' in result.error && result.error.code === 'ENOENT';
-    const stderr = missing ? 'not found; install iptables and iproute2' : result.error.message;
-    return { status: undefined, stdout: '', stderr };
-  }
-  return { status: result.status ?? undefined, stdout: result.stdout, stderr: result.stderr };
 }

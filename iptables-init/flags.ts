@@ -24,7 +24,7 @@ export const flags: readonly Flag[] = [
   text('inbound-tunnel-port', 'e', 'HBONE port, never captured (15008)'),
   text('proxy-uid', 'u', 'uids of the proxy, never captured (uid of ENVOY_USER, else 1337)'),
   text('proxy-gid', 'g', 'gids of the proxy, never captured (same as -u)'),
-  text('istio-inbound-interception-mode', 'm', 'REDIRECT (TPROXY is not built yet)'),
+  text('istio-inbound-interception-mode', 'm', 'REDIRECT, or TPROXY to keep the client’s address'),
   text('istio-inbound-ports', 'b', 'inbound ports to capture, * for all, empty for none'),
   text('istio-local-exclude-ports', 'd', 'inbound ports to leave alone; only with -b "*"'),
   text('istio-exclude-interfaces', 'c', 'interfaces to leave alone'),
@@ -45,14 +45,21 @@ export const flags: readonly Flag[] = [
   toggle('drop-invalid', 'drop packets that conntrack calls INVALID', undefined, ['INVALID_DROP']),
   toggle('dual-stack', 'write IPv6 rules in any case', undefined, ['ISTIO_DUAL_STACK']),
   text('force-iptables-binary', undefined, 'legacy or nft (found out)'),
-  toggle('redirect-dns', 'not built yet', undefined, ['ISTIO_META_DNS_CAPTURE']),
-  toggle('capture-all-dns', 'not built yet'),
-  toggle('run-validation', 'not built yet'),
-  toggle('native-nftables', 'not built yet'),
-  toggle('cni-mode', 'not built yet'),
-  text('network-namespace', undefined, 'not built yet'),
-  text('iptables-probe-port', undefined, 'port for --run-validation (15002)'),
-  text('probe-timeout', undefined, 'duration for --run-validation (5s)'),
+  toggle('redirect-dns', 'send DNS questions to the agent', undefined, ['ISTIO_META_DNS_CAPTURE']),
+  toggle('capture-all-dns', 'with --redirect-dns: those to every resolver, not to the pod’s only'),
+  toggle('native-nftables', 'write nftables tables instead of iptables rules'),
+  text('network-namespace', undefined, 'file of the namespace to work in, such as /run/netns/NAME'),
+  toggle(
+    'cni-mode',
+    'the files around are the node’s: lock and user database of the node are left alone',
+  ),
+  toggle(
+    'run-validation',
+    'make probe connections through each chain; exit code 126 if one is lost',
+  ),
+  text('iptables-probe-port', undefined, 'port the probe connections are addressed to (15002)'),
+  text('probe-timeout', undefined, 'how long to wait for rules and probes (5s)'),
+  toggle('iptables-trace-logging', 'taken, no effect'),
   text('log_output_level', undefined, 'taken, no effect'),
   toggle('log_as_json', 'taken, no effect'),
   toggle('help', 'print this', 'h'),
@@ -84,7 +91,8 @@ export function givenValue(
   if (fromCommandLine !== undefined) return fromCommandLine;
   for (const name of flag.environment) {
     const value = environment[name];
-    if (value !== undefined && value !== '') {
+    // Kubernetes sets ENVOY_PORT=tcp://10.0.0.1:80 for a service of the name "envoy": that is not meant for us.
+    if (value !== undefined && value !== '' && !/^(?:tcp|udp|sctp):\/\//.test(value)) {
       return { text: value, source: `${name} (${flagLabel(flag)})` };
     }
   }
@@ -98,7 +106,8 @@ export function flagLabel(flag: Flag): string {
 export function usage(): string {
   const lines = flags.map((flag) => `  ${flagLabel(flag).padEnd(42)} ${flag.meaning}`);
   return [
-    'usage: outrigger-iptables [flags]',
+    'usage: outrigger-iptables [flags]           lay the rules, or with --cleanup-only take them away',
+    '       outrigger-iptables explain [flags]   say what they do to a packet (explain --help)',
     'Sends the pod’s TCP traffic through the proxy. Every flag is also a variable: --proxy-uid is PROXY_UID.',
     ...lines,
     '',

@@ -59,10 +59,43 @@ export function checkBoolean(text: string): Checked {
   return { reason: `"${text}" is neither true nor false` };
 }
 
-/** Duration as Go writes it: 5s, 1m30s, 500ms. */
-export function checkDuration(text: string): Checked {
-  if (/^(?:\d{1,9}(?:\.\d{1,9})?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return { value: text };
-  return { reason: `"${text}" is no duration (write 5s or 1m30s)` };
+const unitsMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Duration as Go writes it: 5s, 1m30s, 500ms. The value is in milliseconds, at most an hour. */
+export function checkDurationMs(text: string): Checked {
+  if (!/^(?:\d{1,9}(?:\.\d{1,9})?(?:ns|us|µs|ms|s|m|h))+$/.test(text))
+    return { reason: `"${text}" is no duration (write 5s or 1m30s)` };
+  let ms = 0;
+  for (const [, number, unit] of text.matchAll(/([\d.]+)([^\d.]+)/g))
+    ms += Number(number) * (unitsMs[unit ?? ''] ?? 0);
+  return ms <= 3_600_000
+    ? { value: String(Math.ceil(ms)) }
+    : { reason: `"${text}" is more than an hour` };
+}
+
+/** A file's name: no control characters, from the root. */
+export function checkPath(text: string): Checked {
+  if (/^\/[^\p{Cc}]{1,4095}$/u.test(text)) return { value: text };
+  return { reason: `"${text}" is no absolute path (write /run/netns/NAME or /proc/PID/ns/net)` };
+}
+
+/** Name servers of a resolv.conf, each as the CIDR of one address; a zone (`%eth0`) is let go. */
+export function resolversOf(text: string): readonly string[] {
+  const servers = new Set<string>();
+  for (const line of text.split('\n')) {
+    const address = /^nameserver[ \t]+([^ \t#;%]+)/.exec(line)?.[1]?.toLowerCase() ?? '';
+    if (isIPv4(address)) servers.add(`${address}/32`);
+    else if (isIPv6(address)) servers.add(`${address}/128`);
+  }
+  return [...servers];
 }
 
 export function checkUint32(text: string): Checked {

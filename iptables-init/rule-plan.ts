@@ -1,124 +1,115 @@
-// The redirect rules of one address family as plain data: options in, rules out, nothing touched. [m] Istio contract: istio-iptables.
+// The rules of one address family as plain data: options in, rules out, nothing touched. [m] Istio contract: istio-iptables.
+import { planDnsCapture } from './dns-rules.ts';
 import type { Family, IptablesOptions } from './options.ts';
+import { Chain, PlanBuilder, loopbackCidr, passthroughSource } from './plan-builder.ts';
+import type { Rule } from './plan-builder.ts';
+import { planTproxyInbound, planTproxyMarks } from './tproxy-rules.ts';
 
-export type Table = 'mangle' | 'nat';
-
-/** One rule of the plan, in the order in which it has to be given to iptables. */
-export interface Rule {
-  readonly table: Table;
-  readonly chain: string;
-  /** 1-based place of an insertion (`-I`); undefined appends (`-A`). */
-  readonly position: number | undefined;
-  /** Matches and target, one word each. */
-  readonly words: readonly string[];
-}
-
-export const Chain = {
-  inbound: 'ISTIO_INBOUND',
-  inRedirect: 'ISTIO_IN_REDIRECT',
-  output: 'ISTIO_OUTPUT',
-  redirect: 'ISTIO_REDIRECT',
-  drop: 'ISTIO_DROP',
-} as const;
-
-/**
- * Every chain that Istio's set-up may have made in a pod, also by modes that we do not write ourselves: clean-up
- * removes these and no other, so that chains of other tools (also `ISTIO_PRERT` of ambient mode) stay.
- */
-export const ownedChains: ReadonlySet<string> = new Set([
-  ...Object.values(Chain),
-  'ISTIO_DIVERT',
-  'ISTIO_TPROXY',
-  'ISTIO_OUTPUT_DNS',
-]);
-
-/** The source address that inbound clusters bind, so that their traffic to the application is not captured again. */
-export const passthroughSource = { IPv4: '127.0.0.6/32', IPv6: '::6/128' } as const;
-
-/** The plan for one family. The order is Istio's, rule by rule; goldens in test/golden/iptables hold it. */
+/** The order is Istio's, rule by rule; goldens in test/golden/iptables hold it. */
 export function planRules(options: IptablesOptions, family: Family): readonly Rule[] {
-  const plan = new Plan();
+  const plan = new PlanBuilder();
   skipInterfaces(plan, options);
   if (options.dropInvalid) dropInvalid(plan);
   redirectChains(plan, options);
-  captureInbound(plan, options);
-  plan.append('OUTPUT', ['-j', Chain.output]);
+  captureInbound(plan, options, family);
+  plan.append('OUTPUT', `-j ${Chain.output}`, 'all that the pod sends is looked at');
   skipOutboundPorts(plan, options);
-  plan.append(Chain.output, ['-o', 'lo', '-s', passthroughSource[family], '-j', 'RETURN']);
-  for (const uid of options.proxyUids) skipProxyOwner(plan, options, family, ['--uid-owner', uid]);
-  for (const gid of options.proxyGids) skipProxyOwner(plan, options, family, ['--gid-owner', gid]);
+  plan.append(
+    Chain.output,
+    `-o lo -s ${passthroughSource[family]} -j RETURN`,
+    'the proxy hands inbound traffic on to the application from this address',
+  );
+  for (const uid of options.proxyUids) skipProxyOwner(plan, options, family, ['uid', uid]);
+  for (const gid of options.proxyGids) skipProxyOwner(plan, options, family, ['gid', gid]);
   filterOwnerGroups(plan, options);
-  plan.append(Chain.output, ['-d', loopback(options, family), '-j', 'RETURN']);
+  if (options.dns !== undefined) planDnsCapture(plan, options, options.dns, family);
+  plan.append(
+    Chain.output,
+    `-d ${loopbackCidr(options, family)} -j RETURN`,
+    'localhost stays as it is',
+  );
   for (const cidr of options.outboundCidrsExclude[family]) {
-    plan.append(Chain.output, ['-d', cidr, '-j', 'RETURN']);
+    plan.append(Chain.output, `-d ${cidr} -j RETURN`, `${cidr} is an excluded outbound range (-x)`);
   }
   for (const port of options.outboundPortsInclude) {
-    plan.append(Chain.output, ['-p', 'tcp', '--dport', port, '-j', Chain.redirect]);
+    const why = `outbound port ${port} is captured whatever the address (-q)`;
+    plan.append(Chain.output, `-p tcp --dport ${port} -j ${Chain.redirect}`, why);
   }
   captureOutbound(plan, options, family);
+  if (options.interceptionMode === 'TPROXY') planTproxyMarks(plan, options, family);
   return plan.rules;
 }
 
-class Plan {
-  readonly rules: Rule[] = [];
-
-  append(chain: string, words: readonly string[], table: Table = 'nat'): void {
-    this.rules.push({ table, chain, position: undefined, words });
-  }
-
-  insertFirst(chain: string, words: readonly string[]): void {
-    this.rules.push({ table: 'nat', chain, position: 1, words });
-  }
-}
-
-function skipInterfaces(plan: Plan, options: IptablesOptions): void {
-  for (const name of options.excludeInterfaces) {
-    plan.append('PREROUTING', ['-i', name, '-j', 'RETURN']);
-    plan.append('OUTPUT', ['-o', name, '-j', 'RETURN']);
+function skipInterfaces(plan: PlanBuilder, options: IptablesOptions): void {
+  const tables =
+    options.interceptionMode === 'TPROXY' ? (['nat', 'mangle'] as const) : (['nat'] as const);
+  for (const table of tables) {
+    for (const name of options.excludeInterfaces) {
+      const why = `interface ${name} is excluded (-c)`;
+      plan.append('PREROUTING', `-i ${name} -j RETURN`, why, table);
+      plan.append('OUTPUT', `-o ${name} -j RETURN`, why, table);
+    }
   }
   for (const name of options.kubeVirtInterfaces) {
-    plan.insertFirst('PREROUTING', ['-i', name, '-j', 'RETURN']);
+    const why = `${name} leads to a virtual machine, whose traffic is not inbound (-k)`;
+    plan.insert('nat', ['PREROUTING', 1], `-i ${name} -j RETURN`, why);
   }
 }
 
-function dropInvalid(plan: Plan): void {
-  const invalid = ['-m', 'conntrack', '--ctstate', 'INVALID', '-j', Chain.drop];
-  plan.append('PREROUTING', invalid, 'mangle');
-  plan.append(Chain.drop, ['-j', 'DROP'], 'mangle');
+function dropInvalid(plan: PlanBuilder): void {
+  const why = 'packets that conntrack calls INVALID are dropped (--drop-invalid)';
+  plan.append('PREROUTING', `-m conntrack --ctstate INVALID -j ${Chain.drop}`, why, 'mangle');
+  plan.append(Chain.drop, '-j DROP', why, 'mangle');
 }
 
 /** These stand even where nothing is captured: other rules and other tools may count on the chains. */
-function redirectChains(plan: Plan, options: IptablesOptions): void {
-  plan.append(Chain.inbound, ['-p', 'tcp', '--dport', options.inboundTunnelPort, '-j', 'RETURN']);
-  plan.append(Chain.redirect, redirectTo(options.proxyPort));
-  plan.append(Chain.inRedirect, redirectTo(options.inboundCapturePort));
+function redirectChains(plan: PlanBuilder, options: IptablesOptions): void {
+  const { inboundTunnelPort: tunnel, inboundCapturePort: inbound, proxyPort: outbound } = options;
+  const why = `port ${tunnel} is the tunnel port, which the proxy serves itself (-e)`;
+  plan.append(Chain.inbound, `-p tcp --dport ${tunnel} -j RETURN`, why);
+  plan.append(
+    Chain.redirect,
+    redirectTo(outbound),
+    `${outbound} is the proxy’s outbound port (-p)`,
+  );
+  plan.append(Chain.inRedirect, redirectTo(inbound), `${inbound} is the proxy’s inbound port (-z)`);
 }
 
-function redirectTo(port: string): readonly string[] {
-  return ['-p', 'tcp', '-j', 'REDIRECT', '--to-ports', port];
+function redirectTo(port: string): string {
+  return `-p tcp -j REDIRECT --to-ports ${port}`;
 }
 
-function captureInbound(plan: Plan, options: IptablesOptions): void {
+function captureInbound(plan: PlanBuilder, options: IptablesOptions, family: Family): void {
   const include = options.inboundPortsInclude;
   if (include !== '*' && include.length === 0) return;
-  plan.append('PREROUTING', ['-p', 'tcp', '-j', Chain.inbound]);
+  if (options.interceptionMode === 'TPROXY') {
+    planTproxyInbound(plan, options, family);
+    return;
+  }
+  plan.append('PREROUTING', `-p tcp -j ${Chain.inbound}`, 'all that comes in is looked at');
   if (include !== '*') {
     for (const port of include) {
-      plan.append(Chain.inbound, ['-p', 'tcp', '--dport', port, '-j', Chain.inRedirect]);
+      const why = `inbound port ${port} is captured (-b)`;
+      plan.append(Chain.inbound, `-p tcp --dport ${port} -j ${Chain.inRedirect}`, why);
     }
     return;
   }
   for (const port of options.inboundPortsExclude) {
-    plan.append(Chain.inbound, ['-p', 'tcp', '--dport', port, '-j', 'RETURN']);
+    const why = `inbound port ${port} is excluded (-d)`;
+    plan.append(Chain.inbound, `-p tcp --dport ${port} -j RETURN`, why);
   }
-  plan.append(Chain.inbound, ['-p', 'tcp', '-j', Chain.inRedirect]);
+  plan.append(
+    Chain.inbound,
+    `-p tcp -j ${Chain.inRedirect}`,
+    'all inbound ports are captured (-b *)',
+  );
 }
 
-function skipOutboundPorts(plan: Plan, options: IptablesOptions): void {
+function skipOutboundPorts(plan: PlanBuilder, options: IptablesOptions): void {
   for (const port of options.outboundPortsExclude) {
-    for (const protocol of ['tcp', 'udp']) {
-      plan.append(Chain.output, ['-p', protocol, '--dport', port, '-j', 'RETURN']);
-    }
+    const why = `outbound port ${port} is excluded (-o)`;
+    plan.append(Chain.output, `-p tcp --dport ${port} -j RETURN`, why);
+    plan.append(Chain.output, `-p udp --dport ${port} -j RETURN`, why);
   }
 }
 
@@ -127,48 +118,69 @@ function skipOutboundPorts(plan: Plan, options: IptablesOptions): void {
  * loopback traffic of everybody else is left alone, and what it sends elsewhere is never captured again.
  */
 function skipProxyOwner(
-  plan: Plan,
+  plan: PlanBuilder,
   options: IptablesOptions,
   family: Family,
-  owner: readonly [flag: string, id: string],
+  [kind, id]: readonly [kind: 'uid' | 'gid', id: string],
 ): void {
-  const notTunnel = ['-p', 'tcp', '!', '--dport', options.inboundTunnelPort];
-  const toOwnAddress = ['-o', 'lo', '!', '-d', loopback(options, family), ...notTunnel];
-  plan.append(Chain.output, [...toOwnAddress, '-m', 'owner', ...owner, '-j', Chain.inRedirect]);
+  const owner = `--${kind}-owner ${id}`;
+  const capturesDns = options.dns !== undefined;
+  // A resolver inside the pod: the agent's own questions to it must not pass through the inbound side. Istio has this
+  // exception for users only, and so have we.
+  const ports =
+    capturesDns && kind === 'uid'
+      ? `-m multiport ! --dports 53,${options.inboundTunnelPort}`
+      : `! --dport ${options.inboundTunnelPort}`;
+  plan.append(
+    Chain.output,
+    `-o lo ! -d ${loopbackCidr(options, family)} -p tcp ${ports} -m owner ${owner} -j ${Chain.inRedirect}`,
+    `the proxy (${kind} ${id}) calls the pod’s own address, which the proxy’s inbound side serves`,
+  );
   if (!options.capturesLoopback) {
-    plan.append(Chain.output, ['-o', 'lo', '-m', 'owner', '!', ...owner, '-j', 'RETURN']);
+    plan.append(
+      Chain.output,
+      `-o lo ${capturesDns ? '-p tcp ! --dport 53 ' : ''}-m owner ! ${owner} -j RETURN`,
+      `containers of the pod may talk to each other over loopback (${kind} is not ${id})`,
+    );
   }
-  plan.append(Chain.output, ['-m', 'owner', ...owner, '-j', 'RETURN']);
+  const why = `traffic of the proxy itself (${kind} ${id}) is never captured again`;
+  plan.append(Chain.output, `-m owner ${owner} -j RETURN`, why);
 }
 
-function filterOwnerGroups(plan: Plan, options: IptablesOptions): void {
+function filterOwnerGroups(plan: PlanBuilder, options: IptablesOptions): void {
   if (options.ownerGroupsInclude === '*') {
     for (const group of options.ownerGroupsExclude) {
-      plan.append(Chain.output, ['-m', 'owner', '--gid-owner', group, '-j', 'RETURN']);
+      const why = `group ${group} is excluded (ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE)`;
+      plan.append(Chain.output, `-m owner --gid-owner ${group} -j RETURN`, why);
     }
     return;
   }
   // One rule for all: traffic is let go only where its group is none of those named.
-  const noneOf = options.ownerGroupsInclude.flatMap((g) => ['-m', 'owner', '!', '--gid-owner', g]);
-  plan.append(Chain.output, [...noneOf, '-j', 'RETURN']);
+  const noneOf = options.ownerGroupsInclude.map((group) => `-m owner ! --gid-owner ${group}`);
+  const groups = options.ownerGroupsInclude.join(', ');
+  const why = `only groups ${groups} are captured (ISTIO_OUTBOUND_OWNER_GROUPS)`;
+  plan.append(Chain.output, `${noneOf.join(' ')} -j RETURN`, why);
 }
 
-function captureOutbound(plan: Plan, options: IptablesOptions, family: Family): void {
+function captureOutbound(plan: PlanBuilder, options: IptablesOptions, family: Family): void {
   if (options.outboundCidrsInclude === '*') {
-    plan.append(Chain.output, ['-j', Chain.redirect]);
+    plan.append(Chain.output, `-j ${Chain.redirect}`, 'all outbound traffic is captured (-i *)');
     for (const name of options.kubeVirtInterfaces) {
-      plan.insertFirst('PREROUTING', ['-i', name, '-j', Chain.redirect]);
+      const why = `all that the virtual machine behind ${name} sends is captured (-k, -i *)`;
+      plan.insert('nat', ['PREROUTING', 1], `-i ${name} -j ${Chain.redirect}`, why);
     }
     return;
   }
   for (const cidr of options.outboundCidrsInclude[family]) {
+    const why = `${cidr} is a captured outbound range (-i)`;
     for (const name of options.kubeVirtInterfaces) {
-      plan.insertFirst('PREROUTING', ['-i', name, '-d', cidr, '-j', Chain.redirect]);
+      plan.insert(
+        'nat',
+        ['PREROUTING', 1],
+        `-i ${name} -d ${cidr} -j ${Chain.redirect}`,
+        `${why}, ${name} leads to a virtual machine (-k)`,
+      );
     }
-    plan.append(Chain.output, ['-d', cidr, '-j', Chain.redirect]);
+    plan.append(Chain.output, `-d ${cidr} -j ${Chain.redirect}`, why);
   }
-}
-
-function loopback(options: IptablesOptions, family: Family): string {
-  return family === 'IPv4' ? options.loopbackCidrIPv4 : '::1/128';
 }

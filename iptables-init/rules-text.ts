@@ -1,8 +1,9 @@
 // Rules to the text that iptables-restore reads, or to one command a line; and the text that takes rules away. [m] iptables-restore(8).
 import type { Family } from './options.ts';
-import { ownedChains } from './rule-plan.ts';
-import type { Rule } from './rule-plan.ts';
-import type { SavedTable } from './saved-rules.ts';
+import { ownedChains } from './plan-builder.ts';
+import type { Rule } from './plan-builder.ts';
+import { jumpsOf, ownChainsOf } from './saved-rules.ts';
+import type { SavedRules } from './saved-rules.ts';
 
 /** Lines of each table, in the order of the tables' names, which is also the order of the text. */
 export type LinesByTable = ReadonlyMap<string, readonly string[]>;
@@ -25,22 +26,18 @@ export function planLines(rules: readonly Rule[]): LinesByTable {
 
 /**
  * Lines that take away what is ours in `saved`: jumps into our chains, wherever they stand, then the chains. `extra` are
- * rules in chains of others that lead to no chain of ours (such as `-i eth1 -j RETURN`); the caller has checked that they are there.
+ * lines (`-A …`) by table that lie in chains of others and lead to no chain of ours.
  */
-export function cleanupLines(
-  saved: ReadonlyMap<string, SavedTable>,
-  extra: readonly Rule[],
-): LinesByTable {
+export function cleanupLines(saved: SavedRules, extra: LinesByTable): LinesByTable {
   const all = new Map<string, readonly string[]>();
-  for (const table of [...new Set([...saved.keys(), ...extra.map((r) => r.table)])].sort()) {
-    const chains = saved.get(table)?.ownChains ?? [];
+  for (const [name, table] of [...saved].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const chains = ownChainsOf(table);
     const lines = [
-      ...extra.filter((r) => r.table === table).map((r) => `-D ${r.chain} ${r.words.join(' ')}`),
-      ...(saved.get(table)?.jumps ?? []).map((line) => line.replace(/^-A /, '-D ')),
+      ...[...(extra.get(name) ?? []), ...jumpsOf(table)].map((line) => line.replace(/^-A /, '-D ')),
       ...chains.map((chain) => `-F ${chain}`),
       ...chains.map((chain) => `-X ${chain}`),
     ];
-    if (lines.length > 0) all.set(table, lines);
+    if (lines.length > 0) all.set(name, lines);
   }
   return all;
 }
@@ -67,7 +64,8 @@ export function commandText(lines: LinesByTable, family: Family): string {
   return text;
 }
 
-function ruleLine(rule: Rule): string {
+/** As iptables-restore reads it. */
+export function ruleLine(rule: Rule): string {
   const place =
     rule.position === undefined ? `-A ${rule.chain}` : `-I ${rule.chain} ${rule.position}`;
   return `${place} ${rule.words.join(' ')}`;

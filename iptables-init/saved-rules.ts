@@ -1,44 +1,85 @@
-// What iptables-save printed, as far as it is ours: our chains, their sizes, and the jumps into them. [m] iptables-save(8).
-import { ownedChains } from './rule-plan.ts';
-import type { Rule } from './rule-plan.ts';
+// What iptables-save printed: which of it is ours, and how it differs from the plan. [m] iptables-save(8).
+import { ownedChains, settledChains } from './plan-builder.ts';
+import type { Rule } from './plan-builder.ts';
+import { parseRule, ruleKey } from './rule-parts.ts';
 
 export interface SavedTable {
-  readonly ownChains: readonly string[];
-  /** Rules per chain of ours. */
-  readonly ruleCounts: ReadonlyMap<string, number>;
-  /** Our chain and port of each REDIRECT in it, such as `ISTIO_REDIRECT 15001`. */
-  readonly redirects: readonly string[];
-  /** Lines (`-A …`) of chains that are not ours and lead into one of ours. */
-  readonly jumps: readonly string[];
+  /** The section as it was printed, `*nat` to `COMMIT`: iptables-restore takes it. */
+  readonly text: string;
+  /** Rules of every chain as they were printed, from `-A` on. */
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  /** Nobody has a rule, a chain or a policy in it. */
+  readonly isUnused: boolean;
 }
 
-/** Tables in which nothing is ours are left out. */
-export function parseSavedRules(text: string): ReadonlyMap<string, SavedTable> {
+export type SavedRules = ReadonlyMap<string, SavedTable>;
+
+export interface Comparison {
+  readonly state: 'absent' | 'same' | 'different';
+  /** Rules of the plan that are not there, or not in their place. */
+  readonly missing: readonly Rule[];
+  /** Lines in chains of ours, or into them, that the plan does not have. */
+  readonly unexpected: readonly string[];
+  /** All that differs is how lines read that we cannot read; only iptables can tell whether they are the missing ones. */
+  readonly isUnclear: boolean;
+}
+
+/** Number of a group by its name. */
+export type GroupId = (name: string) => string | undefined;
+
+export function parseSavedRules(text: string): SavedRules {
   const tables = new Map<string, SavedTable>();
   for (const section of text.split(/^\*/m).slice(1)) {
-    const [name = '', ...lines] = section.split('\n');
-    const table = parseTable(lines);
-    if (table.ownChains.length > 0 || table.jumps.length > 0) tables.set(name.trim(), table);
+    const end = section.indexOf('\nCOMMIT');
+    const body = end < 0 ? section : section.slice(0, end);
+    const [name = '', ...lines] = body.split('\n');
+    tables.set(name.trim(), parseTable(lines, `*${body}\nCOMMIT\n`));
   }
   return tables;
 }
 
-/** Whether the text has any rule or any chain made by somebody: the sign that this iptables is the one in use. */
-export function hasRules(text: string): boolean {
-  return /^(?:-A |:\S+ - )/m.test(text);
+/** Whether anybody made a rule or a chain: the sign that this iptables is the one in use. */
+export function hasRules(saved: SavedRules): boolean {
+  return [...saved.values()].some((table) => !table.isUnused);
+}
+
+/** Whether any chain of ours is there, or a jump into one. */
+export function hasOwnRules(saved: SavedRules): boolean {
+  return [...saved.values()].some(
+    (table) => ownChainsOf(table).length > 0 || jumpsOf(table).length > 0,
+  );
+}
+
+export function ownChainsOf(table: SavedTable): readonly string[] {
+  return [...table.chains.keys()].filter((chain) => ownedChains.has(chain));
+}
+
+/** Lines of chains that are not ours and lead into one of ours. */
+export function jumpsOf(table: SavedTable): readonly string[] {
+  return [...table.chains]
+    .filter(([chain]) => !ownedChains.has(chain))
+    .flatMap(([, lines]) => lines.filter((line) => leadsIntoOwned(wordsOf(line))));
 }
 
 /**
- * Same chains, same number of rules in each, same number of jumps, same ports. The caller then asks iptables whether each
- * single rule is there (`-C`), because only iptables knows how it rewrites a rule. The ports are looked at here because
- * `ip6tables-legacy -C` takes any port of a REDIRECT for the right one (1.8.9). An order changed by hand is not noticed.
+ * Lines of the table that do what the rules given do, at most one for each: those are rules in chains of others that lead
+ * into no chain of ours (such as `-i eth1 -j RETURN`), which clean-up cannot know by their looks.
  */
-export function sameShape(saved: ReadonlyMap<string, SavedTable>, rules: readonly Rule[]): boolean {
-  const planned = shapeOfPlan(rules);
-  const found = shapeOfSaved(saved);
-  if (planned.size !== found.size) return false;
-  for (const [key, rules] of planned) if (found.get(key) !== rules) return false;
-  return true;
+export function linesOf(
+  table: SavedTable,
+  rules: readonly Rule[],
+  groupId: GroupId,
+): readonly string[] {
+  const found: string[] = [];
+  for (const [chain, planned] of Map.groupBy(rules, (rule) => rule.chain)) {
+    const lines = [...(table.chains.get(chain) ?? [])];
+    for (const rule of planned) {
+      const key = keyOf(rule.words, groupId);
+      const at = lines.findIndex((line) => keyOfLine(line, groupId) === key);
+      if (at >= 0) found.push(...lines.splice(at, 1));
+    }
+  }
+  return found;
 }
 
 /** Whether a rule lies in, or leads into, a chain of ours; clean-up finds these by itself. */
@@ -46,57 +87,92 @@ export function isOwned(rule: Rule): boolean {
   return ownedChains.has(rule.chain) || leadsIntoOwned(rule.words);
 }
 
-function parseTable(lines: readonly string[]): SavedTable {
-  const ownChains: string[] = [];
-  const ruleCounts = new Map<string, number>();
-  const redirects: string[] = [];
-  const jumps: string[] = [];
-  for (const line of lines) {
-    const declared = /^:(\S+) /.exec(line)?.[1];
-    if (declared !== undefined && ownedChains.has(declared)) {
-      ownChains.push(declared);
-      ruleCounts.set(declared, 0);
+/** Rules are compared by what they do, in their order; chains of others may have more in them, before, between and after. */
+export function compareRules(
+  saved: SavedRules,
+  plan: readonly Rule[],
+  groupId: GroupId,
+): Comparison {
+  if (!hasOwnRules(saved))
+    return { state: 'absent', missing: plan, unexpected: [], isUnclear: false };
+  const settled = settledChains(plan);
+  const missing: Rule[] = [];
+  const unexpected: string[] = [];
+  for (const [table, chains] of settled) {
+    for (const [chain, rules] of chains) {
+      const lines = saved.get(table)?.chains.get(chain) ?? [];
+      const placed = placeRules(lines, rules, groupId, missing);
+      const isOurs = (line: string): boolean =>
+        ownedChains.has(chain) || leadsIntoOwned(wordsOf(line));
+      unexpected.push(...lines.filter((line, at) => !placed.has(at) && isOurs(line)));
     }
-    const chain = /^-A (\S+) /.exec(line)?.[1];
-    if (chain === undefined) continue;
-    const words = wordsOf(line);
-    if (ownedChains.has(chain)) {
-      ruleCounts.set(chain, (ruleCounts.get(chain) ?? 0) + 1);
-      const port = redirectPort(words);
-      if (port !== undefined) redirects.push(`${chain} ${port}`);
-    } else if (leadsIntoOwned(words)) jumps.push(line);
   }
-  return { ownChains, ruleCounts, redirects, jumps };
-}
-
-function shapeOfPlan(rules: readonly Rule[]): ReadonlyMap<string, number> {
-  const shape = new Map<string, number>();
-  for (const rule of rules) {
-    if (!isOwned(rule)) continue;
-    count(shape, `${rule.table} ${ownedChains.has(rule.chain) ? rule.chain : 'jumps'}`);
-    const port = redirectPort(rule.words);
-    if (port !== undefined) count(shape, `${rule.table} ${rule.chain} ${port}`);
-  }
-  return shape;
-}
-
-function shapeOfSaved(saved: ReadonlyMap<string, SavedTable>): ReadonlyMap<string, number> {
-  const shape = new Map<string, number>();
   for (const [name, table] of saved) {
-    for (const [chain, rules] of table.ruleCounts) shape.set(`${name} ${chain}`, rules);
-    for (const redirect of table.redirects) count(shape, `${name} ${redirect}`);
-    if (table.jumps.length > 0) shape.set(`${name} jumps`, table.jumps.length);
+    const planned = new Map<string, unknown>(settled.get(name as Rule['table']) ?? []);
+    for (const [chain, lines] of table.chains) {
+      if (planned.has(chain)) continue;
+      if (ownedChains.has(chain)) unexpected.push(`:${chain} (${name})`, ...lines);
+      else unexpected.push(...lines.filter((line) => leadsIntoOwned(wordsOf(line))));
+    }
   }
-  return shape;
+  const isSame = missing.length === 0 && unexpected.length === 0;
+  const isUnclear =
+    missing.length === unexpected.length &&
+    unexpected.every((line) => keyOfLine(line, groupId) === undefined);
+  return {
+    state: isSame ? 'same' : 'different',
+    missing,
+    unexpected,
+    isUnclear: !isSame && isUnclear,
+  };
 }
 
-function count(shape: Map<string, number>, key: string): void {
-  shape.set(key, (shape.get(key) ?? 0) + 1);
+/** Walks both lists in their order. Adds what is missing to the last argument; returns which lines are in their place. */
+function placeRules(
+  lines: readonly string[],
+  rules: readonly Rule[],
+  groupId: GroupId,
+  missing: Rule[],
+): ReadonlySet<number> {
+  const keys = lines.map((line) => keyOfLine(line, groupId));
+  const placed = new Set<number>();
+  let next = 0;
+  for (const rule of rules) {
+    const at = keys.indexOf(keyOf(rule.words, groupId), next);
+    if (at < 0) {
+      missing.push(rule);
+      continue;
+    }
+    placed.add(at);
+    next = at + 1;
+  }
+  return placed;
 }
 
-function redirectPort(words: readonly string[]): string | undefined {
-  const at = words.indexOf('--to-ports');
-  return at < 0 ? undefined : words[at + 1];
+function keyOf(words: readonly string[], groupId: GroupId): string | undefined {
+  const parts = parseRule(words);
+  return parts === undefined ? undefined : ruleKey(parts, groupId);
+}
+
+function keyOfLine(line: string, groupId: GroupId): string | undefined {
+  return keyOf(wordsOf(line).slice(2), groupId);
+}
+
+function parseTable(lines: readonly string[], text: string): SavedTable {
+  const chains = new Map<string, string[]>();
+  let isUnused = true;
+  for (const line of lines) {
+    const [, declared, policy] = /^:(\S+) (\S+)/.exec(line) ?? [];
+    if (declared !== undefined) {
+      chains.set(declared, []);
+      if (policy !== 'ACCEPT') isUnused = false;
+    }
+    const chain = /^-A (\S+)/.exec(line)?.[1];
+    if (chain === undefined) continue;
+    isUnused = false;
+    chains.get(chain)?.push(line);
+  }
+  return { text, chains, isUnused };
 }
 
 /** Target of `-j` or `-g`. Matches with quoted text (comments) stay one word, so a comment that mentions our names is no jump. */

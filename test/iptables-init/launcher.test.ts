@@ -127,9 +127,29 @@ t.test('launch.sh', async (t) => {
 t.test('outrigger-iptables', async (t) => {
   await t.test('answers an unknown flag with usage and a failure', async (t) => {
     const ran = run(launcher, ['--no-such-flag']);
-    t.equal(ran.status, 1);
+    t.equal(ran.status, 2);
     t.match(ran.stderr, /usage: outrigger-iptables[\s\S]*unknown flag --no-such-flag\n$/);
     t.equal(ran.stdout, '');
+  });
+
+  await t.test('explains a packet from the plan of the flags given', async (t) => {
+    const words = ['--from', 'app', '--to', '10.0.0.5:443', '-i', '10.0.0.0/8', '-p', '16001'];
+    const ran = run(launcher, ['explain', ...words]);
+    t.equal(ran.status, 0, ran.stderr);
+    t.match(
+      ran.stdout,
+      /It goes to port 16001 of this pod instead, because 10\.0\.0\.0\/8 is a captured/,
+    );
+    for (const [words, problem] of [
+      [['--to', 'nowhere'], /--to "nowhere" is no address with a port/],
+      [['--to', '10.0.0.5:443', '-b', 'x'], /-b, --istio-inbound-ports: "x" is no port/],
+      [['--to', '10.0.0.5:443', '--from', 'me'], /--from: "me" is none of app, proxy/],
+      [['--from', 'app'], /--to is needed/],
+    ] as const) {
+      const refused = run(launcher, ['explain', ...words]);
+      t.equal(refused.status, 2);
+      t.match(refused.stderr, problem);
+    }
   });
 
   await t.test('prints help', async (t) => {

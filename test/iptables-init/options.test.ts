@@ -1,20 +1,21 @@
 // [m] Flags, variables and their checks: every spelling of pflag, and every refusal names its flag.
 import t from 'tap';
 import { parseOptions } from '../../iptables-init/options.ts';
-import type { IptablesOptions } from '../../iptables-init/options.ts';
+import type { IptablesOptions, Machine } from '../../iptables-init/options.ts';
 
 type Variables = Readonly<Record<string, string>>;
 
-const noUser = (): undefined => undefined;
+const resolvConf = 'nameserver 10.96.0.10\n';
+const machine: Machine = { uidOfUser: () => undefined, resolvConf: () => resolvConf };
 
 function options(argv: readonly string[], variables: Variables = {}): IptablesOptions {
-  const parsed = parseOptions(argv, variables, noUser);
+  const parsed = parseOptions(argv, variables, machine);
   if (parsed.kind !== 'options') throw new Error(JSON.stringify(parsed));
   return parsed.options;
 }
 
 function problems(argv: readonly string[], variables: Variables = {}): readonly string[] {
-  const parsed = parseOptions(argv, variables, noUser);
+  const parsed = parseOptions(argv, variables, machine);
   return parsed.kind === 'problems' ? parsed.problems : [];
 }
 
@@ -26,6 +27,9 @@ t.test('parseOptions', async (t) => {
       inboundTunnelPort: '15008',
       proxyUids: ['1337'],
       proxyGids: ['1337'],
+      interceptionMode: 'REDIRECT',
+      tproxyMark: '1337',
+      tproxyRouteTable: '133',
       inboundPortsInclude: [],
       inboundPortsExclude: [],
       excludeInterfaces: [],
@@ -38,6 +42,7 @@ t.test('parseOptions', async (t) => {
       ownerGroupsInclude: '*',
       ownerGroupsExclude: [],
       loopbackCidrIPv4: '127.0.0.1/32',
+      dns: undefined,
       dropInvalid: false,
       dualStack: false,
       action: 'apply',
@@ -45,6 +50,13 @@ t.test('parseOptions', async (t) => {
       restoreFormat: true,
       replace: 'never',
       iptablesBinary: undefined,
+      nativeNftables: false,
+      networkNamespace: undefined,
+      cniMode: false,
+      runValidation: false,
+      probePort: '15002',
+      probeTimeoutMs: 5000,
+      notes: [],
     });
   });
 
@@ -85,7 +97,7 @@ t.test('parseOptions', async (t) => {
       [{}, '1337'],
       [{ ENVOY_USER: 'other' }, '77'],
     ] as const) {
-      const parsed = parseOptions([], variables, (user) => uids[user]);
+      const parsed = parseOptions([], variables, { ...machine, uidOfUser: (user) => uids[user] });
       t.strictSame(parsed.kind === 'options' && parsed.options.proxyUids, [uid]);
     }
   });
@@ -114,7 +126,7 @@ t.test('parseOptions', async (t) => {
     t.equal(options(['--reconcile']).replace, 'different');
     t.equal(options(['--reconcile', '--force-apply']).replace, 'always');
     t.equal(options(['--force-iptables-binary', 'legacy']).iptablesBinary, 'legacy');
-    t.equal(parseOptions(['-h'], {}, noUser).kind, 'help');
+    t.equal(parseOptions(['-h'], {}, machine).kind, 'help');
   });
 
   await t.test('refuses a bad value and names the flag', async (t) => {
@@ -151,11 +163,23 @@ t.test('parseOptions', async (t) => {
         '-m, --istio-inbound-interception-mode: "NONE" is not one of REDIRECT, TPROXY',
       ],
       [
-        ['-m', 'TPROXY'],
-        '-m, --istio-inbound-interception-mode: TPROXY is not built yet; use REDIRECT',
+        ['-t', '1338'],
+        '-t, --istio-inbound-tproxy-mark: 1338 marks what the proxy sends to its own pod; choose another',
       ],
-      [['--redirect-dns'], '--redirect-dns: is not built yet; leave it out or set it to false'],
-      [['--run-validation'], '--run-validation: is not built yet; leave it out or set it to false'],
+      [
+        ['-t', '0'],
+        '-t, --istio-inbound-tproxy-mark: 0 is the mark of all packets; choose another',
+      ],
+      [
+        ['-r', '254'],
+        '-r, --istio-inbound-tproxy-route-table: 254 is a table of the system; choose another',
+      ],
+      [
+        ['--network-namespace', 'pod'],
+        '--network-namespace: "pod" is no absolute path (write /run/netns/NAME or /proc/PID/ns/net)',
+      ],
+      [['--iptables-probe-port', '0'], '--iptables-probe-port: "0" is no port (1 to 65535)'],
+      [['--probe-timeout', '2h'], '--probe-timeout: "2h" is more than an hour'],
       [['--dry-run=maybe'], '-n, --dry-run: "maybe" is neither true nor false'],
       [['-t', 'x'], '-t, --istio-inbound-tproxy-mark: "x" is no number from 0 to 4294967295'],
       [['--probe-timeout', '5'], '--probe-timeout: "5" is no duration (write 5s or 1m30s)'],
@@ -174,13 +198,10 @@ t.test('parseOptions', async (t) => {
 
   await t.test('refuses a bad variable and names it', async (t) => {
     const table: readonly (readonly [Variables, string])[] = [
+      [{ ENVOY_PORT: 'http' }, 'ENVOY_PORT (-p, --envoy-port): "http" is no port (1 to 65535)'],
       [
-        { ENVOY_PORT: 'tcp://10.0.0.1:80' },
-        'ENVOY_PORT (-p, --envoy-port): "tcp://10.0.0.1:80" is no port (1 to 65535)',
-      ],
-      [
-        { ISTIO_META_DNS_CAPTURE: 'true' },
-        'ISTIO_META_DNS_CAPTURE (--redirect-dns): is not built yet; leave it out or set it to false',
+        { ISTIO_META_DNS_CAPTURE: 'perhaps' },
+        'ISTIO_META_DNS_CAPTURE (--redirect-dns): "perhaps" is neither true nor false',
       ],
       [
         { ISTIO_OUTBOUND_OWNER_GROUPS: 'a b' },
@@ -192,6 +213,98 @@ t.test('parseOptions', async (t) => {
       ],
     ];
     for (const [variables, expected] of table) t.strictSame(problems([], variables), [expected]);
+  });
+
+  await t.test(
+    'takes the variables Kubernetes sets for a service of that name for none',
+    async (t) => {
+      t.equal(options([], { ENVOY_PORT: 'tcp://10.0.0.1:80' }).proxyPort, '15001');
+    },
+  );
+
+  await t.test('reads resolvers where DNS is captured, and only then', async (t) => {
+    const read = (text: string, argv: readonly string[]) => {
+      const parsed = parseOptions(argv, {}, { ...machine, resolvConf: () => text });
+      if (parsed.kind !== 'options') throw new Error(JSON.stringify(parsed));
+      return [parsed.options.dns, parsed.options.notes.length] as const;
+    };
+    const text =
+      '# nameserver 1.1.1.1\nnameserver 10.96.0.10\n\tnameserver 8.8.8.8\nnameserver\t10.96.0.10 # twice\n' +
+      'nameserver FD00::A\nnameserver fe80::1%eth0\nnameserver 300.1.1.1\nnameserver\nsearch nameserver\n';
+    const servers = { IPv4: ['10.96.0.10/32'], IPv6: ['fd00::a/128', 'fe80::1/128'] };
+    t.strictSame(read(text, ['--redirect-dns']), [{ all: false, servers }, 0]);
+    t.strictSame(read('', ['--redirect-dns']), [undefined, 1], 'nothing to capture, and says so');
+    const all = { all: true, servers: { IPv4: [], IPv6: [] } };
+    t.strictSame(read('', ['--redirect-dns', '--capture-all-dns']), [all, 0]);
+    t.strictSame(read(text, ['--capture-all-dns']), [undefined, 1]);
+    const unreadable = {
+      ...machine,
+      resolvConf: () => {
+        throw new Error('ENOENT');
+      },
+    };
+    t.match(parseOptions(['--redirect-dns'], {}, unreadable), {
+      problems: [
+        /--redirect-dns: the pod’s resolvers cannot be read \(ENOENT\); or use --capture-all-dns/,
+      ],
+    });
+    t.equal(parseOptions([], {}, unreadable).kind, 'options');
+  });
+
+  await t.test(
+    'captures all with -p and -u alone, as in 2017, and with nothing else',
+    async (t) => {
+      const short = options(['-p', '15001', '-u', '1337', '--dry-run', '--dual-stack']);
+      t.equal(short.inboundPortsInclude, '*');
+      t.equal(short.outboundCidrsInclude, '*');
+      t.equal(short.notes.length, 1);
+      for (const argv of [
+        ['-b', ''],
+        ['-i', '10.0.0.0/8'],
+        ['-z', '15006'],
+        ['-m', 'REDIRECT'],
+        ['-q', '80'],
+      ]) {
+        const other = options(['-p', '15001', '-u', '1337', ...argv]);
+        t.strictSame(other.inboundPortsInclude, [], argv.join(' '));
+        t.not(other.outboundCidrsInclude, '*', argv.join(' '));
+      }
+      const withVariable = options(['-p', '15001', '-u', '1337'], {
+        ISTIO_SERVICE_CIDR: '10.0.0.0/8',
+      });
+      t.strictSame(withVariable.outboundCidrsInclude, { IPv4: ['10.0.0.0/8'], IPv6: [] });
+      t.not(options(['-p', '15001']).outboundCidrsInclude, '*');
+    },
+  );
+
+  await t.test('reads lists as annotations write them', async (t) => {
+    for (const [text, expected] of [
+      ['*', '*'],
+      [' * ', '*'],
+      ['', []],
+      [' ', []],
+      ['80', ['80']],
+      ['80, 443 ,8080,', ['80', '443', '8080']],
+    ] as const) {
+      t.strictSame(options(['-b', text]).inboundPortsInclude, expected, JSON.stringify(text));
+    }
+    t.strictSame(options(['-i', '10.0.0.0/8, 192.168.0.0/16 ']).outboundCidrsInclude, {
+      IPv4: ['10.0.0.0/8', '192.168.0.0/16'],
+      IPv6: [],
+    });
+    t.strictSame(options(['-c', 'eth1, net1']).excludeInterfaces, ['eth1', 'net1']);
+  });
+
+  await t.test('reads durations', async (t) => {
+    for (const [text, ms] of [
+      ['5s', 5000],
+      ['1m30s', 90_000],
+      ['250ms', 250],
+      ['1.5s', 1500],
+      ['10us', 1],
+    ] as const) {
+      t.equal(options(['--probe-timeout', text]).probeTimeoutMs, ms, text);
+    }
   });
 
   await t.test('lets no value become more than one word of a rule', async (t) => {

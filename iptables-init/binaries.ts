@@ -1,0 +1,137 @@
+// Which iptables this pod uses, nft or legacy, and the calls to it. Two kinds in one pod fight each other. [m] Istio contract: istio-iptables.
+import type { Family, IptablesOptions } from './options.ts';
+import { run, mustRun } from './run-command.ts';
+import { hasOwnRules, hasRules, parseSavedRules } from './saved-rules.ts';
+import type { SavedRules } from './saved-rules.ts';
+
+const lockWaitSeconds = 30;
+
+export interface Binary {
+  readonly family: Family;
+  /** `iptables-nft`, `ip6tables-legacy`, or without a suffix. */
+  readonly name: string;
+  readonly isLegacy: boolean;
+  /** Only legacy has a lock; another program may hold it for a while. */
+  readonly lockArguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * The kind asked for; else the one that has rules of ours; else legacy if it has any rules; else nft where the kernel does
+ * it; else whatever `iptables` is.
+ */
+export function chooseBinary(options: IptablesOptions, family: Family): Binary {
+  if (options.iptablesBinary !== undefined)
+    return binaryOf(options, family, `-${options.iptablesBinary}`);
+  const present = presentBinaries(options, family);
+  const own = present.find(({ saved }) => hasOwnRules(saved));
+  const legacyInUse = present.find(({ binary, saved }) => binary.isLegacy && hasRules(saved));
+  const found = own ?? legacyInUse;
+  if (found !== undefined) return found.binary;
+  const nft = present.find(({ binary }) => !binary.isLegacy);
+  return nft !== undefined && isUsable(nft.binary) ? nft.binary : binaryOf(options, family, '');
+}
+
+/** The kinds that are installed and can be asked, with what they have. */
+export function presentBinaries(
+  options: IptablesOptions,
+  family: Family,
+): readonly { readonly binary: Binary; readonly saved: SavedRules }[] {
+  const variants =
+    options.iptablesBinary === undefined
+      ? (['-nft', '-legacy'] as const)
+      : ([`-${options.iptablesBinary}`] as const);
+  return variants.flatMap((variant) => {
+    const saved = run(`${commandName(family)}${variant}-save`, []);
+    if (saved.status !== 0) return [];
+    return [{ binary: binaryOf(options, family, variant), saved: parseSavedRules(saved.stdout) }];
+  });
+}
+
+export function save(binary: Binary): SavedRules {
+  return parseSavedRules(mustRun(`${binary.name}-save`, []));
+}
+
+/** Puts the text in place: each table as a whole or not at all. `flush` takes away what the tables named had before. */
+export function restore(binary: Binary, text: string, mode: 'add' | 'flush' | 'test'): void {
+  const flags = [
+    ...(mode === 'flush' ? [] : ['--noflush']),
+    ...(mode === 'test' ? ['--test'] : []),
+  ];
+  mustRun(`${binary.name}-restore`, [...flags, ...binary.lockArguments], {
+    input: text,
+    env: binary.environment,
+  });
+}
+
+/** Asks iptables itself. */
+export function hasRule(
+  binary: Binary,
+  table: string,
+  [chain, ...words]: readonly [string, ...string[]],
+): boolean {
+  const words_ = ['-t', table, '-C', chain, ...words, ...binary.lockArguments];
+  return run(binary.name, words_, { env: binary.environment }).status === 0;
+}
+
+/**
+ * iptables-nft leaves an empty table behind where the last rule went. It does nothing, but iptables-save shows it; where the
+ * program nft is there, a table that nobody uses goes too.
+ */
+export function dropUnusedTables(binary: Binary, names: readonly string[]): void {
+  if (binary.isLegacy || names.length === 0) return;
+  const saved = save(binary);
+  for (const name of names) {
+    if (saved.get(name)?.isUnused !== true) continue;
+    run('nft', ['delete', 'table', binary.family === 'IPv4' ? 'ip' : 'ip6', name]);
+  }
+}
+
+function commandName(family: Family): string {
+  return family === 'IPv4' ? 'iptables' : 'ip6tables';
+}
+
+function binaryOf(
+  options: IptablesOptions,
+  family: Family,
+  variant: '' | '-legacy' | '-nft',
+): Binary {
+  const name = `${commandName(family)}${variant}`;
+  if (variant === '-nft')
+    return { family, name, isLegacy: false, lockArguments: [], environment: {} };
+  const version = run(name, ['--version']).stdout;
+  const isLegacy = variant === '-legacy' || (version !== '' && !version.includes('nf_tables'));
+  const hasLock = isLegacy && isAtLeast(version, [1, 6, 2]);
+  const lockArguments = hasLock ? [`--wait=${lockWaitSeconds}`] : [];
+  // The node's lock guards the node's rules; ours are in a pod's namespace, whose file serves as a lock for those.
+  const lockFile =
+    options.cniMode && hasLock && isAtLeast(version, [1, 8, 6])
+      ? options.networkNamespace
+      : undefined;
+  const environment: Record<string, string> =
+    lockFile === undefined ? {} : { XTABLES_LOCKFILE: lockFile };
+  return { family, name, isLegacy, lockArguments, environment };
+}
+
+function isAtLeast(text: string, wanted: readonly number[]): boolean {
+  const version = /v(\d+)\.(\d+)(?:\.(\d+))?/
+    .exec(text)
+    ?.slice(1)
+    .map((part) => Number(part ?? 0));
+  if (version === undefined) return false;
+  for (const [at, part] of wanted.entries()) {
+    const found = version[at] ?? 0;
+    if (found !== part) return found > part;
+  }
+  return true;
+}
+
+/** A rule that matches nothing (protocol 255 does not exist), added and taken away in one transaction. */
+function isUsable(binary: Binary): boolean {
+  const rule = 'INPUT -p 255 -j RETURN';
+  const text = `*nat\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
+  const before = save(binary);
+  const isUsable = run(`${binary.name}-restore`, ['--noflush'], { input: text }).status === 0;
+  if (!before.has('nat')) dropUnusedTables(binary, ['nat']);
+  return isUsable;
+}
