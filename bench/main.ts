@@ -11,6 +11,7 @@ import { microCommand } from './commands/micro.ts';
 import { UsageError } from './commands/options.ts';
 import { pairCommand } from './commands/pair.ts';
 import { runCommand } from './commands/run.ts';
+import { staleCommand } from './commands/stale.ts';
 import { smokeCommand } from './commands/smoke.ts';
 import { syscallsCommand } from './commands/syscalls.ts';
 import { LOAD_CASES } from './load/cases.ts';
@@ -29,6 +30,8 @@ const USAGE = `usage: npm run bench -- [command] [flags]
   syscalls            system calls per request, counted by strace (quick's cases, or --only)
   flame               flame graphs of the worker into docs/flame (quick's cases, or --only)
   pair                private memory of agent and proxy with two workers, idle, as a control plane drives them
+  stale               requests that fail because an origin closes idle connections: --duration 600 --rps 200
+                      --least-idle 1000 --most-idle 5000 --distance 5 (milliseconds, one way) --json FILE
   memory              bench/memory.ts, where it is there
 
 flags of the measuring commands
@@ -77,6 +80,8 @@ function dispatch(argv: readonly string[]): Promise<number> {
       return pairCommand(rest);
     case 'smoke':
       return smokeCommand();
+    case 'stale':
+      return staleCommand(rest);
     case 'memory':
       return memoryCommand(rest);
     default:

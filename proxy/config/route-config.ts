@@ -231,6 +231,8 @@ export interface RouteActionConfig {
   readonly internalRedirect?: InternalRedirectConfig | undefined;
   /** Metadata `outrigger.guard_replays` (docs/replay-guard.md); absent: as the command line says. */
   readonly guardReplays?: boolean | undefined;
+  /** Metadata `outrigger.replay_stale` (docs/stale-connections.md); absent: as the command line says. */
+  readonly replayStale?: boolean | undefined;
   readonly prefixRewrite: string | undefined;
   readonly regexRewrite: RegexRewriteConfig | undefined;
   readonly pathRewriteTemplate: string | undefined;

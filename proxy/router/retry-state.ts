@@ -131,7 +131,7 @@ export class RetryState implements TimerOwner {
       return null;
     }
     const state = new RetryState(policy, source, cluster, environment);
-    state.#guarded = source.guardReplays && !IDEMPOTENT.has(headers.method);
+    state.#guarded = source.guardReplays && !IDEMPOTENT_METHODS.has(headers.method);
     if (asked !== null) state.#widen(asked);
     return state;
   }
@@ -303,7 +303,7 @@ export class RetryState implements TimerOwner {
 }
 
 /** RFC 9110 §9.2.2, and QUERY. */
-const IDEMPOTENT: ReadonlySet<string> = new Set([
+export const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
   'OPTIONS',

@@ -28,6 +28,8 @@ export class RouteAction {
   readonly timeouts: RequestTimeouts;
   /** Nothing that is not idempotent is sent twice. */
   readonly guardReplays: boolean;
+  /** What met a dead connection is sent once more. */
+  readonly replayStale: boolean;
   /** Null: redirects go to the client. */
   readonly internalRedirect: InternalRedirectPolicy | null;
   readonly priority: 'DEFAULT' | 'HIGH';
@@ -64,6 +66,7 @@ export class RouteAction {
       config.hedgeOnPerTryTimeout ?? scope.hedgeOnPerTryTimeout,
     );
     this.guardReplays = config.guardReplays ?? scope.environment.guardReplays ?? false;
+    this.replayStale = config.replayStale ?? scope.environment.replayStale ?? true;
     this.internalRedirect = InternalRedirectPolicy.from(config.internalRedirect);
     this.priority = config.priority;
     this.hashPolicy =

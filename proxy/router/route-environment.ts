@@ -12,6 +12,8 @@ export interface RouteEnvironment {
   readonly stats: StatsStore | null;
   /** Where a route's metadata does not say (docs/replay-guard.md); absent: false. */
   readonly guardReplays?: boolean;
+  /** The same of docs/stale-connections.md; absent: true. */
+  readonly replayStale?: boolean;
 }
 
 export const NO_ENVIRONMENT: RouteEnvironment = {

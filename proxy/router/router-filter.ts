@@ -45,6 +45,7 @@ import {
   timeoutReply,
 } from './router-reply.ts';
 import { countIn } from './scope-stats.ts';
+import { MAX_REPLAY_BODY_BYTES, keepsForReplay, mayReplay } from './stale-replay.ts';
 import type { StatsScopes } from './scope-stats.ts';
 import type { ChargedRequest } from './upstream-charges.ts';
 import { UpstreamRequest } from './upstream-request.ts';
@@ -92,6 +93,8 @@ export class RouterFilter
   #responseStarted = false;
   /** The body was too large to be sent again. */
   #bodyOverflow = false;
+  /** Sent once more already, or bytes of its body are gone: see stale-replay.ts. */
+  #replayLost = false;
   /** The client was told to wait because no attempt takes its body. */
   #readPaused = false;
   /** An accepted upgrade: bytes flow both ways for as long as the ends like. */
@@ -152,6 +155,7 @@ export class RouterFilter
     const attempt = this.#attempt;
     if (attempt !== null && attempt.writable && this.#handshake === Handshake.None) {
       if (this.#mayBeSentAgain()) this.#keep(chunk);
+      else this.#keepForReplay(chunk);
       attempt.sendData(chunk, endStream);
     } else if (!this.#responseStarted) {
       this.#keep(chunk);
@@ -213,7 +217,8 @@ export class RouterFilter
 
   // === Attempts
 
-  #startAttempt(host: Host): void {
+  /** `fresh`: not on a connection that has been idle. */
+  #startAttempt(host: Host, fresh = false): void {
     const info = this.#info;
     const action = this.#action!;
     info.host = host;
@@ -223,7 +228,8 @@ export class RouterFilter
     const { upstreamLog } = this.#context;
     if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.headers, host);
     this.#attempt = attempt;
-    attempt.start(this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2'));
+    const pool = this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2');
+    attempt.start(pool, fresh);
   }
 
   onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void {
@@ -261,7 +267,7 @@ export class RouterFilter
     if (this.#body !== null)
       this.#body.sendTo(attempt, this.#requestEnded && this.#trailers === null);
     if (this.#trailers !== null && attempt.writable) attempt.sendTrailers(this.#trailers);
-    if (!this.#mayBeSentAgain()) this.#body = null;
+    if (!this.#mayBeSentAgain()) this.#keepForReplay(null);
     this.#pauseReading(false);
   }
 
@@ -270,6 +276,20 @@ export class RouterFilter
     if (this.#retry !== null) return true;
     const redirects = this.#action!.internalRedirect !== null && !this.#bodyOverflow;
     return redirects && !this.#callbacks.responseStarted;
+  }
+
+  /** What was kept, and `chunk`, stay only where the connection may prove to be dead. */
+  #keepForReplay(chunk: Buffer | null): void {
+    if (this.#replayLost) return;
+    const bytes = (this.#body?.byteLength ?? 0) + (chunk?.length ?? 0);
+    const connection = this.#info.upstreamConnection;
+    const kept =
+      bytes <= MAX_REPLAY_BODY_BYTES &&
+      keepsForReplay(this.#action!, this.headers, this.#requestEnded, connection);
+    if (!kept) {
+      this.#body = null;
+      this.#replayLost = bytes > 0;
+    } else if (chunk !== null) (this.#body ??= new KeptBody()).add(chunk);
   }
 
   #keep(chunk: Buffer): void {
@@ -302,7 +322,10 @@ export class RouterFilter
     this.#retry?.dispose();
     this.#retry = null;
     const waits = this.#attempt === null || !this.#attempt.writable;
-    if (!waits && this.#handshake === Handshake.None && !this.#mayBeSentAgain()) this.#body = null;
+    if (!waits && this.#handshake === Handshake.None && !this.#mayBeSentAgain()) {
+      this.#replayLost = true;
+      this.#body = null;
+    }
   }
 
   #pauseReading(pause: boolean): void {
@@ -356,6 +379,21 @@ export class RouterFilter
     if (!this.#retries(retry.onReset(reason, this.#requestSent), attempt, afterTimeout))
       return false;
     attempt.host.counts.rqError++;
+    return true;
+  }
+
+  /** True: the connection was dead when the request was given to it, and another one has it now (stale-replay.ts). */
+  #replaysStale(attempt: UpstreamRequest, reason: StreamResetReason): boolean {
+    if (this.#replayLost || this.#responseStarted || this.#hedged !== null) return false;
+    const action = this.#action!;
+    const connection = this.#info.upstreamConnection;
+    const requestEnded = this.#requestEnded;
+    if (!mayReplay(action, this.headers, { reason, requestEnded, connection })) return false;
+    if (!this.#cluster!.resources(action.priority).pendingRequests.canCreate()) return false;
+    this.#replayLost = true;
+    const { store, prefix } = this.clusterStats;
+    store.inc(store.counter(`${prefix}upstream_rq_stale_replayed`));
+    this.#startAttempt(attempt.host, true);
     return true;
   }
 
@@ -515,6 +553,7 @@ export class RouterFilter
     reason: StreamResetReason,
     transportFailureReason: string,
   ): void {
+    if (this.#replaysStale(attempt, reason)) return;
     const info = this.#info;
     if (transportFailureReason !== '')
       info.upstreamTransportFailureReason = transportFailureReason.replaceAll(' ', '_');

@@ -87,9 +87,9 @@ export class UpstreamRequest
     return this.#headersReceived;
   }
 
-  /** The owner may hear of success or failure before this returns. */
-  start(pool: HttpConnPool): void {
-    const ticket = pool.newStream(this, this);
+  /** The owner may hear of success or failure before this returns. `fresh`: see HttpConnPool. */
+  start(pool: HttpConnPool, fresh = false): void {
+    const ticket = pool.newStream(this, this, fresh);
     if (!this.#over && this.#encoder === null) this.#ticket = ticket;
   }
 

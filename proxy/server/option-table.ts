@@ -76,6 +76,10 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
     '--guard-replays',
     'Never retry a request of a method that is not idempotent once bytes of it may have reached an upstream (not in Envoy; docs/replay-guard.md).',
   ),
+  flag(
+    '--no-stale-replays',
+    'Requests that met a connection which the upstream had just closed fail, as in Envoy (docs/stale-connections.md).',
+  ),
   text(['--admin-address-path'], 'path', 'File to write the admin address to.'),
   count('--base-id', NO_EFFECT),
   text(['--base-id-path'], 'path', NO_EFFECT),

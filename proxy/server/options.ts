@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly ignoreUnknownDynamicFields: boolean;
   /** Requests that must not be sent twice are not (docs/replay-guard.md). */
   readonly guardReplays: boolean;
+  /** Requests that met a dead connection are sent once more (docs/stale-connections.md). */
+  readonly replayStale: boolean;
   readonly skipDeprecatedLogs: boolean;
   readonly adminAddressPath: string;
   readonly baseId: number;
@@ -184,6 +186,7 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     rejectUnknownDynamicFields: on('--reject-unknown-dynamic-fields'),
     ignoreUnknownDynamicFields: on('--ignore-unknown-dynamic-fields'),
     guardReplays: on('--guard-replays'),
+    replayStale: !on('--no-stale-replays'),
     skipDeprecatedLogs: on('--skip-deprecated-logs'),
     adminAddressPath: text('--admin-address-path'),
     baseId: count('--base-id', 0),

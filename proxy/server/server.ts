@@ -254,6 +254,7 @@ export class Server {
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
         guardReplays: options.guardReplays,
+        replayStale: options.replayStale,
         fileFlushIntervalMs: options.fileFlushIntervalMs,
         fileFlushMinSizeKb: options.fileFlushMinSizeKb,
         ...readHostEnvironment(),

@@ -36,6 +36,8 @@ export interface WorkerInit {
   readonly runtime: ReadonlyMap<string, string>;
   /** Retries that could do a thing twice are left out, unless a route says otherwise. */
   readonly guardReplays: boolean;
+  /** Requests that met a dead connection are sent once more, unless a route says otherwise. */
+  readonly replayStale: boolean;
   /** Access logs are flushed at least this often. */
   readonly fileFlushIntervalMs: number;
   /** And as soon as that much waits. */

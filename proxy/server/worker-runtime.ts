@@ -277,8 +277,8 @@ export class WorkerRuntime implements BindReport {
   }
 
   #routeEnvironmentFor(runtime: Runtime, format: FormatEnvironment): RouteEnvironment {
-    const { guardReplays } = this.#init;
-    return { runtime, format, stats: this.#store, guardReplays };
+    const { guardReplays, replayStale } = this.#init;
+    return { runtime, format, stats: this.#store, guardReplays, replayStale };
   }
 
   #reportConnections(): void {

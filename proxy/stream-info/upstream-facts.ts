@@ -41,4 +41,11 @@ export interface UpstreamConnectionFacts {
   /** `HTTP/1.1` …; '' for TCP. */
   readonly protocol: string;
   readonly tls: TlsFacts | null;
+  /** So far, those under way included. */
+  requestCount: number;
+  /**
+   * It died without a byte for the requests under way: it was dead, or about to be, when it was given to them. Or its server
+   * said goodbye.
+   */
+  stale: boolean;
 }

@@ -1,5 +1,6 @@
 // [w] Host: one endpoint as a worker knows it. Outlives configuration updates by address (law 6): pools and counts
 // stay, facts that came from configuration are replaced in place.
+import type { IdleLimit } from './conn-pool/idle-limit.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import {
@@ -42,6 +43,8 @@ export class Host {
   priority: number;
   /** Of its locality; '' where none was said. */
   zone = '';
+  /** What is known of how long it keeps idle connections; null: nothing. */
+  idleLimit: IdleLimit | null = null;
   /** Removed by an update: pools drain, no new streams. */
   removed = false;
   /** When it came, or last began to pass active checks (monotonic): slow start counts from here. */

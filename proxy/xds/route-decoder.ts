@@ -177,7 +177,11 @@ function decodeAction(
 ): RouteEntryConfig['action'] {
   const route = reader.child('route');
   if (route !== undefined) {
-    return { ...decodeRouteAction(route, inherited.mirrors), guardReplays: decodeGuard(reader) };
+    return {
+      ...decodeRouteAction(route, inherited.mirrors),
+      guardReplays: ownSwitch(reader, 'guard_replays'),
+      replayStale: ownSwitch(reader, 'replay_stale'),
+    };
   }
   const redirect = reader.child('redirect');
   if (redirect !== undefined) return decodeRedirect(redirect);
@@ -190,12 +194,12 @@ function decodeAction(
   return { kind: 'non_forwarding' };
 }
 
-/** The one word of ours in a route's metadata. */
-function decodeGuard(reader: FieldReader<Route>): boolean | undefined {
+/** Words of ours in a route's metadata. */
+function ownSwitch(reader: FieldReader<Route>, name: string): boolean | undefined {
   const own = reader.message.metadata?.filter_metadata?.get('outrigger');
-  const value = own === undefined ? undefined : new Map(Object.entries(own)).get('guard_replays');
+  const value = own === undefined ? undefined : new Map(Object.entries(own)).get(name);
   if (value === undefined || typeof value === 'boolean') return value;
-  reader.problem('metadata.filter_metadata["outrigger"].guard_replays', 'must be a boolean');
+  reader.problem(`metadata.filter_metadata["outrigger"].${name}`, 'must be a boolean');
   return undefined;
 }
 

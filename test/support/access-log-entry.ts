@@ -37,6 +37,8 @@ export const sampleConnection = (host: HostFacts): UpstreamConnectionFacts => ({
   connectEndMs: 1002.25,
   protocol: 'HTTP/1.1',
   tls: null,
+  requestCount: 1,
+  stale: false,
 });
 
 export function sampleInfo(): StreamInfo {

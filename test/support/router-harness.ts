@@ -35,6 +35,7 @@ import { NO_ENVIRONMENT } from '../../proxy/router/route-environment.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
 import { sampleConnection } from './access-log-entry.ts';
 import type { StreamInfo } from '../../proxy/stream-info/stream-info.ts';
+import type { UpstreamConnectionFacts } from '../../proxy/stream-info/upstream-facts.ts';
 import { ClusterStats } from '../../proxy/upstream/cluster-stats.ts';
 import type {
   HttpConnPool,
@@ -75,19 +76,21 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
   reset = false;
   tunnel = false;
   readDisables = 0;
+  /** Asked for a connection that has not been idle. */
+  readonly fresh: boolean;
+  readonly facts: UpstreamConnectionFacts;
 
-  constructor(host: Host, decoder: ResponseDecoder, pool: HttpPoolCallbacks) {
+  constructor(host: Host, decoder: ResponseDecoder, pool: HttpPoolCallbacks, fresh = false) {
     this.host = host;
+    this.fresh = fresh;
+    this.facts = { ...sampleConnection(host), localAddress: '10.0.0.2:50000' };
     this.#decoder = decoder;
     this.#pool = pool;
   }
 
   /** The pool has a connection. */
   ready(): this {
-    this.#pool.onPoolReady(this, this.host, {
-      ...sampleConnection(this.host),
-      localAddress: '10.0.0.2:50000',
-    });
+    this.#pool.onPoolReady(this, this.host, this.facts);
     return this;
   }
 
@@ -113,6 +116,12 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
 
   die(reason: StreamResetReason, details = ''): void {
     this.callbacks!.onResetStream(reason, details);
+  }
+
+  /** The connection proves to have been dead when it was given. */
+  dieStale(reason: StreamResetReason = 'connection termination'): void {
+    this.facts.stale = true;
+    this.die(reason);
   }
 
   cancel(): void {
@@ -153,6 +162,8 @@ export class ScriptedCluster implements ThreadLocalCluster {
   readonly streams: ScriptedStream[] = [];
   /** Streams are ready before newStream() returns, as on an idle connection. */
   connected = true;
+  /** Connections have carried that many requests when they get another one. */
+  requestsBefore = 0;
   dropShare = 0;
   readonly #resources: ResourceManager;
   #next = 0;
@@ -198,8 +209,9 @@ export class ScriptedCluster implements ThreadLocalCluster {
 
   httpPool(host: Host): HttpConnPool {
     return {
-      newStream: (decoder, callbacks): PoolTicket | null => {
-        const stream = new ScriptedStream(host, decoder, callbacks);
+      newStream: (decoder, callbacks, fresh): PoolTicket | null => {
+        const stream = new ScriptedStream(host, decoder, callbacks, fresh);
+        if (fresh !== true) stream.facts.requestCount += this.requestsBefore;
         this.streams.push(stream);
         if (!this.connected) return stream;
         stream.ready();

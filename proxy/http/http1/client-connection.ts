@@ -14,6 +14,7 @@ import { inOwnCase, preserveCaseOf } from './cased-headers.ts';
 import { CHUNKED, UNTIL_CLOSE, hasToken, preferChunked, responseFraming } from './framing.ts';
 import type { Framing } from './framing.ts';
 import { HeadParser } from './head-parser.ts';
+import { keepAliveTimeout } from './keep-alive.ts';
 import {
   BodyFraming,
   CHUNK_END,
@@ -32,6 +33,8 @@ export interface ClientConnectionCallbacks {
   onStreamReset(): void;
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
   onStreamComplete(reusable: boolean): void;
+  /** `Keep-Alive: timeout=…` of a connection's first answer. */
+  onKeepAliveTimeout(seconds: number): void;
   /** The server broke the protocol; the stream has been told, the connection must go. */
   onProtocolError(): void;
 }
@@ -66,6 +69,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
   #connect = false;
   #tunnel = false;
   #keepAlive = true;
+  #answered = false;
   #informational = 0;
   #interimTold = false;
   #readDisables = 0;
@@ -280,6 +284,11 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     const proxyConnection = headers.get(H.proxyConnection);
     if (proxyConnection !== undefined && hasToken(proxyConnection, 'close'))
       this.#keepAlive = false;
+    if (this.#answered) return;
+    this.#answered = true;
+    const announced = headers.get(H.keepAlive);
+    const seconds = announced === undefined ? undefined : keepAliveTimeout(announced);
+    if (seconds !== undefined) this.#callbacks.onKeepAliveTimeout(seconds);
   }
 
   #parseBody(chunk: Buffer, start: number): number {

@@ -32,8 +32,15 @@ export interface PoolTicket {
 }
 
 export interface HttpConnPool {
-  /** Null when a callback was made already; otherwise a ticket for the wait. */
-  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): PoolTicket | null;
+  /**
+   * Null when a callback was made already; otherwise a ticket for the wait. `fresh`: not on a connection that has been idle,
+   * on a new one or one that has just answered.
+   */
+  newStream(
+    decoder: ResponseDecoder,
+    callbacks: HttpPoolCallbacks,
+    fresh?: boolean,
+  ): PoolTicket | null;
 }
 
 /** As those who keep it see it. */

@@ -25,5 +25,7 @@ export function connectionFacts(
     connectEndMs: made.connectEndMs,
     protocol,
     tls: made.tls,
+    requestCount: 0,
+    stale: false,
   };
 }

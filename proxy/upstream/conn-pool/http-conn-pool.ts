@@ -60,9 +60,13 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   /** Streams that a connection being dialled is good for. */
   protected abstract readonly streamsPerDial: number;
 
-  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): PoolTicket | null {
+  newStream(
+    decoder: ResponseDecoder,
+    callbacks: HttpPoolCallbacks,
+    fresh = false,
+  ): PoolTicket | null {
     const { resources, stats } = this.context;
-    const client = this.takeReady();
+    const client = fresh ? null : this.takeReady();
     if (client !== null) {
       if (!this.#attach(client, decoder, callbacks)) this.onReady(client);
       return null;

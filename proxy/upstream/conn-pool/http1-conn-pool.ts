@@ -56,6 +56,10 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
     this.#pool.serve(this);
   }
 
+  onKeepAliveTimeout(seconds: number): void {
+    this.idleLimit().onAnnounced(seconds);
+  }
+
   onProtocolError(): void {
     const { stats } = this.context;
     stats.store.inc(stats.upstreamCxProtocolError);
@@ -85,7 +89,11 @@ export class Http1ConnPool extends HttpConnPoolBase<Http1Client> {
   readonly #idle: Http1Client[] = [];
 
   protected takeReady(): Http1Client | null {
-    return this.#idle.pop() ?? null;
+    for (;;) {
+      const client = this.#idle.pop();
+      if (client === undefined) return null;
+      if (client.checkAlive()) return client;
+    }
   }
 
   protected onReady(client: Http1Client): void {

@@ -73,6 +73,7 @@ class Http2Client extends PooledClient implements Http2ClientCallbacks {
   onGoAway(): void {
     const { stats } = this.context;
     if (!this.draining) stats.store.inc(stats.upstreamCxCloseNotify);
+    this.markStale();
     this.drain();
     this.#pool.onRetired();
   }
@@ -152,7 +153,11 @@ export class Http2ConnPool extends HttpConnPoolBase<Http2Client> {
   }
 
   protected takeReady(): Http2Client | null {
-    return this.#ready[0] ?? null;
+    for (;;) {
+      const client = this.#ready[0];
+      if (client === undefined) return null;
+      if (client.busy || client.checkAlive()) return client;
+    }
   }
 
   protected onReady(client: Http2Client): void {

@@ -7,15 +7,19 @@ import type { Connection } from '../../network/connection.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
+import { peerHasGone } from '../../network/tcp-state.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { HttpPoolCallbacks, PoolFailureReason } from './conn-pool.ts';
+import { IdleLimit } from './idle-limit.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 
 const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
+/** A connection used within that time is not looked at before it is used again: under load that saves a system call a request. */
+const LOOK_AFTER_MS = 20;
 
 /** The pool as its connections see it. */
 export interface ClientPool {
@@ -40,7 +44,11 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   #timer: WheelTimer | null;
   #durationTimer: WheelTimer | null = null;
   #facts: UpstreamConnectionFacts | null = null;
-  #requestCount = 0;
+  /** When the last request was over; NaN while there is one, and before the first. */
+  #idleSinceMs = NaN;
+  /** When the requests under way came, the connection had been idle for so long, and had brought so many bytes. */
+  #idleBeforeMs = 0;
+  #readBefore = 0;
   /** The server closed its side. */
   #remoteEnded = false;
 
@@ -74,12 +82,34 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
 
   attach(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
     this.#disarm();
-    this.#requestCount++;
-    const { stats } = this.context;
+    const facts = this.#facts!;
+    const { stats, io } = this.context;
+    if (!this.busy) {
+      this.#readBefore = this.connection!.bytesRead;
+      this.#idleBeforeMs = io.time.monotonicMs() - this.#idleSinceMs;
+      this.#idleSinceMs = NaN;
+    }
+    facts.requestCount++;
     stats.store.inc(stats.upstreamRqTotal);
     stats.store.inc(stats.upstreamRqActive);
     const encoder = this.openStream(decoder);
-    callbacks.onPoolReady(encoder, this.#pool.host, this.#facts!);
+    callbacks.onPoolReady(encoder, this.#pool.host, facts);
+  }
+
+  /** Asked of an idle connection before it is used again; false: it is closed now. */
+  checkAlive(): boolean {
+    const idleMs = this.context.io.time.monotonicMs() - this.#idleSinceMs;
+    // NaN, before the first request, is alive, too.
+    if (!(idleMs > LOOK_AFTER_MS)) return true;
+    const limit = this.#pool.host.idleLimit;
+    if (limit !== null && idleMs > limit.limitMs) {
+      this.#retire();
+      return false;
+    }
+    if (!peerHasGone(this.connection!.fd)) return true;
+    this.#onRemoteEnd();
+    this.connection!.close(CloseType.NoFlush);
+    return false;
   }
 
   /** No further streams; closes as soon as nothing is on its way. */
@@ -132,12 +162,13 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   // === ConnectionCallbacks
 
   onData(chunk: Buffer, endStream: boolean): void {
-    if (endStream) this.#remoteEnded = true;
+    if (endStream) this.#onRemoteEnd();
     this.dispatch(chunk, endStream);
     if (endStream) this.connection?.close(CloseType.NoFlush);
   }
 
   onClose(event: CloseEvent, _detail: string): void {
+    if (event === CloseEvent.Remote) this.#onRemoteEnd();
     const { stats, io } = this.context;
     const store = stats.store;
     const connection = this.connection!;
@@ -146,7 +177,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
     this.#end();
     const cut = this.onSocketClosed(event);
-    this.#countDestroyed(this.#remoteEnded || event === CloseEvent.Remote, cut);
+    this.#countDestroyed(this.#remoteEnded, cut);
     this.#pool.onClientGone(this);
   }
 
@@ -174,10 +205,8 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
       this.#end();
       this.#countDestroyed(false, false);
       this.#pool.onClientFailed(this, 'connection timeout', '');
-    } else if (kind === Timer.Idle) {
-      stats.store.inc(stats.upstreamCxIdleTimeout);
-      this.connection?.close(CloseType.NoFlush);
-    } else this.drain();
+    } else if (kind === Timer.Idle) this.#onIdle();
+    else this.drain();
   }
 
   // === For the subclasses
@@ -186,16 +215,63 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   protected checkRequestLimit(): void {
     const { config, stats } = this.context;
     const max = config.http.maxRequestsPerConnection;
-    if (max === 0 || this.#requestCount < max || this.draining) return;
+    if (max === 0 || this.#facts!.requestCount < max || this.draining) return;
     stats.store.inc(stats.upstreamCxMaxRequests);
     this.draining = true;
   }
 
   protected armIdle(): void {
     const { config, io } = this.context;
-    if (config.http.idleTimeoutMs === 0) return;
+    this.#idleSinceMs = io.time.monotonicMs();
+    let idleMs = config.http.idleTimeoutMs === 0 ? Infinity : config.http.idleTimeoutMs;
+    const limit = this.#pool.host.idleLimit;
+    if (limit !== null && limit.limitMs < idleMs) idleMs = limit.limitMs;
+    if (idleMs === Infinity) return;
     this.#timer ??= new WheelTimer(this, Timer.Idle);
-    io.timers.arm(this.#timer, config.http.idleTimeoutMs);
+    io.timers.arm(this.#timer, idleMs);
+  }
+
+  /** The server took none of the requests that it has not answered and is about to refuse. */
+  protected markStale(): void {
+    this.#facts!.stale = true;
+  }
+
+  /** What the host is known to do to idle connections. */
+  protected idleLimit(): IdleLimit {
+    return (this.#pool.host.idleLimit ??= new IdleLimit());
+  }
+
+  #onIdle(): void {
+    const { config, stats, io } = this.context;
+    const idleMs = io.time.monotonicMs() - this.#idleSinceMs;
+    if (config.http.idleTimeoutMs === 0 || idleMs < config.http.idleTimeoutMs) {
+      this.#retire();
+      return;
+    }
+    stats.store.inc(stats.upstreamCxIdleTimeout);
+    this.connection?.close(CloseType.NoFlush);
+  }
+
+  /** Before the server does it. */
+  #retire(): void {
+    const { store, prefix } = this.context.stats;
+    store.inc(store.counter(`${prefix}upstream_cx_retired_before_peer`));
+    this.connection?.close(CloseType.NoFlush);
+  }
+
+  /** The server ended its side, or reset: before its streams hear of it. */
+  #onRemoteEnd(): void {
+    if (this.#remoteEnded) return;
+    this.#remoteEnded = true;
+    const facts = this.#facts!;
+    if (facts.requestCount === 0 || (this.connection!.bytesRead !== this.#readBefore && this.busy))
+      return;
+    const nowMs = this.context.io.time.monotonicMs();
+    if (this.busy) {
+      facts.stale = facts.requestCount > 1;
+      if (facts.stale) this.idleLimit().onClosed(this.#idleBeforeMs, nowMs);
+    } else if (!Number.isNaN(this.#idleSinceMs))
+      this.idleLimit().onClosed(nowMs - this.#idleSinceMs, nowMs);
   }
 
   /** The connection's place in counts and breakers is free again. */

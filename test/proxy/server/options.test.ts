@@ -56,8 +56,10 @@ t.test('parseOptions', (t) => {
       skipDeprecatedLogs: true,
       concurrency: 2,
       guardReplays: false,
+      replayStale: true,
     });
     t.equal(run(['-c', 'a.yaml', '--guard-replays']).guardReplays, true);
+    t.equal(run(['-c', 'a.yaml', '--no-stale-replays']).replayStale, false);
     t.end();
   });
 

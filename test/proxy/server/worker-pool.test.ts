@@ -40,6 +40,7 @@ function setUp(concurrency: number) {
       fileFlushIntervalMs: 1000,
       fileFlushMinSizeKb: 64,
       guardReplays: false,
+      replayStale: true,
       hostname: 'pod',
       environment: new Map(),
       drainStrategy: 'gradual',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import t from 'tap';
 
 import { realTime } from '../../../../proxy/base/clock.ts';
+import type { TimeSource, TimerHandle } from '../../../../proxy/base/clock.ts';
 import { SeededRandom } from '../../../../proxy/base/random.ts';
 import type { CircuitBreakerConfig } from '../../../../proxy/config/cluster-config.ts';
 import { RequestHeaders } from '../../../../proxy/http/header-map.ts';
@@ -15,6 +16,7 @@ import type {
 } from '../../../../proxy/http/codec.ts';
 import { IoThread } from '../../../../proxy/network/io-thread.ts';
 import { StatsStore } from '../../../../proxy/stats/store.ts';
+import type { UpstreamConnectionFacts } from '../../../../proxy/stream-info/upstream-facts.ts';
 import { ClusterStats } from '../../../../proxy/upstream/cluster-stats.ts';
 import type {
   HttpPoolCallbacks,
@@ -46,8 +48,10 @@ class Caller implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
     this.ticket = pool.newStream(this, this);
     return this;
   }
-  onPoolReady(encoder: RequestEncoder): void {
+  facts: UpstreamConnectionFacts | null = null;
+  onPoolReady(encoder: RequestEncoder, _host: Host, facts: UpstreamConnectionFacts): void {
     this.encoder = encoder;
+    this.facts = facts;
     encoder.setCallbacks(this);
     const headers = new RequestHeaders();
     headers.method = this.method;
@@ -80,10 +84,28 @@ class Caller implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
   }
 }
 
+/** Real time, some of which the test has skipped. */
+class ShiftedTime implements TimeSource {
+  shiftMs = 0;
+  monotonicMs(): number {
+    return realTime.monotonicMs() + this.shiftMs;
+  }
+  wallMs(): number {
+    return realTime.wallMs();
+  }
+  processMs(): number {
+    return realTime.processMs();
+  }
+  setTimer(callback: () => void, delayMs: number): TimerHandle {
+    return realTime.setTimer(callback, delayMs);
+  }
+}
+
 class Setup {
   readonly store = new StatsStore();
   readonly stats = new ClusterStats(this.store, 'c');
-  readonly io = new IoThread(realTime);
+  readonly clock = new ShiftedTime();
+  readonly io = new IoThread(this.clock);
   readonly #buffer = new SharedArrayBuffer(INTS_PER_SLOT * 4);
   readonly counts = new Int32Array(this.#buffer);
   readonly host: Host;
@@ -288,6 +310,98 @@ t.test('Http1ConnPool', async (t) => {
     it.pool.drain();
     t.equal(it.counts[0], 0);
     t.ok(it.idle.length > 0);
+    await it.settle();
+  });
+
+  await t.test('does not use a connection whose end nobody has told it of', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call());
+    it.clock.shiftMs += 1000;
+    // The FIN is with our kernel before the event loop turns.
+    upstream.connections[0]!.socket.destroy();
+    await all(it.call('POST'));
+    t.equal(upstream.connections.length, 2);
+    t.equal(it.stat('upstream_cx_destroy_remote'), 1);
+    t.equal(it.stat('upstream_cx_destroy_with_active_rq'), 1, 'the POST is not complete');
+    await it.settle();
+  });
+
+  await t.test('says of a request that the connection was dead', async (t) => {
+    const rows: readonly (readonly [name: string, script: UpstreamScript, stale: boolean])[] = [
+      [
+        'the second request is not answered',
+        (connection) =>
+          connection.socket.on('data', () => {
+            if (connection.text.split('GET').length > 2) connection.socket.destroy();
+            else connection.send(OK);
+          }),
+        true,
+      ],
+      [
+        'its answer begins',
+        (connection) =>
+          connection.socket.on('data', () => {
+            if (connection.text.split('GET').length > 2) connection.socket.end('HTTP');
+            else connection.send(OK);
+          }),
+        false,
+      ],
+    ];
+    for (const [name, script, stale] of rows) {
+      const [it] = await setup(t, script);
+      await all(it.call());
+      const second = it.call();
+      await all(second);
+      t.match(second.heard, [/^reset/], name);
+      t.equal(second.facts!.stale, stale, name);
+      t.equal(second.facts!.requestCount, 2, name);
+      await it.settle();
+    }
+    const [it] = await setup(t, (connection) =>
+      connection.socket.on('data', () => connection.reset()),
+    );
+    const first = it.call();
+    await all(first);
+    t.equal(first.facts!.stale, false, 'the first request of a connection');
+    await it.settle();
+  });
+
+  await t.test('closes idle connections before the server does', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    for (let i = 0; i < 2; i++) {
+      await all(it.call());
+      it.clock.shiftMs += 5000;
+      upstream.connections[i]!.socket.end();
+      await eventually('closed', () => it.counts[0] === 0);
+    }
+    await all(it.call());
+    it.clock.shiftMs += 4600;
+    await all(it.call());
+    t.equal(upstream.connections.length, 4, 'not used after 4600 ms of 5000');
+    t.equal(it.stat('upstream_cx_retired_before_peer'), 1);
+    it.clock.shiftMs += 4000;
+    await all(it.call());
+    t.equal(upstream.connections.length, 4, 'used after 4000 ms');
+    await it.settle();
+  });
+
+  await t.test('believes what the server announces', async (t) => {
+    const announced = OK.replace('OK\r\n', 'OK\r\nkeep-alive: timeout=2\r\n');
+    const [it, upstream] = await setup(t, answerEach(announced));
+    await all(it.call());
+    it.clock.shiftMs += 1900;
+    await all(it.call());
+    t.equal(upstream.connections.length, 2);
+    await it.settle();
+  });
+
+  await t.test('gives a fresh connection to who asks for one', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call());
+    const caller = new Caller();
+    caller.ticket = it.pool.newStream(caller, caller, true);
+    await all(caller);
+    t.equal(upstream.connections.length, 2);
     await it.settle();
   });
 });
