@@ -2,6 +2,7 @@
 import { differential } from '../differential.ts';
 import type { CaseConfig, Row } from '../row.ts';
 import {
+  ENVOYS_REUSE,
   INSIDE_CLIENTS,
   OK,
   QUICK,
@@ -186,7 +187,7 @@ export const suite = await differential(
     },
     {
       name: 'a retried reset that no condition wants counts as a retry that succeeded',
-      config: retries('connect-failure,retriable-4xx', { num_retries: 2 }),
+      config: { ...retries('connect-failure,retriable-4xx', { num_retries: 2 }), ...ENVOYS_REUSE },
       client: get(),
       upstream: { answers: [answer('409 No'), [{ close: true }]] },
     },
@@ -293,7 +294,7 @@ export const suite = await differential(
     },
     {
       name: 'the last reset makes the reply when retries are used up',
-      config: retries('5xx', { num_retries: 1 }),
+      config: { ...retries('5xx', { num_retries: 1 }), ...ENVOYS_REUSE },
       client: get(),
       upstream: { answers: [answer('500 No'), [{ close: true }]] },
     },

@@ -22,6 +22,11 @@ export const INSIDE_CLIENTS: CaseConfig = {
   },
 };
 
+/** A connection that proves to be dead costs its request, as in Envoy (docs/stale-connections.md). */
+export const ENVOYS_REUSE: CaseConfig = {
+  routeMore: { metadata: { filter_metadata: { outrigger: { replay_stale: false } } } },
+};
+
 export const STATS: readonly string[] = [
   'cluster.CASE-up.upstream_rq*',
   'cluster.CASE-up.upstream_internal*',
