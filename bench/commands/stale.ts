@@ -103,10 +103,10 @@ function table(results: readonly PeerResult[]): string {
     String(result.failedGets),
     String(result.posts),
     String(result.failedPosts),
-    String(result.origin.lost ?? 0),
-    String(result.stats.upstream_rq_stale_replayed ?? '-'),
-    String(result.stats.upstream_cx_retired_before_peer ?? '-'),
-    String(result.origin.idleCloses ?? 0),
+    String(result.origin['lost'] ?? 0),
+    String(result.stats['upstream_rq_stale_replayed'] ?? '-'),
+    String(result.stats['upstream_cx_retired_before_peer'] ?? '-'),
+    String(result.origin['idleCloses'] ?? 0),
   ]);
   const heads = [
     'proxy',

@@ -24,8 +24,8 @@ class OriginConnection {
     this.#socket = socket;
     counts.connections++;
     socket.setNoDelay(true);
-    socket.on('data', (bytes) => {
-      setTimeout(() => this.#onArrived(bytes.latin1Slice(0, bytes.length)), distanceMs);
+    socket.on('data', (bytes: Buffer) => {
+      setTimeout(() => this.#onArrived(bytes.toString('latin1')), distanceMs);
     });
     socket.on('error', () => {});
     socket.on('close', () => this.#onGone());
