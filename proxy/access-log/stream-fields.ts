@@ -53,6 +53,9 @@ const FIELDS: Readonly<Record<string, Field>> = {
   UPSTREAM_REQUEST_ATTEMPT_COUNT: ({ info }) => info.attemptCount,
   UPSTREAM_CLUSTER: configText((info) => info.cluster?.altStatName ?? info.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: configText((info) => info.upstreamCluster),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: configText(
+    ({ connection }) => connection.transportFailureReason ?? '',
+  ),
   UPSTREAM_TRANSPORT_FAILURE_REASON: configText((info) =>
     underscored(info.upstreamTransportFailureReason),
   ),
@@ -77,10 +80,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
 };
 
 /** Envoy has these commands; their facts do not exist here, so they print as missing. */
-const MISSING = [
-  ...['TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'],
-  ...['DOWNSTREAM_TRANSPORT_FAILURE_REASON', 'DOWNSTREAM_CX_RTT'],
-];
+const MISSING = [...['TRACE_ID', 'SPAN_ID', 'UPSTREAM_SERVER_NAME'], 'DOWNSTREAM_CX_RTT'];
 
 /** Bytes as codecs count them, where a log asks for them; a TCP session's are those of its connections. */
 const METERED: Readonly<Record<string, (meter: StreamMeter) => number>> = {

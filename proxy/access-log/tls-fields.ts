@@ -69,10 +69,10 @@ const DOWNSTREAM_ONLY: Readonly<Record<string, Field>> = {
   TLS_JA4_FINGERPRINT: () => null,
 };
 
-/** Validity of the peer's certificate; default format `%b %e %H:%M:%S %Y %Z`, as openssl prints it. */
+/** Validity of the peer's certificate; default format: as START_TIME. */
 function compileValidity({ name, args = '' }: FormatCommand): CompiledField {
   const side = name.startsWith('UPSTREAM') ? upstream : downstream;
-  const format = compileTimeFormat(args === '' ? '%b %e %H:%M:%S %Y %Z' : byteText(args), false);
+  const format = compileTimeFormat(byteText(args), false);
   const start = name.endsWith('START');
   return getter(({ info }) => {
     const peer = side(info)?.peer;

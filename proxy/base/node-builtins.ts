@@ -2,6 +2,7 @@
 // ones load what nobody asked for. Per thread, private: node:fs 0.9 MB (promises, streams, readline), node:util 0.5 MB,
 // node:process 1.3 MB (all standard streams), node:crypto 0.2 MB more than its own 1.5 MB. docs/performance.md.
 import type * as nodeCrypto from 'node:crypto';
+import type * as nodeTls from 'node:tls';
 import type * as nodeFs from 'node:fs';
 import type * as nodeUtil from 'node:util';
 import type * as nodeZlib from 'node:zlib';
@@ -14,3 +15,4 @@ export const crypto = (): typeof nodeCrypto => process.getBuiltinModule('node:cr
 
 /** Loaded by the first filter that compresses. */
 export const zlib = (): typeof nodeZlib => process.getBuiltinModule('node:zlib');
+export const tls = (): typeof nodeTls => process.getBuiltinModule('node:tls');

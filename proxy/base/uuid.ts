@@ -19,13 +19,18 @@ let device = -1;
 
 function refill(): void {
   used = 0;
+  fillRandom(pool);
+}
+
+/** With numbers that nobody can guess. */
+export function fillRandom(bytes: Uint8Array): void {
   try {
     if (device < 0) device = fs.openSync('/dev/urandom', 'r');
-    if (fs.readSync(device, pool, 0, POOL_BYTES, null) === POOL_BYTES) return;
+    if (fs.readSync(device, bytes, 0, bytes.length, null) === bytes.length) return;
   } catch {
     // No such device here (or no descriptor left): the library has other ways.
   }
-  crypto().randomFillSync(pool);
+  crypto().randomFillSync(bytes);
 }
 
 /** 36 characters, lower case. */

@@ -2,8 +2,13 @@
 // §8.2 to §8.4). Afterwards it stays as the one who closes the connection when its chain ends.
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
+import { assert } from '../base/assert.ts';
 import type { InspectedConnection, Inspector } from '../filters/listener/inspector.ts';
-import type { ConnectionEnd, ConnectionOwner } from '../filters/network/network-filter.ts';
+import type {
+  ConnectionEnd,
+  ConnectionOwner,
+  TerminalFilterFactory,
+} from '../filters/network/network-filter.ts';
 import { plainIp, printAddress } from '../network/address.ts';
 import { Connection } from '../network/connection.ts';
 import { originalDestination } from '../network/original-dst.ts';
@@ -14,6 +19,9 @@ import { noteClose } from '../stream-info/close-facts.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
+import { ServerHandshake } from '../tls/server-handshake.ts';
+import type { ServerHandshakeListener } from '../tls/server-handshake.ts';
+import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import { listenerFacts } from './active-chain.ts';
 import type { ActiveChain, LiveConnection } from './active-chain.ts';
 import type { TcpListener } from './tcp-listener.ts';
@@ -22,8 +30,17 @@ import type { TcpListener } from './tcp-listener.ts';
 const MAX_INSPECTED_BYTES = 65536;
 const EMPTY = Buffer.alloc(0);
 
+const Timer = { Inspect: 0, Handshake: 1 } as const;
+/** Of a handshake that took longer than transport_socket_connect_timeout. */
+const HANDSHAKE_TIMEOUT = 'transport_socket_timeout';
+
 export class AcceptedConnection
-  implements ConnectionCallbacks, ConnectionOwner, LiveConnection, TimerOwner
+  implements
+    ConnectionCallbacks,
+    ConnectionOwner,
+    LiveConnection,
+    TimerOwner,
+    ServerHandshakeListener
 {
   readonly #connection: Connection;
   readonly #found: InspectedConnection = {
@@ -47,6 +64,9 @@ export class AcceptedConnection
   #ended = false;
   #timer: WheelTimer | null = null;
   #logged = false;
+  /** Of a handshake that came to nothing. */
+  #failureReason = '';
+  #closeReason = '';
 
   constructor(listener: TcpListener, handle: SocketHandle) {
     this.#listener = listener;
@@ -93,8 +113,14 @@ export class AcceptedConnection
 
   onBelowWriteBufferLowWatermark(): void {}
 
-  onTimer(_kind: number): void {
+  onTimer(kind: number): void {
     const { stats, config } = this.#listener;
+    if (kind === Timer.Handshake) {
+      stats.store.inc(stats.handshakeTimeout);
+      this.#closeReason = HANDSHAKE_TIMEOUT;
+      this.#connection.close(CloseType.NoFlush);
+      return;
+    }
     stats.store.inc(stats.preCxTimeout);
     if (config.continueOnListenerFiltersTimeout) {
       this.#stopInspecting();
@@ -142,7 +168,7 @@ export class AcceptedConnection
     const { stats, config, environment } = this.#listener;
     stats.store.inc(stats.preCxActive);
     if (config.listenerFiltersTimeoutMs > 0) {
-      this.#timer = new WheelTimer(this, 0);
+      this.#timer = new WheelTimer(this, Timer.Inspect);
       environment.io.timers.arm(this.#timer, config.listenerFiltersTimeoutMs);
     }
     this.#connection.start(this);
@@ -154,6 +180,7 @@ export class AcceptedConnection
     const { stats, environment } = this.#listener;
     stats.store.dec(stats.preCxActive);
     if (this.#timer !== null) environment.io.timers.cancel(this.#timer);
+    this.#timer = null;
   }
 
   #inspect(): void {
@@ -203,6 +230,12 @@ export class AcceptedConnection
     this.#listener.undecided.delete(this);
     chain.connections.add(this);
     this.#connection.bufferLimitBytes = this.#listener.config.perConnectionBufferLimitBytes;
+    const tls = chain.tls();
+    if (tls === null) this.#startFilter(factory, started);
+    else this.#startHandshake(tls);
+  }
+
+  #startFilter(factory: TerminalFilterFactory, started: boolean): void {
     const callbacks = factory.createFilter(this.#connection, this.#info(), this);
     if (callbacks === null || !this.#connection.open) return;
     if (started) this.#connection.setCallbacks(callbacks);
@@ -211,6 +244,43 @@ export class AcceptedConnection
     this.#bytes = EMPTY;
     // A filter that does not read yet (tcp_proxy) gets the bytes inspectors looked at when it does.
     if (bytes.length > 0 || this.#ended) this.#connection.replay(bytes, this.#ended);
+  }
+
+  #startHandshake(tls: ServerTlsContext): void {
+    const timeoutMs = this.#chain!.config.transportSocketConnectTimeoutMs;
+    if (timeoutMs > 0) {
+      this.#timer = new WheelTimer(this, Timer.Handshake);
+      this.#listener.environment.io.timers.arm(this.#timer, timeoutMs);
+    }
+    const bytes = this.#bytes;
+    this.#bytes = EMPTY;
+    new ServerHandshake(tls, this.#connection, this).begin(bytes, this.#ended);
+  }
+
+  // === ServerHandshakeListener
+
+  onSecured(): void {
+    this.#disarm();
+    const factory = this.#chain!.factory();
+    assert(typeof factory !== 'string', 'a chain that refuses has no handshakes');
+    this.#startFilter(factory, true);
+  }
+
+  onHandshakeFailed(reason: string): void {
+    this.#failureReason = reason.replaceAll(' ', '_');
+    this.#connection.close(CloseType.NoFlush);
+  }
+
+  onGone(): void {
+    this.#disarm();
+    const closeReason = this.#closeReason;
+    this.onConnectionDone(closeReason === '' ? {} : { closeReason });
+  }
+
+  #disarm(): void {
+    if (this.#timer === null) return;
+    this.#listener.environment.io.timers.cancel(this.#timer);
+    this.#timer = null;
   }
 
   #refuse(details: string, started: boolean): void {
@@ -261,6 +331,7 @@ export class AcceptedConnection
   }
 
   #info(): DownstreamConnectionInfo {
+    const { security } = this.#connection;
     return {
       connectionId: this.#connection.id,
       directRemoteAddress: printAddress(this.#remoteIp, this.#remotePort),
@@ -270,7 +341,9 @@ export class AcceptedConnection
       localPort: this.#localPort,
       localAddressRestored: this.#restored,
       requestedServerName: this.#found.serverName,
-      tls: false,
+      tls: security !== null,
+      tlsFacts: security === null ? undefined : security.facts,
+      transportFailureReason: this.#failureReason,
       directLocalAddress: this.#directLocal,
       listener: this.#chain === null ? listenerFacts(this.#listener.config, '') : this.#chain.facts,
     };

@@ -6,6 +6,7 @@ import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
 import type { ListenerFacts } from '../stream-info/stream-info.ts';
 import { NO_METADATA } from '../stream-info/upstream-facts.ts';
+import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import type { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder } from './drain-state.ts';
 
@@ -16,6 +17,8 @@ export interface ChainBuilder {
     listener: ListenerConfig,
     drain: ChainDrainState,
   ): TerminalFilterFactory | string;
+  /** What its connections are encrypted by; null: nothing. */
+  buildTls(chain: FilterChainConfig, listener: ListenerConfig): ServerTlsContext | null;
 }
 
 export const listenerFacts = (
@@ -39,6 +42,7 @@ export class ActiveChain implements TimerOwner {
   readonly facts: ListenerFacts;
   /** Built when the first connection comes: a chain nobody uses costs nothing. */
   #factory: TerminalFilterFactory | string | null = null;
+  #tls: ServerTlsContext | null = null;
   readonly #builder: ChainBuilder;
   readonly #listener: ListenerConfig;
   #endTimer: WheelTimer | null = null;
@@ -64,6 +68,12 @@ export class ActiveChain implements TimerOwner {
   factory(): TerminalFilterFactory | string {
     this.#factory ??= this.#builder.build(this.config, this.#listener, this.drain);
     return this.#factory;
+  }
+
+  /** Null: plaintext. */
+  tls(): ServerTlsContext | null {
+    if (this.config.transportSocket.kind === 'raw_buffer') return null;
+    return (this.#tls ??= this.#builder.buildTls(this.config, this.#listener));
   }
 
   startDrain(order: DrainOrder, timers: TimerWheel): void {

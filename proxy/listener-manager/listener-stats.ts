@@ -13,6 +13,7 @@ export class ListenerStats {
   readonly preCxActive: StatId;
   readonly preCxTimeout: StatId;
   readonly noFilterChainMatch: StatId;
+  readonly handshakeTimeout: StatId;
 
   constructor(store: StatsStore, statPrefix: string, workerIndex: number) {
     const prefix = `listener.${statPrefix}.`;
@@ -27,6 +28,9 @@ export class ListenerStats {
     this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);
     this.preCxTimeout = store.counter(`${prefix}downstream_pre_cx_timeout`);
     this.noFilterChainMatch = store.counter(`${prefix}no_filter_chain_match`);
+    this.handshakeTimeout = store.counter(
+      `${prefix}downstream_cx_transport_socket_connect_timeout`,
+    );
     for (const name of UNCOUNTED) store.counter(prefix + name);
   }
 }
@@ -35,7 +39,6 @@ export class ListenerStats {
 const UNCOUNTED: readonly string[] = [
   'downstream_cx_overflow',
   'downstream_cx_overload_reject',
-  'downstream_cx_transport_socket_connect_timeout',
   'downstream_global_cx_overflow',
   'downstream_listener_filter_error',
   'downstream_listener_filter_remote_close',

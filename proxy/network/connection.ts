@@ -9,6 +9,7 @@
 //
 // Longer than most files: every state of one socket's life is here, since they exclude each other only together.
 import { WheelTimer } from '../base/timer-wheel.ts';
+import type { TlsFacts } from '../stream-info/tls-facts.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import { SCRATCH_BYTES } from './io-thread.ts';
 import type { Flushable, IoThread } from './io-thread.ts';
@@ -34,6 +35,18 @@ const TIMER_CLOSE = 0;
 /** Detail of a close whose peer did not go, or took no byte, within the delayed close time-out. */
 export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
 
+/** What stands between a connection and its socket (proxy/tls). */
+export interface ConnectionSecurity {
+  /** Bytes are read from and written to it; a write is always done later, and needs nothing of its buffer by then. */
+  readonly handle: SocketHandle;
+  readonly socket: SocketHandle;
+  /** Why the peer or its bytes were not good enough, as `%…_TRANSPORT_FAILURE_REASON%` prints it; '' while they are. */
+  readonly failureReason: string;
+  readonly facts: TlsFacts;
+  /** Closes the socket. `farewell`: the peer is told first that this is no cut. */
+  close(reset: boolean, farewell: boolean): void;
+}
+
 export class Connection implements Flushable, TimerOwner {
   readonly id: number;
   readonly io: IoThread;
@@ -46,6 +59,8 @@ export class Connection implements Flushable, TimerOwner {
   /** Bytes over the whole life, for stats and logs. */
   bytesRead = 0;
   bytesWritten = 0;
+  /** Null: plaintext. */
+  security: ConnectionSecurity | null = null;
   #handle: SocketHandle | null;
   #callbacks: ConnectionCallbacks | null = null;
   /** What follows the last part. */
@@ -91,13 +106,34 @@ export class Connection implements Flushable, TimerOwner {
     this.#callbacks = callbacks;
   }
 
+  /** From here on bytes go through the security's handle. Before anything was written. */
+  secure(security: ConnectionSecurity): void {
+    this.security = security;
+    const { handle } = security;
+    this.#handle = handle;
+    handle.owner = this;
+    handle.onread = onHandleRead;
+    handle.useUserBuffer(this.io.readBuffer);
+  }
+
+  /** What the peer sent breaks its security: nothing more is read or sent. */
+  fail(reason: string): void {
+    this.#destroy(CloseEvent.Remote, reason, false);
+  }
+
+  /** Null when closed. */
+  get socket(): SocketHandle | null {
+    return this.security === null || this.#handle === null ? this.#handle : this.security.socket;
+  }
+
   get open(): boolean {
     return this.#handle !== null && this.#closing === '';
   }
 
   /** File descriptor, -1 when closed. */
   get fd(): number {
-    return this.#handle === null ? -1 : this.#handle.fd;
+    const { socket } = this;
+    return socket === null ? -1 : socket.fd;
   }
 
   get readEnded(): boolean {
@@ -117,7 +153,8 @@ export class Connection implements Flushable, TimerOwner {
   localName(): SocketName {
     if (this.#localName === null) {
       this.#localName = {};
-      if (this.#handle !== null && isTcp(this.#handle)) this.#handle.getsockname(this.#localName);
+      const { socket } = this;
+      if (socket !== null && isTcp(socket)) socket.getsockname(this.#localName);
     }
     return this.#localName;
   }
@@ -125,7 +162,8 @@ export class Connection implements Flushable, TimerOwner {
   remoteName(): SocketName {
     if (this.#remoteName === null) {
       this.#remoteName = {};
-      if (this.#handle !== null && isTcp(this.#handle)) this.#handle.getpeername(this.#remoteName);
+      const { socket } = this;
+      if (socket !== null && isTcp(socket)) socket.getpeername(this.#remoteName);
     }
     return this.#remoteName;
   }
@@ -311,7 +349,7 @@ export class Connection implements Flushable, TimerOwner {
     this.#text = '';
     const request = this.io.writeRequest();
     const status = this.#handle!.writeBuffer(request, target.subarray(0, total));
-    if (status === 0 && lastWriteWasAsync()) {
+    if (status === 0 && lastWriteWasAsync() && this.security === null) {
       request.buffer = target;
       if (fits) this.io.keepScratch();
     }
@@ -397,7 +435,11 @@ export class Connection implements Flushable, TimerOwner {
   }
 
   #leftToSend(): number {
-    return this.#handle === null ? 0 : this.#pendingBytes + this.#handle.writeQueueSize;
+    const handle = this.#handle;
+    if (handle === null) return 0;
+    const { security } = this;
+    const below = security === null ? 0 : security.socket.writeQueueSize;
+    return this.#pendingBytes + handle.writeQueueSize + below;
   }
 
   #destroy(event: CloseEvent, detail: string, reset: boolean): void {
@@ -412,7 +454,11 @@ export class Connection implements Flushable, TimerOwner {
     // Never undefined: Node aborts the process when the field holds no function.
     handle.onread = ignoreRead;
     // A reset that libuv refuses (FIN under way) would leave the descriptor open: Node remembers the handle as closed.
-    if (reset && !this.#shutdownSent && isTcp(handle)) handle.reset();
+    const { security } = this;
+    if (security !== null) {
+      const rst = reset && !this.#shutdownSent && isTcp(security.socket);
+      security.close(rst, event === CloseEvent.Local && !reset && !this.#shutdownSent);
+    } else if (reset && !this.#shutdownSent && isTcp(handle)) handle.reset();
     else handle.close();
     const callbacks = this.#callbacks;
     this.#callbacks = null;

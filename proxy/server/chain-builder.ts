@@ -48,6 +48,8 @@ import type { RouteEnvironment } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { ServerTlsContext } from '../tls/server-tls-context.ts';
+import type { TlsContexts } from '../tls/tls-contexts.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 
 export interface ChainBuilderParts {
@@ -57,6 +59,7 @@ export interface ChainBuilderParts {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly clusters: ThreadLocalClusterManager;
+  readonly tls: TlsContexts;
   readonly routeEnvironment: RouteEnvironment;
   readonly logFilters: FilterEnvironment;
   readonly tokenBuckets: TokenBucketMemory;
@@ -97,13 +100,20 @@ export class WorkerChainBuilder implements ChainBuilder {
     }
   }
 
+  buildTls(
+    { transportSocket }: FilterChainConfig,
+    { statPrefix }: ListenerConfig,
+  ): ServerTlsContext | null {
+    if (transportSocket.kind !== 'tls' || transportSocket.settings.side !== 'downstream')
+      return null;
+    return this.#parts.tls.server(transportSocket.settings, `listener.${statPrefix}`);
+  }
+
   #build(
     chain: FilterChainConfig,
     listener: ListenerConfig,
     drain: ChainDrainState,
   ): TerminalFilterFactory | string {
-    if (chain.transportSocket.kind === 'tls')
-      return 'TLS is not supported by this version of Outrigger';
     const gates: NetworkGate[] = [];
     for (const [index, filter] of chain.networkFilters.entries()) {
       switch (filter.kind) {

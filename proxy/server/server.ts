@@ -6,6 +6,7 @@ import { Lifetime } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
+import { fillRandom } from '../base/uuid.ts';
 import { Runtime } from '../base/runtime.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
@@ -263,6 +264,7 @@ export class Server {
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
         tokenBuckets: this.#publisher.tokenBuckets,
         sharedCounts: this.#publisher.sharedCounts,
+        ticketSecret: ticketSecret(),
       },
       sum: () => this.#publisher.sum(),
       catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],
@@ -431,4 +433,12 @@ export class Server {
         break;
     }
   }
+}
+
+const TICKET_SECRET_BYTES = 32;
+
+function ticketSecret(): Uint8Array {
+  const bytes = new Uint8Array(TICKET_SECRET_BYTES);
+  fillRandom(bytes);
+  return bytes;
 }

@@ -54,6 +54,8 @@ export interface WorkerInit {
   readonly tokenBuckets: SharedArrayBuffer;
   /** Active faults: filters/shared-counts.ts. */
   readonly sharedCounts: SharedArrayBuffer;
+  /** Of this process: TLS ticket keys are made of it, so that a session of one worker is known to the others. */
+  readonly ticketSecret: Uint8Array;
 }
 
 /** Where a cluster counts its circuit breakers; given with the update that first names the cluster. */

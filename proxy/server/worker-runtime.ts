@@ -11,6 +11,7 @@ import { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
+import type { StringMatchConfig } from '../config/matcher-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
@@ -26,12 +27,16 @@ import type { FormatEnvironment } from '../access-log/field.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import { filterEnvironment } from '../router/log-filter-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
+import { StringMatcher } from '../router/string-matcher.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
+import { CertificateCache } from '../tls/certificate-cache.ts';
 import { SecretStore } from '../tls/secret-store.ts';
+import { TlsContexts } from '../tls/tls-contexts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
+import { TlsTransports } from './tls-transports.ts';
 import { WorkerLog } from './worker-log.ts';
 import type {
   ApplyProblem,
@@ -87,10 +92,12 @@ export class WorkerRuntime implements BindReport {
       post({ kind: 'grpc_logs', key, config, records }),
     );
     this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
+    const tls = this.#newTls(init);
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
       random: realRandom,
+      transports: new TlsTransports(tls),
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
     });
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
@@ -105,6 +112,7 @@ export class WorkerRuntime implements BindReport {
       sharedCounts: new SharedCounts(init.sharedCounts, init.workerIndex),
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
+      tls,
       serverHealth: this.#drain,
       node: nodeFacts(init),
       routeSlot: (name) => this.#routeSlot(name),
@@ -112,6 +120,19 @@ export class WorkerRuntime implements BindReport {
     });
     this.#handler = this.#newHandler(init, builder);
     this.#reportConnections();
+  }
+
+  #newTls(init: WorkerInit): TlsContexts {
+    const environment = {
+      secrets: this.#secrets,
+      store: this.#store,
+      certificates: new CertificateCache(),
+      compileStringTest: (config: StringMatchConfig, place: string) =>
+        new StringMatcher(config, place),
+      ticketSecret: init.ticketSecret,
+      wallMs: () => this.#time.wallMs(),
+    };
+    return new TlsContexts(environment, this.#log.registry.get('connection'));
   }
 
   #newHandler(init: WorkerInit, builder: WorkerChainBuilder): ConnectionHandler {

@@ -38,6 +38,8 @@ export interface DownstreamConnectionInfo {
   readonly tls: boolean;
   /** Absent: the connection is no TLS. */
   readonly tlsFacts?: TlsFacts | undefined;
+  /** Of a handshake that failed; absent or '': it did not. */
+  readonly transportFailureReason?: string | undefined;
   /** `ip:port` of the socket itself, where that is not the local address (an original destination was restored). */
   readonly directLocalAddress?: string | undefined;
   readonly listener?: ListenerFacts | undefined;

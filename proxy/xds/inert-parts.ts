@@ -4,6 +4,8 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
+import { secretsOf } from '../config/transport-socket-config.ts';
+import type { TransportSocketConfig } from '../config/transport-socket-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
 export type InspectedResource =
@@ -34,8 +36,8 @@ function noteListener(listener: ListenerConfig, notes: Set<string>): void {
     ? [...listener.filterChains, listener.defaultFilterChain]
     : listener.filterChains;
   for (const chain of chains) {
-    if (chain.transportSocket.kind === 'tls')
-      notes.add('transport socket tls: closes connections in this version');
+    if (asksForSecrets(chain.transportSocket))
+      notes.add('transport socket tls: its secrets are not fetched in this version');
     for (const filter of chain.networkFilters) noteNetworkFilter(filter, notes);
   }
 }
@@ -101,9 +103,12 @@ function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
     cluster.transportSocket,
     ...cluster.transportSocketMatches.map((m) => m.transportSocket),
   ];
-  if (sockets.some(({ kind }) => kind === 'tls'))
-    notes.add('upstream transport socket tls: its hosts are not dialled in this version');
+  if (sockets.some(asksForSecrets))
+    notes.add('upstream transport socket tls: its secrets are not fetched in this version');
 }
+
+const asksForSecrets = (socket: TransportSocketConfig): boolean =>
+  socket.kind === 'tls' && secretsOf(socket.settings).length > 0;
 
 function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): void {
   for (const log of logs) {

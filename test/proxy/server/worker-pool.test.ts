@@ -48,6 +48,7 @@ function setUp(concurrency: number) {
       circuitBreakerCounts: publisher.circuitBreakerCounts,
       tokenBuckets: publisher.tokenBuckets,
       sharedCounts: publisher.sharedCounts,
+      ticketSecret: new Uint8Array(32),
     },
     sum: () => publisher.sum(),
     catchUp: () => catchUp,

@@ -1,0 +1,194 @@
+// [w] ServerHandshake: from a client's first byte to a connection that filters may have. It reads the hello first, since that
+// decides on certificate and protocol, so a client that says nothing costs no TLS state.
+import type { Connection } from '../network/connection.ts';
+import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
+import { chosenGroup } from './tls-groups.ts';
+import { readClientHello } from './client-hello.ts';
+import type { ClientHello } from './client-hello.ts';
+import { evidenceOf, peerOf } from './peer-evidence.ts';
+import type { PeerFacts } from './certificate.ts';
+import type { TrustFailure } from './peer-trust.ts';
+import type { ServerTlsContext, ServerTlsState } from './server-tls-context.ts';
+import { NOT_READY, handshakeFailure, isNoCertificate, verificationFailure } from './tls-errors.ts';
+import type { OpenSslError } from './tls-binding.ts';
+import { TlsSession } from './tls-session.ts';
+import type { HandshakeListener } from './tls-session.ts';
+
+export interface ServerHandshakeListener {
+  /** Set the connection's callbacks: bytes may follow at once. */
+  onSecured(session: TlsSession): void;
+  /** The listener closes the connection. */
+  onHandshakeFailed(reason: string): void;
+  /** The client, or we, closed the connection before. */
+  onGone(event: CloseEvent, detail: string): void;
+}
+
+/** Bytes of a hello and of records around it; what is longer goes to OpenSSL, which knows what to say. */
+const MAX_HELLO_BYTES = 32768;
+const EMPTY = Buffer.alloc(0);
+
+export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
+  readonly #context: ServerTlsContext;
+  readonly #connection: Connection;
+  readonly #listener: ServerHandshakeListener;
+  #bytes: Buffer = EMPTY;
+  #hello: ClientHello | null = null;
+  #state: ServerTlsState | null = null;
+  #session: TlsSession | null = null;
+  #over = false;
+
+  constructor(
+    context: ServerTlsContext,
+    connection: Connection,
+    listener: ServerHandshakeListener,
+  ) {
+    this.#context = context;
+    this.#connection = connection;
+    this.#listener = listener;
+  }
+
+  /** `bytes`: read before, by inspectors. The connection's callbacks are set to this one. */
+  begin(bytes: Buffer, ended: boolean): void {
+    this.#bytes = bytes;
+    this.#connection.start(this);
+    this.#readHello(ended);
+  }
+
+  // === ConnectionCallbacks
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (this.#session !== null) {
+      // The end of a client that says nothing more: no byte comes before the handshake is done.
+      if (endStream) this.#fail('');
+      return;
+    }
+    if (chunk.length > 0)
+      this.#bytes =
+        this.#bytes.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#bytes, chunk]);
+    this.#readHello(endStream);
+  }
+
+  onClose(event: CloseEvent, detail: string): void {
+    if (!this.#over) this.#count('connectionError');
+    this.#over = true;
+    this.#listener.onGone(event, detail);
+  }
+
+  onAboveWriteBufferHighWatermark(): void {}
+
+  onBelowWriteBufferLowWatermark(): void {}
+
+  // === HandshakeListener
+
+  onHandshake(): void {
+    const session = this.#session!;
+    const { handle } = session;
+    const peer = peerOf(handle, this.#context.environment);
+    if (peer === 'unreadable') {
+      this.#refuse('failVerifyError', 'certificate cannot be read');
+      return;
+    }
+    this.#fillFacts(session, peer);
+    if (!this.#trusts(session, peer)) return;
+    const { stats } = this.#context;
+    const { store } = stats;
+    store.inc(stats.handshake);
+    if (peer === null) store.inc(stats.noCertificate);
+    if (handle.isSessionReused()) store.inc(stats.sessionReused);
+    stats.count('versions', session.version);
+    stats.count('ciphers', session.cipher);
+    stats.count('curves', session.group);
+    session.settle();
+    this.#over = true;
+    this.#hello = null;
+    this.#listener.onSecured(session);
+  }
+
+  onHandshakeError(error: OpenSslError): void {
+    this.#failAs(
+      isNoCertificate(error) ? 'failVerifyNoCert' : 'connectionError',
+      handshakeFailure(error),
+    );
+  }
+
+  #readHello(ended: boolean): void {
+    const bytes = this.#bytes;
+    const hello = bytes.length > MAX_HELLO_BYTES ? 'no' : readClientHello(bytes);
+    // A client that ends its side now cannot finish the handshake.
+    if (ended) this.#fail('');
+    if (ended || hello === 'wait') return;
+    this.#hello = hello === 'no' ? null : hello;
+    if (this.#hello !== null && this.#context.config.requireSni && this.#hello.serverName === '') {
+      this.#fail('');
+      return;
+    }
+    this.#bytes = EMPTY;
+    this.#startTls(bytes);
+  }
+
+  #startTls(bytes: Buffer): void {
+    const state = this.#context.current();
+    if (state === null) {
+      this.#over = true;
+      this.#listener.onHandshakeFailed(NOT_READY);
+      return;
+    }
+    this.#state = state;
+    const certificate = this.#context.choose(state, this.#hello);
+    const session = new TlsSession(this.#connection, certificate.native, 'server', this);
+    session.local = certificate.leaf;
+    this.#session = session;
+    const { requireClientCertificate } = this.#context.config;
+    const asks =
+      requireClientCertificate || (state.trust !== null && state.trust.asksForCertificate);
+    session.handle.setVerifyMode(asks, requireClientCertificate);
+    const alpn = this.#context.alpnFor(this.#hello);
+    if (alpn !== null) session.handle.setALPNProtocols(alpn);
+    session.handle.receive(bytes);
+  }
+
+  #fillFacts(session: TlsSession, peer: PeerFacts | null): void {
+    const { handle } = session;
+    session.version = handle.getProtocol();
+    session.cipher = handle.getCipher().name;
+    session.peer = peer;
+    session.handshakeEndMs = this.#connection.io.time.monotonicMs();
+    const { curves } = this.#context.config.parameters;
+    if (this.#hello !== null) session.group = chosenGroup(this.#hello, curves, session.version);
+  }
+
+  #trusts(session: TlsSession, peer: PeerFacts | null): boolean {
+    const { trust } = this.#state!;
+    if (trust === null) return true;
+    // OpenSSL has refused a client without one where one is required.
+    if (peer === null) return true;
+    const { environment } = this.#context;
+    const names = { requiredNames: null, requiredDnsName: null };
+    const failure = trust.check(evidenceOf(session.handle, peer, names, environment.wallMs()));
+    session.validated = failure === null && trust.caPem !== '';
+    if (failure === null || trust.acceptUntrusted) return true;
+    this.#refuse(failure.stat, failure.detail);
+    return false;
+  }
+
+  #refuse(stat: TrustFailure['stat'], detail: string): void {
+    this.#failAs(stat, verificationFailure(detail));
+  }
+
+  /** Without a word of OpenSSL's. */
+  #fail(reason: string): void {
+    this.#failAs('connectionError', reason);
+  }
+
+  #failAs(stat: TrustFailure['stat'] | 'connectionError', reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#count(stat);
+    this.#listener.onHandshakeFailed(reason);
+  }
+
+  #count(stat: TrustFailure['stat'] | 'connectionError'): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats[stat]);
+  }
+}
