@@ -7,7 +7,8 @@ export interface Fraction {
 }
 
 interface RuntimeValue {
-  /** Whole part of a number that is not negative; else undefined. */
+  /** A number that is not negative, and its whole part; else undefined. */
+  readonly number: number | undefined;
   readonly integer: number | undefined;
   readonly flag: boolean | undefined;
   /** A number is a percentage. */
@@ -44,6 +45,11 @@ export class Runtime {
     return this.#values.get(key)?.integer ?? fallback;
   }
 
+  /** As `integer`, with its fraction. */
+  number(key: string, fallback: number): number {
+    return this.#values.get(key)?.number ?? fallback;
+  }
+
   /** `fallback` where the key is '', unknown, or neither `true` nor `false`. */
   flag(key: string, fallback: boolean): boolean {
     return this.#values.get(key)?.flag ?? fallback;
@@ -64,12 +70,13 @@ const within = (fraction: Fraction, random: number): boolean =>
   random % fraction.denominator < fraction.numerator;
 
 function parse(text: string): RuntimeValue {
-  const number = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Math.trunc(Number(text)) : undefined;
-  if (number === undefined) {
+  if (!/^[0-9]+(\.[0-9]+)?$/.test(text)) {
     const flag = text === 'true' ? true : text === 'false' ? false : undefined;
-    return { integer: undefined, flag, fraction: fractionOf(text) };
+    return { number: undefined, integer: undefined, flag, fraction: fractionOf(text) };
   }
-  return { integer: number, flag: undefined, fraction: { numerator: number, denominator: 100 } };
+  const number = Number(text);
+  const integer = Math.trunc(number);
+  return { number, integer, flag: undefined, fraction: { numerator: integer, denominator: 100 } };
 }
 
 function fractionOf(text: string): Fraction | undefined {

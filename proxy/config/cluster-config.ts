@@ -3,6 +3,7 @@ import type { Http2Config } from './http2-config.ts';
 import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
+import type { LoadBalancingPolicyConfig } from './load-balancing-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
 export type ClusterDiscoveryType =
@@ -13,16 +14,6 @@ export type ClusterDiscoveryType =
   | 'ORIGINAL_DST'
   /** `envoy.clusters.aggregate`: the priorities of other clusters, one cluster after the other. */
   | 'AGGREGATE';
-
-export type LoadBalancingPolicyConfig =
-  | { readonly kind: 'round_robin' }
-  /** Best of `choiceCount` random hosts (default 2). */
-  | { readonly kind: 'least_request'; readonly choiceCount: number }
-  | { readonly kind: 'random' }
-  | { readonly kind: 'cluster_provided' }
-  /** Decoded, not built yet: behaves as random until it is, said so in dumps. */
-  | { readonly kind: 'ring_hash' }
-  | { readonly kind: 'maglev' };
 
 export interface CircuitBreakerConfig {
   readonly maxConnections: number;

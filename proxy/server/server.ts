@@ -254,6 +254,7 @@ export class Server {
         localAddress: localAddress(options.localAddressIpVersion),
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
+        localClusterName: bootstrap.config.localClusterName,
         guardReplays: options.guardReplays,
         replayStale: options.replayStale,
         fileFlushIntervalMs: options.fileFlushIntervalMs,

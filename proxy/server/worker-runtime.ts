@@ -33,6 +33,7 @@ import { StatsStore } from '../stats/store.ts';
 import { CertificateCache } from '../tls/certificate-cache.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { TlsContexts } from '../tls/tls-contexts.ts';
+import { localityOf } from '../upstream/host.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
@@ -99,6 +100,9 @@ export class WorkerRuntime implements BindReport {
       random: realRandom,
       transports: new TlsTransports(tls),
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
+      runtime,
+      localClusterName: init.localClusterName,
+      localKey: localityKeyOf(init.node),
     });
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({
@@ -311,6 +315,9 @@ export class WorkerRuntime implements BindReport {
     this.#time.setTimer(() => this.#reportConnections(), CONNECTION_REPORT_MS);
   }
 }
+
+const localityKeyOf = ({ locality }: WorkerInit['node']): string | null =>
+  locality === undefined ? null : localityOf(locality.region, locality.zone, locality.subZone).key;
 
 const nodeFacts = ({ localAddress, node }: WorkerInit): ChainBuilderParts['node'] => ({
   ip: localAddress,

@@ -26,6 +26,27 @@ export interface HostCounts {
   rqTimeout: number;
 }
 
+/** Metadata that balancing goes by. */
+export const ENVOY_LB = 'envoy.lb';
+
+/** One object for all hosts of a locality. */
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** Of all three: equal for equal localities, and in the order of their names. */
+  readonly key: string;
+}
+
+export const localityOf = (region: string, zone: string, subZone: string): Locality => ({
+  region,
+  zone,
+  subZone,
+  key: `${region}\u0000${zone}\u0000${subZone}`,
+});
+
+export const NO_LOCALITY: Locality = localityOf('', '', '');
+
 export class Host {
   readonly address: AddressConfig;
   /** `ip:port`, `[v6]:port` or the path of a pipe: the host's identity within its cluster. */
@@ -41,12 +62,15 @@ export class Host {
     rqTimeout: 0,
   };
   priority: number;
-  /** Of its locality; '' where none was said. */
-  zone = '';
   /** What is known of how long it keeps idle connections; null: nothing. */
   idleLimit: IdleLimit | null = null;
+  locality: Locality = NO_LOCALITY;
+  /** Its place in the last assignment. */
+  order = 0;
   /** Removed by an update: pools drain, no new streams. */
   removed = false;
+  /** `healthFlags` that balancers know of. */
+  listedFlags: number;
   /** When it came, or last began to pass active checks (monotonic): slow start counts from here. */
   healthySinceMs = 0;
   #healthFlags: number;
@@ -56,6 +80,7 @@ export class Host {
   constructor(endpoint: EndpointConfig, priority: number) {
     this.#endpoint = endpoint;
     this.#healthFlags = edsFlags(endpoint.health);
+    this.listedFlags = this.#healthFlags;
     this.#canary = saysCanary(endpoint);
     this.address = endpoint.address;
     this.addressText = addressText(endpoint.address);
@@ -106,6 +131,11 @@ export class Host {
     return this.endpoint.metadata;
   }
 
+  /** Of its locality; '' where none was said. */
+  get zone(): string {
+    return this.locality.zone;
+  }
+
   get weight(): number {
     return this.endpoint.weight;
   }
@@ -117,7 +147,7 @@ export class Host {
 }
 
 function saysCanary(endpoint: EndpointConfig): boolean {
-  const labels = endpoint.metadata.get('envoy.lb');
+  const labels = endpoint.metadata.get(ENVOY_LB);
   return labels !== undefined && (JSON.parse(labels) as { canary?: unknown }).canary === true;
 }
 

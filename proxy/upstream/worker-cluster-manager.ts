@@ -1,16 +1,27 @@
 // [w] All clusters of one worker: applies updates, keeps what did not change.
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { HostSet } from './host-set.ts';
+import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
 import type { ThreadLocalClusterManager } from './thread-local-cluster.ts';
 import { WorkerCluster } from './worker-cluster.ts';
 import type { ClusterEnvironment } from './worker-cluster.ts';
+
+/** What clusters are made with. */
+export type WorkerClusterParts = Omit<ClusterEnvironment, 'balancing'> &
+  Omit<BalancingFacts, 'localHosts'>;
 
 export class WorkerClusterManager implements ThreadLocalClusterManager {
   readonly #environment: ClusterEnvironment;
   readonly #clusters = new Map<string, WorkerCluster>();
 
-  constructor(environment: ClusterEnvironment) {
-    this.#environment = environment;
+  constructor(parts: WorkerClusterParts) {
+    const { localClusterName, localKey, runtime } = parts;
+    const localHosts = (): HostSet | null => this.get(localClusterName)?.hostSet ?? null;
+    this.#environment = {
+      ...parts,
+      balancing: { runtime, localClusterName, localKey, localHosts },
+    };
   }
 
   get(name: string): WorkerCluster | undefined {

@@ -1,19 +1,25 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
+import { ClusterHosts } from './cluster-hosts.ts';
+import type { ClusterHostsOwner } from './cluster-hosts.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
 import { Health } from './host-health.ts';
-import { Host, addressText } from './host.ts';
+import type { HostSet } from './host-set.ts';
+import type { Host } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
-import { PriorityBalancer } from './load-balancing/priority-balancer.ts';
+import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
+import { createBalancing } from './load-balancing/create-balancing.ts';
+import type { Balancing } from './load-balancing/create-balancing.ts';
+import { LbStats } from './load-balancing/lb-stats.ts';
 import { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
@@ -23,23 +29,21 @@ import type { TransportOverrides } from './upstream-transports.ts';
 
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment extends PoolEnvironment {
+  readonly balancing: BalancingFacts;
   readonly store: StatsStore;
   /** Circuit-breaker counts of the whole proxy. */
   readonly counts: BreakerCounts;
 }
 
-export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, TimerOwner {
+export class WorkerCluster
+  implements ThreadLocalCluster, ClusterHostsOwner, OriginalDstOwner, TimerOwner
+{
   readonly #environment: ClusterEnvironment;
   readonly #slot: number;
   #config: ClusterConfig;
   #stats: ClusterStats | null = null;
-  #hosts: readonly Host[] = [];
-  /** Made when first asked for. */
-  #byAddress: Map<string, Host> | null = null;
-  #localities: readonly LocalityEndpointsConfig[];
-  #overprovisioningPercent: number;
+  readonly #hosts: ClusterHosts;
   #dropShare: number;
-  #balancer: LoadBalancer | null = null;
   #originalDst: OriginalDstBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
   readonly #default: PoolSet;
@@ -49,12 +53,10 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#environment = environment;
     this.#slot = slot;
     this.#config = config;
-    this.#localities = config.localities;
-    this.#overprovisioningPercent = config.overprovisioningPercent;
     this.#dropShare = shareOf(config.dropOverloads);
     this.#default = this.#newPools('DEFAULT');
     this.#high = this.#newPools('HIGH');
-    this.#setHosts(config.localities);
+    this.#hosts = new ClusterHosts(config, this);
   }
 
   get config(): ClusterConfig {
@@ -68,7 +70,12 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
 
   /** Hosts of the last update, and those an ORIGINAL_DST cluster made. */
   hosts(): Iterable<Host> {
-    return this.#originalDst === null ? this.#hosts : this.#originalDst.hosts();
+    return this.#originalDst === null ? this.#hosts.all : this.#originalDst.hosts();
+  }
+
+  /** As balancers have them. */
+  get hostSet(): HostSet {
+    return this.#hosts.set;
   }
 
   membership(): Membership {
@@ -86,8 +93,7 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
-    this.#balancer ??= this.#createBalancer();
-    const host = this.#balancer.chooseHost(context);
+    const host = this.#balancer().chooseHost(context);
     if (host === null) this.stats.store.inc(this.stats.upstreamCxNoneHealthy);
     return host;
   }
@@ -118,38 +124,56 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#default.resources.update(config.circuitBreakers.default);
     this.#high.resources.update(config.circuitBreakers.high);
     this.#drainPools();
-    this.#balancer = null;
+    this.#hosts.forgetBalancer();
     this.#originalDst = null;
-    if (config.type !== 'EDS') {
-      this.#localities = config.localities;
-      this.#overprovisioningPercent = config.overprovisioningPercent;
-    }
-    this.#setHosts(this.#localities);
+    if (config.type !== 'EDS') this.#hosts.assign(config);
   }
 
   /** New endpoints; connections to hosts that stay are not touched. */
   updateEndpoints(update: ClusterEndpointsConfig): void {
-    this.#localities = update.localities;
-    this.#overprovisioningPercent = update.overprovisioningPercent;
     this.#dropShare = shareOf(update.dropOverloads ?? []);
-    this.#setHosts(update.localities);
+    this.#hosts.assign(update);
   }
 
   /** By `Host.addressText`, of the last update; for what main says of hosts, never on the request path. */
   host(address: string): Host | undefined {
-    this.#byAddress ??= new Map(this.#hosts.map((host) => [host.addressText, host]));
-    return this.#byAddress.get(address);
+    return this.#hosts.byAddress(address);
   }
 
   /** Flags of these hosts of this cluster are not what they were (`Host.setCheckFlags`). */
-  onHostHealthChanged(_hosts: readonly Host[]): void {
-    this.#balancer = null;
+  onHostHealthChanged(hosts: readonly Host[]): void {
+    this.#hosts.onHealthChanged(hosts);
   }
 
   /** The cluster is gone; streams on their way end by themselves. */
   close(): void {
     this.#drainPools();
     if (this.#sweepTimer !== null) this.#environment.io.timers.cancel(this.#sweepTimer);
+  }
+
+  // === ClusterHostsOwner
+
+  get nowMs(): number {
+    return this.#environment.io.time.monotonicMs();
+  }
+
+  createBalancing(): Balancing {
+    const { io, random, balancing, store } = this.#environment;
+    const { stats } = this;
+    return createBalancing(this.#config.lbPolicy, {
+      ...balancing,
+      random,
+      clock: io.time,
+      stats: new LbStats(store, stats.prefix),
+      isLocalCluster: this.#config.name === balancing.localClusterName,
+      activeRequests: () => store.value(stats.upstreamRqActive),
+      panicThresholdPercent: this.#config.panicThresholdPercent,
+    });
+  }
+
+  onHostLeft(host: Host): void {
+    this.#default.drainHost(host);
+    this.#high.drainHost(host);
   }
 
   // === OriginalDstOwner
@@ -188,55 +212,14 @@ export class WorkerCluster implements ThreadLocalCluster, OriginalDstOwner, Time
     this.#armSweep();
   }
 
-  #setHosts(localities: readonly LocalityEndpointsConfig[]): void {
-    const known = new Map<string, Host>();
-    for (const host of this.#hosts) known.set(host.addressText, host);
-    const hosts: Host[] = [];
-    const seen = new Set<string>();
-    for (const locality of localities) {
-      for (const endpoint of locality.endpoints) {
-        const key = addressText(endpoint.address);
-        // The first occurrence of an address wins (envoy-behaviour §7.1).
-        if (seen.has(key)) continue;
-        seen.add(key);
-        const present = known.get(key);
-        if (present !== undefined) {
-          present.endpoint = endpoint;
-          present.priority = locality.priority;
-          present.zone = locality.zone;
-          hosts.push(present);
-        } else {
-          const host = new Host(endpoint, locality.priority);
-          host.zone = locality.zone;
-          hosts.push(host);
-        }
-      }
-    }
-    for (const host of this.#hosts) if (!seen.has(host.addressText)) this.#removeHost(host);
-    this.#hosts = hosts;
-    this.#byAddress = null;
-    this.#balancer = null;
-  }
-
-  #removeHost(host: Host): void {
-    host.removed = true;
-    this.#default.drainHost(host);
-    this.#high.drainHost(host);
-  }
-
-  #createBalancer(): LoadBalancer {
-    const config = this.#config;
-    if (config.originalDst !== undefined) {
-      this.#originalDst ??= new OriginalDstBalancer(config.originalDst, config.name, this);
+  #balancer(): LoadBalancer {
+    const { originalDst, name } = this.#config;
+    if (originalDst === undefined) return this.#hosts.balancer;
+    if (this.#originalDst === null) {
+      this.#originalDst = new OriginalDstBalancer(originalDst, name, this);
       this.#armSweep();
-      return this.#originalDst;
     }
-    const settings = {
-      policy: config.lbPolicy,
-      overprovisioningPercent: this.#overprovisioningPercent,
-      panicThresholdPercent: config.panicThresholdPercent,
-    };
-    return new PriorityBalancer(this.#hosts, settings, this.#environment.random);
+    return this.#originalDst;
   }
 
   #armSweep(): void {

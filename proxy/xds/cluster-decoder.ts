@@ -15,7 +15,7 @@ import { ConfigProblems } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
-import { decodeLoadBalancing, inertLoadBalancing } from './load-balancing-decoder.ts';
+import { decodeLoadBalancing } from './load-balancing-decoder.ts';
 import { decodeMetadata, structLabels } from './metadata-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -79,7 +79,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     dropOverloads: dropOverloads(endpoints),
     ...(endpoints?.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
     metadata: decodeMetadata(reader.child('metadata')),
-    inert: [...filterNotes, ...inertLoadBalancing(reader), ...inertFields(reader)],
+    inert: [...filterNotes, ...inertFields(reader)],
   };
   return { ...content, version: source.version, hash: contentHash(content) };
 }

@@ -9,9 +9,9 @@ import type {
   ClusterConfig,
   ClusterDiscoveryType,
   DnsConfig,
-  LoadBalancingPolicyConfig,
   OriginalDstConfig,
 } from '../config/cluster-config.ts';
+import type { LoadBalancingPolicyConfig } from '../config/load-balancing-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';

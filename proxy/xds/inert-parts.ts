@@ -96,9 +96,6 @@ function noteRoutes(routes: RouteConfig, notes: Set<string>): void {
 
 function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
   for (const part of cluster.inert) notes.add(idle(`cluster ${part}`));
-  const policy = cluster.lbPolicy.kind;
-  if (policy === 'ring_hash' || policy === 'maglev')
-    notes.add(`lb policy ${policy}: picks at random in this version`);
   const sockets = [
     cluster.transportSocket,
     ...cluster.transportSocketMatches.map((m) => m.transportSocket),

@@ -1,43 +1,81 @@
-// [m] Decodes the load balancing policy of a cluster: the enum with its settings, or the extension list (envoy-behaviour §7.6).
+// [m] Decodes the load balancing policy of a cluster (envoy-behaviour §7.6): the extension list, or the enum with its
+// settings beside it.
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
-import type { LoadBalancingPolicyConfig } from '../config/cluster-config.ts';
+import type {
+  ConsistentHashingConfig,
+  LoadBalancingPolicyConfig,
+} from '../config/load-balancing-config.ts';
 import type { FieldReader } from './field-reader.ts';
-import { typedConfigOf } from './typed-config.ts';
-import type { TypedConfig } from './typed-config.ts';
+import { decodeRingSizes, decodeTableSize } from './hash-table-decoder.ts';
+import { decodePolicyList } from './load-balancing-policy-decoder.ts';
+import {
+  decodeCommonLocality,
+  decodeHashing,
+  decodeRuntimeNumber,
+  decodeSlowStart,
+} from './load-balancing-settings-decoder.ts';
+import { decodeSubset } from './subset-decoder.ts';
 
-const ROUND_ROBIN: LoadBalancingPolicyConfig = { kind: 'round_robin' };
-const POLICIES = 'envoy.extensions.load_balancing_policies';
-const LEAST_REQUEST = `${POLICIES}.least_request.v3.LeastRequest` as const;
+type Reader = FieldReader<Cluster>;
 
-/** Policies without settings that this version reads. */
-const PLAIN: ReadonlyMap<string, LoadBalancingPolicyConfig> = new Map<
-  string,
-  LoadBalancingPolicyConfig
->([
-  [`${POLICIES}.round_robin.v3.RoundRobin`, ROUND_ROBIN],
-  [`${POLICIES}.random.v3.Random`, { kind: 'random' }],
-  [`${POLICIES}.ring_hash.v3.RingHash`, { kind: 'ring_hash' }],
-  [`${POLICIES}.maglev.v3.Maglev`, { kind: 'maglev' }],
-  [`${POLICIES}.cluster_provided.v3.ClusterProvided`, { kind: 'cluster_provided' }],
-]);
-
-export function decodeLoadBalancing(reader: FieldReader<Cluster>): LoadBalancingPolicyConfig {
+export function decodeLoadBalancing(reader: Reader): LoadBalancingPolicyConfig {
   reader.refuse('lb_subset_config');
-  if (reader.has('load_balancing_policy')) return decodePolicyList(reader);
+  checkHostnameHashing(reader);
+  const list = reader.child('load_balancing_policy');
+  if (list !== undefined) return decodePolicyList(list, reader.string('name'));
+  const policy = decodeEnum(reader);
+  const subset = reader.child('lb_subset_config');
+  if (subset === undefined || subset.children('subset_selectors').length === 0) return policy;
+  if (policy.kind === 'cluster_provided') {
+    subset.problem(
+      '',
+      'cluster: LB policy CLUSTER_PROVIDED cannot be combined with lb_subset_config',
+    );
+  }
+  const weighted = reader.message.common_lb_config?.locality_weighted_lb_config !== undefined;
+  if (subset.bool('locality_weight_aware') && !weighted) {
+    subset.problem(
+      'locality_weight_aware',
+      `Locality weight aware subset LB requires that a locality_weighted_lb_config be set in ${reader.string('name')}`,
+    );
+  }
+  return decodeSubset(subset, policy, false);
+}
+
+function decodeEnum(reader: Reader): LoadBalancingPolicyConfig {
+  const locality = decodeCommonLocality(reader.child('common_lb_config'));
   switch (reader.enumName('lb_policy', 'ROUND_ROBIN')) {
-    case 'ROUND_ROBIN':
-      return ROUND_ROBIN;
-    case 'LEAST_REQUEST':
+    case 'ROUND_ROBIN': {
+      const settings = reader.child('round_robin_lb_config');
+      const slowStart = decodeSlowStart(settings?.child('slow_start_config'));
+      return { kind: 'round_robin', slowStart, locality };
+    }
+    case 'LEAST_REQUEST': {
+      const settings = reader.child('least_request_lb_config');
       return {
         kind: 'least_request',
-        choiceCount: reader.child('least_request_lb_config')?.number('choice_count', 2, 2) ?? 2,
+        choiceCount: settings?.number('choice_count', 2, 2) ?? 2,
+        activeRequestBias: decodeRuntimeNumber(settings?.child('active_request_bias')),
+        slowStart: decodeSlowStart(settings?.child('slow_start_config')),
+        locality,
       };
-    case 'RING_HASH':
-      return { kind: 'ring_hash' };
+    }
+    case 'RING_HASH': {
+      const settings = reader.child('ring_hash_lb_config');
+      const murmur = settings?.enumName('hash_function', 'XX_HASH') === 'MURMUR_HASH_2';
+      return {
+        kind: 'ring_hash',
+        ...decodeRingSizes(settings),
+        hashFunction: murmur ? 'murmur_hash_2' : 'xx_hash',
+        ...hashing(reader),
+      };
+    }
     case 'RANDOM':
-      return { kind: 'random' };
-    case 'MAGLEV':
-      return { kind: 'maglev' };
+      return { kind: 'random', locality };
+    case 'MAGLEV': {
+      const tableSize = decodeTableSize(reader.child('maglev_lb_config'));
+      return { kind: 'maglev', tableSize, ...hashing(reader) };
+    }
     case 'CLUSTER_PROVIDED':
       return { kind: 'cluster_provided' };
     case 'LOAD_BALANCING_POLICY_CONFIG':
@@ -45,45 +83,27 @@ export function decodeLoadBalancing(reader: FieldReader<Cluster>): LoadBalancing
         'load_balancing_policy',
         'is required with lb_policy LOAD_BALANCING_POLICY_CONFIG',
       );
-      return ROUND_ROBIN;
+      return { kind: 'round_robin' };
   }
 }
 
-/** The first supported one of the list is used. */
-function decodePolicyList(reader: FieldReader<Cluster>): LoadBalancingPolicyConfig {
-  const seen: string[] = [];
-  for (const policy of reader.child('load_balancing_policy')!.children('policies')) {
-    const extension = policy.required('typed_extension_config');
-    const config = extension && typedConfigOf(extension);
-    const known = config && knownPolicy(config);
-    if (known !== undefined) return known;
-    seen.push(config?.typeName ?? '');
-  }
-  reader.problem('load_balancing_policy', `no supported policy in the list [${seen.join(', ')}]`);
-  return ROUND_ROBIN;
+function hashing(reader: Reader): ConsistentHashingConfig {
+  const common = reader.child('common_lb_config');
+  const settings = common?.child('consistent_hashing_lb_config');
+  return decodeHashing(settings, common?.has('locality_weighted_lb_config') ?? false);
 }
 
-function knownPolicy(config: TypedConfig): LoadBalancingPolicyConfig | undefined {
-  if (config.typeName !== LEAST_REQUEST) return PLAIN.get(config.typeName);
-  return {
-    kind: 'least_request',
-    choiceCount: config.as(LEAST_REQUEST)?.number('choice_count', 2, 2) ?? 2,
-  };
-}
+const STRICT_DNS = 'envoy.cluster.strict_dns';
 
-/** Parts of a policy's settings that do nothing yet, for dumps. */
-export function inertLoadBalancing(reader: FieldReader<Cluster>): readonly string[] {
-  const { message } = reader;
-  const parts: string[] = [];
-  if (message.common_lb_config?.locality_weighted_lb_config !== undefined)
-    parts.push('locality_weighted_lb_config');
-  if (message.common_lb_config?.zone_aware_lb_config !== undefined)
-    parts.push('zone_aware_lb_config');
-  const slowStart =
-    message.least_request_lb_config?.slow_start_config ??
-    message.round_robin_lb_config?.slow_start_config;
-  if (slowStart !== undefined) parts.push('slow_start_config');
-  if (message.ring_hash_lb_config !== undefined) parts.push('ring_hash_lb_config');
-  if (message.maglev_lb_config !== undefined) parts.push('maglev_lb_config');
-  return parts;
+/** Only there hosts have names of their own. */
+function checkHostnameHashing(reader: Reader): void {
+  const hashing = reader.child('common_lb_config')?.child('consistent_hashing_lb_config');
+  if (hashing?.bool('use_hostname_for_hashing') !== true) return;
+  const custom = reader.message.cluster_type?.name;
+  const type = custom ?? `envoy.cluster.${reader.enumName('type', 'STATIC').toLowerCase()}`;
+  if (type === STRICT_DNS) return;
+  hashing.problem(
+    'use_hostname_for_hashing',
+    `Cannot use hostname for consistent hashing loadbalancing for cluster of type: '${type}'`,
+  );
 }

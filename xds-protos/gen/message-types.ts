@@ -114,6 +114,7 @@ import type * as envoy_extensions_load_balancing_policies_cluster_provided_v3 fr
 import type * as envoy_extensions_load_balancing_policies_common_v3 from './envoy.extensions.load_balancing_policies.common.v3.ts';
 import type * as envoy_extensions_load_balancing_policies_least_request_v3 from './envoy.extensions.load_balancing_policies.least_request.v3.ts';
 import type * as envoy_extensions_load_balancing_policies_maglev_v3 from './envoy.extensions.load_balancing_policies.maglev.v3.ts';
+import type * as envoy_extensions_load_balancing_policies_override_host_v3 from './envoy.extensions.load_balancing_policies.override_host.v3.ts';
 import type * as envoy_extensions_load_balancing_policies_pick_first_v3 from './envoy.extensions.load_balancing_policies.pick_first.v3.ts';
 import type * as envoy_extensions_load_balancing_policies_random_v3 from './envoy.extensions.load_balancing_policies.random.v3.ts';
 import type * as envoy_extensions_load_balancing_policies_ring_hash_v3 from './envoy.extensions.load_balancing_policies.ring_hash.v3.ts';
@@ -743,9 +744,13 @@ export interface MessageTypes {
   'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig': envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig;
   'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig': envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_LocalityWeightedLbConfig;
   'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig': envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_ZoneAwareLbConfig;
+  'envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone': envoy_extensions_load_balancing_policies_common_v3.LocalityLbConfig_ZoneAwareLbConfig_ForceLocalZone;
+  'envoy.extensions.load_balancing_policies.common.v3.OrcaOobReportingConfig': envoy_extensions_load_balancing_policies_common_v3.OrcaOobReportingConfig;
   'envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig': envoy_extensions_load_balancing_policies_common_v3.SlowStartConfig;
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': envoy_extensions_load_balancing_policies_least_request_v3.LeastRequest;
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': envoy_extensions_load_balancing_policies_maglev_v3.Maglev;
+  'envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost': envoy_extensions_load_balancing_policies_override_host_v3.OverrideHost;
+  'envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost.OverrideHostSource': envoy_extensions_load_balancing_policies_override_host_v3.OverrideHost_OverrideHostSource;
   'envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst': envoy_extensions_load_balancing_policies_pick_first_v3.PickFirst;
   'envoy.extensions.load_balancing_policies.random.v3.Random': envoy_extensions_load_balancing_policies_random_v3.Random;
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': envoy_extensions_load_balancing_policies_ring_hash_v3.RingHash;

@@ -2,6 +2,11 @@
 // real istiod next to its JSON (test/fixtures/istiod), which proves name, number and type, or in the descriptors that Envoy 1.40
 // carries. Remove a row once the package has it: the generator then refuses the second declaration.
 import protobuf from 'protobufjs';
+import {
+  newerBalancingEnums,
+  newerBalancingFields,
+  newerBalancingMessages,
+} from './newer-balancing-fields.ts';
 import { newerClusterFields } from './newer-cluster-fields.ts';
 import { newerFilterFields } from './newer-filter-fields.ts';
 import { newerTcpEnums, newerTcpFields, newerTcpMessages } from './newer-tcp-fields.ts';
@@ -237,6 +242,7 @@ const newerFields: readonly NewerField[] = [
   },
   ...newerFilterFields,
   ...newerTcpFields,
+  ...newerBalancingFields,
   ...newerClusterFields,
   // Envoy 1.40: connection manager.
   {
@@ -304,6 +310,7 @@ const newerFields: readonly NewerField[] = [
 /** Whole messages, as the rows above. */
 const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'>[]>> = {
   ...newerTcpMessages,
+  ...newerBalancingMessages,
   [`${ROUTE}.CookieMatcher`]: [
     { name: 'name', number: 1, type: 'string' },
     { name: 'string_match', number: 2, type: 'envoy.type.matcher.v3.StringMatcher' },
@@ -351,6 +358,7 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
 
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ...newerTcpEnums,
+  ...newerBalancingEnums,
   'envoy.extensions.wasm.v3.FailurePolicy': {
     UNSPECIFIED: 0,
     FAIL_RELOAD: 1,

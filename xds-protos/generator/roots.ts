@@ -172,6 +172,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
   'envoy.extensions.load_balancing_policies.cluster_provided.v3': ['ClusterProvided'],
   'envoy.extensions.load_balancing_policies.least_request.v3': ['LeastRequest'],
   'envoy.extensions.load_balancing_policies.maglev.v3': ['Maglev'],
+  'envoy.extensions.load_balancing_policies.override_host.v3': ['OverrideHost'],
   'envoy.extensions.load_balancing_policies.pick_first.v3': ['PickFirst'],
   'envoy.extensions.load_balancing_policies.random.v3': ['Random'],
   'envoy.extensions.load_balancing_policies.ring_hash.v3': ['RingHash'],

@@ -1,36 +1,79 @@
 // [w] Earliest deadline first: weighted picks in O(log n). Every entry's next deadline lies 1/weight further on, so
-// over time each is picked in proportion to its weight, spread evenly.
+// over time each is picked in proportion to its weight, spread evenly. Entries come and go at the same price.
+import type { RandomSource } from '../../base/random.ts';
 
 interface Entry<T> {
   readonly value: T;
   deadline: number;
   /** Earlier insertion wins a tie. */
   order: number;
+  /** Leaves when its turn comes. */
+  removed: boolean;
 }
 
+/** Removed entries that may wait for their turn while there are no more live ones than that. */
+const MIN_SWEEP = 16;
+
 export class EdfScheduler<T> {
-  readonly #heap: Entry<T>[] = [];
+  #heap: Entry<T>[] = [];
+  readonly #entries = new Map<T, Entry<T>>();
   #now = 0;
   #order = 0;
 
-  add(value: T, weight: number): void {
-    this.#push({ value, deadline: this.#now + 1 / weight, order: this.#order++ });
+  /** `phase`: the first turn comes anywhere within the entry's period, so that schedulers do not go in step. */
+  add(value: T, weight: number, phase: RandomSource | null = null): void {
+    const part = phase === null ? 1 : phase.next();
+    const entry = {
+      value,
+      deadline: this.#now + part / weight,
+      order: this.#order++,
+      removed: false,
+    };
+    this.#entries.set(value, entry);
+    this.#push(entry);
+  }
+
+  remove(value: T): void {
+    const entry = this.#entries.get(value);
+    if (entry === undefined) return;
+    entry.removed = true;
+    this.#entries.delete(value);
+    if (this.#heap.length > 2 * this.#entries.size + MIN_SWEEP) this.#sweep();
   }
 
   get size(): number {
-    return this.#heap.length;
+    return this.#entries.size;
   }
 
   /** Takes the earliest entry and puts it back by `weightOf` (called after the pick). */
   pick(weightOf: (value: T) => number): T | null {
     const heap = this.#heap;
-    if (heap.length === 0) return null;
-    const entry = heap[0]!;
-    this.#now = entry.deadline;
-    entry.deadline = this.#now + 1 / weightOf(entry.value);
-    entry.order = this.#order++;
+    for (;;) {
+      if (heap.length === 0) return null;
+      const entry = heap[0]!;
+      if (entry.removed) {
+        this.#dropFirst();
+        continue;
+      }
+      this.#now = entry.deadline;
+      entry.deadline = this.#now + 1 / weightOf(entry.value);
+      entry.order = this.#order++;
+      this.#sink(0);
+      return entry.value;
+    }
+  }
+
+  #dropFirst(): void {
+    const last = this.#heap.pop()!;
+    if (this.#heap.length === 0) return;
+    this.#heap[0] = last;
     this.#sink(0);
-    return entry.value;
+  }
+
+  #sweep(): void {
+    const live = this.#heap.filter((entry) => !entry.removed);
+    this.#heap = [];
+    for (const entry of live) this.#push(entry);
   }
 
   #push(entry: Entry<T>): void {

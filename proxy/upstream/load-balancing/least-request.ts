@@ -1,35 +1,59 @@
-// [w] Least request: the least busy of a few random hosts where weights are equal; weighted by weight / (active + 1)
-// on the deadline scheduler where not (envoy-behaviour §7.6).
+// [w] Least request: the least busy of a few random hosts where weights are equal; weighted by weight over load on the
+// deadline scheduler where not (envoy-behaviour §7.6). The load is what this worker has under way.
 import type { RandomSource } from '../../base/random.ts';
+import type { HostList } from '../host-list.ts';
 import type { Host } from '../host.ts';
-import { EdfScheduler } from './edf-scheduler.ts';
-import { sameWeights } from './round-robin.ts';
-import type { HostPicker } from './round-robin.ts';
+import type { SlowStart } from './slow-start.ts';
+import { WeightedPicker } from './weighted-picker.ts';
 
-const busyWeight = (host: Host): number => host.weight / (host.counts.rqActive + 1);
+export interface LeastRequestSettings {
+  readonly choiceCount: number;
+  readonly fullScan: boolean;
+  readonly activeRequestBias: number;
+}
 
-export class LeastRequestPicker implements HostPicker {
-  readonly #hosts: readonly Host[];
-  readonly #random: RandomSource;
+export class LeastRequestPicker extends WeightedPicker {
   readonly #choiceCount: number;
-  readonly #edf: EdfScheduler<Host> | null;
+  readonly #fullScan: boolean;
+  readonly #bias: number;
 
-  constructor(hosts: readonly Host[], choiceCount: number, random: RandomSource) {
-    this.#hosts = hosts;
-    this.#random = random;
-    this.#choiceCount = choiceCount;
-    this.#edf = hosts.length > 1 && !sameWeights(hosts) ? new EdfScheduler<Host>() : null;
-    if (this.#edf !== null) for (const host of hosts) this.#edf.add(host, host.weight);
+  constructor(
+    list: HostList,
+    settings: LeastRequestSettings,
+    random: RandomSource,
+    slowStart: SlowStart | null = null,
+  ) {
+    super(list, random, slowStart);
+    this.#choiceCount = settings.choiceCount;
+    this.#fullScan = settings.fullScan;
+    this.#bias = settings.activeRequestBias;
   }
 
-  pick(): Host | null {
-    if (this.#edf !== null) return this.#edf.pick(busyWeight);
-    const hosts = this.#hosts;
-    if (hosts.length < 2) return hosts[0] ?? null;
-    let best = hosts[this.#random.nextUint32() % hosts.length]!;
+  protected override pickPlain(hosts: readonly Host[]): Host {
+    if (this.#fullScan) return this.#leastOfAll(hosts);
+    let best = hosts[this.random.nextUint32() % hosts.length]!;
     for (let i = 1; i < this.#choiceCount; i++) {
-      const other = hosts[this.#random.nextUint32() % hosts.length]!;
+      const other = hosts[this.random.nextUint32() % hosts.length]!;
       if (other.counts.rqActive < best.counts.rqActive) best = other;
+    }
+    return best;
+  }
+
+  protected override weightOf(host: Host): number {
+    const load = host.counts.rqActive + 1;
+    if (this.#bias === 1) return host.weight / load;
+    return this.#bias === 0 ? host.weight : host.weight / load ** this.#bias;
+  }
+
+  /** Among equals any, with the same chance. */
+  #leastOfAll(hosts: readonly Host[]): Host {
+    let best = hosts[0]!;
+    let equals = 1;
+    for (let i = 1; i < hosts.length; i++) {
+      const host = hosts[i]!;
+      if (host.counts.rqActive > best.counts.rqActive) continue;
+      equals = host.counts.rqActive < best.counts.rqActive ? 1 : equals + 1;
+      if (equals === 1 || this.random.nextUint32() % equals === 0) best = host;
     }
     return best;
   }

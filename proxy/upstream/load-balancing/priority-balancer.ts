@@ -1,83 +1,44 @@
-// [w] The balancer of a cluster: chooses a priority by load, then a host by the cluster's policy. Made anew when
-// hosts change; choosing only reads.
-import type { LoadBalancingPolicyConfig } from '../../config/cluster-config.ts';
-import type { RandomSource } from '../../base/random.ts';
-import { Health } from '../host-health.ts';
+// [w] The balancer of most clusters: chooses a priority by load, a locality where they count, then a host by the
+// cluster's policy. Choosing reads; what a change of hosts means is worked out at the next choice.
+import type { LocalityPolicyConfig } from '../../config/load-balancing-config.ts';
+import type { HostList, HostPicker } from '../host-list.ts';
+import type { HostSet, PriorityHosts } from '../host-set.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer, LoadBalancerContext } from '../load-balancer.ts';
-import { LeastRequestPicker } from './least-request.ts';
-import { availabilityOf, priorityLoads } from './priority-load.ts';
-import { RandomPicker } from './random.ts';
-import { RoundRobinPicker } from './round-robin.ts';
-import type { HostPicker } from './round-robin.ts';
+import type { BalancerEnvironment } from './balancer-environment.ts';
+import { LocalityWeights } from './locality-weights.ts';
+import { PriorityLevels } from './priority-levels.ts';
+import { ZoneRouting } from './zone-routing.ts';
 
-export interface BalancerSettings {
-  readonly policy: LoadBalancingPolicyConfig;
-  readonly overprovisioningPercent: number;
-  readonly panicThresholdPercent: number;
-}
-
-interface Tier {
-  readonly loadPercent: number;
-  readonly picker: HostPicker;
-}
-
-function createPicker(
-  policy: LoadBalancingPolicyConfig,
-  hosts: readonly Host[],
-  random: RandomSource,
-): HostPicker {
-  switch (policy.kind) {
-    case 'round_robin':
-      return new RoundRobinPicker(hosts, random);
-    case 'least_request':
-      return new LeastRequestPicker(hosts, policy.choiceCount, random);
-    default:
-      return new RandomPicker(hosts, random);
-  }
-}
-
-/** Healthy hosts, degraded ones where there is no healthy one, all of them in panic. */
-function usable(hosts: readonly Host[], panic: boolean): readonly Host[] {
-  if (panic) return hosts;
-  const healthy = hosts.filter((host) => host.healthy);
-  return healthy.length > 0 ? healthy : hosts.filter((host) => host.health === Health.Degraded);
-}
+export type PickerFactory = (list: HostList) => HostPicker;
 
 export class PriorityBalancer implements LoadBalancer {
-  /** Those that carry load. */
-  readonly #tiers: Tier[] = [];
-  readonly #settings: BalancerSettings;
-  readonly #random: RandomSource;
-  readonly #byPriority: readonly (readonly Host[])[];
-  /** Percent of load that each priority could take. */
-  readonly #availability: readonly number[];
-  /** By priority: for retries with loads of their own; made when first needed. */
-  readonly #retryPickers: HostPicker[] = [];
+  readonly #levels: PriorityLevels;
+  readonly #environment: BalancerEnvironment;
+  readonly #createPicker: PickerFactory;
+  readonly #failOnPanic: boolean;
+  /** By priority; null: localities have no weight. */
+  readonly #weights: LocalityWeights[] | null;
+  readonly #zones: ZoneRouting | null;
+  readonly #priorityVersions: number[] = [];
+  /** All requests go to these hosts; null: not so. */
+  #only: HostList | null = null;
 
-  constructor(hosts: readonly Host[], settings: BalancerSettings, random: RandomSource) {
-    this.#settings = settings;
-    this.#random = random;
-    const highest = hosts.reduce((max, host) => Math.max(max, host.priority), 0);
-    const byPriority: Host[][] = Array.from({ length: highest + 1 }, () => []);
-    for (const host of hosts) byPriority[host.priority]!.push(host);
-    this.#byPriority = byPriority;
-    const health = byPriority.map((tier) => ({
-      total: tier.length,
-      healthy: tier.filter((host) => host.healthy).length,
-      degraded: tier.filter((host) => host.health === Health.Degraded).length,
-    }));
-    const { overprovisioningPercent, panicThresholdPercent } = settings;
-    this.#availability = health.map((tier) => availabilityOf(tier, overprovisioningPercent));
-    const loads = priorityLoads(health, overprovisioningPercent, panicThresholdPercent);
-    byPriority.forEach((tier, i) => {
-      const load = loads[i]!;
-      if (load.loadPercent === 0) return;
-      this.#tiers.push({
-        loadPercent: load.loadPercent,
-        picker: createPicker(settings.policy, usable(tier, load.panic), random),
-      });
-    });
+  constructor(
+    hosts: HostSet,
+    locality: LocalityPolicyConfig,
+    createPicker: PickerFactory,
+    environment: BalancerEnvironment,
+  ) {
+    this.#levels = new PriorityLevels(hosts, environment);
+    this.#environment = environment;
+    this.#createPicker = createPicker;
+    this.#failOnPanic = locality.kind === 'zone_aware' && locality.failTrafficOnPanic;
+    this.#weights = locality.kind === 'weighted' ? [] : null;
+    this.#zones =
+      locality.kind === 'zone_aware' && environment.localClusterName !== ''
+        ? new ZoneRouting(locality, this.#levels, environment)
+        : null;
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
@@ -89,32 +50,66 @@ export class PriorityBalancer implements LoadBalancer {
   }
 
   #pick(context: LoadBalancerContext | null): Host | null {
+    this.#evaluate();
+    const { loads } = this.#levels;
     const retryPriority = context === null ? null : context.retryPriority;
-    const loads = retryPriority ? retryPriority.loads(this.#availability) : null;
-    if (loads !== null) return this.#pickForRetry(loads);
-    const tiers = this.#tiers;
-    if (tiers.length === 1) return tiers[0]!.picker.pick();
-    let roll = this.#random.nextUint32() % 100;
-    for (const tier of tiers) {
-      if (roll < tier.loadPercent) return tier.picker.pick();
-      roll -= tier.loadPercent;
+    const forRetry = retryPriority ? retryPriority.loads(loads.availability) : null;
+    if (forRetry !== null) return this.#pickBy(forRetry, []);
+    return this.#only === null
+      ? this.#pickBy(loads.healthy, loads.degraded)
+      : this.#from(this.#only);
+  }
+
+  #evaluate(): void {
+    const levels = this.#levels;
+    const changed = levels.evaluate();
+    if (this.#zones !== null) this.#zones.update(changed);
+    if (!changed) return;
+    const { priorities, overprovisioningPercent } = levels.hosts;
+    if (this.#weights !== null) {
+      for (const hosts of priorities) {
+        const { priority, version } = hosts;
+        if (this.#priorityVersions[priority] === version) continue;
+        this.#priorityVersions[priority] = version;
+        this.#weights[priority] ??= new LocalityWeights(this.#environment.random);
+        this.#weights[priority].update(hosts, overprovisioningPercent);
+      }
+    }
+    const { healthy, panic } = levels.loads;
+    const only = healthy.indexOf(100);
+    const plain = this.#weights === null && this.#zones === null;
+    this.#only = plain && only >= 0 && !panic[only]! ? priorities[only]!.healthy : null;
+  }
+
+  #pickBy(healthy: readonly number[], degraded: readonly number[]): Host | null {
+    const { priorities } = this.#levels.hosts;
+    let roll = this.#environment.random.nextUint32() % 100;
+    for (let i = 0; i < healthy.length; i++) {
+      if (roll < healthy[i]!) return this.#pickIn(priorities[i]!, false);
+      roll -= healthy[i]!;
+    }
+    for (let i = 0; i < degraded.length; i++) {
+      if (roll < degraded[i]!) return this.#pickIn(priorities[i]!, true);
+      roll -= degraded[i]!;
     }
     return null;
   }
 
-  #pickForRetry(loads: readonly number[]): Host | null {
-    let roll = this.#random.nextUint32() % 100;
-    for (let i = 0; i < loads.length; i++) {
-      if (roll < loads[i]!) {
-        this.#retryPickers[i] ??= createPicker(
-          this.#settings.policy,
-          usable(this.#byPriority[i]!, false),
-          this.#random,
-        );
-        return this.#retryPickers[i]!.pick();
-      }
-      roll -= loads[i]!;
+  #pickIn(hosts: PriorityHosts, degraded: boolean): Host | null {
+    const { priority } = hosts;
+    if (this.#levels.loads.panic[priority]!) {
+      this.#environment.stats.inc('lb_healthy_panic');
+      return this.#failOnPanic ? null : this.#from(hosts.all);
     }
-    return null;
+    const all = degraded ? hosts.degraded : hosts.healthy;
+    const weights = this.#weights === null ? undefined : this.#weights[priority];
+    if (weights !== undefined) return this.#from(weights.pick(degraded) ?? all);
+    if (this.#zones === null || priority !== 0) return this.#from(all);
+    const list = this.#zones.pick(degraded);
+    return list === null ? null : this.#from(list ?? all);
+  }
+
+  #from(list: HostList): Host | null {
+    return (list.picker ??= this.#createPicker(list)).pick();
   }
 }

@@ -1,62 +1,99 @@
-// [w] Spill-over between priorities and the panic threshold (envoy-behaviour §7.4): each priority takes as much load
-// as its healthy share times the overprovisioning factor allows, the rest goes to the next one.
+// [w] Spill-over between priorities and the panic threshold (envoy-behaviour §7.4), in whole percents as Envoy has them:
+// each priority takes as much load as its healthy share times the overprovisioning factor allows, the rest goes on to
+// the next one; what is left after the last goes to degraded hosts in the same way.
 
+/** Numbers of hosts, or sums of their weights where `weighted_priority_health` is on. */
 export interface PriorityHealth {
+  /** Without excluded hosts. */
   readonly total: number;
   readonly healthy: number;
   readonly degraded: number;
+  /** Numbers of hosts in any case: what panic goes by. */
+  readonly hosts: {
+    /** With excluded ones. */
+    readonly all: number;
+    readonly counted: number;
+    /** Healthy or degraded. */
+    readonly usable: number;
+  };
 }
 
-export interface PriorityLoad {
-  /** Percent of requests; all priorities together 100, or 0 where there is no host at all. */
-  readonly loadPercent: number;
-  /** Too few healthy hosts: health is ignored here. */
-  readonly panic: boolean;
+/** By priority; percents of requests, 100 in all. */
+export interface PriorityLoads {
+  readonly healthy: readonly number[];
+  readonly degraded: readonly number[];
+  /** Too few usable hosts: health is ignored here. */
+  readonly panic: readonly boolean[];
+  /** Percent of all load that the usable hosts of a priority could take. */
+  readonly availability: readonly number[];
 }
 
-/** Percent of all load that a priority could take. */
-export const availabilityOf = (health: PriorityHealth, overprovisioningPercent: number): number =>
-  health.total === 0
-    ? 0
-    : Math.min(
-        100,
-        Math.floor((overprovisioningPercent * (health.healthy + health.degraded)) / health.total),
-      );
+const sum = (numbers: readonly number[]): number =>
+  numbers.reduce((total, number) => total + number, 0);
+
+const share = (part: number, total: number, overprovisioningPercent: number): number =>
+  total <= 0 ? 0 : Math.min(100, Math.floor((overprovisioningPercent * part) / total));
 
 export function priorityLoads(
   priorities: readonly PriorityHealth[],
   overprovisioningPercent: number,
   panicThresholdPercent: number,
-): readonly PriorityLoad[] {
-  const shares = priorities.map((p) => availabilityOf(p, overprovisioningPercent));
-  const totalShare = Math.min(
-    100,
-    shares.reduce((sum, share) => sum + share, 0),
+): PriorityLoads {
+  const healthyShares = priorities.map((p) => share(p.healthy, p.total, overprovisioningPercent));
+  const degradedShares = priorities.map((p) => share(p.degraded, p.total, overprovisioningPercent));
+  const available = Math.min(100, sum(healthyShares) + sum(degradedShares));
+  const panic = priorities.map(
+    ({ hosts }) =>
+      // With full health across priorities nobody panics.
+      available < 100 && usablePercent(hosts) < panicThresholdPercent,
   );
+  const loads = panic.every(Boolean)
+    ? loadsInTotalPanic(priorities)
+    : distribute(healthyShares, degradedShares, available);
+  const availability = healthyShares.map((percent, i) =>
+    Math.min(100, percent + degradedShares[i]!),
+  );
+  return { ...loads, panic, availability };
+}
+
+const usablePercent = (hosts: PriorityHealth['hosts']): number =>
+  hosts.counted <= 0 ? 0 : (100 * hosts.usable) / hosts.counted;
+
+type Loads = Pick<PriorityLoads, 'healthy' | 'degraded'>;
+
+function distribute(
+  healthyShares: readonly number[],
+  degradedShares: readonly number[],
+  available: number,
+): Loads {
   let left = 100;
-  const loads = shares.map((share) => {
-    const load = totalShare === 0 ? 0 : Math.min(left, Math.round((share * 100) / totalShare));
+  const take = (percent: number): number => {
+    const load = available === 0 ? 0 : Math.min(left, Math.floor((percent * 100) / available));
     left -= load;
     return load;
-  });
-  // Rounding leaves a rest to the first priority that carries load; a world without health panics everywhere.
-  if (totalShare > 0 && left > 0) loads[loads.findIndex((load) => load > 0)]! += left;
-  if (totalShare === 0) {
-    const everyone = priorities.reduce((sum, p) => sum + p.total, 0);
-    let given = 0;
-    priorities.forEach((p, i) => {
-      loads[i] = everyone === 0 ? 0 : Math.floor((p.total * 100) / everyone);
-      given += loads[i]!;
-    });
-    const first = priorities.findIndex((p) => p.total > 0);
-    if (first >= 0) loads[first]! += 100 - given;
-  }
-  return priorities.map((p, i) => ({
-    loadPercent: loads[i]!,
-    // With full health across priorities nobody panics.
-    panic:
-      totalShare < 100 &&
-      p.total > 0 &&
-      ((p.healthy + p.degraded) * 100) / p.total < panicThresholdPercent,
-  }));
+  };
+  const healthy = healthyShares.map(take);
+  const degraded = degradedShares.map(take);
+  // What rounding left over.
+  const firstHealthy = healthyShares.findIndex((percent) => percent > 0);
+  const firstDegraded = degradedShares.findIndex((percent) => percent > 0);
+  if (firstHealthy >= 0) healthy[firstHealthy]! += left;
+  else if (firstDegraded >= 0) degraded[firstDegraded]! += left;
+  // Nobody can answer, and panic is off: the first priority says so.
+  else healthy[0] = 100;
+  return { healthy, degraded };
+}
+
+/** By the number of hosts, whatever their health. */
+function loadsInTotalPanic(priorities: readonly PriorityHealth[]): Loads {
+  const total = sum(priorities.map((p) => p.hosts.all));
+  const healthy = priorities.map((p) =>
+    total === 0 ? 0 : Math.floor((100 * p.hosts.all) / total),
+  );
+  const first = Math.max(
+    0,
+    priorities.findIndex((p) => p.hosts.all > 0),
+  );
+  healthy[first]! += 100 - sum(healthy);
+  return { healthy, degraded: priorities.map(() => 0) };
 }

@@ -41,6 +41,7 @@ function setUp(concurrency: number) {
       fileFlushMinSizeKb: 64,
       guardReplays: false,
       replayStale: true,
+      localClusterName: '',
       hostname: 'pod',
       environment: new Map(),
       drainStrategy: 'gradual',

@@ -218,7 +218,7 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
       },
     },
     [
-      'load_balancing_policy: no supported policy in the list [envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst]',
+      "load_balancing_policy.policies: cluster: didn't find a registered load balancer factory implementation for cluster: 'c' with names from [p]",
     ],
   ],
   [
@@ -450,18 +450,14 @@ t.test('decodeCluster', (t) => {
         })),
       },
     });
-    t.strictSame(kind({ lb_policy: 'LEAST_REQUEST' }), { kind: 'least_request', choiceCount: 2 });
-    t.strictSame(
-      kind({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { choice_count: 4 } }),
-      {
-        kind: 'least_request',
-        choiceCount: 4,
-      },
-    );
-    t.strictSame(
-      kind({ lb_policy: 'MAGLEV', ...list('pick_first.v3.PickFirst', 'random.v3.Random') }),
-      { kind: 'random' },
-    );
+    t.match(kind({ lb_policy: 'LEAST_REQUEST' }), { kind: 'least_request', choiceCount: 2 });
+    t.match(kind({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { choice_count: 4 } }), {
+      kind: 'least_request',
+      choiceCount: 4,
+    });
+    t.match(kind({ lb_policy: 'MAGLEV', ...list('pick_first.v3.PickFirst', 'random.v3.Random') }), {
+      kind: 'random',
+    });
     t.end();
   });
 

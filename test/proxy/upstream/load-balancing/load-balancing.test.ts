@@ -5,17 +5,19 @@ import { SeededRandom } from '../../../../proxy/base/random.ts';
 import { Host } from '../../../../proxy/upstream/host.ts';
 import { EdfScheduler } from '../../../../proxy/upstream/load-balancing/edf-scheduler.ts';
 import { LeastRequestPicker } from '../../../../proxy/upstream/load-balancing/least-request.ts';
-import { PriorityBalancer } from '../../../../proxy/upstream/load-balancing/priority-balancer.ts';
 import { priorityLoads } from '../../../../proxy/upstream/load-balancing/priority-load.ts';
 import { RandomPicker } from '../../../../proxy/upstream/load-balancing/random.ts';
 import { RoundRobinPicker } from '../../../../proxy/upstream/load-balancing/round-robin.ts';
 import type { EndpointConfig } from '../../../../proxy/config/endpoint-config.ts';
+import { hostList, inLocality, tallyByAddress, testCluster } from '../../../support/balancing.ts';
 import { sampleEndpoint } from '../../../support/config-samples.ts';
 
 const host = (index: number, changes: Partial<EndpointConfig> = {}, priority = 0): Host =>
   new Host(sampleEndpoint(`10.0.${priority}.${index}`, 80, changes), priority);
 
 const hosts = (...weights: number[]): Host[] => weights.map((weight, i) => host(i + 1, { weight }));
+
+const P2C = { choiceCount: 2, fullScan: false, activeRequestBias: 1 };
 
 /** How often each was picked. */
 function tally(list: readonly Host[], rounds: number, pick: () => Host | null): number[] {
@@ -32,7 +34,7 @@ t.test('load balancing', (t) => {
     const list = hosts(1, 1, 1, 1);
     const starts = new Set<Host | null>();
     for (let seed = 0; seed < 50; seed++) {
-      const picker = new RoundRobinPicker(list, new SeededRandom(seed));
+      const picker = new RoundRobinPicker(hostList(list), new SeededRandom(seed));
       starts.add(picker.pick());
       t.same(
         tally(list, 400, () => picker.pick()),
@@ -40,13 +42,13 @@ t.test('load balancing', (t) => {
       );
     }
     t.equal(starts.size, 4);
-    t.equal(new RoundRobinPicker([], new SeededRandom(1)).pick(), null);
+    t.equal(new RoundRobinPicker(hostList([]), new SeededRandom(1)).pick(), null);
     t.end();
   });
 
   t.test('round robin keeps to weights, evenly spread', (t) => {
     const list = hosts(1, 2, 5);
-    const picker = new RoundRobinPicker(list, new SeededRandom(1));
+    const picker = new RoundRobinPicker(hostList(list), new SeededRandom(1));
     for (let round = 0; round < 10; round++)
       t.same(
         tally(list, 8, () => picker.pick()),
@@ -76,7 +78,7 @@ t.test('load balancing', (t) => {
   t.test('least request prefers the less busy of two', (t) => {
     const list = hosts(1, 1, 1);
     list[0]!.counts.rqActive = 10;
-    const picker = new LeastRequestPicker(list, 2, new SeededRandom(3));
+    const picker = new LeastRequestPicker(hostList(list), P2C, new SeededRandom(3));
     const [busy, ...free] = tally(list, 9000, () => picker.pick());
     // Picked only when both draws hit it: 1/9.
     t.ok(Math.abs(busy! - 1000) < 120, String(busy));
@@ -87,7 +89,7 @@ t.test('load balancing', (t) => {
   t.test('least request divides weight by load', (t) => {
     const list = hosts(2, 4);
     list[1]!.counts.rqActive = 3;
-    const picker = new LeastRequestPicker(list, 2, new SeededRandom(3));
+    const picker = new LeastRequestPicker(hostList(list), P2C, new SeededRandom(3));
     const [first, second] = tally(list, 3000, () => picker.pick());
     t.ok(Math.abs(first! / second! - 2) < 0.05, `${first} ${second}`);
     t.end();
@@ -95,7 +97,7 @@ t.test('load balancing', (t) => {
 
   t.test('random is uniform, whatever the weights (χ²)', (t) => {
     const list = hosts(1, 1, 50, 1, 1, 1, 1, 1, 1, 1);
-    const picker = new RandomPicker(list, new SeededRandom(5));
+    const picker = new RandomPicker(hostList(list), new SeededRandom(5));
     const counts = tally(list, 10_000, () => picker.pick());
     const chi2 = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
     // 9 degrees of freedom, p = 0.001.
@@ -157,12 +159,12 @@ t.test('load balancing', (t) => {
       [false, false, false],
     ],
     [
-      'too few everywhere: shares grow to 100, panic where under half',
+      'too few everywhere: panic in all, by number of hosts',
       [
         [2, 10],
         [3, 10],
       ],
-      [40, 60],
+      [50, 50],
       [true, true],
     ],
     [
@@ -183,73 +185,64 @@ t.test('load balancing', (t) => {
       [0, 100],
       [false, false],
     ],
-    ['nobody there', [[0, 0]], [0], [false]],
+    ['nobody there: the first one says so', [[0, 0]], [100], [true]],
+    [
+      'rounding goes to the first',
+      [
+        [1, 7],
+        [1, 7],
+        [5, 7],
+      ],
+      [20, 20, 60],
+      [false, false, false],
+    ],
   ];
   for (const [name, levels, percents, panics] of loads) {
     t.test(`spill-over: ${name}`, (t) => {
       const result = priorityLoads(
-        levels.map(([healthy, total]) => ({ healthy, total, degraded: 0 })),
+        levels.map(([healthy, total]) => ({
+          healthy,
+          total,
+          degraded: 0,
+          hosts: { all: total, counted: total, usable: healthy },
+        })),
         140,
         50,
       );
-      t.same(
-        result.map((load) => load.loadPercent),
-        percents,
-      );
-      t.same(
-        result.map((load) => load.panic),
-        panics,
-      );
+      t.same(result.healthy, percents);
+      t.same(result.panic, panics);
       t.end();
     });
   }
 
   t.test('the balancer picks healthy hosts, all in panic, none where panic is off', (t) => {
-    const list = [host(1), ...[2, 3, 4].map((i) => host(i, { health: 'UNHEALTHY' }))];
-    const settings = {
-      policy: { kind: 'round_robin' } as const,
-      overprovisioningPercent: 140,
-      panicThresholdPercent: 50,
-    };
-    const panicking = new PriorityBalancer(list, settings, new SeededRandom(1));
-    t.same(
-      tally(list, 400, () => panicking.chooseHost(null)),
-      [100, 100, 100, 100],
+    const unhealthy = [2, 3, 4].map((i) =>
+      sampleEndpoint(`10.0.0.${i}`, 80, { health: 'UNHEALTHY' }),
     );
-    const calm = new PriorityBalancer(
-      list,
-      { ...settings, panicThresholdPercent: 20 },
-      new SeededRandom(1),
-    );
-    t.same(
-      tally(list, 400, () => calm.chooseHost(null)),
-      [400, 0, 0, 0],
-    );
-    const none = new PriorityBalancer(
-      list.slice(1),
-      { ...settings, panicThresholdPercent: 0 },
-      new SeededRandom(1),
-    );
-    t.equal(none.chooseHost(null), null);
-    t.equal(new PriorityBalancer([], settings, new SeededRandom(1)).chooseHost(null), null);
+    const all = [inLocality([sampleEndpoint('10.0.0.1', 80), ...unhealthy])];
+    const policy = { kind: 'round_robin' } as const;
+    const panicking = testCluster(policy, all);
+    t.same([...tallyByAddress(400, () => panicking.choose()).values()], [100, 100, 100, 100]);
+    t.equal(panicking.stat('lb_healthy_panic'), 400);
+    const calm = testCluster(policy, all, { panicThresholdPercent: 20 });
+    t.same([...tallyByAddress(400, () => calm.choose())], [['10.0.0.1:80', 400]]);
+    t.equal(calm.stat('lb_healthy_panic'), 0);
+    const none = testCluster(policy, [inLocality(unhealthy)], { panicThresholdPercent: 0 });
+    t.equal(none.choose(), null);
+    t.equal(testCluster(policy, []).choose(), null);
     t.end();
   });
 
   t.test('the balancer divides between priorities', (t) => {
-    const first = [host(1), host(2, { health: 'UNHEALTHY' })];
-    const second = [host(1, {}, 1)];
-    const settings = {
-      policy: { kind: 'random' } as const,
-      overprovisioningPercent: 140,
-      panicThresholdPercent: 50,
-    };
-    const balancer = new PriorityBalancer([...first, ...second], settings, new SeededRandom(9));
-    const [healthy, sick, spilled] = tally([...first, ...second], 10_000, () =>
-      balancer.chooseHost(null),
-    );
-    t.equal(sick, 0);
-    t.ok(Math.abs(healthy! - 7000) < 250, String(healthy));
-    t.equal(healthy! + spilled!, 10_000);
+    const sick = sampleEndpoint('10.0.0.2', 80, { health: 'UNHEALTHY' });
+    const first = inLocality([sampleEndpoint('10.0.0.1', 80), sick]);
+    const second = inLocality([sampleEndpoint('10.0.1.1', 80)], { priority: 1 });
+    const cluster = testCluster({ kind: 'random' }, [first, second], { seed: 9 });
+    const counts = tallyByAddress(10_000, () => cluster.choose());
+    const healthy = counts.get('10.0.0.1:80')!;
+    t.equal(counts.get('10.0.0.2:80'), undefined);
+    t.ok(Math.abs(healthy - 7000) < 250, String(healthy));
+    t.equal(healthy + counts.get('10.0.1.1:80')!, 10_000);
     t.end();
   });
   t.end();

@@ -1,0 +1,164 @@
+// [w] ClusterHosts: the hosts of one cluster on one worker, which keep their identity by address through updates (law 6),
+// and the balancer that chooses among them, made when the first request asks. An update tells the balancer only what
+// changed.
+import type { ClusterEndpointsConfig, EndpointConfig } from '../config/endpoint-config.ts';
+import type { HostSet, HostSink } from './host-set.ts';
+import { ENVOY_LB, Host, addressText, localityOf } from './host.ts';
+import type { Locality } from './host.ts';
+import type { LoadBalancer } from './load-balancer.ts';
+import type { Balancing } from './load-balancing/create-balancing.ts';
+
+export type AssignedHosts = Pick<
+  ClusterEndpointsConfig,
+  'localities' | 'overprovisioningPercent' | 'weightedPriorityHealth'
+>;
+
+export interface ClusterHostsOwner {
+  readonly nowMs: number;
+  createBalancing(): Balancing;
+  onHostLeft(host: Host): void;
+}
+
+export class ClusterHosts {
+  readonly #owner: ClusterHostsOwner;
+  #all: readonly Host[] = [];
+  #assigned: AssignedHosts;
+  /** Made when first asked for. */
+  #byAddress: Map<string, Host> | null = null;
+  #balancing: Balancing | null = null;
+
+  constructor(assigned: AssignedHosts, owner: ClusterHostsOwner) {
+    this.#owner = owner;
+    this.#assigned = assigned;
+    this.assign(assigned);
+  }
+
+  /** Of the last update. */
+  get all(): readonly Host[] {
+    return this.#all;
+  }
+
+  byAddress(address: string): Host | undefined {
+    this.#byAddress ??= new Map(this.#all.map((host) => [host.addressText, host]));
+    return this.#byAddress.get(address);
+  }
+
+  get balancer(): LoadBalancer {
+    return (this.#balancing ??= this.#create()).balancer;
+  }
+
+  get set(): HostSet {
+    return (this.#balancing ??= this.#create()).hosts;
+  }
+
+  /** Another policy: the next request makes a balancer for it. */
+  forgetBalancer(): void {
+    this.#balancing = null;
+  }
+
+  onHealthChanged(hosts: readonly Host[]): void {
+    const sink = this.#balancing?.sink;
+    for (const host of hosts) {
+      if (host.removed || host.listedFlags === host.healthFlags) continue;
+      sink?.healthChanged(host, host.listedFlags);
+      host.listedFlags = host.healthFlags;
+    }
+  }
+
+  assign(assigned: AssignedHosts): void {
+    const before = new Map<string, Host>();
+    for (const host of this.#all) before.set(host.addressText, host);
+    this.#assigned = assigned;
+    const sink = this.#balancing?.sink;
+    if (sink !== undefined) this.#setPolicy(sink);
+    const hosts: Host[] = [];
+    const taken = new Set<string>();
+    for (const config of assigned.localities) {
+      const locality = localityOf(config.region, config.zone, config.subZone);
+      for (const endpoint of config.endpoints) {
+        const key = addressText(endpoint.address);
+        // The first occurrence of an address wins (envoy-behaviour §7.1).
+        if (taken.has(key)) continue;
+        taken.add(key);
+        const present = before.get(key);
+        const host =
+          present === undefined
+            ? this.#newHost(endpoint, config.priority, locality)
+            : this.#change(present, { endpoint, priority: config.priority, locality });
+        host.order = hosts.length;
+        hosts.push(host);
+      }
+    }
+    for (const [key, host] of before) if (!taken.has(key)) this.#remove(host);
+    this.#all = hosts;
+    this.#byAddress = null;
+  }
+
+  #create(): Balancing {
+    const balancing = this.#owner.createBalancing();
+    this.#setPolicy(balancing.sink);
+    for (const host of this.#all) {
+      host.listedFlags = host.healthFlags;
+      balancing.sink.add(host);
+    }
+    return balancing;
+  }
+
+  #setPolicy(sink: HostSink): void {
+    const { overprovisioningPercent, weightedPriorityHealth, localities } = this.#assigned;
+    sink.setPolicy({ overprovisioningPercent, weightedHealth: weightedPriorityHealth === true });
+    for (const config of localities) {
+      if (config.endpoints.length === 0) continue;
+      const locality = localityOf(config.region, config.zone, config.subZone);
+      sink.setLocalityWeight(config.priority, locality, config.weight ?? 0);
+    }
+  }
+
+  #newHost(endpoint: EndpointConfig, priority: number, locality: Locality): Host {
+    const host = new Host(endpoint, priority);
+    host.locality = locality;
+    host.healthySinceMs = this.#owner.nowMs;
+    this.#balancing?.sink.add(host);
+    return host;
+  }
+
+  #change(host: Host, now: Place): Host {
+    const sink = this.#balancing?.sink;
+    const moves =
+      host.priority !== now.priority ||
+      host.locality.key !== now.locality.key ||
+      !countsAlike(host.endpoint, now.endpoint);
+    if (sink !== undefined && moves) {
+      this.onHealthChanged([host]);
+      sink.remove(host);
+    }
+    host.endpoint = now.endpoint;
+    host.priority = now.priority;
+    if (host.locality.key !== now.locality.key) host.locality = now.locality;
+    if (sink === undefined || !moves) this.onHealthChanged([host]);
+    else {
+      host.listedFlags = host.healthFlags;
+      sink.add(host);
+    }
+    return host;
+  }
+
+  #remove(host: Host): void {
+    this.onHealthChanged([host]);
+    this.#balancing?.sink.remove(host);
+    host.removed = true;
+    this.#owner.onHostLeft(host);
+  }
+}
+
+interface Place {
+  readonly endpoint: EndpointConfig;
+  readonly priority: number;
+  readonly locality: Locality;
+}
+
+/** To balancers the two are the same host, but for its health. */
+function countsAlike(a: EndpointConfig, b: EndpointConfig): boolean {
+  if (a.weight !== b.weight || a.hostname !== b.hostname) return false;
+  return a.metadata.get(ENVOY_LB) === b.metadata.get(ENVOY_LB);
+}

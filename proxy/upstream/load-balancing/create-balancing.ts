@@ -1,0 +1,104 @@
+// [w] From a policy of the configuration to a balancer and the set of hosts it reads.
+import type {
+  LeastRequestConfig,
+  LoadBalancingPolicyConfig,
+  LocalityPolicyConfig,
+  SlowStartConfig,
+} from '../../config/load-balancing-config.ts';
+import { DEFAULT_ZONE_AWARE } from '../../config/load-balancing-config.ts';
+import type { HostSink } from '../host-set.ts';
+import { HostSet } from '../host-set.ts';
+import type { LoadBalancer } from '../load-balancer.ts';
+import type { BalancerEnvironment } from './balancer-environment.ts';
+import { HashBalancer } from './hash-balancer.ts';
+import { LeastRequestPicker } from './least-request.ts';
+import { PriorityBalancer } from './priority-balancer.ts';
+import type { PickerFactory } from './priority-balancer.ts';
+import { RandomPicker } from './random.ts';
+import { RoundRobinPicker } from './round-robin.ts';
+import { SlowStart } from './slow-start.ts';
+
+export interface Balancing {
+  readonly balancer: LoadBalancer;
+  /** Is to hear of every host. */
+  readonly sink: HostSink;
+  /** All of them. */
+  readonly hosts: HostSet;
+}
+
+export function createBalancing(
+  policy: LoadBalancingPolicyConfig,
+  environment: BalancerEnvironment,
+): Balancing {
+  const hosts = new HostSet({
+    byLocality: environment.isLocalCluster || usesLocalities(policy, environment),
+    localKey: environment.localKey,
+  });
+  return { balancer: createBalancer(policy, hosts, environment), sink: hosts, hosts };
+}
+
+export function createBalancer(
+  policy: LoadBalancingPolicyConfig,
+  hosts: HostSet,
+  environment: BalancerEnvironment,
+): LoadBalancer {
+  switch (policy.kind) {
+    case 'ring_hash':
+    case 'maglev':
+      return new HashBalancer(hosts, policy, environment);
+    default:
+      return new PriorityBalancer(
+        hosts,
+        localityPolicyOf(policy),
+        pickersFor(policy, environment),
+        environment,
+      );
+  }
+}
+
+const localityPolicyOf = (policy: LoadBalancingPolicyConfig): LocalityPolicyConfig =>
+  ('locality' in policy ? policy.locality : undefined) ?? DEFAULT_ZONE_AWARE;
+
+function usesLocalities(
+  policy: LoadBalancingPolicyConfig,
+  environment: BalancerEnvironment,
+): boolean {
+  if ('localityWeighted' in policy) return policy.localityWeighted;
+  const locality = localityPolicyOf(policy);
+  return (
+    locality?.kind === 'weighted' || (locality !== undefined && environment.localClusterName !== '')
+  );
+}
+
+function pickersFor(
+  policy: LoadBalancingPolicyConfig,
+  { random, runtime, clock }: BalancerEnvironment,
+): PickerFactory {
+  const slowStartFor = (config: SlowStartConfig | undefined): SlowStart | null =>
+    config === undefined ? null : new SlowStart(config, runtime, clock);
+  switch (policy.kind) {
+    case 'round_robin': {
+      const slowStart = slowStartFor(policy.slowStart);
+      return (list) => new RoundRobinPicker(list, random, slowStart);
+    }
+    case 'least_request': {
+      const slowStart = slowStartFor(policy.slowStart);
+      const settings = leastRequestSettings(policy, runtime);
+      return (list) => new LeastRequestPicker(list, settings, random, slowStart);
+    }
+    default:
+      return (list) => new RandomPicker(list, random);
+  }
+}
+
+function leastRequestSettings(
+  { choiceCount, fullScan, activeRequestBias }: LeastRequestConfig,
+  runtime: BalancerEnvironment['runtime'],
+): ConstructorParameters<typeof LeastRequestPicker>[1] {
+  const { value, runtimeKey } = activeRequestBias ?? { value: 1, runtimeKey: '' };
+  return {
+    choiceCount,
+    fullScan: fullScan === true,
+    activeRequestBias: runtime.number(runtimeKey, value),
+  };
+}

@@ -1,0 +1,173 @@
+// Which host does a proxy choose? Rows of clusters whose hosts are loopback addresses of one upstream; each row is asked many times
+// with keys of its own, over one connection, and the choices come back as addresses. Ours and the real Envoy get the same.
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { ProxyProcess, bootstrapOf, envoyBinary, httpListener } from './proxy-process.ts';
+
+type Json = { readonly [key: string]: unknown };
+
+interface Teardowns {
+  teardown(fn: () => void | Promise<void>): void;
+}
+
+export interface ChoiceRow {
+  /** Name of the cluster and of its path; letters and digits. */
+  readonly id: string;
+  /** Fields of the cluster beside `load_assignment`. */
+  readonly cluster?: Json;
+  /** Localities as in `load_assignment.endpoints`; `HOST(n)` as a string stands for an address. */
+  readonly endpoints: readonly Json[];
+  readonly policy?: Json;
+  /** Fields of the route action; default: a hash policy of the header `x-key`. */
+  readonly action?: Json;
+  /** Fields beside it. */
+  readonly route?: Json;
+}
+
+export interface HostSample {
+  readonly weight?: number;
+  readonly health?: string;
+  readonly hostname?: string;
+  /** Metadata `envoy.lb`. */
+  readonly labels?: Json;
+}
+
+const DEFAULT_ACTION: Json = { hash_policy: [{ header: { header_name: 'x-key' } }] };
+
+/** 127.1.x.y by number. */
+export const hostAddress = (n: number): string => `127.1.${n >> 8}.${n & 255}`;
+
+const PORT = 7; // Replaced by the upstream's.
+
+export const endpoint = (
+  n: number,
+  { weight, health, hostname, labels }: HostSample = {},
+): Json => ({
+  endpoint: {
+    address: { socket_address: { address: hostAddress(n), port_value: PORT } },
+    ...(hostname !== undefined && { hostname }),
+  },
+  ...(weight !== undefined && { load_balancing_weight: weight }),
+  ...(health !== undefined && { health_status: health }),
+  ...(labels !== undefined && { metadata: { filter_metadata: { 'envoy.lb': labels } } }),
+});
+
+/** Hosts `from` to `from + count - 1`. */
+export const endpoints = (
+  from: number,
+  count: number,
+  sample: (i: number) => HostSample = () => ({}),
+): readonly Json[] => Array.from({ length: count }, (_, i) => endpoint(from + i, sample(i)));
+
+export const locality = (list: readonly Json[], more: Json = {}): Json => ({
+  lb_endpoints: list,
+  ...more,
+});
+
+/** One of two proxies. */
+export class ChoosingProxy {
+  readonly process: ProxyProcess;
+
+  constructor(process: ProxyProcess) {
+    this.process = process;
+  }
+
+  /** Addresses without port, '' for none; one request after the other. `heads`: header lines of each. */
+  async choose(row: string, heads: readonly string[]): Promise<readonly string[]> {
+    const answers: string[] = [];
+    while (answers.length < heads.length) {
+      const before = answers.length;
+      await this.#ask(row, heads, answers);
+      if (answers.length === before) throw new Error(`no answer to request ${before} of ${row}`);
+    }
+    return answers;
+  }
+
+  /** All that is not answered yet, until the connection closes: Envoy does so in the middle of replies of its own. */
+  async #ask(row: string, heads: readonly string[], answers: string[]): Promise<void> {
+    const requests = heads
+      .slice(answers.length)
+      .map((head) => `GET /${row}/ HTTP/1.1\r\nhost: h\r\n${head === '' ? '' : `${head}\r\n`}\r\n`);
+    const socket = connect(this.process.port('in'), '127.0.0.1');
+    let text = '';
+    await new Promise<void>((resolve) => {
+      socket.on('error', () => undefined).on('close', resolve);
+      socket.on('data', (chunk) => {
+        text += chunk.toString('latin1');
+        for (;;) {
+          const match = /x-host: h([^\r]*)\r\n/.exec(text);
+          if (match === null) break;
+          text = text.slice(match.index + match[0].length);
+          answers.push(match[1]!.replace(/:\d+$/, ''));
+        }
+        if (answers.length === heads.length) resolve();
+      });
+      socket.write(requests.join(''));
+    });
+    socket.destroy();
+  }
+
+  /** With `x-key: k0`, `k1` … */
+  byKey(row: string, count: number): Promise<readonly string[]> {
+    return this.choose(
+      row,
+      Array.from({ length: count }, (_, i) => `x-key: k${i}`),
+    );
+  }
+}
+
+export interface ChoicePair {
+  readonly ours: ChoosingProxy;
+  /** Undefined without an Envoy binary. */
+  readonly envoy: ChoosingProxy | undefined;
+}
+
+export async function startChoice(
+  t: Teardowns,
+  rows: readonly ChoiceRow[],
+  more: { readonly bootstrap?: Json; readonly httpFilters?: readonly Json[] } = {},
+): Promise<ChoicePair> {
+  const server = createServer((_, response) => response.end('ok'));
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
+  t.teardown(() => closeServer(server));
+  const port = (server.address() as AddressInfo).port;
+  const listener = httpListener(
+    'in',
+    rows.map((row) => ({
+      match: { prefix: `/${row.id}/` },
+      route: { cluster: row.id, ...(row.action ?? DEFAULT_ACTION) },
+      response_headers_to_add: [{ header: { key: 'x-host', value: 'h%UPSTREAM_HOST%' } }],
+      ...row.route,
+    })),
+    { httpFilters: more.httpFilters ?? [], hcm: { access_log: [] } },
+  );
+  const clusters = rows.map((row) => ({
+    name: row.id,
+    type: 'STATIC',
+    load_assignment: {
+      cluster_name: row.id,
+      endpoints: row.endpoints,
+      ...(row.policy !== undefined && { policy: row.policy }),
+    },
+    ...row.cluster,
+  }));
+  const text = JSON.stringify({ ...bootstrapOf([listener], clusters), ...more.bootstrap });
+  const bootstrap = JSON.parse(
+    text.replaceAll(`"port_value":${PORT}}`, `"port_value":${port}}`),
+  ) as Json;
+  const [ours, envoy] = await Promise.all([
+    ProxyProcess.start(t, bootstrap),
+    envoyBinary === undefined ? undefined : ProxyProcess.start(t, bootstrap, envoyBinary),
+  ]);
+  return {
+    ours: new ChoosingProxy(ours),
+    envoy: envoy === undefined ? undefined : new ChoosingProxy(envoy),
+  };
+}
+
+function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
