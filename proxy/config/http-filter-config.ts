@@ -47,6 +47,8 @@ export type HttpFilterSettings =
   | ExtAuthzConfig
   | RateLimitServiceConfig
   | GrpcStatsConfig
+  | { readonly kind: 'grpc_web' }
+  | GrpcHttp1BridgeConfig
   | BufferFilterConfig
   | CsrfPolicyConfig
   | HeaderToMetadataConfig
@@ -125,6 +127,17 @@ export interface GrpcStatsConfig {
   readonly kind: 'grpc_stats';
   readonly emitFilterState: boolean;
   readonly enableUpstreamStats: boolean;
+  /** Which methods have counters of their own: those named, as `/service/method`, or all. */
+  readonly methods: ReadonlySet<string> | 'all';
+  readonly replaceDots: boolean;
+}
+
+/** envoy.extensions.filters.http.grpc_http1_bridge.v3.Config */
+export interface GrpcHttp1BridgeConfig {
+  readonly kind: 'grpc_http1_bridge';
+  /** `application/x-protobuf` bodies get a gRPC frame around them, and answers lose theirs. */
+  readonly upgradeProtobuf: boolean;
+  readonly ignoreQueryParameters: boolean;
 }
 
 /** envoy.extensions.filters.http.buffer.v3.Buffer */

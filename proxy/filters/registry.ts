@@ -12,6 +12,8 @@ import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
 import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
+import { GrpcHttp1BridgeFilterFactory } from './http/grpc-http1-bridge.ts';
+import { GrpcWebFilterFactory } from './http/grpc-web.ts';
 import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
@@ -46,6 +48,8 @@ const CREATORS: Creators = {
   rate_limit_service: (name, settings, context) =>
     new RateLimitServiceFilterFactory(name, settings, context),
   grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
+  grpc_web: (name, _settings, context) => new GrpcWebFilterFactory(name, context),
+  grpc_http1_bridge: (name, settings) => new GrpcHttp1BridgeFilterFactory(name, settings),
   csrf: (name, settings, context) => new CsrfFilterFactory(name, settings, context),
   buffer: (name, settings) => new BufferFilterFactory(name, settings),
   header_to_metadata: (name, settings, context) =>

@@ -25,7 +25,7 @@ import {
   stripTrailingDot,
 } from './conn-manager-utility.ts';
 import { FilterManager } from './filter-manager.ts';
-import type { FilterManagerStream } from './filter-manager.ts';
+import type { FilterManagerStream } from './filter-handle.ts';
 import { takeStreamDurationMs } from './grpc-timeout.ts';
 import { requestHeadersBytes } from './header-bytes.ts';
 import { H } from './headers.ts';

@@ -5,137 +5,16 @@
 //
 // A filter that stops holds everything behind it; body bytes that arrive meanwhile pass the filters before it and are
 // kept here. Above the buffer limit the client is told to stop sending; a response that large is given up.
-import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import { FilterStatus } from './http-filter.ts';
-import type {
-  DownstreamWatermarkCallbacks,
-  FilterCallbacks,
-  HttpFilter,
-  HttpFilterFactory,
-  LocalReply,
-} from './http-filter.ts';
+import type { HttpFilter, HttpFilterFactory } from './http-filter.ts';
+import { FilterHandle } from './filter-handle.ts';
+import type { FilterManagerStream, HandleOwner } from './filter-handle.ts';
 import { Held } from './held-message.ts';
-import type { Route } from './route-provider.ts';
-
-/** The stream as its filters' manager sees it. */
-export interface FilterManagerStream {
-  readonly streamInfo: StreamInfo;
-  readonly route: Route | null;
-  readonly requestHeaders: RequestHeaders;
-  readonly responseStarted: boolean;
-  readonly requestComplete: boolean;
-  readonly upgradeRequested: boolean;
-  readonly bufferLimitBytes: number;
-  sendLocalReply(reply: LocalReply): void;
-  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean;
-  resetStream(): void;
-  requestReadDisable(disable: boolean): void;
-  setDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks | null): void;
-  /** As if the client took the response too slowly. */
-  responseReadDisable(disable: boolean): void;
-  /** Chooses the route again. */
-  refreshRoute(): void;
-  /** Counts and answers a body that is larger than what may be held. */
-  refuseLargeRequest(): void;
-  /** The same of a response. */
-  refuseLargeResponse(): void;
-  /** What came out of the encode chain, ready for the codec. */
-  writeHeaders1xx(headers: ResponseHeaders): void;
-  writeHeaders(headers: ResponseHeaders, endStream: boolean): void;
-  writeData(chunk: Buffer, endStream: boolean): void;
-  writeTrailers(trailers: HeaderMap): void;
-}
 
 const NO_CHUNKS: readonly Buffer[] = [];
 
-/** One filter's view of its stream. */
-class FilterHandle implements FilterCallbacks {
-  readonly #manager: FilterManager;
-  readonly #index: number;
-  /** Of the factory that the filter came from. */
-  factoryIndex = 0;
-
-  constructor(manager: FilterManager, index: number) {
-    this.#manager = manager;
-    this.#index = index;
-  }
-
-  get streamInfo(): StreamInfo {
-    return this.#manager.stream.streamInfo;
-  }
-  get route(): Route | null {
-    return this.#manager.stream.route;
-  }
-  get requestHeaders(): RequestHeaders {
-    return this.#manager.stream.requestHeaders;
-  }
-  get responseStarted(): boolean {
-    return this.#manager.stream.responseStarted;
-  }
-  get requestComplete(): boolean {
-    return this.#manager.stream.requestComplete;
-  }
-  get upgradeRequested(): boolean {
-    return this.#manager.stream.upgradeRequested;
-  }
-  continueDecoding(): void {
-    this.#manager.continueDecoding(this.#index);
-  }
-  continueEncoding(): void {
-    this.#manager.continueEncoding(this.#index);
-  }
-  get bufferLimitBytes(): number {
-    return this.#manager.bufferLimitBytes;
-  }
-  setBufferLimit(bytes: number): void {
-    this.#manager.setBufferLimit(bytes);
-  }
-  heldRequestBody(): readonly Buffer[] {
-    return this.#manager.heldRequestBody(this.#index);
-  }
-  injectDecodedData(chunk: Buffer, endStream: boolean): void {
-    this.#manager.injectDecodedData(this.#index, chunk, endStream);
-  }
-  injectEncodedData(chunk: Buffer, endStream: boolean): void {
-    this.#manager.injectEncodedData(this.#index, chunk, endStream);
-  }
-  responseReadDisable(disable: boolean): void {
-    this.#manager.stream.responseReadDisable(disable);
-  }
-  clearRouteCache(): void {
-    this.#manager.clearRouteCache(this.#index, this.factoryIndex);
-  }
-  sendLocalReply(reply: LocalReply): void {
-    this.#manager.stream.sendLocalReply(reply);
-  }
-  encode1xxHeaders(headers: ResponseHeaders): void {
-    this.#manager.stream.writeHeaders1xx(headers);
-  }
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    this.#manager.encodeHeaders(headers, endStream);
-  }
-  encodeData(chunk: Buffer, endStream: boolean): void {
-    this.#manager.encodeData(chunk, endStream);
-  }
-  encodeTrailers(trailers: HeaderMap): void {
-    this.#manager.encodeTrailers(trailers);
-  }
-  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): boolean {
-    return this.#manager.stream.recreateStream(response, body);
-  }
-  resetStream(): void {
-    this.#manager.stream.resetStream();
-  }
-  requestReadDisable(disable: boolean): void {
-    this.#manager.stream.requestReadDisable(disable);
-  }
-  setDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks | null): void {
-    this.#manager.stream.setDownstreamWatermarkCallbacks(callbacks);
-  }
-}
-
-export class FilterManager {
+export class FilterManager implements HandleOwner {
   readonly stream: FilterManagerStream;
   /** A filter's own limit; 0: none set one. */
   #ownBufferLimit = 0;
@@ -212,7 +91,10 @@ export class FilterManager {
   }
 
   injectEncodedData(index: number, chunk: Buffer, endStream: boolean): void {
-    if (!this.#destroyed) this.#runEncodeData(index - 1, chunk, endStream);
+    if (this.#destroyed) return;
+    const held = this.#encodeHeld?.[index];
+    if (held === undefined) this.#runEncodeData(index - 1, chunk, endStream);
+    else this.#holdResponse(held, chunk, endStream);
   }
 
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
@@ -268,16 +150,22 @@ export class FilterManager {
     const held = this.#encodeHeld?.[index];
     if (this.#destroyed || held === undefined) return;
     this.#encodeHeld![index] = undefined;
-    const { headers, chunks, endStream, trailers } = held;
+    if (held.headers !== null) {
+      const alone = held.watched && held.onlyHeaders;
+      const headers = held.headers as ResponseHeaders;
+      this.#runEncodeHeaders(index - 1, headers, held.headersEndStream || alone);
+      if (alone) return;
+    }
+    this.#releaseResponse(held, index - 1);
+  }
+
+  #releaseResponse({ chunks, endStream, trailers }: Held, from: number): void {
     const last = chunks.length - 1;
-    if (headers !== null) {
-      this.#runEncodeHeaders(index - 1, headers as ResponseHeaders, held.headersEndStream);
-    }
     for (let i = 0; i <= last && !this.#destroyed; i++) {
-      this.#runEncodeData(index - 1, chunks[i]!, endStream && i === last);
+      this.#runEncodeData(from, chunks[i]!, endStream && i === last);
     }
-    if (endStream && last < 0 && !this.#destroyed) this.#runEncodeData(index - 1, EMPTY, true);
-    if (trailers !== null && !this.#destroyed) this.#runEncodeTrailers(index - 1, trailers);
+    if (endStream && last < 0 && !this.#destroyed) this.#runEncodeData(from, EMPTY, true);
+    if (trailers !== null && !this.#destroyed) this.#runEncodeTrailers(from, trailers);
   }
 
   /** The reply of our own takes the stream: nothing held goes anywhere any more. */
@@ -355,8 +243,9 @@ export class FilterManager {
     for (let i = from; i >= 0; i--) {
       const status = this.#filters[i]!.encodeHeaders(headers, endStream);
       if (this.#destroyed) return;
-      if (status === FilterStatus.StopIteration) {
+      if (status !== FilterStatus.Continue) {
         const held = this.#stopEncode(i);
+        held.watched = status === FilterStatus.StopAndBuffer;
         held.headers = headers;
         held.headersEndStream = endStream;
         return;
@@ -369,7 +258,8 @@ export class FilterManager {
     for (let i = from; i >= 0; i--) {
       const waiting = this.#encodeHeld?.[i];
       if (waiting !== undefined) {
-        this.#holdResponse(waiting, chunk, endStream);
+        if (waiting.watched) this.#encodeHeldData(i, waiting, chunk, endStream);
+        else this.#holdResponse(waiting, chunk, endStream);
         return;
       }
       const status = this.#filters[i]!.encodeData(chunk, endStream);
@@ -386,7 +276,8 @@ export class FilterManager {
     for (let i = from; i >= 0; i--) {
       const waiting = this.#encodeHeld?.[i];
       if (waiting !== undefined) {
-        waiting.trailers = trailers;
+        if (waiting.watched) this.#encodeHeldTrailers(i, waiting, trailers);
+        else waiting.trailers = trailers;
         return;
       }
       const status = this.#filters[i]!.encodeTrailers(trailers);
@@ -418,6 +309,23 @@ export class FilterManager {
       if (held.byteCount > this.bufferLimitBytes) this.stream.refuseLargeRequest();
       else this.continueDecoding(index);
     } else this.#holdRequest(held, chunk, endStream);
+  }
+
+  #encodeHeldData(index: number, held: Held, chunk: Buffer, endStream: boolean): void {
+    const status = this.#filters[index]!.encodeData(chunk, endStream);
+    if (this.#destroyed) return;
+    if (status !== FilterStatus.Consumed) this.#holdResponse(held, chunk, endStream);
+    else if (endStream) held.endStream = true;
+    const whole = status === FilterStatus.Continue || held.endStream;
+    if (whole && this.#encodeHeld?.[index] === held) this.continueEncoding(index);
+  }
+
+  #encodeHeldTrailers(index: number, held: Held, trailers: HeaderMap): void {
+    const status = this.#filters[index]!.encodeTrailers(trailers);
+    if (this.#destroyed) return;
+    if (status === FilterStatus.Consumed) held.endStream = true;
+    else held.trailers = trailers;
+    this.continueEncoding(index);
   }
 
   #stopDecode(index: number, status: FilterStatus): Held {

@@ -14,6 +14,11 @@ export class Held {
   /** The filter that stopped sees what follows before it is kept. */
   watched = false;
 
+  /** Nothing is to follow the headers. */
+  get onlyHeaders(): boolean {
+    return this.endStream && this.chunks.length === 0 && this.trailers === null;
+  }
+
   /** Copied: chunks are views. */
   keep(chunk: Buffer, endStream: boolean): void {
     if (chunk.length > 0) {

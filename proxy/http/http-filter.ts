@@ -14,8 +14,10 @@ export const FilterStatus = {
   Continue: 0,
   StopIteration: 1,
   /**
-   * decode only: what follows comes to this filter before it is held; `Continue` for a part of it lets all of it go,
-   * `StopIteration` holds the rest unseen. More than the buffer limit is answered with 413.
+   * What follows comes to this filter before it is held; `Continue` for a part of it lets all of it go.
+   * decode: `StopIteration` holds the rest unseen. More than the buffer limit is answered with 413.
+   * encode, of headers only: what is `Consumed` is not held; a message whose last part is consumed goes on as what is held
+   * by then, without that part (headers alone, or without trailers).
    */
   StopAndBuffer: 2,
   /** Data only: the filter took the chunk, and may inject something in its place. */
@@ -88,7 +90,7 @@ export interface FilterCallbacks {
   heldRequestBody(): readonly Buffer[];
   /** Sends request bytes on to the filters behind this one; owned by them. */
   injectDecodedData(chunk: Buffer, endStream: boolean): void;
-  /** Sends response bytes on to the filters before this one; owned by them. */
+  /** Sends response bytes on to the filters before this one, which own them; while this one holds the answer, they are held. */
   injectEncodedData(chunk: Buffer, endStream: boolean): void;
   /** Stop or resume reading the response from the upstream; calls nest. */
   responseReadDisable(disable: boolean): void;

@@ -94,7 +94,7 @@ export function buildReply(
     body = Buffer.from(draft.body, 'latin1');
     contentType = draft.contentType;
   }
-  if (isGrpcRequest(request)) {
+  if (isGrpcRequest(request) && !info.repliesAsHttp) {
     turnIntoGrpc(headers, reply.grpcStatus, body, contentType);
     return { headers, body: null };
   }

@@ -92,6 +92,8 @@ export class StreamInfo {
   readonly streamRandom: number;
   /** Health-check request per filter, not logged where asked. */
   healthCheck = false;
+  /** A filter speaks gRPC in the client's stead: replies of our own are HTTP. */
+  repliesAsHttp = false;
   traceReason: TraceReason = TraceReason.None;
   /** Null until a filter set something: readers ask these, writers ask the two methods below. */
   dynamicMetadata: DynamicMetadata | null = null;

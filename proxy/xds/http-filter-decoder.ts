@@ -16,6 +16,7 @@ import { decodeCsrf } from './csrf-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
+import { decodeGrpcHttp1Bridge, decodeGrpcStats, decodeGrpcWeb } from './grpc-filter-decoders.ts';
 import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
 import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
@@ -42,6 +43,8 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.cors.v3.Cors', () => ({ kind: 'cors' })],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', decodeFaultFilter],
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
+  ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', decodeGrpcWeb],
+  ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', decodeGrpcHttp1Bridge],
   ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', decodeExtAuthzFilter],
@@ -256,16 +259,6 @@ function decodeExtAuthzFilter(config: TypedConfig): HttpFilterSettings | undefin
 function decodeCsrfFilter(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.csrf.v3.CsrfPolicy');
   return reader && decodeCsrf(reader);
-}
-
-function decodeGrpcStats(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig');
-  if (reader === undefined) return undefined;
-  return {
-    kind: 'grpc_stats',
-    emitFilterState: reader.bool('emit_filter_state'),
-    enableUpstreamStats: reader.bool('enable_upstream_stats'),
-  };
 }
 
 function decodeRbac(config: TypedConfig, name: string): HttpFilterSettings | undefined {

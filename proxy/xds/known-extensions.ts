@@ -8,8 +8,6 @@ export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
   'io.istio.http.peer_metadata.Config',
   'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
   'stats.PluginConfig',
-  // gRPC-Web clients are served as plain HTTP until it is built.
-  'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
 ]);
 
 /** HTTP filters that guard: every request they see is refused until they are built. */

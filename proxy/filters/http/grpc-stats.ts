@@ -1,5 +1,4 @@
-// [w] envoy.filters.http.grpc_stats, counters per cluster (envoy-behaviour §10.6). Exists for gRPC requests only.
-// Per-method counters need names off the wire and stay off, as Istio configures it.
+// [w] envoy.filters.http.grpc_stats, counters per cluster or method (envoy-behaviour §10.6). Exists for gRPC requests only.
 import type { GrpcStatsConfig } from '../../config/http-filter-config.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import { H } from '../../http/headers.ts';
@@ -7,12 +6,17 @@ import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
 import { isGrpcRequest } from '../../http/local-reply.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
+import type { FilterStateObject } from '../../stream-info/filter-state.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import { grpcMethodOf, withoutQuery } from './grpc-method.ts';
 
 const MAX_GRPC_STATUS = 16;
+/** Methods with counters of their own in one filter: their names come off the wire. */
+const MAX_METHODS = 256;
+const STATE_KEY = 'envoy.filters.http.grpc_stats';
 const FRAME_HEADER_BYTES = 5;
 
-class GrpcClusterStats {
+class GrpcCounters {
   readonly #store: StatsStore;
   readonly #prefix: string;
   readonly #success: StatId;
@@ -22,8 +26,7 @@ class GrpcClusterStats {
   readonly #responseMessages: StatId;
   readonly #upstreamRqTime: StatId;
 
-  constructor(store: StatsStore, clusterPrefix: string) {
-    const prefix = `${clusterPrefix}grpc.`;
+  constructor(store: StatsStore, prefix: string) {
     this.#store = store;
     this.#prefix = prefix;
     this.#success = store.counter(`${prefix}success`);
@@ -81,19 +84,38 @@ export class GrpcFrameCounter {
   }
 }
 
+/** `envoy.filters.http.grpc_stats` in filter state: messages so far. */
+class MessageCounts implements FilterStateObject {
+  requests = 0;
+  responses = 0;
+
+  get text(): string {
+    return `${this.requests},${this.responses}`;
+  }
+
+  /** As protobuf prints 64-bit numbers; what is 0 is left out. */
+  get json(): string {
+    const fields: string[] = [];
+    if (this.requests > 0) fields.push(`"requestMessageCount":"${this.requests}"`);
+    if (this.responses > 0) fields.push(`"responseMessageCount":"${this.responses}"`);
+    return `{${fields.join(',')}}`;
+  }
+}
+
 class GrpcStatsFilter extends PassThroughFilter {
   readonly #factory: GrpcStatsFilterFactory;
   readonly #callbacks: FilterCallbacks;
   readonly #requestFrames = new GrpcFrameCounter();
   readonly #responseFrames = new GrpcFrameCounter();
-  #requests = 0;
-  #responses = 0;
+  readonly #counts = new MessageCounts();
+  #emitted: boolean;
   #status = -1;
 
   constructor(factory: GrpcStatsFilterFactory, callbacks: FilterCallbacks) {
     super();
     this.#factory = factory;
     this.#callbacks = callbacks;
+    this.#emitted = !factory.emits;
   }
 
   override decodeHeaders(_headers: RequestHeaders): FilterStatus {
@@ -101,7 +123,8 @@ class GrpcStatsFilter extends PassThroughFilter {
   }
 
   override decodeData(chunk: Buffer): FilterStatus {
-    this.#requests += this.#requestFrames.count(chunk);
+    this.#counts.requests += this.#requestFrames.count(chunk);
+    if (!this.#emitted) this.#emit();
     return FilterStatus.Continue;
   }
 
@@ -111,7 +134,8 @@ class GrpcStatsFilter extends PassThroughFilter {
   }
 
   override encodeData(chunk: Buffer): FilterStatus {
-    this.#responses += this.#responseFrames.count(chunk);
+    this.#counts.responses += this.#responseFrames.count(chunk);
+    if (!this.#emitted) this.#emit();
     return FilterStatus.Continue;
   }
 
@@ -122,13 +146,21 @@ class GrpcStatsFilter extends PassThroughFilter {
 
   override onDestroy(): void {
     const info = this.#callbacks.streamInfo;
-    const stats = this.#factory.statsFor(info.upstreamCluster);
+    const stats = this.#factory.statsFor(info.upstreamCluster, this.#callbacks.requestHeaders.path);
     if (stats === null) return;
-    stats.chargeMessages(this.#requests, this.#responses);
+    stats.chargeMessages(this.#counts.requests, this.#counts.responses);
     if (this.#status >= 0) stats.chargeStatus(this.#status);
     if (this.#factory.timed && !Number.isNaN(info.upstreamLastByteReceivedMs)) {
       stats.chargeTime(Math.floor(info.upstreamLastByteReceivedMs - info.startMs));
     }
+  }
+
+  /** From the first message on. */
+  #emit(): void {
+    const { requests, responses } = this.#counts;
+    if (requests + responses === 0) return;
+    this.#emitted = true;
+    this.#callbacks.streamInfo.filterStateForWriting().set(STATE_KEY, this.#counts);
   }
 
   /** Only known codes become part of a stat name: the value comes off the wire. */
@@ -143,12 +175,18 @@ class GrpcStatsFilter extends PassThroughFilter {
 export class GrpcStatsFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly timed: boolean;
+  readonly emits: boolean;
+  readonly #config: GrpcStatsConfig;
   readonly #context: FilterFactoryContext;
-  readonly #byCluster = new Map<string, GrpcClusterStats>();
+  /** By the cluster's name and then the method's, '' where it has no counters of its own. */
+  readonly #known = new Map<string, Map<string, GrpcCounters>>();
+  #methodCount = 0;
 
   constructor(name: string, config: GrpcStatsConfig, context: FilterFactoryContext) {
     this.name = name;
     this.timed = config.enableUpstreamStats;
+    this.emits = config.emitFilterState;
+    this.#config = config;
     this.#context = context;
   }
 
@@ -156,14 +194,29 @@ export class GrpcStatsFilterFactory implements HttpFilterFactory {
     return isGrpcRequest(callbacks.requestHeaders) ? new GrpcStatsFilter(this, callbacks) : null;
   }
 
-  /** Null: no cluster took the request. */
-  statsFor(clusterName: string): GrpcClusterStats | null {
-    const known = this.#byCluster.get(clusterName);
+  /** Null: no cluster took the request, or it is for no method and only methods are counted. */
+  statsFor(clusterName: string, path: string): GrpcCounters | null {
+    const method = this.#methodOf(path);
+    if (method === null) return null;
+    const known = this.#known.get(clusterName)?.get(method);
     if (known !== undefined) return known;
     const cluster = this.#context.clusters.get(clusterName);
-    if (cluster === undefined) return null;
-    const stats = new GrpcClusterStats(this.#context.stats, cluster.stats.prefix);
-    this.#byCluster.set(clusterName, stats);
+    if (cluster === undefined || (method !== '' && ++this.#methodCount > MAX_METHODS)) return null;
+    const middle = method === '' ? '' : `${method}.`;
+    const stats = new GrpcCounters(this.#context.stats, `${cluster.stats.prefix}grpc.${middle}`);
+    let ofCluster = this.#known.get(clusterName);
+    if (ofCluster === undefined) {
+      ofCluster = new Map();
+      this.#known.set(clusterName, ofCluster);
+    }
+    ofCluster.set(method, stats);
     return stats;
+  }
+
+  #methodOf(path: string): string | null {
+    const { methods, replaceDots } = this.#config;
+    if (methods === 'all') return grpcMethodOf(path, replaceDots);
+    if (methods.size === 0) return '';
+    return methods.has(withoutQuery(path)) ? grpcMethodOf(path, false) : '';
   }
 }

@@ -54,7 +54,13 @@ t.test('createHttpFilterFactory', async (t) => {
       },
       faultConfig(),
       { kind: 'cors' },
-      { kind: 'grpc_stats', emitFilterState: true, enableUpstreamStats: false },
+      {
+        kind: 'grpc_stats',
+        emitFilterState: true,
+        enableUpstreamStats: false,
+        methods: new Set<string>(),
+        replaceDots: false,
+      },
       { kind: 'refuse', typeUrl: 'x', reason: 'not built' },
     ];
     settings.push({ kind: 'inert', typeUrl: 'x' });
@@ -158,6 +164,8 @@ t.test('GrpcStatsFilter', async (t) => {
     kind: 'grpc_stats',
     emitFilterState: false,
     enableUpstreamStats: false,
+    methods: new Set<string>(),
+    replaceDots: false,
   } as const;
   const message = (length: number): Buffer => {
     const buffer = Buffer.alloc(5 + length, 1);

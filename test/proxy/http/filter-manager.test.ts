@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { FilterManager } from '../../../proxy/http/filter-manager.ts';
-import type { FilterManagerStream } from '../../../proxy/http/filter-manager.ts';
+import type { FilterManagerStream } from '../../../proxy/http/filter-handle.ts';
 import { H } from '../../../proxy/http/headers.ts';
 import { HeaderMap, RequestHeaders, ResponseHeaders } from '../../../proxy/http/header-map.ts';
 import { FilterStatus } from '../../../proxy/http/http-filter.ts';
@@ -422,6 +422,40 @@ t.test('FilterManager', (t) => {
     stream.take();
     manager.decodeData(Buffer.from('x'), true);
     t.same(stream.take(), ['a >D x.', 'b >D x.', 'c >H', 'c >D x.']);
+    t.end();
+  });
+
+  t.test('lets a filter watch the answer it holds', (t) => {
+    const rows: readonly [name: string, stops: string[], trailers: boolean, after: string[]][] = [
+      ['what it lets through is held', ['b <D buffer'], true, ['a <H', 'a <D x', 'a <D y', 'a <T']],
+      ['what it takes is gone', ['b <D take'], true, ['a <H', 'a <D y', 'a <T']],
+      [
+        'trailers that it takes are gone',
+        ['b <D buffer', 'b <T take'],
+        true,
+        ['a <H', 'a <D x', 'a <D y.'],
+      ],
+      ['the last part lets it go', ['b <D buffer'], false, ['a <H', 'a <D x', 'a <D y.']],
+    ];
+    for (const [name, stops, withTrailers, after] of rows) {
+      const stream = new RecordedStream('b <H buffer', ...stops);
+      const { manager } = stream;
+      manager.encodeHeaders(response(), false);
+      manager.encodeData(Buffer.from('x'), false);
+      if (withTrailers) stream.filters[1]!.stops.add('b <D buffer');
+      manager.encodeData(Buffer.from('y'), !withTrailers);
+      if (withTrailers) manager.encodeTrailers(new HeaderMap());
+      const passed = stream.take().filter((line) => line.startsWith('a <'));
+      t.same(passed, after, name);
+    }
+    const all = new RecordedStream('b <H buffer', 'b <D take');
+    all.manager.encodeHeaders(response(), false);
+    all.manager.encodeData(Buffer.from('x'), true);
+    t.same(
+      all.take().filter((line) => line.startsWith('a <')),
+      ['a <H.'],
+      'an answer whose whole body was taken is its headers',
+    );
     t.end();
   });
 

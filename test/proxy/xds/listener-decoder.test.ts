@@ -337,7 +337,7 @@ t.test('decodeListener', (t) => {
         'inert',
       ],
       ['Istio stats', typed('istio.stats', `${TYPE}/stats.PluginConfig`), 'inert'],
-      ['gRPC-Web', typed('w', `${HTTP}.grpc_web.v3.GrpcWeb`), 'inert'],
+      ['gRPC-Web', typed('w', `${HTTP}.grpc_web.v3.GrpcWeb`), 'grpc_web'],
       [
         'an empty stateful session',
         typed('s', `${HTTP}.stateful_session.v3.StatefulSession`),
