@@ -68,6 +68,8 @@ export interface ClusterConfig {
   /** Of an AGGREGATE cluster: the clusters it is made of, preferred ones first. */
   readonly aggregateOf?: readonly string[] | undefined;
   readonly dns: DnsConfig;
+  /** False: a DNS cluster is ready before its first answer. */
+  readonly waitForWarmOnInit?: boolean;
   readonly panicThresholdPercent: number;
   readonly overprovisioningPercent: number;
   /** Percentage of requests dropped by EDS policy; empty: none. */
@@ -113,10 +115,13 @@ export interface BackoffRangeConfig {
 
 /** `typed_dns_resolver_config`, `dns_resolution_config` or `dns_resolvers`. */
 export interface DnsResolverConfig {
+  /** By name servers (default), or by the system's getaddrinfo, whose answers count for 60 s. */
+  readonly kind: 'cares' | 'getaddrinfo';
   /** Name servers to ask, `ip:port` or `[ip]:port`; empty: as the system does. */
   readonly servers: readonly string[];
   /** Asked only when those of the system give no answer. */
   readonly serversAreFallback: boolean;
+  /** Short names are tried with the search domains of /etc/resolv.conf. */
   readonly searchDomains: boolean;
   /** Of one query; 0: the default. */
   readonly timeoutMs: number;

@@ -54,3 +54,11 @@ export interface ClusterEndpointsConfig {
   /** EDS: without a new assignment for so long, the hosts are gone. */
   readonly staleAfterMs?: number;
 }
+
+/** What changed of a cluster's hosts since it was last told of. */
+export interface EndpointChangesConfig extends Omit<ClusterEndpointsConfig, 'localities'> {
+  /** Hosts that came or changed, in their localities; a locality without hosts is there for its weight. */
+  readonly put: readonly LocalityEndpointsConfig[];
+  /** Addresses as text (`Host.addressText`) of hosts that are gone. */
+  readonly removed: readonly string[];
+}

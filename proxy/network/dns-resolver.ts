@@ -1,60 +1,44 @@
-// [m] Names to addresses for DNS clusters (envoy-behaviour §7.1).
+// [m] Names to addresses for DNS clusters (envoy-behaviour §7.1): which way a name is asked for.
 //
-// Choice: addresses come from getaddrinfo (dns.lookup), because it alone knows /etc/hosts, the search domains of a pod
-// and nsswitch; c-ares' resolve4/6 know none of them. getaddrinfo tells no TTL, so where a cluster respects TTLs a
-// second query by c-ares asks for it; without an answer the cluster's refresh rate holds.
-import { lookup as systemLookup, Resolver } from 'node:dns';
+// Choice: name servers are asked by c-ares, as Envoy does: it tells TTLs and any number of queries may wait, while
+// getaddrinfo holds a thread of libuv's pool until it gives up. What getaddrinfo knows besides, the hosts file and the
+// search domains of a pod, is read here (dns-query.ts). getaddrinfo itself is for those who ask for it.
+import { lookup as systemLookup } from 'node:dns';
 import type { LookupAddress } from 'node:dns';
-
-export type DnsLookupFamily = 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
-
-export type DnsAnswer =
-  /** `addresses` may be empty: the name is known to have none. `ttlMs` undefined: not told. */
-  | {
-      readonly kind: 'resolved';
-      readonly addresses: readonly string[];
-      readonly ttlMs: number | undefined;
-    }
-  | { readonly kind: 'failed'; readonly reason: string };
-
-export interface DnsQuery {
-  /** The callback is not called any more. */
-  cancel(): void;
-}
-
-export interface DnsResolver {
-  /** The callback is called once, never from within this call. `wantTtl` may cost a second query. */
-  resolve(
-    name: string,
-    options: { readonly family: DnsLookupFamily; readonly wantTtl: boolean },
-    callback: (answer: DnsAnswer) => void,
-  ): DnsQuery;
-}
+import type { TimeSource } from '../base/clock.ts';
+import type { DnsLookupFamily } from '../config/cluster-config.ts';
+import type { DnsAnswer, DnsQuery, DnsQueryOptions, DnsResolver } from './dns-lookup.ts';
+import { CaresQuery } from './dns-query.ts';
+import { CaresServers } from './dns-servers.ts';
 
 /** getaddrinfo blocks a thread of libuv's pool (4 by default) until it gives up: half of them stay free for files. */
 const MAX_PARALLEL = 2;
-/** Of the query that only asks for the TTL. */
-const TTL_TIMEOUT_MS = 2000;
+/** What Envoy takes getaddrinfo's answers for. */
+const SYSTEM_TTL_MS = 60_000;
 
 interface Pending {
   readonly name: string;
   readonly family: DnsLookupFamily;
-  readonly wantTtl: boolean;
   readonly callback: (answer: DnsAnswer) => void;
   cancelled: boolean;
 }
 
 export class SystemDnsResolver implements DnsResolver {
-  readonly #ttlResolver = new Resolver({ timeout: TTL_TIMEOUT_MS, tries: 1 });
+  readonly #servers: CaresServers;
   #queue: Pending[] = [];
   #running = 0;
 
-  resolve(
-    name: string,
-    options: { readonly family: DnsLookupFamily; readonly wantTtl: boolean },
-    callback: (answer: DnsAnswer) => void,
-  ): DnsQuery {
-    const pending: Pending = { name, ...options, callback, cancelled: false };
+  constructor(time: TimeSource) {
+    this.#servers = new CaresServers(time);
+  }
+
+  resolve(name: string, options: DnsQueryOptions, callback: (answer: DnsAnswer) => void): DnsQuery {
+    if (options.resolver?.kind === 'getaddrinfo')
+      return this.#enqueue({ name, family: options.family, callback, cancelled: false });
+    return new CaresQuery(name, options, this.#servers, callback);
+  }
+
+  #enqueue(pending: Pending): DnsQuery {
     this.#queue.push(pending);
     this.#next();
     return {
@@ -80,32 +64,12 @@ export class SystemDnsResolver implements DnsResolver {
       this.#running--;
       this.#next();
       if (pending.cancelled) return;
-      if (error !== null) {
-        pending.callback(failureOf(error));
-        return;
+      if (error !== null) pending.callback(failureOf(error));
+      else {
+        const addresses = chooseFamily(found, pending.family);
+        pending.callback({ kind: 'resolved', addresses, ttlMs: SYSTEM_TTL_MS });
       }
-      const addresses = chooseFamily(found, pending.family);
-      if (!pending.wantTtl || addresses.length === 0) {
-        pending.callback({ kind: 'resolved', addresses, ttlMs: undefined });
-        return;
-      }
-      this.#askTtl(pending, addresses);
     });
-  }
-
-  #askTtl(pending: Pending, addresses: readonly string[]): void {
-    const answer = (error: Error | null, records: readonly { readonly ttl: number }[]): void => {
-      if (pending.cancelled) return;
-      const ttlMs =
-        error !== null || records.length === 0
-          ? undefined
-          : Math.min(...records.map((r) => r.ttl)) * 1000;
-      pending.callback({ kind: 'resolved', addresses, ttlMs });
-    };
-    // A failure gives `records` undefined, which the first test in `answer` keeps away.
-    if (addresses[0]!.includes(':'))
-      this.#ttlResolver.resolve6(pending.name, { ttl: true }, answer);
-    else this.#ttlResolver.resolve4(pending.name, { ttl: true }, answer);
   }
 }
 

@@ -51,6 +51,7 @@ export function wireAds(wiring: AdsWiring): AdsClient {
     endpoints: {
       onUpdate: (upserts) => clusters.onEndpoints(upserts),
       onRejected: (rejected) => clusters.onRejectedEndpoints(rejected),
+      onUnchanged: (name, version) => clusters.onUnchangedEndpoints(name, version),
     },
     listeners: bootstrap.lds && {
       onUpdate(upserts, removed) {

@@ -213,8 +213,9 @@ export class Server {
           this.#advance();
         },
       },
-      resolver: new SystemDnsResolver(),
+      resolver: new SystemDnsResolver(time),
       time,
+      random: this.#deps.random,
       stats: this.#stats,
       statWanted: compileStatsMatcher(bootstrap.config.stats.matcher),
       log: loggers.get('upstream'),

@@ -1,8 +1,28 @@
 // [m] Stats of the cluster manager, and the membership gauges of each cluster that main alone knows
 // (envoy-behaviour §10: cluster_manager., cluster.<name>.membership_*).
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import { xxHash64OfText } from '../base/xx-hash64.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
+import type { EndpointDiff } from './endpoint-diff.ts';
+
+/** Every cluster has them. */
+const UPDATE_COUNTERS = [
+  'update_attempt',
+  'update_success',
+  'update_failure',
+  'update_empty',
+  'update_no_rebuild',
+  'membership_change',
+] as const;
+const EDS_COUNTERS = [
+  'update_rejected',
+  'init_fetch_timeout',
+  'assignment_stale',
+  'assignment_timeout_received',
+  'assignment_use_cached',
+] as const;
+export type UpdateCounter = (typeof UPDATE_COUNTERS)[number] | (typeof EDS_COUNTERS)[number];
 
 export class ClusterManagerStats {
   readonly #store: StatsStore;
@@ -22,6 +42,13 @@ export class ClusterManagerStats {
     this.#modified = store.counter('cluster_manager.cluster_modified');
     this.#removed = store.counter('cluster_manager.cluster_removed');
     this.#updated = store.counter('cluster_manager.cluster_updated');
+    // Workers are told of every change: nothing is merged, so these stay at zero.
+    for (const name of [
+      'cluster_updated_via_merge',
+      'update_merge_cancelled',
+      'update_out_of_merge_window',
+    ])
+      store.counter(`cluster_manager.${name}`);
     this.#active = store.gauge('cluster_manager.active_clusters');
     this.#warming = store.gauge('cluster_manager.warming_clusters');
   }
@@ -44,8 +71,41 @@ export class ClusterManagerStats {
     this.#store.set(this.#warming, warming);
   }
 
+  /** A version of the cluster waits for its endpoints; from here on all of its counters are there. */
+  onWarming(config: ClusterConfig): void {
+    for (const name of UPDATE_COUNTERS) this.#bump(config, name, 0);
+    if (config.type === 'EDS') for (const name of EDS_COUNTERS) this.#bump(config, name, 0);
+    this.#setGauge(config, 'warming_state', 1);
+  }
+
+  onWarmed(config: ClusterConfig): void {
+    this.#setGauge(config, 'warming_state', 0);
+  }
+
+  /** Hosts of a cluster that workers have are others now. */
+  onUpdated(): void {
+    this.#store.inc(this.#updated);
+  }
+
+  /** An assignment came. */
+  onEndpoints(config: ClusterConfig, { version, staleAfterMs }: ClusterEndpointsConfig): void {
+    this.#bump(config, 'update_attempt');
+    this.#bump(config, 'update_success');
+    if (staleAfterMs !== undefined) this.#bump(config, 'assignment_timeout_received');
+    this.#setGauge(config, 'version', () => Number(xxHash64OfText(version)));
+  }
+
+  onRejectedEndpoints(config: ClusterConfig): void {
+    this.#bump(config, 'update_attempt');
+    this.#bump(config, 'update_rejected');
+  }
+
   /** Hosts of an active cluster, when they came or changed. */
-  onHosts(config: ClusterConfig, localities: readonly LocalityEndpointsConfig[]): void {
+  onHosts(
+    config: ClusterConfig,
+    localities: readonly LocalityEndpointsConfig[],
+    diff: Pick<EndpointDiff, 'membershipChanges'>,
+  ): void {
     let total = 0;
     let healthy = 0;
     let degraded = 0;
@@ -56,17 +116,12 @@ export class ClusterManagerStats {
         else if (endpoint.health === 'DEGRADED') degraded++;
       }
     }
-    this.#store.inc(this.#updated);
     this.#setMembership(config, total, healthy, degraded);
-    this.#bump(config, 'membership_change');
+    this.#bump(config, 'membership_change', diff.membershipChanges);
   }
 
-  onEndpointsUpdate(
-    config: ClusterConfig,
-    outcome: 'update_success' | 'update_failure' | 'update_empty',
-  ): void {
-    this.#bump(config, 'update_attempt');
-    this.#bump(config, outcome);
+  bump(config: ClusterConfig, name: UpdateCounter): void {
+    this.#bump(config, name);
   }
 
   #setMembership(config: ClusterConfig, total: number, healthy: number, degraded: number): void {
@@ -77,8 +132,14 @@ export class ClusterManagerStats {
     this.#store.set(this.#store.gauge(`${prefix}degraded`), degraded);
   }
 
-  #bump(config: ClusterConfig, name: string): void {
+  #bump(config: ClusterConfig, name: string, by = 1): void {
     const full = `cluster.${config.statName}.${name}`;
-    if (this.#wanted(full)) this.#store.inc(this.#store.counter(full));
+    if (this.#wanted(full)) this.#store.add(this.#store.counter(full), by);
+  }
+
+  #setGauge(config: ClusterConfig, name: string, value: number | (() => number)): void {
+    const full = `cluster.${config.statName}.${name}`;
+    if (!this.#wanted(full)) return;
+    this.#store.set(this.#store.gauge(full), typeof value === 'number' ? value : value());
   }
 }

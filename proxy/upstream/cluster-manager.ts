@@ -2,6 +2,7 @@
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
 import { assert } from '../base/assert.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { RandomSource } from '../base/random.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type {
@@ -13,10 +14,11 @@ import type {
   RejectedConfigResource,
 } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
-import type { DnsResolver } from '../network/dns-resolver.ts';
+import type { DnsResolver } from '../network/dns-lookup.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
 import { EndpointAssignments } from './endpoint-assignments.ts';
+import { diffEndpoints, withoutDuplicates } from './endpoint-diff.ts';
 import { StrictDnsCluster } from './strict-dns-cluster.ts';
 
 /** Where ready clusters go. A cluster is published before its endpoints, both in one turn of the event loop. */
@@ -40,6 +42,7 @@ export interface ClusterManagerDeps {
   readonly events: ClusterManagerEvents;
   readonly resolver: DnsResolver;
   readonly time: TimeSource;
+  readonly random: RandomSource;
   readonly stats: StatsStore;
   readonly statWanted: (statName: string) => boolean;
   readonly log: Logger;
@@ -74,7 +77,7 @@ export class ClusterManager {
   readonly #deps: ClusterManagerDeps;
   readonly #stats: ClusterManagerStats;
   readonly #clusters = new Map<string, KnownCluster>();
-  readonly #assignments = new EndpointAssignments();
+  readonly #assignments: EndpointAssignments;
   readonly #failures = new Map<string, ConfigErrorState>();
   #warmingCount = 0;
   #activeCount = 0;
@@ -82,6 +85,7 @@ export class ClusterManager {
   constructor(deps: ClusterManagerDeps) {
     this.#deps = deps;
     this.#stats = new ClusterManagerStats(deps.stats, deps.statWanted);
+    this.#assignments = new EndpointAssignments(deps.time, (service) => this.#onStale(service));
   }
 
   /** Clusters that wait for endpoints. */
@@ -131,23 +135,31 @@ export class ClusterManager {
   onEndpoints(
     upserts: readonly ConfigResource<ClusterEndpointsConfig>[],
   ): readonly ConfigResourceProblem[] {
-    const nowMs = this.#deps.time.wallMs();
     for (const resource of upserts) {
-      for (const clusterName of this.#assignments.set(resource, nowMs))
+      for (const clusterName of this.#assignments.set(resource))
         this.#deliver(clusterName, resource.config);
     }
     this.#changed();
     return [];
   }
 
+  /** The server sent again what is held: it counts, and is not stale yet. */
+  onUnchangedEndpoints(service: string, version: string): void {
+    const held = this.#assignments.heldOf(service);
+    if (held === undefined) return;
+    this.onEndpoints([{ ...held, version, config: { ...held.config, version } }]);
+  }
+
   /** A refused first assignment ends the wait: the cluster goes on without hosts (Envoy: onConfigUpdateFailed). */
   onRejectedEndpoints(rejected: readonly RejectedConfigResource[]): void {
     for (const { name: service } of rejected) {
       for (const name of this.#assignments.clustersOf(service)) {
-        const version = this.#clusters.get(name)?.warming;
-        if (version?.resource.config.type !== 'EDS') continue;
-        this.#stats.onEndpointsUpdate(version.resource.config, 'update_failure');
-        this.#take(name, version, endpointsOf(version.resource.config, []));
+        const known = this.#clusters.get(name);
+        const newest = known?.warming ?? known?.active;
+        if (newest?.resource.config.type !== 'EDS') continue;
+        this.#stats.onRejectedEndpoints(newest.resource.config);
+        if (known?.warming !== undefined)
+          this.#take(name, known.warming, endpointsOf(newest.resource.config, []));
       }
     }
     this.#changed();
@@ -189,6 +201,7 @@ export class ClusterManager {
   }
 
   close(): void {
+    this.#assignments.close();
     for (const { active, warming } of this.#clusters.values()) {
       if (active !== undefined) closeVersion(active);
       if (warming !== undefined) closeVersion(warming);
@@ -256,6 +269,7 @@ export class ClusterManager {
     this.#warmingCount++;
     const config = resource.config;
     if (config.type !== 'EDS') this.#assignments.forgetCluster(config.name);
+    this.#stats.onWarming(config);
     switch (config.type) {
       case 'STATIC':
         this.#take(config.name, version, endpointsOf(config, config.localities));
@@ -276,21 +290,23 @@ export class ClusterManager {
 
   #startDns(version: ClusterVersion): void {
     const { config } = version.resource;
-    const { resolver, time, log } = this.#deps;
+    const { resolver, time, random, log } = this.#deps;
     version.dns = new StrictDnsCluster(config, {
       resolver,
       time,
+      random,
       events: {
         onHosts: (localities) => {
           this.#take(config.name, version, endpointsOf(config, localities));
           this.#changed();
         },
-        onAnswer: (name, answer) => {
+        onAsk: () => this.#stats.bump(config, 'update_attempt'),
+        onAnswer: (name, answer, failed) => {
           if (answer.kind === 'failed')
             log.debug('DNS query failed', { cluster: config.name, name, reason: answer.reason });
-          const outcome = answer.kind === 'failed' ? 'update_failure' : 'update_success';
-          this.#stats.onEndpointsUpdate(config, outcome);
+          this.#stats.bump(config, failed ? 'update_failure' : 'update_success');
         },
+        onUnchanged: () => this.#stats.bump(config, 'update_no_rebuild'),
       },
     });
     version.dns.start();
@@ -298,6 +314,7 @@ export class ClusterManager {
 
   #awaitEndpoints(version: ClusterVersion): void {
     const { config } = version.resource;
+    this.#stats.bump(config, 'update_attempt');
     const held = this.#assignments.watch(config.name, config.edsServiceName || config.name);
     if (held !== undefined) {
       this.#take(config.name, version, { ...held, clusterName: config.name });
@@ -309,6 +326,7 @@ export class ClusterManager {
       this.#deps.log.warn('no endpoints within the initial fetch time-out; going on without', {
         cluster: config.name,
       });
+      this.#stats.bump(config, 'init_fetch_timeout');
       this.#take(config.name, version, endpointsOf(config, []));
       this.#changed();
     }, timeoutMs);
@@ -319,33 +337,52 @@ export class ClusterManager {
     const mapped = { ...endpoints, clusterName };
     for (const version of [known?.active, known?.warming]) {
       if (version === undefined || version.resource.config.type !== 'EDS') continue;
-      const isEmpty = mapped.localities.every((locality) => locality.endpoints.length === 0);
-      this.#stats.onEndpointsUpdate(
-        version.resource.config,
-        isEmpty ? 'update_empty' : 'update_success',
-      );
-      this.#take(clusterName, version, mapped);
+      this.#stats.onEndpoints(version.resource.config, endpoints);
+      if (!this.#take(clusterName, version, mapped))
+        this.#stats.bump(version.resource.config, 'update_no_rebuild');
     }
   }
 
-  /** Endpoints of a version have come; undefined for a cluster that needs none. */
+  /** Nobody renewed an assignment in the time it named: its hosts are gone. */
+  #onStale(service: string): void {
+    for (const name of this.#assignments.clustersOf(service)) {
+      const known = this.#clusters.get(name);
+      for (const version of [known?.active, known?.warming]) {
+        if (version === undefined) continue;
+        this.#stats.bump(version.resource.config, 'assignment_stale');
+        this.#take(name, version, endpointsOf(version.resource.config, []));
+      }
+    }
+    this.#changed();
+  }
+
+  /** Endpoints of a version have come; undefined for a cluster that needs none. False: nothing is different. */
   #take(
     name: string,
     version: ClusterVersion,
     endpoints: ClusterEndpointsConfig | undefined,
-  ): void {
+  ): boolean {
     const known = this.#clusters.get(name);
-    if (known === undefined) return;
+    if (known === undefined) return true;
     version.fetchTimer?.cancel();
-    version.endpoints = endpoints;
-    if (known.warming === version) {
+    const before = version.endpoints;
+    version.endpoints = endpoints && {
+      ...endpoints,
+      localities: withoutDuplicates(endpoints.localities),
+    };
+    const first = known.warming === version;
+    if (first) {
       this.#activate(known, version);
       this.#deps.sink.publishCluster(version.resource.config);
       this.#deps.events.onPublished(version.resource.config);
     }
-    if (known.active !== version || endpoints === undefined) return;
-    this.#stats.onHosts(version.resource.config, endpoints.localities);
-    this.#deps.sink.publishEndpoints(endpoints);
+    if (known.active !== version || version.endpoints === undefined) return true;
+    const diff = diffEndpoints(before, version.endpoints);
+    if (diff.same) return false;
+    if (!first) this.#stats.onUpdated();
+    this.#stats.onHosts(version.resource.config, version.endpoints.localities, diff);
+    this.#deps.sink.publishEndpoints(version.endpoints);
+    return true;
   }
 
   #activate(known: KnownCluster, version: ClusterVersion): void {
@@ -354,6 +391,7 @@ export class ClusterManager {
     known.active = version;
     known.warming = undefined;
     this.#warmingCount--;
+    this.#stats.onWarmed(version.resource.config);
   }
 
   #dropWarming(known: KnownCluster): void {

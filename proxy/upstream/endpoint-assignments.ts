@@ -1,5 +1,6 @@
 // [m] Endpoint assignments by EDS service name, who waits for which, and what EDS is to be asked for. What was received
 // is kept as long as a cluster refers to it: a changed cluster is ready at once, without a new answer.
+import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { ConfigDumpEntry, ConfigResource } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 
@@ -8,12 +9,27 @@ interface Assignment {
   readonly clusters: Set<string>;
   resource: ConfigResource<ClusterEndpointsConfig> | undefined;
   lastUpdatedMs: number;
+  /** Runs while the assignment names a time within which it wants to be renewed. */
+  staleTimer: TimerHandle | undefined;
+  stale: boolean;
 }
 
 export class EndpointAssignments {
   readonly #byService = new Map<string, Assignment>();
   readonly #serviceOf = new Map<string, string>();
   #namesChanged = false;
+  readonly #time: TimeSource;
+  readonly #onStale: (service: string) => void;
+
+  /** `onStale`: nobody renewed it in the time it named (`endpoint_stale_after`). */
+  constructor(time: TimeSource, onStale: (service: string) => void) {
+    this.#time = time;
+    this.#onStale = onStale;
+  }
+
+  close(): void {
+    for (const { staleTimer } of this.#byService.values()) staleTimer?.cancel();
+  }
 
   /** The cluster refers to this service from now on; gives what is held of it. */
   watch(cluster: string, service: string): ClusterEndpointsConfig | undefined {
@@ -23,12 +39,22 @@ export class EndpointAssignments {
     }
     let assignment = this.#byService.get(service);
     if (assignment === undefined) {
-      assignment = { clusters: new Set(), resource: undefined, lastUpdatedMs: 0 };
+      assignment = {
+        clusters: new Set(),
+        resource: undefined,
+        lastUpdatedMs: 0,
+        staleTimer: undefined,
+        stale: false,
+      };
       this.#byService.set(service, assignment);
       this.#namesChanged = true;
     }
     assignment.clusters.add(cluster);
-    return assignment.resource?.config;
+    return assignment.stale ? undefined : assignment.resource?.config;
+  }
+
+  heldOf(service: string): ConfigResource<ClusterEndpointsConfig> | undefined {
+    return this.#byService.get(service)?.resource;
   }
 
   /** The cluster needs nothing any more; what it referred to stays until sweep(). */
@@ -43,17 +69,28 @@ export class EndpointAssignments {
   sweep(): void {
     for (const [service, assignment] of this.#byService) {
       if (assignment.clusters.size > 0) continue;
+      assignment.staleTimer?.cancel();
       this.#byService.delete(service);
       this.#namesChanged = true;
     }
   }
 
   /** Names of the clusters it is for; none when nobody refers to it any more. */
-  set(resource: ConfigResource<ClusterEndpointsConfig>, nowMs: number): readonly string[] {
+  set(resource: ConfigResource<ClusterEndpointsConfig>): readonly string[] {
     const assignment = this.#byService.get(resource.name);
     if (assignment === undefined) return [];
     assignment.resource = resource;
-    assignment.lastUpdatedMs = nowMs;
+    assignment.lastUpdatedMs = this.#time.wallMs();
+    assignment.stale = false;
+    assignment.staleTimer?.cancel();
+    const { staleAfterMs } = resource.config;
+    assignment.staleTimer =
+      staleAfterMs === undefined
+        ? undefined
+        : this.#time.setTimer(() => {
+            assignment.stale = true;
+            this.#onStale(resource.name);
+          }, staleAfterMs);
     return [...assignment.clusters];
   }
 

@@ -1,70 +1,67 @@
 // [m] Hosts of a STRICT_DNS or LOGICAL_DNS cluster: every name on its own timer, old hosts kept on failure
 // (envoy-behaviour §7.1).
 import { isIP } from 'node:net';
+import { JitteredBackoff } from '../base/backoff.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { RandomSource } from '../base/random.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { EndpointConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
-import type { DnsAnswer, DnsQuery, DnsResolver } from '../network/dns-resolver.ts';
-import { addressText } from './host.ts';
+import type { DnsAnswer, DnsQuery, DnsResolver } from '../network/dns-lookup.ts';
 
-/** A TTL of a second or a config of milliseconds must not make us hammer a name server. */
-const LEAST_REFRESH_MS = 500;
 /** A timer of the platform cannot wait longer than 24.8 days, and nobody wants it to. */
 const MOST_REFRESH_MS = 86_400_000;
 /** Bounds one name's answer. */
 const MAX_ADDRESSES_PER_NAME = 1024;
 
 export interface DnsClusterEvents {
-  /** All names were tried once (whatever came of it), or a later answer changed the hosts. */
+  /** The first name was tried (whatever came of it), or a later answer changed the hosts. */
   onHosts(localities: readonly LocalityEndpointsConfig[]): void;
-  /** Every answer, for stats and the log. */
-  onAnswer(name: string, answer: DnsAnswer): void;
+  /** A query leaves. */
+  onAsk(): void;
+  /** Every answer, for stats and the log. `failed`: its addresses are not used. */
+  onAnswer(name: string, answer: DnsAnswer, failed: boolean): void;
+  /** A good answer that says what was known. */
+  onUnchanged(): void;
 }
+
+export interface DnsClusterDeps {
+  readonly resolver: DnsResolver;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly events: DnsClusterEvents;
+}
+
+type ResolvedAnswer = Extract<DnsAnswer, { kind: 'resolved' }>;
 
 /** One endpoint whose address is a name. */
 interface Target {
   readonly endpoint: EndpointConfig;
   readonly name: string;
   readonly port: number;
-  /** Undefined until the first answer. */
-  addresses: readonly string[] | undefined;
+  addresses: readonly string[];
   query: DnsQuery | undefined;
   timer: TimerHandle | undefined;
+  readonly backoff: JitteredBackoff | undefined;
 }
 
 export class StrictDnsCluster {
   readonly #config: ClusterConfig;
-  readonly #resolver: DnsResolver;
-  readonly #time: TimeSource;
-  readonly #events: DnsClusterEvents;
+  readonly #deps: DnsClusterDeps;
   readonly #targets = new Map<EndpointConfig, Target>();
-  #waiting: number;
+  #reported = false;
   #closed = false;
 
-  constructor(
-    config: ClusterConfig,
-    deps: {
-      readonly resolver: DnsResolver;
-      readonly time: TimeSource;
-      readonly events: DnsClusterEvents;
-    },
-  ) {
+  constructor(config: ClusterConfig, deps: DnsClusterDeps) {
     this.#config = config;
-    this.#resolver = deps.resolver;
-    this.#time = deps.time;
-    this.#events = deps.events;
+    this.#deps = deps;
     for (const locality of config.localities) {
       for (const endpoint of locality.endpoints) this.#addTarget(endpoint);
     }
-    this.#waiting = this.#targets.size;
   }
 
-  /** May report hosts from within, when every address is a literal. */
+  /** May report hosts from within, when there is nothing to wait for. */
   start(): void {
-    if (this.#waiting === 0) {
-      this.#events.onHosts(this.#localities());
-      return;
-    }
+    if (this.#targets.size === 0 || this.#config.waitForWarmOnInit === false) this.#report();
     for (const target of this.#targets.values()) this.#ask(target);
   }
 
@@ -79,86 +76,105 @@ export class StrictDnsCluster {
   #addTarget(endpoint: EndpointConfig): void {
     const address = endpoint.address;
     if (address.kind !== 'ip' || isIP(address.address) !== 0) return;
+    const failures = this.#config.dns.failureRefresh;
     this.#targets.set(endpoint, {
       endpoint,
       name: address.address,
       port: address.port,
-      addresses: undefined,
+      addresses: [],
       query: undefined,
       timer: undefined,
+      backoff: failures && new JitteredBackoff(failures.baseMs, failures.maxMs, this.#deps.random),
     });
   }
 
   #ask(target: Target): void {
-    const { lookupFamily, respectTtl } = this.#config.dns;
+    const { lookupFamily: family, resolver } = this.#config.dns;
     target.timer = undefined;
-    target.query = this.#resolver.resolve(
-      target.name,
-      { family: lookupFamily, wantTtl: respectTtl },
-      (answer) => {
-        target.query = undefined;
-        if (!this.#closed) this.#onAnswer(target, answer);
-      },
-    );
+    this.#deps.events.onAsk();
+    target.query = this.#deps.resolver.resolve(target.name, { family, resolver }, (answer) => {
+      target.query = undefined;
+      if (!this.#closed) this.#onAnswer(target, answer);
+    });
   }
 
   #onAnswer(target: Target, answer: DnsAnswer): void {
-    this.#events.onAnswer(target.name, answer);
-    const first = target.addresses === undefined;
-    const changed = this.#take(target, answer);
-    target.timer = this.#time.setTimer(() => this.#ask(target), this.#refreshMs(answer));
-    if (first) this.#waiting--;
-    if (this.#waiting === 0 && (first || changed)) this.#events.onHosts(this.#localities());
+    const { events, time } = this.#deps;
+    const good = this.#goodAnswer(answer);
+    events.onAnswer(target.name, answer, good === undefined);
+    const changed = good !== undefined && this.#take(target, good.addresses);
+    const waitMs = good === undefined ? this.#afterFailureMs(target) : this.#afterMs(target, good);
+    target.timer = time.setTimer(() => this.#ask(target), Math.min(MOST_REFRESH_MS, waitMs));
+    if (good !== undefined && !changed) events.onUnchanged();
+    if (changed || !this.#reported) this.#report();
+  }
+
+  /** One logical host cannot become none: there, an empty answer is a failure. */
+  #goodAnswer(answer: DnsAnswer): ResolvedAnswer | undefined {
+    if (answer.kind === 'failed') return undefined;
+    const none = this.#config.type === 'LOGICAL_DNS' && answer.addresses.length === 0;
+    return none ? undefined : answer;
   }
 
   /** True when the addresses of the name are others now. */
-  #take(target: Target, answer: DnsAnswer): boolean {
-    const before = target.addresses ?? [];
-    target.addresses = before;
-    if (answer.kind === 'failed') return false;
-    // One logical host cannot become none: there, an empty answer is a failure.
-    if (this.#config.type === 'LOGICAL_DNS' && answer.addresses.length === 0) return false;
-    const most = this.#config.type === 'LOGICAL_DNS' ? 1 : MAX_ADDRESSES_PER_NAME;
-    const after = answer.addresses.slice(0, most);
+  #take(target: Target, answered: readonly string[]): boolean {
+    const before = target.addresses;
+    const after = answered.slice(0, MAX_ADDRESSES_PER_NAME);
     target.addresses = after;
-    return after.length !== before.length || after.some((address) => !before.includes(address));
+    if (after.length !== before.length) return true;
+    // Of a logical host the first one counts, and the order in which to try the others.
+    if (this.#config.type === 'LOGICAL_DNS')
+      return after.some((address, i) => address !== before[i]);
+    const known = new Set(before);
+    return after.some((address) => !known.has(address));
   }
 
-  #refreshMs(answer: DnsAnswer): number {
-    const { refreshRateMs, respectTtl } = this.#config.dns;
-    const ttlMs = answer.kind === 'resolved' && respectTtl ? answer.ttlMs : undefined;
-    const wantedMs = ttlMs === undefined || ttlMs === 0 ? refreshRateMs : ttlMs;
-    return Math.min(MOST_REFRESH_MS, Math.max(LEAST_REFRESH_MS, wantedMs));
+  #afterMs(target: Target, { addresses, ttlMs }: ResolvedAnswer): number {
+    target.backoff?.reset();
+    const { refreshRateMs, respectTtl, minRefreshRateMs = 0, jitterMs = 0 } = this.#config.dns;
+    const byTtl = respectTtl && addresses.length > 0 && ttlMs !== undefined && ttlMs > 0;
+    const waitMs = byTtl ? Math.max(ttlMs, minRefreshRateMs) : refreshRateMs;
+    return waitMs + Math.floor(this.#deps.random.next() * jitterMs);
   }
 
-  #localities(): readonly LocalityEndpointsConfig[] {
-    const seen = new Set<string>();
-    return this.#config.localities.map((locality) => ({
-      ...locality,
-      endpoints: locality.endpoints.flatMap((endpoint) => this.#hostsOf(endpoint, seen)),
-    }));
+  #afterFailureMs({ backoff }: Target): number {
+    return backoff === undefined ? this.#config.dns.refreshRateMs : Math.max(1, backoff.nextMs());
   }
 
-  /** The same address listed twice: the first one wins. */
-  #hostsOf(endpoint: EndpointConfig, seen: Set<string>): readonly EndpointConfig[] {
+  #report(): void {
+    this.#reported = true;
+    this.#deps.events.onHosts(
+      this.#config.localities.map((locality) => ({
+        ...locality,
+        endpoints: locality.endpoints.flatMap((endpoint) => this.#hostsOf(endpoint)),
+      })),
+    );
+  }
+
+  #hostsOf(endpoint: EndpointConfig): readonly EndpointConfig[] {
     const target = this.#targets.get(endpoint);
-    const hosts =
-      target === undefined
-        ? [endpoint]
-        : (target.addresses ?? []).map((address) => hostOf(target, address));
-    return hosts.filter((host) => {
-      const text = addressText(host.address);
-      if (seen.has(text)) return false;
-      seen.add(text);
-      return true;
-    });
+    if (target === undefined) return [endpoint];
+    const { addresses } = target;
+    if (this.#config.type !== 'LOGICAL_DNS')
+      return addresses.map((address) => hostOf(target, address));
+    const [first, ...others] = addresses;
+    if (first === undefined) return [];
+    const host = hostOf(target, first);
+    if (others.length === 0) return [host];
+    return [{ ...host, additionalAddresses: others.map((address) => ipOf(target, address)) }];
   }
 }
+
+const ipOf = ({ port }: Target, address: string): EndpointConfig['address'] => ({
+  kind: 'ip',
+  address,
+  port,
+});
 
 function hostOf(target: Target, address: string): EndpointConfig {
   return {
     ...target.endpoint,
-    address: { kind: 'ip', address, port: target.port },
+    address: ipOf(target, address),
     hostname: target.endpoint.hostname === '' ? target.name : target.endpoint.hostname,
   };
 }

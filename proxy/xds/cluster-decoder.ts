@@ -74,6 +74,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     bindAddress: decodeBindAddress(reader),
     originalDst: decodeOriginalDst(reader, type),
     ...discovery,
+    ...(!reader.bool('wait_for_warm_on_init', true) && { waitForWarmOnInit: false }),
     panicThresholdPercent: decodePanicThreshold(reader),
     overprovisioningPercent: endpoints?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT,
     dropOverloads: dropOverloads(endpoints),

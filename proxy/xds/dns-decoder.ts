@@ -24,6 +24,7 @@ const MAX_TRIES = 100;
 const DNS_PORT = 53;
 
 const SYSTEM: DnsResolverConfig = {
+  kind: 'cares',
   servers: [],
   serversAreFallback: false,
   searchDomains: true,
@@ -136,7 +137,7 @@ export function decodeTypedResolver(
   const config = reader && typedConfigOf(reader);
   if (reader === undefined || config === undefined) return undefined;
   // What it could be told is how often to try and on how many threads: the system's limits stand for that.
-  if (config.typeName === GETADDRINFO) return undefined;
+  if (config.typeName === GETADDRINFO) return { ...SYSTEM, kind: 'getaddrinfo' };
   if (config.typeName !== CARES) {
     config.unknown(reader.requiredString('name'));
     return undefined;
@@ -148,6 +149,7 @@ export function decodeTypedResolver(
 function decodeCares(reader: FieldReader<CaresDnsResolverConfig>): DnsResolverConfig | undefined {
   const options = reader.child('dns_resolver_options');
   const config: DnsResolverConfig = {
+    kind: 'cares',
     servers: decodeServers(reader.children('resolvers')),
     serversAreFallback: reader.bool('use_resolvers_as_fallback'),
     searchDomains: options?.bool('no_default_search_domain') !== true,

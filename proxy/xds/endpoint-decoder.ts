@@ -21,6 +21,8 @@ import { decodeMetadata, structLabels } from './metadata-decoder.ts';
 
 const TRANSPORT_SOCKET_MATCH = 'envoy.transport_socket_match';
 const MAX_PRIORITY = 128;
+/** A timer of the platform cannot wait longer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const HEALTH = {
   UNKNOWN: 'HEALTHY',
@@ -50,7 +52,7 @@ export function readEndpoints(
 ): ClusterEndpointsConfig {
   const policy = reader.child('policy');
   const staleAfterMs = policy?.has('endpoint_stale_after')
-    ? Math.max(1, policy.positiveDurationMs('endpoint_stale_after', 0))
+    ? Math.min(Math.max(1, policy.positiveDurationMs('endpoint_stale_after', 0)), MAX_TIMER_MS)
     : undefined;
   return {
     clusterName: reader.requiredString('cluster_name'),

@@ -43,6 +43,8 @@ export interface ResourceWatcher<T> {
   ): readonly ResourceProblem[];
   /** Resources of the same response that never reached onUpdate; called after it. For error_state in config_dump. */
   onRejected?(rejected: readonly RejectedResource[]): void;
+  /** The server sent the bytes that are held: onUpdate is not told of them. Kinds that count such things ask for it. */
+  onUnchanged?(name: string, version: string): void;
   /**
    * The first answer did not come within the initial fetch time-out, if one is set: whoever waits may go on.
    * Never called with the time-out 0 that Istio sends.

@@ -280,6 +280,7 @@ export class SubscriptionState<T> {
     // After a refusal the watcher is told even of bytes it holds: what it noted about the refused ones is over.
     if (held !== undefined && !this.#refused.has(name) && sameBytes(held.raw, candidate.raw)) {
       held.version = candidate.version;
+      this.#watcher.onUnchanged?.(name, candidate.version);
       return;
     }
     const version = candidate.version;

@@ -1,15 +1,13 @@
 // A name server under the test's control: queries wait until the test answers them.
 import type {
   DnsAnswer,
-  DnsLookupFamily,
   DnsQuery,
+  DnsQueryOptions,
   DnsResolver,
-} from '../../proxy/network/dns-resolver.ts';
+} from '../../proxy/network/dns-lookup.ts';
 
-export interface OpenQuery {
+export interface OpenQuery extends DnsQueryOptions {
   readonly name: string;
-  readonly family: DnsLookupFamily;
-  readonly wantTtl: boolean;
   readonly callback: (answer: DnsAnswer) => void;
 }
 
@@ -17,11 +15,7 @@ export class FakeDnsResolver implements DnsResolver {
   readonly open: OpenQuery[] = [];
   asked = 0;
 
-  resolve(
-    name: string,
-    options: { readonly family: DnsLookupFamily; readonly wantTtl: boolean },
-    callback: (answer: DnsAnswer) => void,
-  ): DnsQuery {
+  resolve(name: string, options: DnsQueryOptions, callback: (answer: DnsAnswer) => void): DnsQuery {
     const query: OpenQuery = { name, ...options, callback };
     this.open.push(query);
     this.asked++;

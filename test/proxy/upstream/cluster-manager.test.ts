@@ -38,6 +38,7 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
     },
     resolver,
     time,
+    random: { next: () => 0, nextUint32: () => 0 },
     stats,
     statWanted: () => true,
     log: new LoggerRegistry('off', () => {}).get('upstream'),
@@ -178,6 +179,74 @@ t.test('ClusterManager', (t) => {
     t.same(take(), ['cluster a h1', 'endpoints a []']);
     manager.onEndpoints([endpoints('a', '1.1.1.1')]);
     t.same(take(), ['endpoints a [1.1.1.1]']);
+    t.end();
+  });
+
+  const counters = (stat: (name: string, kind: 'counter') => number, ...names: string[]): string =>
+    names.map((name) => `${name} ${stat(`cluster.a.${name}`, 'counter')}`).join(', ');
+
+  t.test('counts updates, and changes of membership by priority', (t) => {
+    const { manager, take, stat } = setUp();
+    const count = (): string =>
+      counters(stat, 'update_attempt', 'update_success', 'update_no_rebuild', 'membership_change');
+    manager.onClusters([eds('a')], []);
+    manager.onEndpoints([endpoints('a', '1.1.1.1')]);
+    t.equal(
+      count(),
+      'update_attempt 2, update_success 1, update_no_rebuild 0, membership_change 1',
+    );
+    manager.onUnchangedEndpoints('a', 'v2');
+    take();
+    manager.onEndpoints([endpoints('a', '1.1.1.1', '1.1.1.1')]);
+    t.same(take(), [], 'the second of the same address is none');
+    t.equal(
+      count(),
+      'update_attempt 4, update_success 3, update_no_rebuild 2, membership_change 1',
+    );
+    const moved = { ...sampleLocality([sampleEndpoint('1.1.1.1', 80)]), priority: 2 };
+    const config = { ...sampleEndpoints('a', []), localities: [moved] };
+    manager.onEndpoints([resource('a', config)]);
+    t.equal(
+      count(),
+      'update_attempt 5, update_success 4, update_no_rebuild 2, membership_change 3',
+    );
+    t.equal(stat('cluster_manager.cluster_updated', 'counter'), 1);
+    manager.onRejectedEndpoints([
+      { name: 'a', version: 'v9', message: 'x', raw: new Uint8Array() },
+    ]);
+    t.equal(counters(stat, 'update_rejected'), 'update_rejected 1');
+    t.same(take(), ['endpoints a [1.1.1.1]'], 'what is in use stays');
+    t.end();
+  });
+
+  t.test('forgets hosts that are not renewed in time, and takes them back', (t) => {
+    const { manager, take, time, stat } = setUp();
+    const perishable = resource('a', {
+      ...sampleEndpoints('a', ['1.1.1.1']),
+      staleAfterMs: 5000,
+    });
+    manager.onClusters([eds('a')], []);
+    manager.onEndpoints([perishable]);
+    time.advance(4999);
+    manager.onUnchangedEndpoints('a', 'v2');
+    take();
+    time.advance(4999);
+    t.same(take(), []);
+    time.advance(1);
+    t.same(take(), ['endpoints a []']);
+    t.equal(
+      counters(stat, 'assignment_stale', 'assignment_timeout_received'),
+      'assignment_stale 1, assignment_timeout_received 2',
+    );
+    manager.onUnchangedEndpoints('a', 'v3');
+    t.same(take(), ['endpoints a [1.1.1.1]']);
+    manager.onEndpoints([endpoints('a', '2.2.2.2')]);
+    take();
+    time.advance(60_000);
+    t.same(take(), [], 'the newest one says nothing of time');
+    manager.onEndpoints([perishable]);
+    manager.onClusters([], ['a']);
+    t.equal(time.pending, 0);
     t.end();
   });
 
