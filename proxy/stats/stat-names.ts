@@ -1,5 +1,6 @@
 // [b] The table of all stats: name, kind, unit, meaning. docs/stats.md is made from it (stats-document.ts); a test holds
 // it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
+import { CLUSTER_UPDATE_ROWS } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
@@ -235,11 +236,6 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_flow_control_backed_up_total: times the host did not take the request fast enough
         upstream_flow_control_drained_total: times it caught up
         original_dst_host_invalid: original destinations that are no address
-        membership_change: times the hosts changed
-        update_attempt: updates of endpoints
-        update_success: updates of endpoints taken
-        update_failure: updates of endpoints not taken
-        update_empty: updates of endpoints without an endpoint
         grpc.success: gRPC calls with status 0
         grpc.failure: gRPC calls with another status
         grpc.total: gRPC calls
@@ -249,10 +245,8 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       ...gauges(`
         upstream_cx_active: open connections
         upstream_rq_active: requests under way
-        upstream_rq_pending_active: requests that wait for a connection
-        membership_total: hosts
-        membership_healthy: healthy hosts
-        membership_degraded: degraded hosts`),
+        upstream_rq_pending_active: requests that wait for a connection`),
+      ...CLUSTER_UPDATE_ROWS,
       ...histograms(`
         upstream_cx_connect_ms [ms]: time to open a connection
         upstream_cx_length_ms [ms]: life of a connection
@@ -301,7 +295,10 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         cluster_added: clusters that came
         cluster_modified: clusters that changed
         cluster_removed: clusters that went
-        cluster_updated: changes of hosts`),
+        cluster_updated: changes of hosts
+        cluster_updated_via_merge: always 0, as the next two: workers are told of every change
+        update_merge_cancelled: …
+        update_out_of_merge_window: …`),
       ...gauges(`
         active_clusters: clusters in use
         warming_clusters: clusters that wait for their endpoints`),

@@ -1,7 +1,7 @@
 // [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
 import { assert } from '../base/assert.ts';
-import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import type { TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
@@ -17,6 +17,8 @@ import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/
 import type { DnsResolver } from '../network/dns-lookup.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
+import { closeVersion, endpointsOf, entryOf } from './cluster-version.ts';
+import type { ClusterVersion, KnownCluster } from './cluster-version.ts';
 import { EndpointAssignments } from './endpoint-assignments.ts';
 import { diffEndpoints, withoutDuplicates } from './endpoint-diff.ts';
 import { StrictDnsCluster } from './strict-dns-cluster.ts';
@@ -55,22 +57,6 @@ export interface ClusterManagerDeps {
 export interface ActiveCluster {
   readonly config: ClusterConfig;
   readonly localities: readonly LocalityEndpointsConfig[];
-}
-
-/** One version of one cluster. */
-interface ClusterVersion {
-  readonly resource: ConfigResource<ClusterConfig>;
-  readonly lastUpdatedMs: number;
-  endpoints: ClusterEndpointsConfig | undefined;
-  dns: StrictDnsCluster | undefined;
-  fetchTimer: TimerHandle | undefined;
-}
-
-interface KnownCluster {
-  readonly isStatic: boolean;
-  active: ClusterVersion | undefined;
-  warming: ClusterVersion | undefined;
-  errorState: ConfigErrorState | undefined;
 }
 
 export class ClusterManager {
@@ -427,37 +413,4 @@ export class ClusterManager {
     this.#stats.setCounts(this.#activeCount, this.#warmingCount);
     this.#deps.events.onChange();
   }
-}
-
-function endpointsOf(
-  config: ClusterConfig,
-  localities: readonly LocalityEndpointsConfig[],
-): ClusterEndpointsConfig {
-  return {
-    clusterName: config.name,
-    version: config.version,
-    localities,
-    overprovisioningPercent: config.overprovisioningPercent,
-  };
-}
-
-function entryOf(
-  version: ClusterVersion,
-  state: ConfigDumpEntry['state'],
-  errorState: ConfigErrorState | undefined,
-): ConfigDumpEntry {
-  const { name, version: versionText, raw } = version.resource;
-  return {
-    name,
-    state,
-    version: versionText,
-    raw,
-    lastUpdatedMs: version.lastUpdatedMs,
-    errorState,
-  };
-}
-
-function closeVersion(version: ClusterVersion): void {
-  version.dns?.close();
-  version.fetchTimer?.cancel();
 }

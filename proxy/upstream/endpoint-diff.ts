@@ -56,30 +56,39 @@ export function diffEndpoints(
   const priorities = new Set<number>();
   const put: LocalityEndpointsConfig[] = [];
   for (const locality of after.localities) {
-    const endpoints: EndpointConfig[] = [];
-    for (const endpoint of locality.endpoints) {
-      const key = addressText(endpoint.address);
-      const was = gone.get(key);
-      gone.delete(key);
-      if (was === undefined || was.locality.priority !== locality.priority) {
-        priorities.add(locality.priority);
-        if (was !== undefined) priorities.add(was.locality.priority);
-      }
-      if (was === undefined || !staysAs(was, endpoint, locality)) endpoints.push(endpoint);
-    }
+    const endpoints = takeChanged(locality, gone, priorities);
     const key = placeOf(locality);
     const reweighted = weights.has(key) && weights.get(key) !== locality.weight;
     if (endpoints.length > 0 || reweighted) put.push({ ...locality, endpoints });
   }
   for (const { locality } of gone.values()) priorities.add(locality.priority);
-  const removed = [...gone.keys()];
+  const hostsDiffer = put.length > 0 || gone.size > 0;
   return {
     membershipChanges: priorities.size,
-    same:
-      before !== undefined && put.length === 0 && removed.length === 0 && samePolicy(before, after),
+    same: before !== undefined && !hostsDiffer && samePolicy(before, after),
     put,
-    removed,
+    removed: [...gone.keys()],
   };
+}
+
+/** Takes the hosts of a locality out of what there was; gives those that came or changed. */
+function takeChanged(
+  locality: LocalityEndpointsConfig,
+  gone: Map<string, Placed>,
+  priorities: Set<number>,
+): readonly EndpointConfig[] {
+  const changed: EndpointConfig[] = [];
+  for (const endpoint of locality.endpoints) {
+    const key = addressText(endpoint.address);
+    const was = gone.get(key);
+    gone.delete(key);
+    if (was === undefined || was.locality.priority !== locality.priority) {
+      priorities.add(locality.priority);
+      if (was !== undefined) priorities.add(was.locality.priority);
+    }
+    if (was === undefined || !staysAs(was, endpoint, locality)) changed.push(endpoint);
+  }
+  return changed;
 }
 
 export function changesOf(

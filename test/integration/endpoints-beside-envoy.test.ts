@@ -77,11 +77,7 @@ const steps: readonly Step[] = [
       endpoint('10.0.0.2', { health_status: 'DEGRADED' }),
       endpoint('10.0.0.4', { health_status: 'TIMEOUT' }),
     ),
-    hosts: [
-      '1 /failed_eds_health',
-      '2 /degraded_eds_health',
-      '4 /failed_eds_health',
-    ],
+    hosts: ['1 /failed_eds_health', '2 /degraded_eds_health', '4 /failed_eds_health'],
   },
   {
     what: 'metadata',

@@ -1,0 +1,59 @@
+// [m] One version of a cluster while it warms and serves, and how /config_dump shows it.
+import type { TimerHandle } from '../base/clock.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type {
+  ConfigDumpEntry,
+  ConfigErrorState,
+  ConfigResource,
+} from '../config/config-resource.ts';
+import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { StrictDnsCluster } from './strict-dns-cluster.ts';
+
+/** One version of one cluster. */
+export interface ClusterVersion {
+  readonly resource: ConfigResource<ClusterConfig>;
+  readonly lastUpdatedMs: number;
+  endpoints: ClusterEndpointsConfig | undefined;
+  dns: StrictDnsCluster | undefined;
+  fetchTimer: TimerHandle | undefined;
+}
+
+export interface KnownCluster {
+  readonly isStatic: boolean;
+  active: ClusterVersion | undefined;
+  warming: ClusterVersion | undefined;
+  errorState: ConfigErrorState | undefined;
+}
+
+export function endpointsOf(
+  config: ClusterConfig,
+  localities: readonly LocalityEndpointsConfig[],
+): ClusterEndpointsConfig {
+  return {
+    clusterName: config.name,
+    version: config.version,
+    localities,
+    overprovisioningPercent: config.overprovisioningPercent,
+  };
+}
+
+export function entryOf(
+  version: ClusterVersion,
+  state: ConfigDumpEntry['state'],
+  errorState: ConfigErrorState | undefined,
+): ConfigDumpEntry {
+  const { name, version: versionText, raw } = version.resource;
+  return {
+    name,
+    state,
+    version: versionText,
+    raw,
+    lastUpdatedMs: version.lastUpdatedMs,
+    errorState,
+  };
+}
+
+export function closeVersion(version: ClusterVersion): void {
+  version.dns?.close();
+  version.fetchTimer?.cancel();
+}
