@@ -68,7 +68,9 @@ const answer = (body: string, lines = 'content-type: text/plain\r\n'): string =>
   `HTTP/1.1 200 OK\r\n${lines}content-length: ${body.length}\r\n\r\n${body}`;
 const two = [get('x-a: v\r\n'), { responses: 1 }, get('x-a: v\r\n'), { responses: 2 }] as const;
 
-export const suite = await differential(import.meta.url, {}, [
+const COMES_AS_IT_CAME = 'a compressor gives away after each read what it has';
+
+export const suite = await differential(import.meta.url, { wholeAnswers: COMES_AS_IT_CAME }, [
   {
     name: 'a decompressed request is buffered and told its plain length',
     config: { httpFilters: [decompressor, buffer(1000)] },
@@ -110,6 +112,7 @@ export const suite = await differential(import.meta.url, {}, [
     upstream: { answers: ['HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n', answer('ok')] },
     // Behind the buffer Envoy has the end with the last bytes, and need not flush before it.
     mask: [[/3[06]\r\n\x1f[^]*?\r\n0\r\n\r\n/g, 'GZIP']],
+    uncut: COMES_AS_IT_CAME,
     expect: { status: 200 },
   },
   {
