@@ -1,9 +1,9 @@
-// [w] A connection between accept and its filter chain: original destination, first bytes, choice (envoy-behaviour
-// §8.2 to §8.4). Afterwards it stays as the one who closes the connection when its chain ends.
+// [w] A connection between accept and its filter chain: original destination, detection, choice (envoy-behaviour §8.2 to
+// §8.4). Afterwards it stays as the one who closes the connection when its chain ends.
+import { assert } from '../base/assert.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
-import { assert } from '../base/assert.ts';
-import type { InspectedConnection, Inspector } from '../filters/listener/inspector.ts';
+import type { InspectedConnection } from '../filters/listener/inspector.ts';
 import type {
   ConnectionEnd,
   ConnectionOwner,
@@ -24,30 +24,30 @@ import type { ServerHandshakeListener } from '../tls/server-handshake.ts';
 import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import { listenerFacts } from './active-chain.ts';
 import type { ActiveChain, LiveConnection } from './active-chain.ts';
+import { Detection } from './detection.ts';
+import type { DetectionOwner } from './detection.ts';
 import type { TcpListener } from './tcp-listener.ts';
 
-/** First bytes kept for inspectors; a client that says more before it is understood is passed on as it is. */
-const MAX_INSPECTED_BYTES = 65536;
-const EMPTY = Buffer.alloc(0);
-
-const Timer = { Inspect: 0, Handshake: 1 } as const;
 /** Of a handshake that took longer than transport_socket_connect_timeout. */
 const HANDSHAKE_TIMEOUT = 'transport_socket_timeout';
+
+const NO_BYTES = Buffer.alloc(0);
+const NOTHING_FOUND: Readonly<InspectedConnection> = {
+  serverName: '',
+  transportProtocol: '',
+  applicationProtocols: [],
+};
 
 export class AcceptedConnection
   implements
     ConnectionCallbacks,
     ConnectionOwner,
     LiveConnection,
+    DetectionOwner,
     TimerOwner,
     ServerHandshakeListener
 {
-  readonly #connection: Connection;
-  readonly #found: InspectedConnection = {
-    serverName: '',
-    transportProtocol: '',
-    applicationProtocols: [],
-  };
+  readonly connection: Connection;
   readonly #startMs: number;
   #listener: TcpListener;
   #chain: ActiveChain | null = null;
@@ -58,10 +58,10 @@ export class AcceptedConnection
   #restored = false;
   /** Where the socket arrived; undefined: at the local address. */
   #directLocal: string | undefined = undefined;
-  #inspectors: readonly Inspector[] = [];
-  #nextInspector = 0;
-  #bytes: Buffer = EMPTY;
-  #ended = false;
+  #found: Readonly<InspectedConnection> = NOTHING_FOUND;
+  /** Null: no listener filter looks at first bytes, or they are done. */
+  #detection: Detection | null = null;
+  /** Of the handshake. */
   #timer: WheelTimer | null = null;
   #logged = false;
   /** Of a handshake that came to nothing. */
@@ -70,13 +70,21 @@ export class AcceptedConnection
 
   constructor(listener: TcpListener, handle: SocketHandle) {
     this.#listener = listener;
-    this.#connection = new Connection(listener.environment.io, handle);
+    this.connection = new Connection(listener.environment.io, handle);
     this.#startMs = listener.environment.io.time.monotonicMs();
   }
 
+  get listener(): TcpListener {
+    return this.#listener;
+  }
+
+  get destination(): string {
+    return `${this.#localIp}|${this.#localPort}`;
+  }
+
   begin(): void {
-    const local = this.#connection.localName();
-    const remote = this.#connection.remoteName();
+    const local = this.connection.localName();
+    const remote = this.connection.remoteName();
     this.#localIp = plainIp(local.address ?? '');
     this.#localPort = local.port ?? 0;
     this.#remoteIp = plainIp(remote.address ?? '');
@@ -89,23 +97,27 @@ export class AcceptedConnection
     stats.store.inc(stats.cxActive);
     stats.store.inc(stats.workerCxTotal);
     stats.store.inc(stats.workerCxActive);
-    this.#inspectors = this.#listener.inspectorsFor(this.#localPort);
-    if (this.#inspectors.length === 0) this.#chooseChain(false);
-    else this.#startInspecting();
+    const inspectors = this.#listener.inspectorsFor(this.#localPort);
+    if (inspectors.length === 0) {
+      this.#chooseChain(false);
+      return;
+    }
+    const detection = new Detection(this, inspectors);
+    this.#detection = detection;
+    this.#found = detection.found;
+    this.connection.start(this);
+    detection.start();
   }
 
-  // === ConnectionCallbacks, while inspecting
+  // === ConnectionCallbacks, until there is a chain
 
   onData(chunk: Buffer, endStream: boolean): void {
-    if (chunk.length > 0)
-      this.#bytes =
-        this.#bytes.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#bytes, chunk]);
-    if (endStream) this.#ended = true;
-    this.#inspect();
+    this.#detection?.onData(chunk, endStream);
   }
 
   onClose(_event: CloseEvent, _detail: string): void {
-    this.#stopInspecting();
+    this.#detection?.stop();
+    this.#detection?.takeTried(null);
     this.onConnectionDone();
   }
 
@@ -113,19 +125,30 @@ export class AcceptedConnection
 
   onBelowWriteBufferLowWatermark(): void {}
 
-  onTimer(kind: number): void {
-    const { stats, config } = this.#listener;
-    if (kind === Timer.Handshake) {
-      stats.store.inc(stats.handshakeTimeout);
-      this.#closeReason = HANDSHAKE_TIMEOUT;
-      this.#connection.close(CloseType.NoFlush);
-      return;
-    }
-    stats.store.inc(stats.preCxTimeout);
-    if (config.continueOnListenerFiltersTimeout) {
-      this.#stopInspecting();
-      this.#chooseChain(true);
-    } else this.#connection.close(CloseType.NoFlush);
+  // === DetectionOwner
+
+  onDetected(server: ActiveChain | null): void {
+    if (server === null) this.#chooseChain(true);
+    else this.#useChain(server, true);
+  }
+
+  onDetectionFailed(reason: 'timeout' | 'error' | 'remote_close'): void {
+    const { stats } = this.#listener;
+    if (reason === 'error') stats.store.inc(stats.filterError);
+    if (reason === 'remote_close') stats.store.inc(stats.filterRemoteClose);
+    this.connection.close(CloseType.NoFlush);
+  }
+
+  findChain(): ActiveChain | null {
+    return this.#listener.matcher.find({
+      localIp: this.#localIp,
+      localPort: this.#localPort,
+      remoteIp: this.#remoteIp,
+      remotePort: this.#remotePort,
+      serverName: this.#found.serverName,
+      transportProtocol: this.#found.transportProtocol || 'raw_buffer',
+      applicationProtocols: this.#found.applicationProtocols,
+    });
   }
 
   // === ConnectionOwner, LiveConnection
@@ -143,13 +166,13 @@ export class AcceptedConnection
   }
 
   closeNow(): void {
-    this.#connection.close(CloseType.NoFlush);
+    this.connection.close(CloseType.NoFlush);
   }
 
   /** A connection that was redirected to us belongs to the listener of the address its client meant. */
   #restoreDestination(): void {
     const family = this.#localIp.includes(':') ? 'IPv6' : 'IPv4';
-    const destination = originalDestination(this.#connection.fd, family, this.#onUnavailable);
+    const destination = originalDestination(this.connection.fd, family, this.#onUnavailable);
     if (destination === undefined) return;
     this.#directLocal = printAddress(this.#localIp, this.#localPort);
     this.#localIp = plainIp(destination.address);
@@ -164,46 +187,8 @@ export class AcceptedConnection
     this.#listener.environment.log.error(`original destinations cannot be read: ${reason}`);
   };
 
-  #startInspecting(): void {
-    const { stats, config, environment } = this.#listener;
-    stats.store.inc(stats.preCxActive);
-    if (config.listenerFiltersTimeoutMs > 0) {
-      this.#timer = new WheelTimer(this, Timer.Inspect);
-      environment.io.timers.arm(this.#timer, config.listenerFiltersTimeoutMs);
-    }
-    this.#connection.start(this);
-  }
-
-  #stopInspecting(): void {
-    if (this.#inspectors.length === 0) return;
-    this.#inspectors = [];
-    const { stats, environment } = this.#listener;
-    stats.store.dec(stats.preCxActive);
-    if (this.#timer !== null) environment.io.timers.cancel(this.#timer);
-    this.#timer = null;
-  }
-
-  #inspect(): void {
-    while (this.#nextInspector < this.#inspectors.length) {
-      const verdict = this.#inspectors[this.#nextInspector]!.inspect(this.#bytes, this.#found);
-      if (verdict === 'wait' && !this.#ended && this.#bytes.length < MAX_INSPECTED_BYTES) return;
-      this.#nextInspector++;
-    }
-    this.#stopInspecting();
-    this.#chooseChain(true);
-  }
-
   #chooseChain(started: boolean): void {
-    const found = this.#found;
-    const chain = this.#listener.matcher.find({
-      localIp: this.#localIp,
-      localPort: this.#localPort,
-      remoteIp: this.#remoteIp,
-      remotePort: this.#remotePort,
-      serverName: found.serverName,
-      transportProtocol: found.transportProtocol === '' ? 'raw_buffer' : found.transportProtocol,
-      applicationProtocols: found.applicationProtocols,
-    });
+    const chain = this.findChain();
     if (chain === null) {
       const { stats } = this.#listener;
       stats.store.inc(stats.noFilterChainMatch);
@@ -229,32 +214,41 @@ export class AcceptedConnection
     this.#chain = chain;
     this.#listener.undecided.delete(this);
     chain.connections.add(this);
-    this.#connection.bufferLimitBytes = this.#listener.config.perConnectionBufferLimitBytes;
+    this.connection.bufferLimitBytes = this.#listener.config.perConnectionBufferLimitBytes;
     const tls = chain.tls();
     if (tls === null) this.#startFilter(factory, started);
     else this.#startHandshake(tls);
   }
 
   #startFilter(factory: TerminalFilterFactory, started: boolean): void {
-    const callbacks = factory.createFilter(this.#connection, this.#info(), this);
-    if (callbacks === null || !this.#connection.open) return;
-    if (started) this.#connection.setCallbacks(callbacks);
-    else this.#connection.start(callbacks);
-    const bytes = this.#bytes;
-    this.#bytes = EMPTY;
+    const chain = this.#chain!;
+    const detection = this.#detection;
+    this.#detection = null;
+    const tried = detection === null ? null : detection.takeTried(chain);
+    const callbacks =
+      tried === null
+        ? factory.createFilter(this.connection, this.infoOn(chain), this)
+        : tried.commit(this);
+    if (callbacks === null || !this.connection.open) return;
+    if (started) this.connection.setCallbacks(callbacks);
+    else this.connection.start(callbacks);
+    if (detection === null) return;
+    const bytes = detection.takeBytes();
     // A filter that does not read yet (tcp_proxy) gets the bytes inspectors looked at when it does.
-    if (bytes.length > 0 || this.#ended) this.#connection.replay(bytes, this.#ended);
+    if (bytes.length > 0 || detection.ended) this.connection.replay(bytes, detection.ended);
   }
 
   #startHandshake(tls: ServerTlsContext): void {
     const timeoutMs = this.#chain!.config.transportSocketConnectTimeoutMs;
     if (timeoutMs > 0) {
-      this.#timer = new WheelTimer(this, Timer.Handshake);
+      this.#timer = new WheelTimer(this, 0);
       this.#listener.environment.io.timers.arm(this.#timer, timeoutMs);
     }
-    const bytes = this.#bytes;
-    this.#bytes = EMPTY;
-    new ServerHandshake(tls, this.#connection, this).begin(bytes, this.#ended);
+    const detection = this.#detection;
+    this.#detection = null;
+    detection?.takeTried(null);
+    const bytes = detection === null ? NO_BYTES : detection.takeBytes();
+    new ServerHandshake(tls, this.connection, this).begin(bytes, detection?.ended ?? false);
   }
 
   // === ServerHandshakeListener
@@ -268,13 +262,20 @@ export class AcceptedConnection
 
   onHandshakeFailed(reason: string): void {
     this.#failureReason = reason.replaceAll(' ', '_');
-    this.#connection.close(CloseType.NoFlush);
+    this.connection.close(CloseType.NoFlush);
   }
 
   onGone(): void {
     this.#disarm();
     const closeReason = this.#closeReason;
     this.onConnectionDone(closeReason === '' ? {} : { closeReason });
+  }
+
+  onTimer(_kind: number): void {
+    const { stats } = this.#listener;
+    stats.store.inc(stats.handshakeTimeout);
+    this.#closeReason = HANDSHAKE_TIMEOUT;
+    this.connection.close(CloseType.NoFlush);
   }
 
   #disarm(): void {
@@ -290,8 +291,8 @@ export class AcceptedConnection
       info.responseCodeDetails = details;
       this.#log(info);
     }
-    if (!started) this.#connection.start(this);
-    this.#connection.close(CloseType.NoFlush);
+    if (!started) this.connection.start(this);
+    this.connection.close(CloseType.NoFlush);
   }
 
   /** The connection as a whole, as the listener's log tells of it. */
@@ -299,10 +300,10 @@ export class AcceptedConnection
     const time = this.#listener.environment.io.time;
     const nowMs = time.monotonicMs();
     const startWallMs = time.wallMs() - (nowMs - this.#startMs);
-    const info = new StreamInfo(this.#info(), startWallMs, this.#startMs, 0);
+    const info = new StreamInfo(this.infoOn(this.#chain), startWallMs, this.#startMs, 0);
     info.endMs = nowMs;
-    info.bytesReceived = this.#connection.bytesRead;
-    info.bytesSent = this.#connection.bytesWritten;
+    info.bytesReceived = this.connection.bytesRead;
+    info.bytesSent = this.connection.bytesWritten;
     info.protocol = protocol;
     return info;
   }
@@ -330,10 +331,10 @@ export class AcceptedConnection
     for (const log of this.#listener.accessLogs) log.log(entry);
   }
 
-  #info(): DownstreamConnectionInfo {
-    const { security } = this.#connection;
+  infoOn(chain: ActiveChain | null): DownstreamConnectionInfo {
+    const { security } = this.connection;
     return {
-      connectionId: this.#connection.id,
+      connectionId: this.connection.id,
       directRemoteAddress: printAddress(this.#remoteIp, this.#remotePort),
       directRemoteIp: this.#remoteIp,
       localAddress: printAddress(this.#localIp, this.#localPort),
@@ -345,7 +346,7 @@ export class AcceptedConnection
       tlsFacts: security === null ? undefined : security.facts,
       transportFailureReason: this.#failureReason,
       directLocalAddress: this.#directLocal,
-      listener: this.#chain === null ? listenerFacts(this.#listener.config, '') : this.#chain.facts,
+      listener: chain === null ? listenerFacts(this.#listener.config, '') : chain.facts,
     };
   }
 }

@@ -12,6 +12,8 @@ export class ListenerStats {
   readonly cxLengthMs: StatId;
   readonly preCxActive: StatId;
   readonly preCxTimeout: StatId;
+  readonly filterError: StatId;
+  readonly filterRemoteClose: StatId;
   readonly noFilterChainMatch: StatId;
   readonly handshakeTimeout: StatId;
 
@@ -27,6 +29,8 @@ export class ListenerStats {
     this.cxLengthMs = store.histogram(`${prefix}downstream_cx_length_ms`);
     this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);
     this.preCxTimeout = store.counter(`${prefix}downstream_pre_cx_timeout`);
+    this.filterError = store.counter(`${prefix}downstream_listener_filter_error`);
+    this.filterRemoteClose = store.counter(`${prefix}downstream_listener_filter_remote_close`);
     this.noFilterChainMatch = store.counter(`${prefix}no_filter_chain_match`);
     this.handshakeTimeout = store.counter(
       `${prefix}downstream_cx_transport_socket_connect_timeout`,
@@ -40,8 +44,6 @@ const UNCOUNTED: readonly string[] = [
   'downstream_cx_overflow',
   'downstream_cx_overload_reject',
   'downstream_global_cx_overflow',
-  'downstream_listener_filter_error',
-  'downstream_listener_filter_remote_close',
   'extension_config_missing',
   'network_extension_config_missing',
 ];

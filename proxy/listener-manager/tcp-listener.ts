@@ -21,6 +21,7 @@ import type { ChainBuilder, LiveConnection } from './active-chain.ts';
 import { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
+import type { ServerFirstMemory } from './server-first.ts';
 import { ListenerStats } from './listener-stats.ts';
 
 /** What all listeners of one worker share. */
@@ -32,6 +33,8 @@ export interface ListenerEnvironment {
   readonly log: Logger;
   readonly builder: ChainBuilder;
   readonly drain: ServerDrainState;
+  /** Null: servers are never asked whether they speak first. */
+  readonly serverFirst: ServerFirstMemory | null;
   createAccessLogs(listener: ListenerConfig): readonly AccessLog[];
   /** Listener of an original destination; null: none but the one that accepted. */
   findByAddress(ip: string, port: number): TcpListener | null;

@@ -19,6 +19,7 @@ import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
+import { ServerFirstMemory } from '../listener-manager/server-first.ts';
 import type { BindReport } from '../listener-manager/tcp-listener.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
@@ -49,6 +50,8 @@ import type {
 } from './worker-protocol.ts';
 
 const CONNECTION_REPORT_MS = 1000;
+/** Runtime: false, and silent clients wait as in Envoy. */
+const SERVER_FIRST_KEY = 'outrigger.server_first';
 
 export class WorkerRuntime implements BindReport {
   readonly #init: WorkerInit;
@@ -122,7 +125,7 @@ export class WorkerRuntime implements BindReport {
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),
     });
-    this.#handler = this.#newHandler(init, builder);
+    this.#handler = this.#newHandler(init, builder, runtime);
     this.#reportConnections();
   }
 
@@ -139,7 +142,7 @@ export class WorkerRuntime implements BindReport {
     return new TlsContexts(environment, this.#log.registry.get('connection'));
   }
 
-  #newHandler(init: WorkerInit, builder: WorkerChainBuilder): ConnectionHandler {
+  #newHandler(init: WorkerInit, builder: WorkerChainBuilder, runtime: Runtime): ConnectionHandler {
     return new ConnectionHandler(
       {
         io: this.#io,
@@ -149,6 +152,9 @@ export class WorkerRuntime implements BindReport {
         log: this.#log.registry.get('connection'),
         builder,
         drain: this.#drain,
+        serverFirst: runtime.flag(SERVER_FIRST_KEY, true)
+          ? new ServerFirstMemory(this.#io.time)
+          : null,
         createAccessLogs: (listener) => this.#createAccessLogs(listener.accessLogs),
       },
       { strategy: init.drainStrategy, drainTimeMs: init.drainTimeMs },

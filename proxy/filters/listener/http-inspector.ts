@@ -19,6 +19,8 @@ function endOfMethod(bytes: Buffer, start: number): number {
 }
 
 export class HttpInspector implements Inspector {
+  readonly waitsForClient = true;
+
   inspect(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
     if (found.transportProtocol !== '' && found.transportProtocol !== 'raw_buffer') return 'done';
     if (bytes.length === 0) return 'wait';

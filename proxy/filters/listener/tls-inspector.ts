@@ -4,6 +4,8 @@ import { readClientHello } from '../../tls/client-hello.ts';
 import type { InspectedConnection, Inspector, InspectorVerdict } from './inspector.ts';
 
 export class TlsInspector implements Inspector {
+  readonly waitsForClient = true;
+
   inspect(bytes: Buffer, found: InspectedConnection): InspectorVerdict {
     const hello = readClientHello(bytes);
     if (hello === 'wait') return 'wait';

@@ -19,6 +19,18 @@ export interface ConnectionOwner {
   onConnectionDone(facts?: StreamInfo | string | ConnectionEnd): void;
 }
 
+export interface SpeculationListener {
+  /** The server spoke first: the connection is the filter's. commit() is due within this call. */
+  onServerSpoke(): void;
+}
+
+export interface Speculation {
+  /** As createFilter(), with the upstream that was dialled, where it is there. */
+  commit(owner: ConnectionOwner): ConnectionCallbacks | null;
+  /** The connection is another chain's, or gone. */
+  abandon(): void;
+}
+
 export interface TerminalFilterFactory {
   /** The connection's bytes go to what is returned; null: refused, the connection has been closed. */
   createFilter(
@@ -26,6 +38,15 @@ export interface TerminalFilterFactory {
     info: DownstreamConnectionInfo,
     owner: ConnectionOwner,
   ): ConnectionCallbacks | null;
+  /**
+   * Dials upstream for a connection that may turn out to be this filter's: the client is silent, perhaps the server is to
+   * speak first. Null: not here. Absent: never.
+   */
+  speculate?(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    listener: SpeculationListener,
+  ): Speculation | null;
   /** A filter before it has refused a connection of its chain. */
   onRefused?(): void;
 }

@@ -7,7 +7,13 @@ import type { Connection } from '../../network/connection.ts';
 import { CloseType } from '../../network/transport.ts';
 import type { CloseEvent, ConnectionCallbacks } from '../../network/transport.ts';
 import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/stream-info.ts';
-import type { ConnectionEnd, ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+import type {
+  ConnectionEnd,
+  ConnectionOwner,
+  Speculation,
+  SpeculationListener,
+  TerminalFilterFactory,
+} from './network-filter.ts';
 
 /** A connection as gates see it. */
 export interface GatedConnection {
@@ -52,13 +58,17 @@ class RefusedConnection implements ConnectionCallbacks {
 class GatedSession implements GatedConnection, ConnectionOwner {
   readonly connection: Connection;
   readonly info: DownstreamConnectionInfo;
-  readonly #owner: ConnectionOwner;
+  owner: ConnectionOwner | null;
   readonly #callbacks: (() => void)[] = [];
 
-  constructor(connection: Connection, info: DownstreamConnectionInfo, owner: ConnectionOwner) {
+  constructor(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    owner: ConnectionOwner | null,
+  ) {
     this.connection = connection;
     this.info = info;
-    this.#owner = owner;
+    this.owner = owner;
   }
 
   onEnd(callback: () => void): void {
@@ -67,7 +77,28 @@ class GatedSession implements GatedConnection, ConnectionOwner {
 
   onConnectionDone(facts?: StreamInfo | string | ConnectionEnd): void {
     for (const callback of this.#callbacks) callback();
-    this.#owner.onConnectionDone(facts);
+    this.owner?.onConnectionDone(facts);
+  }
+}
+
+/** What a terminal filter behind gates tries. */
+class GatedSpeculation implements Speculation {
+  readonly #session: GatedSession;
+  readonly #speculation: Speculation;
+
+  constructor(session: GatedSession, speculation: Speculation) {
+    this.#session = session;
+    this.#speculation = speculation;
+  }
+
+  commit(owner: ConnectionOwner): ConnectionCallbacks | null {
+    this.#session.owner = owner;
+    return this.#speculation.commit(this.#session);
+  }
+
+  abandon(): void {
+    this.#session.onConnectionDone();
+    this.#speculation.abandon();
   }
 }
 
@@ -101,5 +132,21 @@ export class GatedFilterFactory implements TerminalFilterFactory {
       return null;
     }
     return this.#terminal.createFilter(connection, info, session);
+  }
+
+  /** Nobody is dialled for a connection that a gate would refuse; it may yet be another chain's. */
+  speculate(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    listener: SpeculationListener,
+  ): Speculation | null {
+    const session = new GatedSession(connection, info, null);
+    const admitted = this.#gates.every((gate) => gate.onNewConnection(session) === 'admit');
+    const speculation = admitted
+      ? (this.#terminal.speculate?.(connection, info, listener) ?? null)
+      : null;
+    if (speculation !== null) return new GatedSpeculation(session, speculation);
+    session.onConnectionDone();
+    return null;
   }
 }

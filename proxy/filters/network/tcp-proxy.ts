@@ -6,8 +6,6 @@ import type { TcpProxyConfig } from '../../config/tcp-proxy-config.ts';
 import { JitteredBackoff } from '../../base/backoff.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
-import type { RandomSource } from '../../base/random.ts';
-import type { TimeSource } from '../../base/clock.ts';
 import type { MetadataStruct } from '../../config/metadata-value.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
 import { lengthened } from '../../http/jitter.ts';
@@ -28,26 +26,17 @@ import type {
 } from '../../upstream/conn-pool/conn-pool.ts';
 import type { Host } from '../../upstream/host.ts';
 import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
-import type {
-  ThreadLocalCluster,
-  ThreadLocalClusterManager,
-} from '../../upstream/thread-local-cluster.ts';
+import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import { EarlyData } from './early-data.ts';
-import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
-import type { TcpProxyStats } from './tcp-proxy-stats.ts';
-import type { TcpRoutes } from './tcp-route.ts';
+import type {
+  ConnectionOwner,
+  Speculation,
+  SpeculationListener,
+  TerminalFilterFactory,
+} from './network-filter.ts';
+import type { TcpProxyContext } from './tcp-proxy-context.ts';
+import { TcpSpeculation } from './tcp-speculation.ts';
 import { TcpSessionLog } from './tcp-session-log.ts';
-import type { TcpLogSettings } from './tcp-session-log.ts';
-
-export interface TcpProxyContext {
-  readonly config: TcpProxyConfig;
-  readonly routes: TcpRoutes;
-  readonly clusters: ThreadLocalClusterManager;
-  readonly stats: TcpProxyStats;
-  readonly log: TcpLogSettings;
-  readonly time: TimeSource;
-  readonly random: RandomSource;
-}
 
 /** Why a session never began; Envoy's numbers and, in the log, its spelling. */
 const Failure = { Connect: 0, NoHost: 1, Overflow: 2, NoCluster: 3 } as const;
@@ -147,6 +136,23 @@ class TcpProxySession
   begin(): void {
     this.#log?.onBegin();
     if (this.#context.config.connectOn === undefined) this.#connect();
+  }
+
+  /** The server may have spoken. */
+  beginWith(tried: TcpSpeculation): void {
+    const { greeting } = tried;
+    this.#log?.onBegin();
+    const ticket = tried.handOver(({ cluster, pool }) => {
+      this.#cluster = cluster;
+      this.#pool = pool;
+      this.#info.cluster = cluster.config;
+      this.#attempts = 1;
+      this.#info.attemptCount = 1;
+      return this;
+    });
+    if (ticket === null) this.#connect();
+    else if (this.#upstream === null && !this.#done) this.#ticket = ticket;
+    if (greeting !== null && this.#upstream !== null) this.onUpstreamData(greeting, false);
   }
 
   hashKey(): bigint | undefined {
@@ -453,6 +459,27 @@ export class TcpProxyFactory implements TerminalFilterFactory {
     connection.setCallbacks(session);
     session.begin();
     return session;
+  }
+
+  speculate(
+    connection: Connection,
+    info: DownstreamConnectionInfo,
+    listener: SpeculationListener,
+  ): Speculation | null {
+    const { connectOn, maxEarlyDataBytes, tunneling } = this.#context.config;
+    if (connectOn !== undefined || maxEarlyDataBytes !== undefined || tunneling !== undefined)
+      return null;
+    const tried = new TcpSpeculation(this.#context, info, listener);
+    if (!tried.start()) return null;
+    return {
+      commit: (owner) => {
+        const session = new TcpProxySession(this.#context, connection, info, owner);
+        connection.setCallbacks(session);
+        session.beginWith(tried);
+        return session;
+      },
+      abandon: () => tried.abandon(),
+    };
   }
 
   onRefused(): void {

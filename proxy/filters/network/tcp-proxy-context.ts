@@ -1,0 +1,18 @@
+// [w] What all sessions of one tcp_proxy share.
+import type { RandomSource } from '../../base/random.ts';
+import type { TimeSource } from '../../base/clock.ts';
+import type { TcpProxyConfig } from '../../config/tcp-proxy-config.ts';
+import type { ThreadLocalClusterManager } from '../../upstream/thread-local-cluster.ts';
+import type { TcpProxyStats } from './tcp-proxy-stats.ts';
+import type { TcpRoutes } from './tcp-route.ts';
+import type { TcpLogSettings } from './tcp-session-log.ts';
+
+export interface TcpProxyContext {
+  readonly config: TcpProxyConfig;
+  readonly routes: TcpRoutes;
+  readonly clusters: ThreadLocalClusterManager;
+  readonly stats: TcpProxyStats;
+  readonly log: TcpLogSettings;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+}
