@@ -3,8 +3,8 @@
 import type { RequestHeaders } from '../../http/header-map.ts';
 import type { MetadataStruct } from '../../config/metadata-value.ts';
 import type { Connection } from '../../network/connection.ts';
-import { CloseEvent, CloseType } from '../../network/transport.ts';
-import type { ConnectionCallbacks } from '../../network/transport.ts';
+import { CloseType } from '../../network/transport.ts';
+import type { CloseEvent, ConnectionCallbacks } from '../../network/transport.ts';
 import { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
