@@ -1,7 +1,7 @@
 // Envoy or ours as a process, all ports chosen by the kernel and asked back from its admin.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { eventually } from '../support/eventually.ts';
@@ -36,12 +36,26 @@ export class ProxyUnderTest {
     child.on('exit', () => (this.#exited = true));
   }
 
-  /** Ready when it returns. `envoy`: path of the binary; undefined: ours. */
+  /** Ready when it returns. `envoy`: path of the binary; undefined: ours. A port that was taken meanwhile costs another start. */
   static async start(
     dir: string,
     bootstrap: Json,
     envoy: string | undefined,
   ): Promise<ProxyUnderTest> {
+    try {
+      return await ProxyUnderTest.#startOnce(dir, bootstrap, envoy);
+    } catch (error) {
+      if (!String(error).includes('EADDRINUSE')) throw error;
+      return ProxyUnderTest.#startOnce(dir, bootstrap, envoy);
+    }
+  }
+
+  static async #startOnce(
+    dir: string,
+    bootstrap: Json,
+    envoy: string | undefined,
+  ): Promise<ProxyUnderTest> {
+    rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
     const path = join(dir, 'bootstrap.json');
     const adminFile = join(dir, 'admin-address');
