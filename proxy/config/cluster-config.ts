@@ -24,6 +24,10 @@ export interface CircuitBreakerConfig {
     | { readonly budgetPercent: number; readonly minRetryConcurrency: number }
     | undefined;
   readonly trackRemaining: boolean;
+  /** Absent: no limit. */
+  readonly maxConnectionPools?: number | undefined;
+  /** `per_host_thresholds`; absent: no limit. */
+  readonly maxConnectionsPerHost?: number | undefined;
 }
 
 export interface TransportSocketMatchConfig {

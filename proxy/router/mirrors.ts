@@ -69,12 +69,13 @@ function startShadow(
   if (timeoutMs > 0 && headers.has(H.xEnvoyExpectedRqTimeoutMs))
     headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
   const host = cluster.chooseHost(null);
-  if (host === null) {
+  const pool =
+    host === null ? null : cluster.httpPool(host, action.priority, info.protocol === 'HTTP/2');
+  if (host === null || pool === null) {
     const copy = { headers, clusterStats: cluster.stats, scopes: null, healthCheck: false };
     context.charges.localReply(copy, null, 503);
     return null;
   }
-  const pool = cluster.httpPool(host, action.priority, info.protocol === 'HTTP/2');
   const shadow = new ShadowRequest(context, headers, {
     stats: cluster.stats,
     host,

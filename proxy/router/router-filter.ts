@@ -221,6 +221,11 @@ export class RouterFilter
   #startAttempt(host: Host, fresh = false): void {
     const info = this.#info;
     const action = this.#action!;
+    const pool = this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2');
+    if (pool === null) {
+      this.#replyNoHost();
+      return;
+    }
     info.host = host;
     info.upstreamConnection = null;
     if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
@@ -228,7 +233,6 @@ export class RouterFilter
     const { upstreamLog } = this.#context;
     if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.headers, host);
     this.#attempt = attempt;
-    const pool = this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2');
     attempt.start(pool, fresh);
   }
 

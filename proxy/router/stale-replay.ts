@@ -39,6 +39,6 @@ export function keepsForReplay(
   requestEnded: boolean,
   connection: UpstreamConnectionFacts | null,
 ): boolean {
-  if (!action.replayStale || connection === null || connection.requestCount < 2) return false;
+  if (!action.replayStale || connection === null || !connection.kept) return false;
   return IDEMPOTENT_METHODS.has(headers.method) || (!requestEnded && !action.guardReplays);
 }

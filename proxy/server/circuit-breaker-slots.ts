@@ -1,16 +1,24 @@
 // [m] Which cluster counts its circuit breakers where: slots of one SharedArrayBuffer that all workers write
 // (upstream/resource-manager.ts reads and writes it).
 import { assert } from '../base/assert.ts';
-import { INTS_PER_SLOT } from '../upstream/resource-manager.ts';
+import {
+  BreakerCounts,
+  INTS_PER_SLOT,
+  ResourceManager,
+  USED_MARK,
+} from '../upstream/resource-manager.ts';
+import type { Priority } from '../upstream/resource-manager.ts';
+import type { CircuitBreakerConfig } from '../config/cluster-config.ts';
 
 export const MAX_SLOTS = 65_536;
 
 const REGION_INTS = MAX_SLOTS * INTS_PER_SLOT;
 
 export class CircuitBreakerSlots {
-  /** Zero pages until touched: 2 MiB of address space a worker, 32 bytes of memory a cluster and worker. */
+  /** Zero pages until touched: 4 MiB of address space a worker, 64 bytes of memory a cluster and worker. */
   readonly counts: SharedArrayBuffer;
   readonly #view: Int32Array;
+  readonly #workerCount: number;
   readonly #slotOf = new Map<string, number>();
   /** Given back by clusters that all workers have dropped; oldest first. */
   readonly #free: number[] = [];
@@ -19,6 +27,26 @@ export class CircuitBreakerSlots {
   constructor(workerCount: number) {
     this.counts = new SharedArrayBuffer(workerCount * REGION_INTS * Int32Array.BYTES_PER_ELEMENT);
     this.#view = new Int32Array(this.counts);
+    this.#workerCount = workerCount;
+  }
+
+  /** What all workers have taken of the cluster's limits; undefined: none has used it yet. */
+  read(
+    cluster: string,
+    priority: Priority,
+    config: CircuitBreakerConfig,
+  ): ResourceManager | undefined {
+    const slot = this.#slotOf.get(cluster);
+    if (slot === undefined || !this.#isUsed(slot)) return undefined;
+    const counts = new BreakerCounts(this.counts, 0, this.#workerCount);
+    return new ResourceManager(counts, slot, priority, config);
+  }
+
+  #isUsed(slot: number): boolean {
+    const view = this.#view;
+    for (let i = slot * INTS_PER_SLOT + USED_MARK; i < view.length; i += REGION_INTS)
+      if (Atomics.load(view, i) !== 0) return true;
+    return false;
   }
 
   /** A worker died: what it had taken is free again. */
@@ -62,7 +90,9 @@ export class CircuitBreakerSlots {
   #isZero(slot: number): boolean {
     for (let region = 0; region < this.#view.length; region += REGION_INTS) {
       for (let i = 0; i < INTS_PER_SLOT; i++) {
-        if (Atomics.load(this.#view, region + slot * INTS_PER_SLOT + i) !== 0) return false;
+        const place = region + slot * INTS_PER_SLOT + i;
+        if (i === USED_MARK) Atomics.store(this.#view, place, 0);
+        else if (Atomics.load(this.#view, place) !== 0) return false;
       }
     }
     return true;

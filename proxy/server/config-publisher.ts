@@ -10,6 +10,7 @@ import type { ListenerSink } from '../listener-manager/listener-manager.ts';
 import type { ClusterSink } from '../upstream/cluster-manager.ts';
 import { clearWorkerCounts, sharedCountsBuffer } from '../filters/shared-counts.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
+import { clearWorkerHostCounts, sharedHostCountsBuffer } from '../upstream/shared-host-counts.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
 import type { CircuitBreakerSlot } from './worker-protocol.ts';
@@ -57,6 +58,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   readonly #buckets = new TokenBucketPlaces();
   /** What workers count together besides breakers. */
   readonly sharedCounts: SharedArrayBuffer;
+  /** Their connections to single hosts. */
+  readonly hostCounts: SharedArrayBuffer;
   readonly #clusters = new Collected<ClusterConfig>();
   readonly #endpoints = new Collected<ClusterEndpointsConfig>();
   readonly #routes = new Collected<RouteConfig>();
@@ -69,6 +72,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   constructor(time: TimeSource, publish: (config: PublishedConfig) => void, workerCount: number) {
     this.#slots = new CircuitBreakerSlots(workerCount);
     this.sharedCounts = sharedCountsBuffer(workerCount);
+    this.hostCounts = sharedHostCountsBuffer(workerCount);
     this.#time = time;
     this.#publish = publish;
   }
@@ -82,10 +86,15 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   onWorkerGone(workerIndex: number): void {
     this.#slots.clearWorker(workerIndex);
     clearWorkerCounts(this.sharedCounts, workerIndex);
+    clearWorkerHostCounts(this.hostCounts, workerIndex);
   }
 
   get tokenBuckets(): SharedArrayBuffer {
     return this.#buckets.words;
+  }
+
+  get breakers(): Pick<CircuitBreakerSlots, 'read'> {
+    return this.#slots;
   }
 
   get circuitBreakerCounts(): SharedArrayBuffer {

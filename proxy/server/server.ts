@@ -22,6 +22,7 @@ import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
+import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
@@ -74,6 +75,7 @@ export class Server {
   readonly #startedMs: number;
   readonly #stats = new StatsStore();
   readonly #serverStats: ServerStats;
+  readonly #breakerStats: CircuitBreakerStats;
   readonly #channels: ControlChannels;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
@@ -112,6 +114,11 @@ export class Server {
       (config) => this.#publish(config),
       deps.options.concurrency,
     );
+    this.#breakerStats = new CircuitBreakerStats({
+      store: this.#stats,
+      breakers: this.#publisher.breakers,
+      wanted: compileStatsMatcher(bootstrap.config.stats.matcher),
+    });
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
@@ -264,6 +271,7 @@ export class Server {
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
+        hostCounts: this.#publisher.hostCounts,
         tokenBuckets: this.#publisher.tokenBuckets,
         sharedCounts: this.#publisher.sharedCounts,
         ticketSecret: ticketSecret(),
@@ -382,6 +390,7 @@ export class Server {
     this.#serverStats.setState(this.state);
     const connections = this.#connections.reduce((sum, active) => sum + active, 0);
     this.#serverStats.refresh(this.#deps.time.monotonicMs() - this.#startedMs, connections);
+    this.#breakerStats.refresh(this.#clusters.clusters().map(({ config }) => config));
   }
 
   #publish(config: PublishedConfig): void {

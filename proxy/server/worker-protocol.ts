@@ -52,6 +52,8 @@ export interface WorkerInit {
   readonly drainTimeMs: number;
   /** Circuit breakers: an Int32Array over it, INTS_PER_SLOT (upstream/resource-manager.ts) ints per cluster slot. */
   readonly circuitBreakerCounts: SharedArrayBuffer;
+  /** Connections per host: upstream/shared-host-counts.ts. */
+  readonly hostCounts: SharedArrayBuffer;
   /** Token buckets of local rate limits: filters/token-bucket-memory.ts. */
   readonly tokenBuckets: SharedArrayBuffer;
   /** Active faults: filters/shared-counts.ts. */

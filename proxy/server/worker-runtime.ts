@@ -35,6 +35,7 @@ import { CertificateCache } from '../tls/certificate-cache.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { TlsContexts } from '../tls/tls-contexts.ts';
 import { localityOf } from '../upstream/host.ts';
+import { SharedHostCounts } from '../upstream/shared-host-counts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
@@ -106,6 +107,7 @@ export class WorkerRuntime implements BindReport {
       runtime,
       localClusterName: init.localClusterName,
       localKey: localityKeyOf(init.node),
+      hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
     });
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({

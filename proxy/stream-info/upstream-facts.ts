@@ -43,6 +43,8 @@ export interface UpstreamConnectionFacts {
   readonly tls: TlsFacts | null;
   /** So far, those under way included. */
   requestCount: number;
+  /** It had carried others, or been idle, before it was given the requests under way. */
+  kept: boolean;
   /**
    * It died without a byte for the requests under way: it was dead, or about to be, when it was given to them. Or its server
    * said goodbye.

@@ -20,6 +20,8 @@ export class ClusterStats {
   readonly upstreamCxDestroyRemoteWithActiveRq: StatId;
   readonly upstreamCxConnectAttemptsExceeded: StatId;
   readonly upstreamCxOverflow: StatId;
+  readonly upstreamCxPoolOverflow: StatId;
+  readonly upstreamCxMaxDurationReached: StatId;
   readonly upstreamCxNoneHealthy: StatId;
   readonly upstreamCxProtocolError: StatId;
   readonly upstreamCxMaxRequests: StatId;
@@ -88,6 +90,8 @@ export class ClusterStats {
     this.upstreamCxDestroyRemoteWithActiveRq = counter('upstream_cx_destroy_remote_with_active_rq');
     this.upstreamCxConnectAttemptsExceeded = counter('upstream_cx_connect_attempts_exceeded');
     this.upstreamCxOverflow = counter('upstream_cx_overflow');
+    this.upstreamCxPoolOverflow = counter('upstream_cx_pool_overflow');
+    this.upstreamCxMaxDurationReached = counter('upstream_cx_max_duration_reached');
     this.upstreamCxNoneHealthy = counter('upstream_cx_none_healthy');
     this.upstreamCxProtocolError = counter('upstream_cx_protocol_error');
     this.upstreamCxMaxRequests = counter('upstream_cx_max_requests');

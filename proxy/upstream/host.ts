@@ -1,6 +1,7 @@
 // [w] Host: one endpoint as a worker knows it. Outlives configuration updates by address (law 6): pools and counts
 // stay, facts that came from configuration are replaced in place.
 import type { IdleLimit } from './conn-pool/idle-limit.ts';
+import type { HostConnections, SharedHostCounts } from './shared-host-counts.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import {
@@ -62,6 +63,8 @@ export class Host {
     rqTimeout: 0,
   };
   priority: number;
+  /** Connections of all workers; null: no limit asks for them. */
+  #connections: HostConnections | null = null;
   /** What is known of how long it keeps idle connections; null: nothing. */
   idleLimit: IdleLimit | null = null;
   locality: Locality = NO_LOCALITY;
@@ -85,6 +88,29 @@ export class Host {
     this.address = endpoint.address;
     this.addressText = addressText(endpoint.address);
     this.priority = priority;
+  }
+
+  /** From now on its connections are counted for all workers. */
+  shareConnections(counts: SharedHostCounts, cluster: string): void {
+    if (this.#connections !== null) return;
+    this.#connections = counts.of(cluster, this.addressText);
+    this.#connections.add(this.counts.cxActive);
+  }
+
+  /** Of all workers where they are shared, else of this one. */
+  get connectionCount(): number {
+    return this.#connections === null ? this.counts.cxActive : this.#connections.count;
+  }
+
+  onConnectionMade(): void {
+    this.counts.cxTotal++;
+    this.counts.cxActive++;
+    if (this.#connections !== null) this.#connections.add(1);
+  }
+
+  onConnectionGone(): void {
+    this.counts.cxActive--;
+    if (this.#connections !== null) this.#connections.add(-1);
   }
 
   get endpoint(): EndpointConfig {

@@ -3,13 +3,16 @@
 // workers for an instant.
 import type { CircuitBreakerConfig } from '../config/cluster-config.ts';
 
-export const INTS_PER_SLOT = 8;
+export const INTS_PER_SLOT = 16;
 /** Offsets inside a slot; DEFAULT priority first, HIGH second. */
 const CONNECTIONS = 0;
 const PENDING = 1;
 const REQUESTS = 2;
 const RETRIES = 3;
-const HIGH_OFFSET = 4;
+const POOLS = 4;
+/** Of the DEFAULT half alone: 1 once the worker has dialled a host of the cluster. No count. */
+export const USED_MARK = 7;
+const HIGH_OFFSET = 8;
 
 export type Priority = 'DEFAULT' | 'HIGH';
 
@@ -72,6 +75,9 @@ export class ResourceManager {
   readonly pendingRequests: Resource;
   readonly requests: Resource;
   readonly retries: Resource;
+  readonly pools: Resource;
+  readonly #counts: BreakerCounts;
+  readonly #slot: number;
   #config: CircuitBreakerConfig;
 
   /** `slot`: the cluster's place in the shared table; see server/worker-protocol.ts. */
@@ -86,6 +92,9 @@ export class ResourceManager {
     this.pendingRequests = new Resource(counts, base + PENDING, config.maxPendingRequests);
     this.requests = new Resource(counts, base + REQUESTS, config.maxRequests);
     this.retries = new Resource(counts, base + RETRIES, config.maxRetries);
+    this.pools = new Resource(counts, base + POOLS, config.maxConnectionPools ?? Infinity);
+    this.#counts = counts;
+    this.#slot = slot;
     this.#config = config;
   }
 
@@ -99,17 +108,31 @@ export class ResourceManager {
     this.pendingRequests.max = config.maxPendingRequests;
     this.requests.max = config.maxRequests;
     this.retries.max = config.maxRetries;
+    this.pools.max = config.maxConnectionPools ?? Infinity;
+  }
+
+  /** From now on somebody may want to read the cluster's gauges. */
+  markUsed(): void {
+    const { view, ownOffset } = this.#counts;
+    Atomics.store(view, ownOffset + this.#slot * INTS_PER_SLOT + USED_MARK, 1);
+  }
+
+  /** Another connection to the host, within the cluster's limit and the host's own. */
+  canConnect(host: { readonly connectionCount: number }): boolean {
+    const perHost = this.#config.maxConnectionsPerHost;
+    if (perHost !== undefined && host.connectionCount >= perHost) return false;
+    return this.connections.canCreate();
   }
 
   /** Retry budget where configured, else `max_retries`. */
-  canRetry(): boolean {
+  get maxRetries(): number {
     const budget = this.#config.retryBudget;
-    if (budget === undefined) return this.retries.canCreate();
+    if (budget === undefined) return this.retries.max;
     const active = this.requests.count + this.pendingRequests.count;
-    const allowed = Math.max(
-      Math.floor((budget.budgetPercent * active) / 100),
-      budget.minRetryConcurrency,
-    );
-    return this.retries.count < allowed;
+    return Math.max(Math.floor((budget.budgetPercent * active) / 100), budget.minRetryConcurrency);
+  }
+
+  canRetry(): boolean {
+    return this.retries.count < this.maxRetries;
   }
 }

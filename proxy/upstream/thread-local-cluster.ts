@@ -22,13 +22,13 @@ export interface ThreadLocalCluster {
   membership(): Membership;
   /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
   chooseHost(context: LoadBalancerContext | null): Host | null;
-  /** `http2Downstream`: the client speaks HTTP/2, for clusters that speak what their clients do. */
+  /** Null: there may be no further pool. `http2Downstream`: the client speaks HTTP/2, for clusters that speak what their clients do. */
   httpPool(
     host: Host,
     priority: Priority,
     http2Downstream: boolean,
     overrides?: TransportOverrides | null,
-  ): HttpConnPool;
+  ): HttpConnPool | null;
   tcpPool(host: Host, priority: Priority): TcpConnPool;
   /** Share of requests that the assignment's overload policy turns away: 0 to 1. */
   readonly dropShare: number;

@@ -103,7 +103,7 @@ export class WorkerCluster
     priority: Priority,
     http2Downstream: boolean,
     overrides: TransportOverrides | null = null,
-  ): HttpConnPool {
+  ): HttpConnPool | null {
     const { protocol } = this.#config.http;
     const http2 = protocol === 'http2' || (protocol === 'use_downstream' && http2Downstream);
     return this.#poolsOf(priority).http(host, http2, overrides);

@@ -19,7 +19,7 @@ export function decodeCircuitBreakers(
   reader: FieldReader<Cluster>,
 ): ClusterConfig['circuitBreakers'] {
   const breakers = reader.child('circuit_breakers');
-  breakers?.refuse('per_host_thresholds');
+  const perHost = decodePerHost(breakers?.children('per_host_thresholds') ?? []);
   const byPriority = new Map<'DEFAULT' | 'HIGH', CircuitBreakerConfig>();
   for (const thresholds of breakers?.children('thresholds') ?? []) {
     const priority = thresholds.enumName('priority', 'DEFAULT');
@@ -27,10 +27,38 @@ export function decodeCircuitBreakers(
     if (!byPriority.has(priority)) byPriority.set(priority, decodeThresholds(thresholds));
   }
   return {
-    default: byPriority.get('DEFAULT') ?? DEFAULTS,
-    high: byPriority.get('HIGH') ?? DEFAULTS,
+    default: { ...(byPriority.get('DEFAULT') ?? DEFAULTS), ...perHost.get('DEFAULT') },
+    high: { ...(byPriority.get('HIGH') ?? DEFAULTS), ...perHost.get('HIGH') },
   };
 }
+
+type PerHost = Pick<CircuitBreakerConfig, 'maxConnectionsPerHost'>;
+
+/** Of each host; Envoy takes `max_connections` alone. */
+function decodePerHost(
+  list: readonly FieldReader<CircuitBreakers_Thresholds>[],
+): ReadonlyMap<'DEFAULT' | 'HIGH', PerHost> {
+  const byPriority = new Map<'DEFAULT' | 'HIGH', PerHost>();
+  for (const thresholds of list) {
+    const priority = thresholds.enumName('priority', 'DEFAULT');
+    for (const field of UNSUPPORTED_PER_HOST)
+      if (thresholds.has(field)) thresholds.problem('', 'Unsupported field in per_host_thresholds');
+    if (!byPriority.has(priority)) {
+      const maxConnectionsPerHost = thresholds.optionalNumber('max_connections');
+      byPriority.set(priority, { maxConnectionsPerHost });
+    }
+  }
+  return byPriority;
+}
+
+const UNSUPPORTED_PER_HOST = [
+  'max_pending_requests',
+  'max_requests',
+  'max_retries',
+  'retry_budget',
+  'track_remaining',
+  'max_connection_pools',
+] as const;
 
 function decodeThresholds(reader: FieldReader<CircuitBreakers_Thresholds>): CircuitBreakerConfig {
   const budget = reader.child('retry_budget');
@@ -44,5 +72,6 @@ function decodeThresholds(reader: FieldReader<CircuitBreakers_Thresholds>): Circ
       minRetryConcurrency: budget.number('min_retry_concurrency', 3),
     },
     trackRemaining: reader.bool('track_remaining'),
+    maxConnectionPools: reader.optionalNumber('max_connection_pools'),
   };
 }

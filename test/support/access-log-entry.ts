@@ -38,6 +38,7 @@ export const sampleConnection = (host: HostFacts): UpstreamConnectionFacts => ({
   protocol: 'HTTP/1.1',
   tls: null,
   requestCount: 1,
+  kept: false,
   stale: false,
 });
 

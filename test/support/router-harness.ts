@@ -162,8 +162,8 @@ export class ScriptedCluster implements ThreadLocalCluster {
   readonly streams: ScriptedStream[] = [];
   /** Streams are ready before newStream() returns, as on an idle connection. */
   connected = true;
-  /** Connections have carried that many requests when they get another one. */
-  requestsBefore = 0;
+  /** Connections have carried requests before they get another one. */
+  kept = false;
   dropShare = 0;
   readonly #resources: ResourceManager;
   #next = 0;
@@ -211,7 +211,7 @@ export class ScriptedCluster implements ThreadLocalCluster {
     return {
       newStream: (decoder, callbacks, fresh): PoolTicket | null => {
         const stream = new ScriptedStream(host, decoder, callbacks, fresh);
-        if (fresh !== true) stream.facts.requestCount += this.requestsBefore;
+        if (fresh !== true) stream.facts.kept = this.kept;
         this.streams.push(stream);
         if (!this.connected) return stream;
         stream.ready();

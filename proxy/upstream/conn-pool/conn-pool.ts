@@ -48,6 +48,8 @@ export interface ManagedPool extends HttpConnPool {
   readonly host: Host;
   /** Has connections or waiters. */
   readonly inUse: boolean;
+  /** Has streams on their way, or some that wait. */
+  readonly active: boolean;
   /** No further connections are kept; what is on its way, or waits, comes to its end. */
   drain(): void;
 }

@@ -26,6 +26,7 @@ export function connectionFacts(
     protocol,
     tls: made.tls,
     requestCount: 0,
+    kept: false,
     stale: false,
   };
 }

@@ -40,6 +40,8 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   #pending: PendingStream[] = [];
   /** Goes when it is idle: who would ask for it again is unknown. */
   readonly #special: boolean;
+  /** Has a place among the cluster's pools: from the first connection or waiter until there is none. */
+  #counted = false;
 
   /** `overrides`: of all its streams. */
   constructor(context: PoolContext, host: Host, overrides: TransportOverrides | null = null) {
@@ -81,6 +83,10 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
       callbacks.onPoolFailure('overflow', '', this.host);
       return null;
     }
+    if (!this.#counted) {
+      this.#counted = true;
+      resources.pools.inc();
+    }
     resources.pendingRequests.inc();
     stats.store.inc(stats.upstreamRqPendingTotal);
     stats.store.inc(stats.upstreamRqPendingActive);
@@ -107,6 +113,13 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
       if (!client.connecting || this.#pending.length === 0) client.drain();
     }
     this.#checkIdle();
+  }
+
+  /** Has streams on their way, or some that wait. */
+  get active(): boolean {
+    if (this.#pending.length > 0) return true;
+    for (const client of this.#clients) if (client.busy || client.connecting) return true;
+    return false;
   }
 
   get inUse(): boolean {
@@ -168,8 +181,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
       this.#notPending();
       this.#attach(client, stream.decoder, stream.callbacks);
     }
-    // One that takes many was counted on for more of them than it took.
-    if (this.streamsPerDial > 1) this.openForPending();
+    this.openForPending();
   }
 
   /** A connection takes no further stream although some wait. */
@@ -197,15 +209,14 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   #openIfNeeded(): void {
     const { resources, stats } = this.context;
     while (this.#connecting * this.streamsPerDial < this.#pending.length) {
-      if (!resources.connections.canCreate()) {
+      if (!resources.canConnect(this.host)) {
         stats.store.inc(stats.upstreamCxOverflow);
         if (this.#clients.size > 0) return;
       }
       resources.connections.inc();
       stats.store.inc(stats.upstreamCxTotal);
       stats.store.inc(stats.upstreamCxActive);
-      this.host.counts.cxTotal++;
-      this.host.counts.cxActive++;
+      this.host.onConnectionMade();
       this.#connecting++;
       this.#clients.add(this.createClient());
     }
@@ -216,7 +227,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     const { resources, stats } = this.context;
     resources.connections.dec();
     stats.store.dec(stats.upstreamCxActive);
-    this.host.counts.cxActive--;
+    this.host.onConnectionGone();
   }
 
   #notPending(): void {
@@ -226,6 +237,9 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   }
 
   #checkIdle(): void {
-    if ((this.draining || this.#special) && !this.inUse) this.context.onPoolIdle(this);
+    if (this.inUse) return;
+    if (this.#counted) this.context.resources.pools.dec();
+    this.#counted = false;
+    if (this.draining || this.#special) this.context.onPoolIdle(this);
   }
 }

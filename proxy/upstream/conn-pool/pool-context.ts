@@ -8,6 +8,7 @@ import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
 import { transportSocketFor } from '../transport-socket-choice.ts';
+import type { SharedHostCounts } from '../shared-host-counts.ts';
 import type { TransportOverrides, UpstreamTransports } from '../upstream-transports.ts';
 import type { ManagedPool } from './conn-pool.ts';
 
@@ -17,6 +18,8 @@ export interface PoolEnvironment {
   readonly random: RandomSource;
   /** Absent: only plain sockets can be had. */
   readonly transports?: UpstreamTransports | null;
+  /** Absent: limits per host hold for each worker by itself. */
+  readonly hostCounts?: SharedHostCounts;
 }
 
 export interface PoolContext extends PoolEnvironment {

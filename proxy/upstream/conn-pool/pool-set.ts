@@ -64,8 +64,34 @@ export class PoolSet {
     this.resources = resources;
   }
 
-  http(host: Host, http2: boolean, overrides: TransportOverrides | null): HttpConnPool {
+  /** Null: there may be no further pool. */
+  http(host: Host, http2: boolean, overrides: TransportOverrides | null): HttpConnPool | null {
     const pools = this.#poolsOf(host);
+    const pool = this.#httpPool(pools, host, http2, overrides);
+    if (this.resources.pools.max === Infinity || pool.inUse) return pool;
+    return this.#mayEnter(pools) ? pool : null;
+  }
+
+  /** A place for one more pool, or that of one of the host's that does nothing. */
+  #mayEnter(pools: HostPools): boolean {
+    const { resources } = this;
+    if (resources.pools.canCreate()) return true;
+    for (const other of pools.http()) {
+      if (!other.inUse || other.active) continue;
+      other.drain();
+      if (resources.pools.canCreate()) return true;
+    }
+    const { stats } = this.#owner;
+    stats.store.inc(stats.upstreamCxPoolOverflow);
+    return false;
+  }
+
+  #httpPool(
+    pools: HostPools,
+    host: Host,
+    http2: boolean,
+    overrides: TransportOverrides | null,
+  ): ManagedPool {
     if (overrides !== null) return this.#specialPool(pools, host, http2, overrides);
     if (http2) return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
     return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
@@ -106,6 +132,9 @@ export class PoolSet {
     if (pools === undefined) {
       pools = new HostPools();
       this.#hosts.set(host, pools);
+      const { hostCounts } = this.#environment;
+      if (hostCounts !== undefined && this.resources.config.maxConnectionsPerHost !== undefined)
+        host.shareConnections(hostCounts, this.#owner.config.name);
     }
     return pools;
   }
@@ -115,7 +144,7 @@ export class PoolSet {
     host: Host,
     http2: boolean,
     overrides: TransportOverrides,
-  ): HttpConnPool {
+  ): ManagedPool {
     const special = (pools.special ??= new Map<string, ManagedPool>());
     const key = `${http2 ? 2 : 1} ${overrides.key}`;
     let pool = special.get(key);
@@ -135,6 +164,7 @@ export class PoolSet {
 
   #newContext(): PoolContext {
     const { config, stats } = this.#owner;
+    this.resources.markUsed();
     return {
       io: this.#environment.io,
       random: this.#environment.random,

@@ -88,6 +88,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
       this.#readBefore = this.connection!.bytesRead;
       this.#idleBeforeMs = io.time.monotonicMs() - this.#idleSinceMs;
       this.#idleSinceMs = NaN;
+      facts.kept = facts.requestCount > 0 || this.#idleBeforeMs > LOOK_AFTER_MS;
     }
     facts.requestCount++;
     stats.store.inc(stats.upstreamRqTotal);
@@ -150,6 +151,8 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     }
     connection.start(this);
     this.#pool.onClientConnected(this);
+    // Whom it was dialled for may have found another one.
+    if (!this.busy && !this.closed && this.#timer === null) this.armIdle();
   }
 
   onConnectFailed(reason: string): void {
@@ -206,7 +209,10 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
       this.#countDestroyed(false, false);
       this.#pool.onClientFailed(this, 'connection timeout', '');
     } else if (kind === Timer.Idle) this.#onIdle();
-    else this.drain();
+    else {
+      stats.store.inc(stats.upstreamCxMaxDurationReached);
+      this.drain();
+    }
   }
 
   // === For the subclasses
@@ -268,7 +274,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
       return;
     const nowMs = this.context.io.time.monotonicMs();
     if (this.busy) {
-      facts.stale = facts.requestCount > 1;
+      facts.stale = facts.kept;
       if (facts.stale) this.idleLimit().onClosed(this.#idleBeforeMs, nowMs);
     } else if (!Number.isNaN(this.#idleSinceMs))
       this.idleLimit().onClosed(nowMs - this.#idleSinceMs, nowMs);

@@ -106,7 +106,7 @@ export class SingleUseTcpConnPool implements TcpConnPool {
       callbacks.onPoolFailure('local connection failure', unsupported, this.host);
       return null;
     }
-    if (!resources.connections.canCreate()) {
+    if (!resources.canConnect(this.host)) {
       stats.store.inc(stats.upstreamCxOverflow);
       callbacks.onPoolFailure('overflow', '', this.host);
       return null;
@@ -115,9 +115,7 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     const store = stats.store;
     store.inc(stats.upstreamCxTotal);
     store.inc(stats.upstreamCxActive);
-    const counts = this.host.counts;
-    counts.cxTotal++;
-    counts.cxActive++;
+    this.host.onConnectionMade();
     return new TcpDial(this, this.#context, callbacks);
   }
 
@@ -144,6 +142,6 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     store.inc(
       event === CloseEvent.Remote ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal,
     );
-    this.host.counts.cxActive--;
+    this.host.onConnectionGone();
   }
 }

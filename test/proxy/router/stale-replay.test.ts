@@ -13,7 +13,7 @@ const BROKEN =
 
 function harnessOf(action: Partial<RouteActionConfig> = {}): RouterHarness {
   const harness = new RouterHarness({ action });
-  harness.backend.requestsBefore = 3;
+  harness.backend.kept = true;
   return harness;
 }
 
@@ -98,7 +98,7 @@ t.test('A request that met a dead connection', async (t) => {
 
   t.test('is not sent again when the connection was fresh, or an answer had begun', (t) => {
     const fresh = harnessOf();
-    fresh.backend.requestsBefore = 0;
+    fresh.backend.kept = false;
     const { client } = fresh.send();
     fresh.backend.last.dieStale();
     t.equal(client.outcome[2], 'UC');
@@ -116,7 +116,7 @@ t.test('A request that met a dead connection', async (t) => {
     const harness = harnessOf();
     const { client } = harness.send();
     harness.backend.last.dieStale();
-    harness.backend.last.facts.requestCount = 5;
+    harness.backend.last.facts.kept = true;
     harness.backend.last.dieStale();
     t.equal(harness.backend.streams.length, 2);
     t.equal(client.outcome[2], 'UC');
@@ -146,7 +146,7 @@ t.test('A request that met a dead connection', async (t) => {
 
   t.test('of any method goes out again when the server said goodbye without looking at it', (t) => {
     const harness = harnessOf();
-    harness.backend.requestsBefore = 0;
+    harness.backend.kept = false;
     const { client } = harness.send([[':method', 'POST']]);
     harness.backend.last.dieStale(StreamResetReason.RemoteRefusedStreamReset);
     t.equal(harness.backend.streams.length, 2);

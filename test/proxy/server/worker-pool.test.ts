@@ -48,6 +48,7 @@ function setUp(concurrency: number) {
       drainTimeMs: 600_000,
       circuitBreakerCounts: publisher.circuitBreakerCounts,
       tokenBuckets: publisher.tokenBuckets,
+      hostCounts: new SharedArrayBuffer(0),
       sharedCounts: publisher.sharedCounts,
       ticketSecret: new Uint8Array(32),
     },

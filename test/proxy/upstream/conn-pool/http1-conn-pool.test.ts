@@ -404,4 +404,26 @@ t.test('Http1ConnPool', async (t) => {
     t.equal(upstream.connections.length, 2);
     await it.settle();
   });
+
+  await t.test('a connection that found nobody waiting is idle, too', async (t) => {
+    const script: UpstreamScript = (connection) =>
+      connection.socket.on('data', () => {
+        if (connection.text.includes('GET')) connection.socket.destroy();
+        else connection.send(OK);
+      });
+    const [it, upstream] = await setup(t, script);
+    const given = it.call();
+    given.ticket!.cancel();
+    await eventually(
+      'connected',
+      () => it.stat('upstream_cx_total') === 1 && it.io.timers.size === 1,
+    );
+    await eventually('accepted', () => upstream.connections.length === 1);
+    it.clock.shiftMs += 3000;
+    const caller = it.call();
+    await all(caller);
+    t.equal(upstream.connections.length, 1);
+    t.equal(caller.facts!.stale, true);
+    await it.settle();
+  });
 });

@@ -1,0 +1,92 @@
+// [m] The gauges `cluster.<name>.circuit_breakers.*`: what the shared counts say when somebody asks (envoy-behaviour §7.3). Only of
+// clusters that some worker has used: thousands of others would be zeros.
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { Resource, ResourceManager } from '../upstream/resource-manager.ts';
+import type { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+
+export interface CircuitBreakerStatsDeps {
+  readonly store: StatsStore;
+  readonly breakers: Pick<CircuitBreakerSlots, 'read'>;
+  /** Whether anybody will read a stat of that name. */
+  readonly wanted: (statName: string) => boolean;
+}
+
+export class CircuitBreakerStats {
+  readonly #deps: CircuitBreakerStatsDeps;
+  /** Prefixes shown so far. */
+  #shown = new Set<string>();
+
+  constructor(deps: CircuitBreakerStatsDeps) {
+    this.#deps = deps;
+  }
+
+  refresh(clusters: Iterable<ClusterConfig>): void {
+    const before = this.#shown;
+    this.#shown = new Set();
+    for (const config of clusters) {
+      this.#showPriority(config, 'DEFAULT');
+      this.#showPriority(config, 'HIGH');
+    }
+    for (const prefix of before) if (!this.#shown.has(prefix)) this.#clear(prefix);
+  }
+
+  #showPriority(config: ClusterConfig, priority: 'DEFAULT' | 'HIGH'): void {
+    const limits =
+      priority === 'HIGH' ? config.circuitBreakers.high : config.circuitBreakers.default;
+    const prefix = `cluster.${config.statName}.circuit_breakers.${priority.toLowerCase()}.`;
+    if (!this.#deps.wanted(`${prefix}cx_open`)) return;
+    const resources = this.#deps.breakers.read(config.name, priority, limits);
+    if (resources === undefined) return;
+    this.#shown.add(prefix);
+    for (const row of rowsOf(resources)) {
+      this.#set(`${prefix}${row.name}_open`, isOpen(row) ? 1 : 0);
+      const tracked = limits.trackRemaining && !(row.remaining === 'retries' && limits.retryBudget);
+      const left = tracked ? Math.max(0, Math.min(row.max, NO_LIMIT) - row.count) : 0;
+      this.#set(`${prefix}remaining_${row.remaining}`, left);
+    }
+  }
+
+  #clear(prefix: string): void {
+    for (const { name, remaining } of NAMES) {
+      this.#set(`${prefix}${name}_open`, 0);
+      this.#set(`${prefix}remaining_${remaining}`, 0);
+    }
+  }
+
+  #set(name: string, value: number): void {
+    const { store } = this.#deps;
+    store.set(store.gauge(name), value);
+  }
+}
+
+/** What a limit that is none counts as. */
+const NO_LIMIT = 2 ** 64;
+
+/** Envoy looks when a count changes: a limit of 0 is not reached before something passed it, as first connections do. */
+const isOpen = ({ name, count, max }: Row): boolean =>
+  max === 0 ? name === 'cx' || count > 0 : count >= max;
+
+const NAMES = [
+  { name: 'cx', remaining: 'cx' },
+  { name: 'cx_pool', remaining: 'cx_pools' },
+  { name: 'rq', remaining: 'rq' },
+  { name: 'rq_pending', remaining: 'pending' },
+  { name: 'rq_retry', remaining: 'retries' },
+] as const;
+
+interface Row {
+  readonly name: string;
+  readonly remaining: string;
+  readonly count: number;
+  readonly max: number;
+}
+
+function rowsOf(resources: ResourceManager): readonly Row[] {
+  const { connections, pools, requests, pendingRequests, retries } = resources;
+  const kinds: readonly Resource[] = [connections, pools, requests, pendingRequests, retries];
+  return NAMES.map((names, i) => {
+    const { count, max } = kinds[i]!;
+    return { ...names, count, max: names.name === 'rq_retry' ? resources.maxRetries : max };
+  });
+}
