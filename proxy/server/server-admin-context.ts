@@ -86,6 +86,7 @@ async function refreshAll(parts: AdminContextParts): Promise<void> {
   const { collector, stats, pool } = parts;
   await pool.collectStats((workerId) => collector.knows(workerId));
   parts.refreshStats();
+  parts.clusters.refreshStats();
   collector.add('main', stats.report(!collector.knows('main')));
 }
 

@@ -22,7 +22,6 @@ import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
-import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
@@ -75,7 +74,6 @@ export class Server {
   readonly #startedMs: number;
   readonly #stats = new StatsStore();
   readonly #serverStats: ServerStats;
-  readonly #breakerStats: CircuitBreakerStats;
   readonly #channels: ControlChannels;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
@@ -114,11 +112,6 @@ export class Server {
       (config) => this.#publish(config),
       deps.options.concurrency,
     );
-    this.#breakerStats = new CircuitBreakerStats({
-      store: this.#stats,
-      breakers: this.#publisher.breakers,
-      wanted: compileStatsMatcher(bootstrap.config.stats.matcher),
-    });
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
@@ -229,6 +222,7 @@ export class Server {
       // A cluster's own eds_config is not kept: what CDS itself waits stands for it (Istio: both 0).
       endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
       maxClusters: MAX_SLOTS,
+      breakers: this.#publisher.breakers,
     });
   }
 
@@ -390,7 +384,6 @@ export class Server {
     this.#serverStats.setState(this.state);
     const connections = this.#connections.reduce((sum, active) => sum + active, 0);
     this.#serverStats.refresh(this.#deps.time.monotonicMs() - this.#startedMs, connections);
-    this.#breakerStats.refresh(this.#clusters.clusters().map(({ config }) => config));
   }
 
   #publish(config: PublishedConfig): void {

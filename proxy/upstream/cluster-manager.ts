@@ -16,6 +16,8 @@ import type {
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import type { DnsResolver } from '../network/dns-lookup.ts';
 import type { StatsStore } from '../stats/store.ts';
+import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
+import type { BreakerReader } from './circuit-breaker-stats.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
 import { closeVersion, endpointsOf, entryOf } from './cluster-version.ts';
 import type { ClusterVersion, KnownCluster } from './cluster-version.ts';
@@ -52,6 +54,7 @@ export interface ClusterManagerDeps {
   readonly endpointsFetchTimeoutMs: number;
   /** Circuit breaker slots there are. */
   readonly maxClusters: number;
+  readonly breakers: BreakerReader;
 }
 
 export interface ActiveCluster {
@@ -62,6 +65,7 @@ export interface ActiveCluster {
 export class ClusterManager {
   readonly #deps: ClusterManagerDeps;
   readonly #stats: ClusterManagerStats;
+  readonly #breakerStats: CircuitBreakerStats;
   readonly #clusters = new Map<string, KnownCluster>();
   readonly #assignments: EndpointAssignments;
   readonly #failures = new Map<string, ConfigErrorState>();
@@ -71,6 +75,11 @@ export class ClusterManager {
   constructor(deps: ClusterManagerDeps) {
     this.#deps = deps;
     this.#stats = new ClusterManagerStats(deps.stats, deps.statWanted);
+    this.#breakerStats = new CircuitBreakerStats({
+      store: deps.stats,
+      breakers: deps.breakers,
+      wanted: deps.statWanted,
+    });
     this.#assignments = new EndpointAssignments(deps.time, (service) => this.#onStale(service));
   }
 
@@ -149,6 +158,11 @@ export class ClusterManager {
       }
     }
     this.#changed();
+  }
+
+  /** Brings gauges up to date that are only worth knowing when somebody asks. */
+  refreshStats(): void {
+    this.#breakerStats.refresh(this.clusters().map(({ config }) => config));
   }
 
   clusters(): readonly ActiveCluster[] {

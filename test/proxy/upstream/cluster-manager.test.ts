@@ -44,6 +44,7 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
     log: new LoggerRegistry('off', () => {}).get('upstream'),
     endpointsFetchTimeoutMs: 0,
     maxClusters: 4,
+    breakers: { read: () => undefined },
     ...changes,
   });
   const take = (): string[] => published.splice(0);

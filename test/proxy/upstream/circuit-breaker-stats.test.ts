@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { CircuitBreakerSlots } from '../../../proxy/server/circuit-breaker-slots.ts';
-import { CircuitBreakerStats } from '../../../proxy/server/circuit-breaker-stats.ts';
+import { CircuitBreakerStats } from '../../../proxy/upstream/circuit-breaker-stats.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { BreakerCounts, ResourceManager } from '../../../proxy/upstream/resource-manager.ts';
 import type { CircuitBreakerConfig } from '../../../proxy/config/cluster-config.ts';

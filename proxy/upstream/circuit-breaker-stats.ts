@@ -1,13 +1,22 @@
 // [m] The gauges `cluster.<name>.circuit_breakers.*`: what the shared counts say when somebody asks (envoy-behaviour §7.3). Only of
 // clusters that some worker has used: thousands of others would be zeros.
-import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { CircuitBreakerConfig, ClusterConfig } from '../config/cluster-config.ts';
 import type { StatsStore } from '../stats/store.ts';
-import type { Resource, ResourceManager } from '../upstream/resource-manager.ts';
-import type { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+import type { Priority, Resource, ResourceManager } from './resource-manager.ts';
+
+/** What workers count (server/circuit-breaker-slots.ts). */
+export interface BreakerReader {
+  /** Of all workers together; undefined: none has used the cluster yet. */
+  read(
+    cluster: string,
+    priority: Priority,
+    config: CircuitBreakerConfig,
+  ): ResourceManager | undefined;
+}
 
 export interface CircuitBreakerStatsDeps {
   readonly store: StatsStore;
-  readonly breakers: Pick<CircuitBreakerSlots, 'read'>;
+  readonly breakers: BreakerReader;
   /** Whether anybody will read a stat of that name. */
   readonly wanted: (statName: string) => boolean;
 }
