@@ -1,6 +1,6 @@
 // [b] What main sends to workers: versioned changes of plain data, never whole worlds and never objects with methods.
 import type { ClusterConfig } from './cluster-config.ts';
-import type { ClusterEndpointsConfig } from './endpoint-config.ts';
+import type { ClusterEndpointsConfig, EndpointChangesConfig } from './endpoint-config.ts';
 import type { ListenerConfig } from './listener-config.ts';
 import type { RouteConfig } from './route-config.ts';
 
@@ -14,6 +14,8 @@ export interface ConfigUpdate {
   readonly clusters: readonly ClusterConfig[];
   /** Keyed by cluster name (already mapped from `eds_cluster_config.service_name`), resolved addresses only. */
   readonly endpoints: readonly ClusterEndpointsConfig[];
+  /** Of clusters whose endpoints earlier updates told; applied after `endpoints`. */
+  readonly endpointChanges: readonly EndpointChangesConfig[];
   readonly routes: readonly RouteConfig[];
   readonly listeners: readonly ListenerConfig[];
   readonly removedListeners: readonly string[];
@@ -25,6 +27,7 @@ export const emptyUpdate = (version: number): ConfigUpdate => ({
   version,
   clusters: [],
   endpoints: [],
+  endpointChanges: [],
   routes: [],
   listeners: [],
   removedListeners: [],
@@ -33,4 +36,8 @@ export const emptyUpdate = (version: number): ConfigUpdate => ({
 });
 
 export const resourceCount = (update: ConfigUpdate): number =>
-  update.clusters.length + update.endpoints.length + update.routes.length + update.listeners.length;
+  update.clusters.length +
+  update.endpoints.length +
+  update.endpointChanges.length +
+  update.routes.length +
+  update.listeners.length;

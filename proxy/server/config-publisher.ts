@@ -11,9 +11,18 @@ import type { ClusterSink } from '../upstream/cluster-manager.ts';
 import { clearWorkerCounts, sharedCountsBuffer } from '../filters/shared-counts.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import { clearWorkerHostCounts, sharedHostCountsBuffer } from '../upstream/shared-host-counts.ts';
+import { EndpointBook } from './endpoint-book.ts';
+import type { EndpointNews } from './endpoint-book.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
 import type { CircuitBreakerSlot } from './worker-protocol.ts';
+
+/** Between two updates: a storm of changes must not be a storm of messages. */
+const LEAST_GAP_MS = 10;
+
+/** Tables of hashes depend, by rounding, on the order in which the assignment lists hosts. */
+const goesByOrder = (cluster: ClusterConfig | undefined): boolean =>
+  cluster?.lbPolicy.kind === 'ring_hash' || cluster?.lbPolicy.kind === 'maglev';
 
 export interface PublishedConfig {
   readonly update: ConfigUpdate;
@@ -61,13 +70,15 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   /** Their connections to single hosts. */
   readonly hostCounts: SharedArrayBuffer;
   readonly #clusters = new Collected<ClusterConfig>();
-  readonly #endpoints = new Collected<ClusterEndpointsConfig>();
+  readonly #endpoints = new EndpointBook();
   readonly #routes = new Collected<RouteConfig>();
   readonly #listeners = new Collected<ListenerConfig>();
   /** Things that are free once all workers run on the version. */
   readonly #releasedAt: { readonly version: number; readonly reclaim: () => void }[] = [];
   #timer: TimerHandle | undefined = undefined;
   #version = 0;
+  #appliedVersion = -1;
+  #flushedMs = -Infinity;
 
   constructor(time: TimeSource, publish: (config: PublishedConfig) => void, workerCount: number) {
     this.#slots = new CircuitBreakerSlots(workerCount);
@@ -102,12 +113,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   }
 
   publishCluster(config: ClusterConfig): void {
-    this.#clusters.put(config.name, config);
+    // Hosts, those that the configuration lists included, go by publishEndpoints alone.
+    this.#clusters.put(config.name, { ...config, localities: [] });
     this.#later();
   }
 
   publishEndpoints(endpoints: ClusterEndpointsConfig): void {
-    this.#endpoints.put(endpoints.clusterName, endpoints);
+    this.#endpoints.put(endpoints);
     this.#later();
   }
 
@@ -145,7 +157,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
       update: {
         version: this.#version,
         clusters,
-        endpoints: [...this.#endpoints.all.values()],
+        endpoints: this.#endpoints.all(),
+        endpointChanges: [],
         routes: [...this.#routes.all.values()],
         listeners: [...this.#listeners.all.values()],
         removedListeners: [],
@@ -159,6 +172,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
 
   /** All workers run on this version. */
   onAllApplied(version: number): void {
+    this.#appliedVersion = version;
+    if (this.#endpoints.partsLeft) this.#later();
     while (this.#releasedAt.length > 0 && this.#releasedAt[0]!.version <= version) {
       this.#releasedAt.shift()!.reclaim();
     }
@@ -169,13 +184,16 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
     if (this.#timer === undefined) return;
     this.#timer.cancel();
     this.#timer = undefined;
+    this.#flushedMs = this.#time.monotonicMs();
+    const idle = this.#appliedVersion === this.#version;
     this.#version++;
     const clusters = this.#clusters.takeChanged();
-    this.#endpoints.takeRemoved();
+    const endpoints = this.#takeEndpoints(clusters, idle);
     const update: ConfigUpdate = {
       version: this.#version,
       clusters,
-      endpoints: this.#endpoints.takeChanged(),
+      endpoints: endpoints.whole,
+      endpointChanges: endpoints.changes,
       routes: this.#routes.takeChanged(),
       listeners: this.#listeners.takeChanged(),
       removedListeners: this.#listeners.takeRemoved(),
@@ -226,7 +244,19 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
     return clusters.map(({ name }) => ({ cluster: name, slot: this.#slots.slotOf(name) }));
   }
 
+  /** A cluster that comes anew, or as another, begins without hosts on the worker. */
+  #takeEndpoints(clusters: readonly ClusterConfig[], idle: boolean): EndpointNews {
+    const fresh = new Set(clusters.map(({ name }) => name));
+    return this.#endpoints.take(
+      (name) => fresh.has(name) || goesByOrder(this.#clusters.all.get(name)),
+      idle,
+    );
+  }
+
+  /** At once, but in a storm of changes those of some milliseconds together. */
   #later(): void {
-    this.#timer ??= this.#time.setTimer(() => this.flush(), 0);
+    if (this.#timer !== undefined) return;
+    const sinceMs = this.#time.monotonicMs() - this.#flushedMs;
+    this.#timer = this.#time.setTimer(() => this.flush(), Math.max(0, LEAST_GAP_MS - sinceMs));
   }
 }

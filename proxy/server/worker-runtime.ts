@@ -251,6 +251,9 @@ export class WorkerRuntime implements BindReport {
     for (const endpoints of update.endpoints) {
       attempt('endpoints', endpoints.clusterName, () => this.#clusters.updateEndpoints(endpoints));
     }
+    for (const changes of update.endpointChanges) {
+      attempt('endpoints', changes.clusterName, () => this.#clusters.changeEndpoints(changes));
+    }
     for (const route of update.routes) {
       attempt('route', route.name, () =>
         this.#routeSlot(route.name).update(new CompiledRouteTable(route, this.#routeEnvironment)),

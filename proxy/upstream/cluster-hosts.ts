@@ -1,7 +1,12 @@
 // [w] ClusterHosts: the hosts of one cluster on one worker, which keep their identity by address through updates (law 6),
 // and the balancer that chooses among them, made when the first request asks. An update tells the balancer only what
 // changed.
-import type { ClusterEndpointsConfig, EndpointConfig } from '../config/endpoint-config.ts';
+import type {
+  ClusterEndpointsConfig,
+  EndpointChangesConfig,
+  EndpointConfig,
+  LocalityEndpointsConfig,
+} from '../config/endpoint-config.ts';
 import type { HostSet, HostSink } from './host-set.ts';
 import { ENVOY_LB, Host, addressText, localityOf } from './host.ts';
 import type { Locality } from './host.ts';
@@ -21,15 +26,16 @@ export interface ClusterHostsOwner {
 
 export class ClusterHosts {
   readonly #owner: ClusterHostsOwner;
-  #all: readonly Host[] = [];
-  #assigned: AssignedHosts;
+  #all: Host[] = [];
+  #policy: Omit<AssignedHosts, 'localities'>;
+  #localityWeights: LocalityWeight[] = [];
   /** Made when first asked for. */
   #byAddress: Map<string, Host> | null = null;
   #balancing: Balancing | null = null;
 
   constructor(assigned: AssignedHosts, owner: ClusterHostsOwner) {
     this.#owner = owner;
-    this.#assigned = assigned;
+    this.#policy = assigned;
     this.assign(assigned);
   }
 
@@ -39,8 +45,7 @@ export class ClusterHosts {
   }
 
   byAddress(address: string): Host | undefined {
-    this.#byAddress ??= new Map(this.#all.map((host) => [host.addressText, host]));
-    return this.#byAddress.get(address);
+    return this.#addresses().get(address);
   }
 
   get balancer(): LoadBalancer {
@@ -68,9 +73,10 @@ export class ClusterHosts {
   assign(assigned: AssignedHosts): void {
     const before = new Map<string, Host>();
     for (const host of this.#all) before.set(host.addressText, host);
-    this.#assigned = assigned;
-    const sink = this.#balancing?.sink;
-    if (sink !== undefined) this.#setPolicy(sink);
+    this.#localityWeights = [];
+    for (const config of assigned.localities)
+      if (config.endpoints.length > 0) this.#noteWeight(config);
+    this.#takePolicy(assigned);
     const hosts: Host[] = [];
     const taken = new Set<string>();
     for (const config of assigned.localities) {
@@ -94,6 +100,41 @@ export class ClusterHosts {
     this.#byAddress = null;
   }
 
+  /** Hosts that came, changed or went, and no others. */
+  change(changes: EndpointChangesConfig): void {
+    for (const config of changes.put) this.#noteWeight(config);
+    this.#takePolicy(changes);
+    const known = this.#addresses();
+    for (const config of changes.put) {
+      const locality = localityOf(config.region, config.zone, config.subZone);
+      for (const endpoint of config.endpoints) {
+        const key = addressText(endpoint.address);
+        const present = known.get(key);
+        if (present !== undefined) {
+          this.#change(present, { endpoint, priority: config.priority, locality });
+          continue;
+        }
+        const host = this.#newHost(endpoint, config.priority, locality);
+        host.order = (this.#all.at(-1)?.order ?? -1) + 1;
+        this.#all.push(host);
+        known.set(key, host);
+      }
+    }
+    let left = false;
+    for (const address of changes.removed) {
+      const host = known.get(address);
+      if (host === undefined) continue;
+      known.delete(address);
+      this.#remove(host);
+      left = true;
+    }
+    if (left) this.#all = this.#all.filter((host) => !host.removed);
+  }
+
+  #addresses(): Map<string, Host> {
+    return (this.#byAddress ??= new Map(this.#all.map((host) => [host.addressText, host])));
+  }
+
   #create(): Balancing {
     const balancing = this.#owner.createBalancing();
     this.#setPolicy(balancing.sink);
@@ -104,14 +145,26 @@ export class ClusterHosts {
     return balancing;
   }
 
+  #takePolicy(policy: Omit<AssignedHosts, 'localities'>): void {
+    const { overprovisioningPercent, weightedPriorityHealth = false } = policy;
+    this.#policy = { overprovisioningPercent, weightedPriorityHealth };
+    if (this.#balancing !== null) this.#setPolicy(this.#balancing.sink);
+  }
+
+  #noteWeight({ region, zone, subZone, priority, weight = 0 }: LocalityEndpointsConfig): void {
+    const locality = localityOf(region, zone, subZone);
+    const present = this.#localityWeights.find(
+      (each) => each.priority === priority && each.locality.key === locality.key,
+    );
+    if (present === undefined) this.#localityWeights.push({ priority, locality, weight });
+    else present.weight = weight;
+  }
+
   #setPolicy(sink: HostSink): void {
-    const { overprovisioningPercent, weightedPriorityHealth, localities } = this.#assigned;
+    const { overprovisioningPercent, weightedPriorityHealth } = this.#policy;
     sink.setPolicy({ overprovisioningPercent, weightedHealth: weightedPriorityHealth === true });
-    for (const config of localities) {
-      if (config.endpoints.length === 0) continue;
-      const locality = localityOf(config.region, config.zone, config.subZone);
-      sink.setLocalityWeight(config.priority, locality, config.weight ?? 0);
-    }
+    for (const { priority, locality, weight } of this.#localityWeights)
+      sink.setLocalityWeight(priority, locality, weight);
   }
 
   #newHost(endpoint: EndpointConfig, priority: number, locality: Locality): Host {
@@ -149,6 +202,12 @@ export class ClusterHosts {
     host.removed = true;
     this.#owner.onHostLeft(host);
   }
+}
+
+interface LocalityWeight {
+  readonly priority: number;
+  readonly locality: Locality;
+  weight: number;
 }
 
 interface Place {

@@ -93,7 +93,7 @@ function takeChanged(
 
 export function changesOf(
   after: ClusterEndpointsConfig,
-  diff: EndpointDiff,
+  diff: Pick<EndpointDiff, 'put' | 'removed'>,
 ): EndpointChangesConfig {
   const { localities: _all, ...policy } = after;
   return { ...policy, put: diff.put, removed: diff.removed };

@@ -1,6 +1,6 @@
 // [w] All clusters of one worker: applies updates, keeps what did not change.
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { HostSet } from './host-set.ts';
 import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
 import type { ThreadLocalClusterManager } from './thread-local-cluster.ts';
@@ -44,6 +44,10 @@ export class WorkerClusterManager implements ThreadLocalClusterManager {
 
   updateEndpoints(update: ClusterEndpointsConfig): void {
     this.#clusters.get(update.clusterName)?.updateEndpoints(update);
+  }
+
+  changeEndpoints(changes: EndpointChangesConfig): void {
+    this.#clusters.get(changes.clusterName)?.changeEndpoints(changes);
   }
 
   remove(name: string): void {

@@ -1,7 +1,7 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
@@ -126,13 +126,18 @@ export class WorkerCluster
     this.#drainPools();
     this.#hosts.forgetBalancer();
     this.#originalDst = null;
-    if (config.type !== 'EDS') this.#hosts.assign(config);
   }
 
   /** New endpoints; connections to hosts that stay are not touched. */
   updateEndpoints(update: ClusterEndpointsConfig): void {
     this.#dropShare = shareOf(update.dropOverloads ?? []);
     this.#hosts.assign(update);
+  }
+
+  /** The same, of a cluster that was told before: only what is different. */
+  changeEndpoints(changes: EndpointChangesConfig): void {
+    this.#dropShare = shareOf(changes.dropOverloads ?? []);
+    this.#hosts.change(changes);
   }
 
   /** By `Host.addressText`, of the last update; for what main says of hosts, never on the request path. */

@@ -62,6 +62,7 @@ export interface AdsMux {
 }
 
 export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a === b) return true;
   if (a.size !== b.size) return false;
   for (const name of a) if (!b.has(name)) return false;
   return true;

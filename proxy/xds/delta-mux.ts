@@ -28,6 +28,12 @@ class TypeOnStream {
 const NO_NAMES: readonly string[] = [];
 const NO_VERSIONS: ReadonlyMap<string, string> = new Map();
 
+/** Names of `wanted` that `present` has not; sets of names are replaced, never changed, so the same set costs nothing. */
+function missingIn(present: ReadonlySet<string>, wanted: ReadonlySet<string>): readonly string[] {
+  if (present === wanted) return NO_NAMES;
+  return [...wanted].filter((name) => !present.has(name));
+}
+
 export class DeltaMux implements AdsMux {
   readonly #subscriptions: SubscriptionMap;
   readonly #log: Logger;
@@ -103,7 +109,7 @@ export class DeltaMux implements AdsMux {
 
   #askFirst(subscription: SubscriptionState<unknown>, onStream: TypeOnStream): void {
     onStream.asked = true;
-    onStream.sentNames = new Set(subscription.names);
+    onStream.sentNames = subscription.names;
     subscription.onSubscribed();
     this.#emit({
       mode: 'delta',
@@ -124,12 +130,12 @@ export class DeltaMux implements AdsMux {
   ): void {
     const before = onStream.sentNames;
     const now = subscription.names;
-    onStream.sentNames = new Set(now);
+    onStream.sentNames = now;
     this.#emit({
       mode: 'delta',
       typeUrl: subscription.type.typeUrl,
-      subscribe: [...now].filter((name) => !before.has(name)),
-      unsubscribe: [...before].filter((name) => !now.has(name)),
+      subscribe: missingIn(before, now),
+      unsubscribe: missingIn(now, before),
       initialVersions: NO_VERSIONS,
       nonce: ack?.nonce ?? '',
       nack: ack?.nack,

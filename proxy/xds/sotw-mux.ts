@@ -84,7 +84,7 @@ export class SotwMux implements AdsMux {
     onStream.answerDue = false;
     // error_detail belongs to one request only.
     onStream.nack = undefined;
-    onStream.sentNames = new Set(subscription.names);
+    onStream.sentNames = subscription.names;
     this.#send?.({
       mode: 'sotw',
       typeUrl: subscription.type.typeUrl,

@@ -308,8 +308,9 @@ export class SubscriptionState<T> {
       }
       return [];
     }
+    if (!response.complete)
+      return response.removed.filter((name) => this.#held.has(name) || this.#refused.has(name));
     const known = new Set([...this.#held.keys(), ...this.#refused]);
-    if (!response.complete) return response.removed.filter((name) => known.has(name));
     const heartbeats = new Set(
       response.resources.filter((r) => r.bytes === undefined).map((r) => r.name),
     );
