@@ -117,7 +117,7 @@ export interface SubsetSelectorConfig {
 export interface SubsetConfig {
   readonly kind: 'subset';
   readonly fallback: SubsetFallback;
-  /** Values as JSON text by key. */
+  /** Canonical text by key. */
   readonly defaultSubset: ReadonlyMap<string, string>;
   readonly selectors: readonly SubsetSelectorConfig[];
   readonly localityWeightAware: boolean;

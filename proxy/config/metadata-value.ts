@@ -9,3 +9,11 @@ export type MetadataValue =
   | MetadataStruct;
 
 export type MetadataStruct = ReadonlyMap<string, MetadataValue>;
+
+/** Both, `over` winning where they say different. */
+export function mergedStructs(
+  base: MetadataStruct | undefined,
+  over: MetadataStruct | undefined,
+): MetadataStruct | undefined {
+  return base === undefined || over === undefined ? (over ?? base) : new Map([...base, ...over]);
+}

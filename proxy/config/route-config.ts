@@ -1,4 +1,5 @@
 // [b] Virtual hosts, matches, actions, retries and timeouts as plain data (envoy.config.route.v3).
+import type { MetadataStruct } from './metadata-value.ts';
 import type { AccessLogFormat } from './access-log-config.ts';
 import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { MatchTreeConfig } from './match-tree-config.ts';
@@ -149,6 +150,8 @@ export interface WeightedClusterConfig {
   readonly headers: HeaderMutationConfig;
   readonly perFilter: PerFilterConfigs;
   readonly hostRewriteLiteral: string | undefined;
+  /** Metadata `envoy.lb` that hosts are to have, over the route's; undefined or absent: none. */
+  readonly metadataMatch?: MetadataStruct | undefined;
 }
 
 export type ClusterSpecifierConfig =
@@ -248,6 +251,8 @@ export interface RouteActionConfig {
   readonly hashPolicy: readonly HashPolicyConfig[];
   readonly mirrors: readonly RequestMirrorConfig[];
   readonly upgrades: readonly UpgradeConfig[];
+  /** Metadata `envoy.lb` that hosts are to have (subset balancing); undefined or absent: none. */
+  readonly metadataMatch?: MetadataStruct | undefined;
   readonly rateLimits?: readonly RateLimitConfig[] | undefined;
   /** Those of the virtual host count even where the route has its own. */
   readonly includeVirtualHostRateLimits?: boolean | undefined;

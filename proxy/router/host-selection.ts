@@ -3,11 +3,15 @@ import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { DynamicMetadata } from '../stream-info/dynamic-metadata.ts';
 import type { DownstreamConnectionInfo, StreamInfo } from '../stream-info/stream-info.ts';
+import { mergedStructs } from '../config/metadata-value.ts';
+import type { MetadataStruct } from '../config/metadata-value.ts';
+import { ENVOY_LB } from '../upstream/host.ts';
 import type { Host } from '../upstream/host.ts';
 import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
-import type { CookieSink, HashPolicy } from './hash-policy.ts';
+import type { CookieSink } from './hash-policy.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
 import type { RetryPolicy } from './retry-policy.ts';
+import type { RouteEntry } from './route-entry.ts';
 
 const ORIGINAL_DST_ADDRESS = 'envoy.network.transport_socket.original_dst_address';
 
@@ -16,14 +20,14 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
   /** `set-cookie` values that hashing made; null: none. */
   #setCookies: string[] | null = null;
   readonly #info: StreamInfo;
-  readonly #hashPolicy: HashPolicy | null;
+  readonly #route: RouteEntry;
   /** Null until the first retry. */
   #retry: RetrySelection | null = null;
 
-  constructor(headers: RequestHeaders, info: StreamInfo, hashPolicy: HashPolicy | null) {
+  constructor(headers: RequestHeaders, info: StreamInfo, route: RouteEntry) {
     this.requestHeaders = headers;
     this.#info = info;
-    this.#hashPolicy = hashPolicy;
+    this.#route = route;
   }
 
   get downstreamConnection(): DownstreamConnectionInfo {
@@ -41,9 +45,14 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
 
   /** Computed anew each time: balancers ask once per attempt, if at all. */
   hashKey(): bigint | undefined {
-    return this.#hashPolicy === null
-      ? undefined
-      : this.#hashPolicy.key(this.requestHeaders, this.#info, this);
+    const { hashPolicy } = this.#route.action!;
+    return hashPolicy === null ? undefined : hashPolicy.key(this.requestHeaders, this.#info, this);
+  }
+
+  /** The request's own metadata counts more than its route's. */
+  get metadataMatch(): MetadataStruct | undefined {
+    const own = this.#info.dynamicMetadata?.namespace(ENVOY_LB);
+    return mergedStructs(this.#route.metadataMatch, own);
   }
 
   get hostSelectionRetryCount(): number {

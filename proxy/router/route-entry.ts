@@ -12,6 +12,8 @@ import { H, headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { Route, RouteFilterState } from '../http/route-provider.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { MetadataStruct } from '../config/metadata-value.ts';
+import { mergedStructs } from '../config/metadata-value.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { FixedResponse, Redirect } from './direct-response.ts';
 import type { DirectResponse } from './direct-response.ts';
@@ -48,6 +50,7 @@ interface RouteParts {
   /** '' where a header says, or weights. */
   readonly clusterName: string;
   readonly clusterHeader: HeaderName | null;
+  readonly metadataMatch: MetadataStruct | undefined;
   readonly stats: StatsScopes;
   readonly perFilter: PerFilterSettings | null;
   readonly requestMutators: readonly RequestChange[];
@@ -57,6 +60,8 @@ interface RouteParts {
 export class RouteEntry implements Route {
   readonly name: string;
   readonly clusterName: string;
+  /** What hosts are to have in `envoy.lb`; undefined: nothing. */
+  readonly metadataMatch: MetadataStruct | undefined;
   readonly metadata: ConfigMetadata;
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDuration: MaxStreamDurationConfig | undefined;
@@ -97,6 +102,7 @@ export class RouteEntry implements Route {
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes ?? scope.bodyBufferLimitBytes;
     this.#matcher = parts.matcher;
     this.clusterName = parts.clusterName;
+    this.metadataMatch = parts.metadataMatch;
     this.#unbound = parts.clusterHeader === null ? null : parts;
     this.#stats = parts.stats;
     this.#perFilter = parts.perFilter;
@@ -228,6 +234,7 @@ function compileParts(origin: RouteOrigin, scope: RouteScope): RouteParts {
     direct: directResponse(config, matcher, scope.environment, place),
     clusterName: cluster?.kind === 'cluster' ? cluster.name : '',
     clusterHeader: cluster?.kind === 'cluster_header' ? headerName(cluster.header) : null,
+    metadataMatch: action.kind === 'route' ? action.metadataMatch : undefined,
     stats: routeStats(config, scope),
     perFilter: compilePerFilter(config.perFilter, scope.perFilter),
     requestMutators: mutators(
@@ -266,6 +273,7 @@ function partsFor(route: RouteParts, cluster: WeightedClusterConfig, place: stri
     ...route,
     clusterName: cluster.name,
     clusterHeader: clusterHeader === undefined ? null : headerName(clusterHeader),
+    metadataMatch: mergedStructs(route.metadataMatch, cluster.metadataMatch),
     perFilter: compilePerFilter(cluster.perFilter, route.perFilter),
     requestMutators: [
       ...(request === null ? [] : [request]),

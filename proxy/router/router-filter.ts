@@ -135,7 +135,7 @@ export class RouterFilter
     this.#route = route;
     this.#action = route.action;
     this.scopes = route.statsScopes(headers, this.#info);
-    const host = this.#admit(route.action);
+    const host = this.#admit();
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
     if (route.action.mirrors.length > 0) {
@@ -187,7 +187,7 @@ export class RouterFilter
   // === Before the first attempt
 
   /** Null when the request was answered here; else the host to send it to. */
-  #admit(action: RouteAction): Host | null {
+  #admit(): Host | null {
     const info = this.#info;
     const admitted = admit(this.#route!, this.headers, info, this.#context);
     if (admitted instanceof RouterReply) {
@@ -196,7 +196,7 @@ export class RouterFilter
     }
     this.#cluster = admitted;
     info.attemptCount = 1;
-    this.#selection = new HostSelection(this.headers, info, action.hashPolicy);
+    this.#selection = new HostSelection(this.headers, info, this.#route!);
     const host = admitted.chooseHost(this.#selection);
     if (host === null) this.#replyNoHost();
     return host;

@@ -32,6 +32,9 @@ export class ClusterHosts {
   /** Made when first asked for. */
   #byAddress: Map<string, Host> | null = null;
   #balancing: Balancing | null = null;
+  /** Slots of hosts that are gone. */
+  readonly #freeSlots: number[] = [];
+  #slotCount = 0;
 
   constructor(assigned: AssignedHosts, owner: ClusterHostsOwner) {
     this.#owner = owner;
@@ -169,6 +172,7 @@ export class ClusterHosts {
 
   #newHost(endpoint: EndpointConfig, priority: number, locality: Locality): Host {
     const host = new Host(endpoint, priority);
+    host.slot = this.#freeSlots.pop() ?? this.#slotCount++;
     host.locality = locality;
     host.healthySinceMs = this.#owner.nowMs;
     this.#balancing?.sink.add(host);
@@ -200,6 +204,7 @@ export class ClusterHosts {
     this.onHealthChanged([host]);
     this.#balancing?.sink.remove(host);
     host.removed = true;
+    this.#freeSlots.push(host.slot);
     this.#owner.onHostLeft(host);
   }
 }

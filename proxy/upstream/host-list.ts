@@ -9,14 +9,17 @@ export interface HostPicker {
   onRemoved(host: Host): void;
 }
 
+/** Shorter lists have no positions. */
+const SEARCHED = 64;
+
 export class HostList {
   /** For reading. The order is that of coming, until one leaves: the last one takes its place. */
   readonly hosts: Host[] = [];
   /** Null: nobody picked from it yet. */
   picker: HostPicker | null = null;
   #totalWeight = 0;
-  /** Made when the first host leaves: most lists never change. */
-  #positions: Map<Host, number> | null = null;
+  /** By `Host.slot`; made when the first host leaves: most lists never change, and short ones are searched. */
+  #positions: Int32Array | null = null;
   /** How many hosts by weight; null while all weights are the same. */
   #weights: Map<number, number> | null = null;
 
@@ -30,7 +33,7 @@ export class HostList {
 
   add(host: Host): void {
     const { hosts } = this;
-    this.#positions?.set(host, hosts.length);
+    if (this.#positions !== null) this.#place(host, hosts.length);
     hosts.push(host);
     this.#totalWeight += host.weight;
     if (this.#weights !== null) count(this.#weights, host.weight, 1);
@@ -41,14 +44,12 @@ export class HostList {
   /** With the weight it was added with. */
   remove(host: Host): void {
     const { hosts } = this;
-    const positions = (this.#positions ??= new Map(hosts.map((each, i) => [each, i])));
-    const position = positions.get(host);
-    if (position === undefined) return;
-    positions.delete(host);
+    const position = this.#positionOf(host);
+    if (position < 0) return;
     const last = hosts.pop()!;
     if (last !== host) {
       hosts[position] = last;
-      positions.set(last, position);
+      if (this.#positions !== null) this.#positions[last.slot] = position;
     }
     this.#totalWeight -= host.weight;
     if (this.#weights !== null) {
@@ -56,6 +57,28 @@ export class HostList {
       if (this.#weights.size < 2) this.#weights = null;
     }
     this.picker?.onRemoved(host);
+  }
+
+  #positionOf(host: Host): number {
+    const { hosts } = this;
+    if (hosts.length < SEARCHED) return hosts.indexOf(host);
+    // A Map would do, if V8 did not copy it whole at every other change.
+    if (this.#positions === null) {
+      this.#positions = new Int32Array(hosts.length);
+      hosts.forEach((each, i) => this.#place(each, i));
+    }
+    const position = this.#positions[host.slot] ?? -1;
+    return hosts[position] === host ? position : -1;
+  }
+
+  #place({ slot }: Host, position: number): void {
+    let positions = this.#positions!;
+    if (slot >= positions.length) {
+      positions = new Int32Array(Math.max(slot + 1, positions.length * 2));
+      positions.set(this.#positions!);
+      this.#positions = positions;
+    }
+    positions[slot] = position;
   }
 
   #countWeights(): void {

@@ -105,6 +105,8 @@ export interface HostSetOptions {
   readonly byLocality: boolean;
   /** Key of the own locality; null: unknown. */
   readonly localKey: string | null;
+  /** The whole that this is a subset of: weights of localities are scaled to it; null or absent: they are not. */
+  readonly scaleOf?: HostSet | null;
 }
 
 export class HostSet implements HostSink {
@@ -119,6 +121,19 @@ export class HostSet implements HostSink {
   constructor(options: HostSetOptions) {
     this.#options = options;
     this.#priority(0);
+  }
+
+  /** Of a locality: as given, or the part of it that its hosts are of the whole. */
+  weightOf(priority: PriorityHosts, group: LocalityHosts): number {
+    const whole = this.#options.scaleOf?.priorities[priority.priority]?.localityOf(group.locality);
+    if (whole === undefined || group.weight === 0) return group.weight;
+    return Math.round((group.weight * group.all.hosts.length) / whole.all.hosts.length);
+  }
+
+  /** Something that numbers here depend on has changed elsewhere. */
+  touch(): void {
+    this.version++;
+    for (const priority of this.priorities) priority.version++;
   }
 
   get hostCount(): number {

@@ -68,6 +68,8 @@ export class Host {
   /** What is known of how long it keeps idle connections; null: nothing. */
   idleLimit: IdleLimit | null = null;
   locality: Locality = NO_LOCALITY;
+  /** A number of its own among the hosts of its cluster, small, and another's once it is gone; -1: none. */
+  slot = -1;
   /** Its place in the last assignment. */
   order = 0;
   /** Removed by an update: pools drain, no new streams. */

@@ -19,7 +19,6 @@ import { decodeSubset } from './subset-decoder.ts';
 type Reader = FieldReader<Cluster>;
 
 export function decodeLoadBalancing(reader: Reader): LoadBalancingPolicyConfig {
-  reader.refuse('lb_subset_config');
   checkHostnameHashing(reader);
   const list = reader.child('load_balancing_policy');
   if (list !== undefined) return decodePolicyList(list, reader.string('name'));

@@ -59,8 +59,7 @@ function decodePolicy(
   clusterName: string,
   depth: number,
 ): LoadBalancingPolicyConfig | undefined {
-  if (/\.(?:Subset|OverrideHost|ClientSideWeightedRoundRobin)$/.test(config.typeName))
-    return undefined;
+  if (/\.(?:OverrideHost|ClientSideWeightedRoundRobin)$/.test(config.typeName)) return undefined;
   switch (config.typeName) {
     case `${POLICIES}.subset.v3.Subset`:
       return subset(config, clusterName, depth);

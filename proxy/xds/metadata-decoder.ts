@@ -38,3 +38,12 @@ function metadataValue(value: JsonValue): MetadataValue {
   if (typeof value === 'object' && value !== null) return metadataStruct(value as JsonObject);
   return value as MetadataValue;
 }
+
+/** Of the whole metadata only `envoy.lb` counts. Undefined: asks for nothing. */
+export function loadBalancerLabels(
+  reader: FieldReader<Metadata> | undefined,
+): MetadataStruct | undefined {
+  const labels = reader?.message.filter_metadata?.get('envoy.lb');
+  if (labels === undefined || Object.keys(labels).length === 0) return undefined;
+  return metadataStruct(labels);
+}

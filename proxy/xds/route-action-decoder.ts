@@ -19,6 +19,7 @@ import { decodeHashPolicies } from './hash-policy-decoder.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
 import { decodeInternalRedirect } from './internal-redirect-decoder.ts';
 import { breaksHeader, decodeRegexRewrite } from './matcher-decoder.ts';
+import { loadBalancerLabels } from './metadata-decoder.ts';
 import { decodeMirrors } from './mirror-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
@@ -62,6 +63,7 @@ export function decodeRouteAction(
     hashPolicy: decodeHashPolicies(reader.children('hash_policy')),
     mirrors: reader.has('request_mirror_policies') ? decodeMirrors(reader) : mirrors,
     upgrades: decodeUpgrades(reader.children('upgrade_configs')),
+    metadataMatch: loadBalancerLabels(reader.child('metadata_match')),
     rateLimits: decodeRateLimits(reader),
     includeVirtualHostRateLimits: reader.bool('include_vh_rate_limits'),
   };
@@ -127,6 +129,7 @@ function decodeClusterWeight(
     headers: decodeHeaderMutations(reader),
     perFilter: decodePerFilter(reader),
     hostRewriteLiteral: reader.nonEmpty('host_rewrite_literal'),
+    metadataMatch: loadBalancerLabels(reader.child('metadata_match')),
   };
 }
 

@@ -3,6 +3,7 @@ import type {
   Subset,
   Subset_LbSubsetSelector,
 } from '../../xds-protos/gen/envoy.extensions.load_balancing_policies.subset.v3.ts';
+import { canonicalText } from '../config/canonical-value.ts';
 import type {
   LoadBalancingPolicyConfig,
   SubsetConfig,
@@ -33,7 +34,7 @@ export function decodeSubset(
   return {
     kind: 'subset',
     fallback: FALLBACKS[reader.enumName('fallback_policy', 'NO_FALLBACK')],
-    defaultSubset: new Map(defaults.map(([key, value]) => [key, JSON.stringify(value)])),
+    defaultSubset: new Map(defaults.map(([key, value]) => [key, canonicalText(value)])),
     selectors: reader.children('subset_selectors').map(decodeSelector),
     localityWeightAware: reader.bool('locality_weight_aware'),
     scaleLocalityWeight: reader.bool('scale_locality_weight'),

@@ -3,14 +3,12 @@ import type {
   TcpProxy,
   TcpProxy_TunnelingConfig,
 } from '../../xds-protos/gen/envoy.extensions.filters.network.tcp_proxy.v3.ts';
-import type { Metadata } from '../../xds-protos/gen/envoy.config.core.v3.ts';
-import type { MetadataStruct } from '../config/metadata-value.ts';
 import type { TcpHashPolicy, TcpProxyConfig, TunnelingConfig } from '../config/tcp-proxy-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeTcpLogOptions } from './access-log-options-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderAdd } from './header-mutation-decoder.ts';
-import { metadataStruct } from './metadata-decoder.ts';
+import { loadBalancerLabels } from './metadata-decoder.ts';
 import { decodeAddedTlvs } from './proxy-protocol-decoder.ts';
 import { MAX_UINT32 } from './route-action-decoder.ts';
 
@@ -61,13 +59,6 @@ function decodeCluster(reader: FieldReader<TcpProxy>): TcpProxyConfig['cluster']
   const sum = clusters.reduce((total, cluster) => total + cluster.weight, 0);
   if (sum > MAX_UINT32) weighted.problem('clusters', `the sum of weights exceeds ${MAX_UINT32}`);
   return { kind: 'weighted', clusters };
-}
-
-/** Of the whole metadata only `envoy.lb` counts. Undefined: asks for nothing. */
-function loadBalancerLabels(reader: FieldReader<Metadata> | undefined): MetadataStruct | undefined {
-  const labels = reader?.message.filter_metadata?.get('envoy.lb');
-  if (labels === undefined || Object.keys(labels).length === 0) return undefined;
-  return metadataStruct(labels);
 }
 
 function decodeMaxDuration(reader: FieldReader<TcpProxy>): number | undefined {

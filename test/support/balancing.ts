@@ -20,7 +20,10 @@ import { LbStats } from '../../proxy/upstream/load-balancing/lb-stats.ts';
 
 export function hostList(hosts: readonly Host[]): HostList {
   const list = new HostList();
-  for (const host of hosts) list.add(host);
+  for (const [slot, host] of hosts.entries()) {
+    host.slot = slot;
+    list.add(host);
+  }
   return list;
 }
 

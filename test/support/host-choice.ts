@@ -137,7 +137,10 @@ export async function startChoice(
     'in',
     rows.map((row) => ({
       match: { prefix: `/${row.id}/` },
-      route: { cluster: row.id, ...(row.action ?? DEFAULT_ACTION) },
+      route: {
+        ...(row.action?.['weighted_clusters'] === undefined && { cluster: row.id }),
+        ...(row.action ?? DEFAULT_ACTION),
+      },
       response_headers_to_add: [{ header: { key: 'x-host', value: 'h%UPSTREAM_HOST%' } }],
       ...row.route,
     })),

@@ -17,6 +17,7 @@ import type { PickerFactory } from './priority-balancer.ts';
 import { RandomPicker } from './random.ts';
 import { RoundRobinPicker } from './round-robin.ts';
 import { SlowStart } from './slow-start.ts';
+import { SubsetBalancer } from './subset-balancer.ts';
 
 export interface Balancing {
   readonly balancer: LoadBalancer;
@@ -30,10 +31,20 @@ export function createBalancing(
   policy: LoadBalancingPolicyConfig,
   environment: BalancerEnvironment,
 ): Balancing {
-  const hosts = new HostSet({
+  const options = {
     byLocality: environment.isLocalCluster || usesLocalities(policy, environment),
     localKey: environment.localKey,
-  });
+  };
+  if (policy.kind === 'subset') {
+    const child = policy.localityWeightAware ? policy.child : withoutLocalityWeights(policy.child);
+    const balancer = new SubsetBalancer(policy, {
+      options,
+      createBalancer: (hosts) => createBalancer(child, hosts, environment),
+      stats: environment.stats,
+    });
+    return { balancer, sink: balancer, hosts: balancer.hosts };
+  }
+  const hosts = new HostSet(options);
   return { balancer: createBalancer(policy, hosts, environment), sink: hosts, hosts };
 }
 
@@ -56,6 +67,13 @@ export function createBalancer(
   }
 }
 
+/** Subsets that do not know of the weights. */
+function withoutLocalityWeights(policy: LoadBalancingPolicyConfig): LoadBalancingPolicyConfig {
+  if ('localityWeighted' in policy) return { ...policy, localityWeighted: false };
+  if (!('locality' in policy) || policy.locality?.kind !== 'weighted') return policy;
+  return { ...policy, locality: undefined };
+}
+
 const localityPolicyOf = (policy: LoadBalancingPolicyConfig): LocalityPolicyConfig =>
   ('locality' in policy ? policy.locality : undefined) ?? DEFAULT_ZONE_AWARE;
 
@@ -63,6 +81,7 @@ function usesLocalities(
   policy: LoadBalancingPolicyConfig,
   environment: BalancerEnvironment,
 ): boolean {
+  if ('child' in policy) return usesLocalities(policy.child, environment);
   if ('localityWeighted' in policy) return policy.localityWeighted;
   const locality = localityPolicyOf(policy);
   return (

@@ -2,7 +2,8 @@
 // over time each is picked in proportion to its weight, spread evenly. Entries come and go at the same price.
 import type { RandomSource } from '../../base/random.ts';
 
-interface Entry<T> {
+/** A place in the schedule. */
+export interface EdfEntry<T> {
   readonly value: T;
   deadline: number;
   /** Earlier insertion wins a tie. */
@@ -15,13 +16,13 @@ interface Entry<T> {
 const MIN_SWEEP = 16;
 
 export class EdfScheduler<T> {
-  #heap: Entry<T>[] = [];
-  readonly #entries = new Map<T, Entry<T>>();
+  #heap: EdfEntry<T>[] = [];
+  #size = 0;
   #now = 0;
   #order = 0;
 
   /** `phase`: the first turn comes anywhere within the entry's period, so that schedulers do not go in step. */
-  add(value: T, weight: number, phase: RandomSource | null = null): void {
+  add(value: T, weight: number, phase: RandomSource | null = null): EdfEntry<T> {
     const part = phase === null ? 1 : phase.next();
     const entry = {
       value,
@@ -29,20 +30,20 @@ export class EdfScheduler<T> {
       order: this.#order++,
       removed: false,
     };
-    this.#entries.set(value, entry);
+    this.#size++;
     this.#push(entry);
+    return entry;
   }
 
-  remove(value: T): void {
-    const entry = this.#entries.get(value);
-    if (entry === undefined) return;
+  remove(entry: EdfEntry<T>): void {
+    if (entry.removed) return;
     entry.removed = true;
-    this.#entries.delete(value);
-    if (this.#heap.length > 2 * this.#entries.size + MIN_SWEEP) this.#sweep();
+    this.#size--;
+    if (this.#heap.length > 2 * this.#size + MIN_SWEEP) this.#sweep();
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
   /** Takes the earliest entry and puts it back by `weightOf` (called after the pick). */
@@ -76,7 +77,7 @@ export class EdfScheduler<T> {
     for (const entry of live) this.#push(entry);
   }
 
-  #push(entry: Entry<T>): void {
+  #push(entry: EdfEntry<T>): void {
     const heap = this.#heap;
     let index = heap.length;
     heap.push(entry);
@@ -105,6 +106,6 @@ export class EdfScheduler<T> {
   }
 }
 
-function before<T>(a: Entry<T>, b: Entry<T>): boolean {
+function before<T>(a: EdfEntry<T>, b: EdfEntry<T>): boolean {
   return a.deadline < b.deadline || (a.deadline === b.deadline && a.order < b.order);
 }

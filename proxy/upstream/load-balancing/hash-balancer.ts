@@ -87,7 +87,7 @@ export class HashBalancer implements LoadBalancer {
 
   *#build(priority: PriorityHosts, panic: boolean): TableBuild {
     const config = this.#config;
-    const weighted = weightedHosts(priority, panic, config.localityWeighted);
+    const weighted = weightedHosts(this.#levels.hosts, priority, panic, config.localityWeighted);
     if (weighted.hosts.length === 0) return NOBODY;
     const environment = this.#environment;
     const { stats } = environment;

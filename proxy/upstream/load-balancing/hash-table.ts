@@ -1,7 +1,7 @@
 // [w] What ring hash and maglev share: hosts with weights that sum up to 1, the bytes that a host is hashed by, and tables
 // that are built in steps.
 import type { HostList } from '../host-list.ts';
-import type { PriorityHosts } from '../host-set.ts';
+import type { HostSet, PriorityHosts } from '../host-set.ts';
 import { ENVOY_LB } from '../host.ts';
 import type { Host } from '../host.ts';
 
@@ -27,6 +27,7 @@ export interface WeightedHosts {
 
 /** `localityWeighted`: a locality gets its part first, then its hosts theirs of it. */
 export function weightedHosts(
+  set: HostSet,
   priority: PriorityHosts,
   panic: boolean,
   localityWeighted: boolean,
@@ -41,9 +42,11 @@ export function weightedHosts(
   };
   const { localities } = priority;
   if (localityWeighted && localities.length > 0) {
-    const total = localities.reduce((sum, { weight }) => sum + weight, 0);
-    for (const group of localities)
-      if (group.weight > 0) addList(panic ? group.all : group.healthy, group.weight / total);
+    const parts = localities.map((group) => set.weightOf(priority, group));
+    const total = parts.reduce((sum, weight) => sum + weight, 0);
+    localities.forEach((group, i) => {
+      if (parts[i]! > 0) addList(panic ? group.all : group.healthy, parts[i]! / total);
+    });
   } else addList(panic ? priority.all : priority.healthy, 1);
   return {
     hosts,

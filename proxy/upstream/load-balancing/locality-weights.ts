@@ -2,8 +2,9 @@
 // their weight times their healthy share, as overprovisioning lets it.
 import type { RandomSource } from '../../base/random.ts';
 import type { HostList } from '../host-list.ts';
-import type { LocalityHosts, PriorityHosts } from '../host-set.ts';
+import type { HostSet, LocalityHosts, PriorityHosts } from '../host-set.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
+import type { EdfEntry } from './edf-scheduler.ts';
 
 export class LocalityWeights {
   readonly #healthy: LocalityTurns;
@@ -15,9 +16,9 @@ export class LocalityWeights {
   }
 
   /** After every change of the priority. */
-  update(priority: PriorityHosts, overprovisioningPercent: number): void {
-    this.#healthy.update(priority, overprovisioningPercent);
-    this.#degraded.update(priority, overprovisioningPercent);
+  update(hosts: HostSet, priority: PriorityHosts): void {
+    this.#healthy.update(hosts, priority);
+    this.#degraded.update(hosts, priority);
   }
 
   /** Null: no locality has both weight and hosts. */
@@ -26,12 +27,17 @@ export class LocalityWeights {
   }
 }
 
+interface Turn {
+  weight: number;
+  readonly entry: EdfEntry<LocalityHosts>;
+}
+
 class LocalityTurns {
   readonly #random: RandomSource;
   readonly #listOf: (group: LocalityHosts) => HostList;
-  readonly #weights = new Map<LocalityHosts, number>();
-  #edf = new EdfScheduler<LocalityHosts>();
-  readonly #weightOf = (group: LocalityHosts): number => this.#weights.get(group)!;
+  readonly #turns = new Map<LocalityHosts, Turn>();
+  readonly #edf = new EdfScheduler<LocalityHosts>();
+  readonly #weightOf = (group: LocalityHosts): number => this.#turns.get(group)!.weight;
 
   constructor(random: RandomSource, listOf: (group: LocalityHosts) => HostList) {
     this.#random = random;
@@ -39,19 +45,22 @@ class LocalityTurns {
   }
 
   /** Localities that stay keep their turn: what changes is how soon the next one comes. */
-  update(priority: PriorityHosts, overprovisioningPercent: number): void {
-    const gone = new Set(this.#weights.keys());
+  update(hosts: HostSet, priority: PriorityHosts): void {
+    const gone = new Set(this.#turns.keys());
     for (const group of priority.localities) {
-      const weight = effectiveWeight(group, this.#listOf(group), overprovisioningPercent);
+      const part = healthyPart(group, this.#listOf(group), hosts.overprovisioningPercent);
+      const weight = hosts.weightOf(priority, group) * part;
       if (weight === 0) continue;
       gone.delete(group);
-      const isNew = !this.#weights.has(group);
-      this.#weights.set(group, weight);
-      if (isNew) this.#edf.add(group, weight, this.#random);
+      const turn = this.#turns.get(group);
+      if (turn === undefined) {
+        const entry = this.#edf.add(group, weight, this.#random);
+        this.#turns.set(group, { weight, entry });
+      } else turn.weight = weight;
     }
     for (const group of gone) {
-      this.#weights.delete(group);
-      this.#edf.remove(group);
+      this.#edf.remove(this.#turns.get(group)!.entry);
+      this.#turns.delete(group);
     }
   }
 
@@ -61,12 +70,12 @@ class LocalityTurns {
   }
 }
 
-export function effectiveWeight(
+/** Of the load that the locality could take. */
+export function healthyPart(
   group: LocalityHosts,
   list: HostList,
   overprovisioningPercent: number,
 ): number {
   if (group.counted <= 0) return 0;
-  const part = (overprovisioningPercent / 100) * (list.hosts.length / group.counted);
-  return group.weight * Math.min(1, part);
+  return Math.min(1, (overprovisioningPercent / 100) * (list.hosts.length / group.counted));
 }

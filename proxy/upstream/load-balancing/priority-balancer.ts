@@ -65,14 +65,14 @@ export class PriorityBalancer implements LoadBalancer {
     const changed = levels.evaluate();
     if (this.#zones !== null) this.#zones.update(changed);
     if (!changed) return;
-    const { priorities, overprovisioningPercent } = levels.hosts;
+    const { priorities } = levels.hosts;
     if (this.#weights !== null) {
       for (const hosts of priorities) {
         const { priority, version } = hosts;
         if (this.#priorityVersions[priority] === version) continue;
         this.#priorityVersions[priority] = version;
         this.#weights[priority] ??= new LocalityWeights(this.#environment.random);
-        this.#weights[priority].update(hosts, overprovisioningPercent);
+        this.#weights[priority].update(levels.hosts, hosts);
       }
     }
     const { healthy, panic } = levels.loads;

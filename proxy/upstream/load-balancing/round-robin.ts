@@ -11,7 +11,7 @@ export class RoundRobinPicker extends WeightedPicker {
   constructor(list: HostList, random: RandomSource, slowStart: SlowStart | null = null) {
     super(list, random, slowStart);
     // Workers begin at different places, or the first host would get every first request.
-    this.#next = random.nextUint32();
+    this.#next = random.nextUint32() >>> 2;
   }
 
   protected override pickPlain(hosts: readonly Host[]): Host {

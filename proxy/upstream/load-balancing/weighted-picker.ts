@@ -4,6 +4,7 @@ import type { RandomSource } from '../../base/random.ts';
 import type { HostList, HostPicker } from '../host-list.ts';
 import type { Host } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
+import type { EdfEntry } from './edf-scheduler.ts';
 import type { SlowStart } from './slow-start.ts';
 
 export abstract class WeightedPicker implements HostPicker {
@@ -11,6 +12,8 @@ export abstract class WeightedPicker implements HostPicker {
   protected readonly random: RandomSource;
   readonly #slowStart: SlowStart | null;
   #edf: EdfScheduler<Host> | null = null;
+  /** By `Host.slot`, while there is a scheduler. */
+  #entries: EdfEntry<Host>[] = [];
   /** When the last host has its full share. */
   #warmUntilMs = -Infinity;
   #nowMs = 0;
@@ -45,16 +48,18 @@ export abstract class WeightedPicker implements HostPicker {
       this.#nowMs = this.#slowStart.nowMs;
       this.#noteWarming(host, this.#slowStart);
     }
-    this.#edf?.add(host, this.#weight(host));
+    if (this.#edf !== null) this.#entries[host.slot] = this.#edf.add(host, this.#weight(host));
   }
 
   onRemoved(host: Host): void {
-    this.#edf?.remove(host);
+    if (this.#edf !== null) this.#edf.remove(this.#entries[host.slot]!);
   }
 
   #schedule(hosts: readonly Host[]): EdfScheduler<Host> {
     const edf = new EdfScheduler<Host>();
-    for (const host of hosts) edf.add(host, this.#weight(host), this.random);
+    this.#entries = [];
+    for (const host of hosts)
+      this.#entries[host.slot] = edf.add(host, this.#weight(host), this.random);
     return edf;
   }
 

@@ -196,9 +196,34 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
-    'subset load balancing',
-    { name: 'c', lb_subset_config: {} },
-    ['lb_subset_config: is not supported by this version'],
+    'subset load balancing that cannot be',
+    {
+      name: 'c',
+      lb_policy: 'RING_HASH',
+      lb_subset_config: {
+        locality_weight_aware: true,
+        subset_selectors: [
+          { keys: ['a', 'b'], fallback_policy: 'KEYS_SUBSET' },
+          { keys: ['a', 'b'], fallback_policy: 'KEYS_SUBSET', fallback_keys_subset: ['a', 'b'] },
+          { keys: ['a', 'b'], fallback_policy: 'KEYS_SUBSET', fallback_keys_subset: ['c'] },
+        ],
+      },
+      ring_hash_lb_config: { minimum_ring_size: 10, maximum_ring_size: 5 },
+      common_lb_config: { consistent_hashing_lb_config: { use_hostname_for_hashing: true } },
+    },
+    [
+      "common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing: Cannot use hostname for consistent hashing loadbalancing for cluster of type: 'envoy.cluster.static'",
+      'ring_hash_lb_config.minimum_ring_size: ring hash: minimum_ring_size (10) > maximum_ring_size (5)',
+      'lb_subset_config.locality_weight_aware: Locality weight aware subset LB requires that a locality_weighted_lb_config be set in c',
+      'lb_subset_config.subset_selectors[0].fallback_keys_subset: fallback_keys_subset cannot be empty',
+      'lb_subset_config.subset_selectors[1].fallback_keys_subset: fallback_keys_subset cannot be equal to keys',
+      'lb_subset_config.subset_selectors[2].fallback_keys_subset: fallback_keys_subset must be a subset of selector keys',
+    ],
+  ],
+  [
+    'a table that is no prime',
+    { name: 'c', lb_policy: 'MAGLEV', maglev_lb_config: { table_size: 10 } },
+    ['maglev_lb_config.table_size: The table size of maglev must be prime number'],
   ],
   [
     'no supported policy',
