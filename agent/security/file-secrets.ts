@@ -1,11 +1,11 @@
 // [m] FileSecrets: secrets whose material lies in files, read when asked for and again when a file is another. A pair that does not fit
 // together, or no longer reads, leaves what was there before in force.
 import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
+import { FileWatch } from '../../proxy/base/file-watch.ts';
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import { fs } from '../../proxy/base/node-builtins.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
-import { FileWatch } from './file-watch.ts';
 import { certificatesIn, pairProblem } from './pem.ts';
 import { readSecureFile } from './secure-files.ts';
 import type { MaterialResult, SecretMaterial } from './secret-material.ts';

@@ -2,6 +2,7 @@
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { AddressConfig, ListenerConfig } from './listener-config.ts';
+import type { SecretConfig } from './secret-config.ts';
 
 export interface NodeConfig {
   readonly id: string;
@@ -89,6 +90,8 @@ export interface BootstrapConfig {
   readonly admin: AdminConfig;
   readonly clusters: readonly ClusterConfig[];
   readonly listeners: readonly ListenerConfig[];
+  /** `static_resources.secrets`. */
+  readonly secrets: readonly SecretConfig[];
   /** Undefined: static configuration only. */
   readonly ads: AdsConfig | undefined;
   /** Undefined: clusters do not come by ADS. */

@@ -47,6 +47,12 @@ export class ListenerManagerStats {
     this.#store.inc(this.#inPlaceUpdated);
   }
 
+  /** A secret of its filter chains came. */
+  onSecret(statPrefix: string): void {
+    const name = `listener.${statPrefix}.server_ssl_socket_factory.ssl_context_update_by_sds`;
+    this.#store.inc(this.#store.counter(name));
+  }
+
   /** One worker bound the listener, or could not. */
   onBound(ok: boolean): void {
     this.#store.inc(ok ? this.#createSuccess : this.#createFailure);

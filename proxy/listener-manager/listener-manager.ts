@@ -14,7 +14,9 @@ import type {
 } from '../config/config-resource.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import { listenerSecrets } from '../config/secret-references.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
 import {
   onlyFilterChainsDiffer,
   printAddress,
@@ -48,6 +50,7 @@ export interface ListenerManagerDeps {
   readonly time: TimeSource;
   readonly stats: StatsStore;
   readonly runtime: Runtime;
+  readonly secrets: SecretWaits;
   readonly log: Logger;
   /** A first version of that cluster is on its way: routes to it wait a little. */
   readonly isClusterWarming: (name: string) => boolean;
@@ -63,6 +66,8 @@ export interface KnownListenerReport {
 interface ListenerVersion {
   readonly resource: ConfigResource<ListenerConfig>;
   readonly routeNames: readonly string[];
+  /** Undefined: it names no secret. */
+  readonly secretUser: SecretUser | undefined;
   readonly lastUpdatedMs: number;
   fetchTimer: TimerHandle | undefined;
 }
@@ -239,6 +244,7 @@ export class ListenerManager {
     if (this.#isStopped(resource.config)) return undefined;
     const conflict =
       listenerProblem(resource.config, this.#deps.runtime) ??
+      this.#deps.secrets.problem(listenerSecrets(resource.config)) ??
       this.#addressConflict(resource.config);
     if (conflict !== undefined) return conflict;
     if (known === undefined) {
@@ -284,7 +290,7 @@ export class ListenerManager {
     this.#activeCount--;
     this.#stats.onRemoved();
     this.#deps.sink.removeListener(name);
-    this.#routes.release(active.routeNames);
+    this.#release(active);
   }
 
   #warm(resource: ConfigResource<ListenerConfig>): void {
@@ -292,10 +298,12 @@ export class ListenerManager {
     const version: ListenerVersion = {
       resource,
       routeNames: routeNamesOf(resource.config),
+      secretUser: this.#secretUser(resource.config),
       lastUpdatedMs: this.#deps.time.wallMs(),
       fetchTimer: undefined,
     };
     this.#routes.retain(version.routeNames);
+    if (version.secretUser !== undefined) this.#deps.secrets.retain(version.secretUser);
     this.#dropWarming(known);
     known.warming = version;
     this.#warmingCount++;
@@ -310,12 +318,35 @@ export class ListenerManager {
     }, timeoutMs);
   }
 
+  /** Secrets came, or are not waited for any more: listeners may have waited. */
+  onSecrets(): void {
+    this.#settle();
+  }
+
+  #secretUser(config: ListenerConfig): SecretUser | undefined {
+    const refs = listenerSecrets(config);
+    if (refs.length === 0) return undefined;
+    return { refs, onSecret: () => this.#stats.onSecret(config.statPrefix) };
+  }
+
+  #isReady({ routeNames, secretUser }: ListenerVersion): boolean {
+    return (
+      this.#routes.ready(routeNames) &&
+      (secretUser === undefined || this.#deps.secrets.ready(secretUser.refs))
+    );
+  }
+
+  #release({ routeNames, secretUser }: ListenerVersion): void {
+    this.#routes.release(routeNames);
+    if (secretUser !== undefined) this.#deps.secrets.release(secretUser);
+  }
+
   /** After every change: what is ready goes out, what nobody needs goes, RDS is asked for what is missing. */
   #settle(): void {
     this.#publishRoutes();
     if (this.#gateOpen) {
       for (const known of this.#listeners.values()) {
-        if (known.warming !== undefined && this.#routes.ready(known.warming.routeNames))
+        if (known.warming !== undefined && this.#isReady(known.warming))
           this.#activate(known, known.warming);
       }
     }
@@ -352,7 +383,7 @@ export class ListenerManager {
     }
     this.#deps.sink.publishListener(config);
     this.#deps.events.onPublished(config);
-    if (before !== undefined) this.#routes.release(before.routeNames);
+    if (before !== undefined) this.#release(before);
   }
 
   #dropWarming(known: KnownListener): void {
@@ -361,7 +392,7 @@ export class ListenerManager {
     warming.fetchTimer?.cancel();
     known.warming = undefined;
     this.#warmingCount--;
-    this.#routes.release(warming.routeNames);
+    this.#release(warming);
   }
 
   #setError(

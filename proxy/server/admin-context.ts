@@ -66,6 +66,8 @@ export interface AdminContext {
   dumpEndpoints(): ConfigDumpSection;
   dumpListeners(): ConfigDumpSection;
   dumpRoutes(): ConfigDumpSection;
+  /** The bytes hold private keys: nothing of them leaves without redactSecrets(). */
+  dumpSecrets(): ConfigDumpSection;
 
   logLevels(): readonly ComponentLogLevel[];
   /** Main and workers. `component` undefined: all. False: no component of that name. */

@@ -9,6 +9,7 @@ import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { XdsResourceKind } from '../xds/resource-watcher.ts';
+import type { SecretManager } from '../xds/secret-manager.ts';
 
 export interface AdsWiring {
   readonly bootstrap: BootstrapConfig;
@@ -16,6 +17,7 @@ export interface AdsWiring {
   readonly transport: AdsTransport;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
+  readonly secrets: SecretManager;
   /** The first response of the kind was worked through, or its wait is over. */
   readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
   readonly time: TimeSource;
@@ -66,6 +68,7 @@ export function wireAds(wiring: AdsWiring): AdsClient {
       onUpdate: (upserts) => listeners.onRoutes(upserts),
       onRejected: (rejected) => listeners.onRejectedRoutes(rejected),
     },
+    secrets: wiring.secrets.adsWatcher,
   });
   return client;
 }

@@ -8,6 +8,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { ConfigResource } from '../config/config-resource.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import type { SecretConfig } from '../config/secret-config.ts';
 import { listenerProblem } from '../listener-manager/trial-compile.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
 import type { ServerOptions } from './options.ts';
@@ -18,6 +19,7 @@ export interface LoadedBootstrap {
   readonly raw: Uint8Array;
   readonly clusters: readonly ConfigResource<ClusterConfig>[];
   readonly listeners: readonly ConfigResource<ListenerConfig>[];
+  readonly secrets: readonly ConfigResource<SecretConfig>[];
 }
 
 export type BootstrapDecoder = (message: Bootstrap) => BootstrapConfig;
@@ -52,6 +54,11 @@ export async function loadBootstrap(
       'envoy.config.listener.v3.Listener',
       config.listeners,
       statics?.listeners ?? [],
+    ),
+    secrets: withBytes(
+      'envoy.extensions.transport_sockets.tls.v3.Secret',
+      config.secrets,
+      statics?.secrets ?? [],
     ),
   };
 }

@@ -5,6 +5,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { SecretConfig } from '../config/secret-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { ListenerSink } from '../listener-manager/listener-manager.ts';
 import type { ClusterSink } from '../upstream/cluster-manager.ts';
@@ -13,6 +14,7 @@ import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import { clearWorkerHostCounts, sharedHostCountsBuffer } from '../upstream/shared-host-counts.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import type { EndpointNews } from './endpoint-book.ts';
+import type { SecretUpdate } from '../tls/secret-store.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
 import type { CircuitBreakerSlot } from './worker-protocol.ts';
@@ -28,6 +30,10 @@ export interface PublishedConfig {
   readonly update: ConfigUpdate;
   readonly slots: readonly CircuitBreakerSlot[];
   readonly bucketPlaces: readonly TokenBucketPlace[];
+  /** New ones, which the update may need: they go first. */
+  readonly secrets: readonly SecretUpdate[];
+  /** What nothing needs once the update is applied. */
+  readonly removedSecrets: readonly SecretUpdate[];
 }
 
 /** The two sides of one kind of thing: what is in force, and what changes with the next update. */
@@ -73,6 +79,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   readonly #endpoints = new EndpointBook();
   readonly #routes = new Collected<RouteConfig>();
   readonly #listeners = new Collected<ListenerConfig>();
+  readonly #secrets = new Collected<SecretUpdate>();
   /** Things that are free once all workers run on the version. */
   readonly #releasedAt: { readonly version: number; readonly reclaim: () => void }[] = [];
   #timer: TimerHandle | undefined = undefined;
@@ -129,6 +136,16 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
     this.#later();
   }
 
+  publishSecret(key: string, secret: SecretConfig): void {
+    this.#secrets.put(key, { key, secret });
+    this.#later();
+  }
+
+  removeSecret(key: string): void {
+    this.#secrets.remove(key);
+    this.#later();
+  }
+
   publishRoute(config: RouteConfig): void {
     this.#routes.put(config.name, config);
     this.#later();
@@ -167,6 +184,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
       },
       slots: this.#slotsOf(clusters),
       bucketPlaces: this.#placesOf([...this.#listeners.all.keys()], [...this.#routes.all.keys()]),
+      secrets: [...this.#secrets.all.values()],
+      removedSecrets: [],
     };
   }
 
@@ -205,7 +224,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
       const slot = this.#slots.release(name);
       if (slot !== undefined) this.#reclaimLater(() => this.#slots.reclaim(slot));
     }
-    this.#publish({ update, slots, bucketPlaces: this.#placeBuckets(update) });
+    this.#publish({
+      update,
+      slots,
+      bucketPlaces: this.#placeBuckets(update),
+      secrets: this.#secrets.takeChanged(),
+      removedSecrets: this.#secrets.takeRemoved().map((key) => ({ key, secret: undefined })),
+    });
   }
 
   close(): void {

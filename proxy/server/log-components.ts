@@ -14,6 +14,7 @@ export const LOG_COMPONENTS: readonly string[] = [
   'pool',
   'router',
   'runtime',
+  'secret',
   'tcp',
   'upstream',
   'xds',

@@ -6,6 +6,7 @@ import type { ActiveCluster, ClusterManager } from '../upstream/cluster-manager.
 import { addressText } from '../upstream/host.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
+import type { SecretManager } from '../xds/secret-manager.ts';
 import type { AdminContext, ClusterReport, ServerState } from './admin-context.ts';
 import { adsVersion } from './ads-wiring.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
@@ -36,6 +37,7 @@ export interface AdminContextParts {
   readonly pool: WorkerPool;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
+  readonly secrets: SecretManager;
   readonly drain: DrainManager;
   readonly ads: AdsClient | undefined;
   readonly server: AdminCommands;
@@ -71,6 +73,7 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     dumpClusters: () => clusters.dumpClusters(adsVersion(ads, 'clusters')),
     dumpEndpoints: () => clusters.dumpEndpoints(adsVersion(ads, 'endpoints')),
     dumpListeners: () => listeners.dumpListeners(adsVersion(ads, 'listeners')),
+    dumpSecrets: () => parts.secrets.dump(),
     dumpRoutes: () => listeners.dumpRoutes(adsVersion(ads, 'routes')),
     logLevels: () => parts.loggers.levels(),
     setLogLevel: (component, level) => server.setLogLevel(component, level),

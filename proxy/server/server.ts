@@ -3,12 +3,8 @@
 // Start: stats → managers → workers → static clusters → ADS → static listeners → admin. LIVE when the first clusters,
 // endpoints, listeners and routes came and every worker runs on them.
 import { Lifetime } from '../base/lifetime.ts';
-import type { TimeSource } from '../base/clock.ts';
-import type { Logger, LoggerRegistry, LogLevel } from '../base/logger.ts';
-import type { RandomSource } from '../base/random.ts';
-import { fillRandom } from '../base/uuid.ts';
+import type { Logger, LogLevel } from '../base/logger.ts';
 import { Runtime } from '../base/runtime.ts';
-import type { AddressConfig } from '../config/listener-config.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { SystemDnsResolver } from '../network/dns-resolver.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
@@ -17,11 +13,9 @@ import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
-import type { AccessLogService, AccessLogServiceDeps } from '../xds/access-log-service.ts';
-import type { AdsTransport } from '../xds/ads-transport.ts';
-import type { AdminContext, ServerState } from './admin-context.ts';
+import type { SecretManager } from '../xds/secret-manager.ts';
+import type { ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
-import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
@@ -32,41 +26,18 @@ import { EphemeralPorts } from './ephemeral-ports.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
+import { LogLevels } from './log-levels.ts';
 import { LogForwarder, grpcHost } from './log-forwarder.ts';
 import { readHostEnvironment } from './options.ts';
-import type { ServerOptions } from './options.ts';
-import type { ProcessLog } from './process-log.ts';
 import { createAdminContext } from './server-admin-context.ts';
+import { wireSecrets } from './secrets-wiring.ts';
+import type { ServerDeps } from './server-deps.ts';
 import { ServerStats } from './server-stats.ts';
 import { Startup } from './startup.ts';
+import { newTicketSecret } from './ticket-secret.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { WorkerPool } from './worker-pool.ts';
-import type { FromWorker, ToWorker } from './worker-protocol.ts';
-
-/** The admin endpoint, as far as the server starts and stops it. */
-export interface AdminEndpoint {
-  /** Resolves when it accepts, with the address as bound; rejects when the address cannot be had. */
-  listen(address: AddressConfig): Promise<AddressConfig>;
-  close(): void;
-}
-
-export interface ServerDeps {
-  readonly options: ServerOptions;
-  readonly bootstrap: LoadedBootstrap;
-  readonly time: TimeSource;
-  readonly random: RandomSource;
-  readonly processLog: ProcessLog;
-  readonly loggers: LoggerRegistry;
-  readonly workerEntry: URL;
-  /** Called once, after the workers were spawned, where the bootstrap names ADS. The server closes what it gives. */
-  readonly openAdsTransport: (channels: ControlChannels) => Promise<AdsTransport>;
-  /** Called once, with the first batch for an access log service. The server closes what it gives. */
-  readonly openAccessLogs: (
-    needs: Pick<AccessLogServiceDeps, 'stats' | 'log' | 'connect'>,
-  ) => Promise<AccessLogService>;
-  /** Undefined: no admin. Called once, when the bootstrap gives an address. */
-  readonly createAdmin: ((context: AdminContext) => AdminEndpoint) | undefined;
-}
+import type { FromWorker } from './worker-protocol.ts';
 
 export class Server {
   readonly #deps: ServerDeps;
@@ -77,6 +48,7 @@ export class Server {
   readonly #channels: ControlChannels;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
+  readonly #secrets: SecretManager;
   readonly #clusters: ClusterManager;
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
@@ -87,8 +59,7 @@ export class Server {
   #ads: AdsClient | undefined = undefined;
   readonly #notes: InertNotes;
   readonly #connections: number[] = [];
-  /** What a worker that starts later must be told of /logging. */
-  #logLevelMessages: readonly ToWorker[] = [];
+  readonly #logLevels: LogLevels;
   readonly #lifetime = new Lifetime();
   /** Version that all workers must run on before the server is live, and the one they do run on. */
   #liveVersion = Infinity;
@@ -102,6 +73,7 @@ export class Server {
     this.#deps = deps;
     const { options, bootstrap, time } = deps;
     this.#log = deps.loggers.get('main');
+    this.#logLevels = new LogLevels(deps.loggers);
     this.#notes = new InertNotes((note) => this.#log.warn(note));
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
@@ -113,6 +85,7 @@ export class Server {
       deps.options.concurrency,
     );
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
+    this.#secrets = this.#createSecretManager();
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
     this.#drain = new DrainManager({
@@ -128,6 +101,7 @@ export class Server {
     for (const part of [
       this.#publisher,
       this.#settler,
+      this.#secrets,
       this.#clusters,
       this.#listeners,
       this.#drain,
@@ -149,6 +123,7 @@ export class Server {
     // Threads come up on other cores while this one loads gRPC.
     this.#pool.start();
     this.#ads = await this.#createAds();
+    this.#secrets.addStatic(bootstrap.secrets);
     this.#clusters.addStatic(bootstrap.clusters);
     this.#ads?.start();
     this.#listeners.addStatic(listeners);
@@ -177,19 +152,9 @@ export class Server {
 
   /** Main and workers. False: no component of that name. */
   setLogLevel(component: string | undefined, level: LogLevel): boolean {
-    const message: ToWorker = { kind: 'log_level', component, level };
-    if (component === undefined) {
-      this.#deps.loggers.setAll(level);
-      this.#logLevelMessages = [message];
-    } else {
-      if (!this.#deps.loggers.setLevel(component, level)) return false;
-      const others = this.#logLevelMessages.filter(
-        (m) => m.kind === 'log_level' && m.component !== component,
-      );
-      this.#logLevelMessages = [...others, message];
-    }
-    this.#pool.broadcast(message);
-    return true;
+    const message = this.#logLevels.set(component, level);
+    if (message !== undefined) this.#pool.broadcast(message);
+    return message !== undefined;
   }
 
   /** Listeners and connections are cut, logs flushed; no drain, as Envoy does on SIGTERM. */
@@ -199,6 +164,24 @@ export class Server {
     await this.#pool.stop();
     // Workers that end hand over what they still have.
     this.#logs.close();
+  }
+
+  #createSecretManager(): SecretManager {
+    const { bootstrap, time, random, loggers } = this.#deps;
+    return wireSecrets({
+      bootstrap: bootstrap.config,
+      sink: this.#publisher,
+      connect: (cluster) => this.#connectTo(cluster, ''),
+      onAdsNames: (names) => this.#ads?.setNames('secrets', names),
+      onSettled: () => {
+        this.#clusters.onSecrets();
+        this.#listeners.onSecrets();
+      },
+      time,
+      random,
+      stats: this.#stats,
+      log: loggers.get('secret'),
+    });
   }
 
   #createClusterManager(): ClusterManager {
@@ -214,6 +197,7 @@ export class Server {
         },
       },
       resolver: new SystemDnsResolver(time),
+      secrets: this.#secrets,
       time,
       random: this.#deps.random,
       stats: this.#stats,
@@ -238,6 +222,7 @@ export class Server {
       time,
       stats: this.#stats,
       runtime: new Runtime(bootstrap.config.runtime),
+      secrets: this.#secrets,
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       routesFetchTimeoutMs: bootstrap.config.lds?.initialFetchTimeoutMs ?? 0,
@@ -268,10 +253,10 @@ export class Server {
         hostCounts: this.#publisher.hostCounts,
         tokenBuckets: this.#publisher.tokenBuckets,
         sharedCounts: this.#publisher.sharedCounts,
-        ticketSecret: ticketSecret(),
+        ticketSecret: newTicketSecret(),
       },
       sum: () => this.#publisher.sum(),
-      catchUp: () => [...this.#logLevelMessages, ...this.#drain.catchUp()],
+      catchUp: () => [...this.#logLevels.messages, ...this.#drain.catchUp()],
       time,
       random,
       stats: this.#stats,
@@ -346,6 +331,7 @@ export class Server {
       transport: await this.#deps.openAdsTransport(this.#channels),
       clusters: this.#clusters,
       listeners: this.#listeners,
+      secrets: this.#secrets,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
       time,
       random,
@@ -370,6 +356,7 @@ export class Server {
       pool: this.#pool,
       clusters: this.#clusters,
       listeners: this.#listeners,
+      secrets: this.#secrets,
       drain: this.#drain,
       ads: this.#ads,
       server: this,
@@ -437,12 +424,4 @@ export class Server {
         break;
     }
   }
-}
-
-const TICKET_SECRET_BYTES = 32;
-
-function ticketSecret(): Uint8Array {
-  const bytes = new Uint8Array(TICKET_SECRET_BYTES);
-  fillRandom(bytes);
-  return bytes;
 }

@@ -87,7 +87,7 @@ export class WorkerPool {
   }
 
   publish(config: PublishedConfig): void {
-    this.broadcast({ kind: 'config', ...config });
+    for (const message of messagesOf(config)) this.broadcast(message);
   }
 
   /** Nothing where that worker is gone: its successor has nothing to do with the matter. */
@@ -147,7 +147,7 @@ export class WorkerPool {
     const published = deps.sum();
     const { concurrency, init } = deps;
     handle.post({ kind: 'init', init: { ...init, workerIndex: place.index, concurrency } });
-    handle.post({ kind: 'config', ...published });
+    for (const message of messagesOf(published)) handle.post(message);
     for (const message of deps.catchUp()) handle.post(message);
     place.handle = handle;
   }
@@ -215,4 +215,12 @@ export class WorkerPool {
     timer?.cancel();
     return answers;
   }
+}
+
+/** Secrets before what needs them, and gone after it. */
+function messagesOf({ secrets, removedSecrets, ...config }: PublishedConfig): readonly ToWorker[] {
+  const messages: ToWorker[] = [{ kind: 'config', ...config }];
+  if (secrets.length > 0) messages.unshift({ kind: 'secrets', updates: secrets });
+  if (removedSecrets.length > 0) messages.push({ kind: 'secrets', updates: removedSecrets });
+  return messages;
 }

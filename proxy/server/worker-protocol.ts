@@ -1,6 +1,6 @@
 // [b] Every message between main and a worker thread: one union each way, plain data only.
 //
-// Order: main posts `init` first and `config` right behind it; a worker answers `ready` once and `applied` per config.
+// Order: main posts `init` first, `secrets` and `config` right behind it; a worker answers `ready` once and `applied` per config.
 // A replaced worker gets `init`, the sum of all updates as one `config`, then the drain and health state in force.
 import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
 import type { GrpcLogConfig } from '../config/access-log-config.ts';
@@ -99,7 +99,7 @@ export type ToWorker =
   | { readonly kind: 'health_check_failed'; readonly failed: boolean }
   /** `component` undefined: all. */
   | { readonly kind: 'log_level'; readonly component: string | undefined; readonly level: LogLevel }
-  /** Before the `config` that needs them; a later worker must get the sum of all (`WorkerPoolDeps.catchUp` comes too late). */
+  /** New ones before the `config` that needs them, removals after the one that does not. */
   | { readonly kind: 'secrets'; readonly updates: readonly SecretUpdate[] }
   /** A `grpc_logs` batch of that key is done with: another may follow. */
   | { readonly kind: 'grpc_logs_sent'; readonly key: string }

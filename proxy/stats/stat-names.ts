@@ -4,6 +4,7 @@ import { CLUSTER_UPDATE_ROWS } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
+import { SECRET_STAT_GROUPS } from './secret-stat-names.ts';
 
 const HTTP2_ROWS: readonly StatRow[] = [
   ...counters(`
@@ -348,6 +349,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         pending_requests: requests that wait to be sent`),
     ],
   },
+  ...SECRET_STAT_GROUPS,
   {
     title: 'Server',
     prefix: 'server.',

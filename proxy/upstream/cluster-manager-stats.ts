@@ -124,6 +124,11 @@ export class ClusterManagerStats {
     this.#bump(config, name);
   }
 
+  /** A secret of its transport sockets came. */
+  onSecret(config: ClusterConfig): void {
+    this.#bump(config, 'client_ssl_socket_factory.ssl_context_update_by_sds');
+  }
+
   #setMembership(config: ClusterConfig, total: number, healthy: number, degraded: number): void {
     const prefix = `cluster.${config.statName}.membership_`;
     if (!this.#wanted(`${prefix}total`)) return;

@@ -14,12 +14,14 @@ import type {
   RejectedConfigResource,
 } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import { clusterSecrets } from '../config/secret-references.ts';
 import type { DnsResolver } from '../network/dns-lookup.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
 import type { BreakerReader } from './circuit-breaker-stats.ts';
+import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
-import { closeVersion, endpointsOf, entryOf } from './cluster-version.ts';
+import { closeVersion, endpointsOf, entryOf, newCluster } from './cluster-version.ts';
 import type { ClusterVersion, KnownCluster } from './cluster-version.ts';
 import { EndpointAssignments } from './endpoint-assignments.ts';
 import { diffEndpoints, withoutDuplicates } from './endpoint-diff.ts';
@@ -45,6 +47,7 @@ export interface ClusterManagerDeps {
   readonly sink: ClusterSink;
   readonly events: ClusterManagerEvents;
   readonly resolver: DnsResolver;
+  readonly secrets: SecretWaits;
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly stats: StatsStore;
@@ -94,12 +97,7 @@ export class ClusterManager {
         !this.#clusters.has(resource.name),
         'the bootstrap decoder refuses duplicate clusters',
       );
-      this.#clusters.set(resource.name, {
-        isStatic: true,
-        active: undefined,
-        warming: undefined,
-        errorState: undefined,
-      });
+      this.#clusters.set(resource.name, newCluster(true));
       this.#stats.onAdded();
       this.#warm(resource);
     }
@@ -203,8 +201,8 @@ export class ClusterManager {
   close(): void {
     this.#assignments.close();
     for (const { active, warming } of this.#clusters.values()) {
-      if (active !== undefined) closeVersion(active);
-      if (warming !== undefined) closeVersion(warming);
+      if (active !== undefined) closeVersion(active, this.#deps.secrets);
+      if (warming !== undefined) closeVersion(warming, this.#deps.secrets);
     }
   }
 
@@ -216,18 +214,18 @@ export class ClusterManager {
     const newest = known?.warming ?? known?.active;
     if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
       return undefined;
+    const secretProblem = this.#deps.secrets.problem(clusterSecrets(resource.config));
+    if (secretProblem !== undefined) {
+      this.#setError(resource, secretProblem);
+      return secretProblem;
+    }
     if (known === undefined && this.#clusters.size >= this.#deps.maxClusters) {
       const message = `more than ${this.#deps.maxClusters} clusters; narrow what this proxy is sent (Istio: a Sidecar resource)`;
       this.#setError(resource, message);
       return message;
     }
     if (known === undefined) {
-      this.#clusters.set(resource.name, {
-        isStatic: false,
-        active: undefined,
-        warming: undefined,
-        errorState: undefined,
-      });
+      this.#clusters.set(resource.name, newCluster(false));
       this.#stats.onAdded();
     } else {
       known.errorState = undefined;
@@ -246,7 +244,7 @@ export class ClusterManager {
     const { active, warming } = known;
     if (warming !== undefined) this.#dropWarming(known);
     if (active !== undefined) {
-      closeVersion(active);
+      closeVersion(active, this.#deps.secrets);
       this.#activeCount--;
       this.#stats.onRemoved(active.resource.config);
       this.#deps.sink.removeCluster(name);
@@ -261,12 +259,15 @@ export class ClusterManager {
     const version: ClusterVersion = {
       resource,
       lastUpdatedMs: this.#deps.time.wallMs(),
+      resolved: false,
+      secretUser: this.#secretUser(resource.config),
       endpoints: undefined,
       dns: undefined,
       fetchTimer: undefined,
     };
     known.warming = version;
     this.#warmingCount++;
+    if (version.secretUser !== undefined) this.#deps.secrets.retain(version.secretUser);
     const config = resource.config;
     if (config.type !== 'EDS') this.#assignments.forgetCluster(config.name);
     this.#stats.onWarming(config);
@@ -286,6 +287,25 @@ export class ClusterManager {
         this.#awaitEndpoints(version);
         break;
     }
+  }
+
+  /** Secrets came, or are not waited for any more: clusters may have waited. */
+  onSecrets(): void {
+    for (const [name, { warming }] of this.#clusters) {
+      if (warming?.resolved === true && this.#hasSecrets(warming))
+        this.#take(name, warming, warming.endpoints);
+    }
+    this.#changed();
+  }
+
+  #hasSecrets({ secretUser }: ClusterVersion): boolean {
+    return secretUser === undefined || this.#deps.secrets.ready(secretUser.refs);
+  }
+
+  #secretUser(config: ClusterConfig): SecretUser | undefined {
+    const refs = clusterSecrets(config);
+    if (refs.length === 0) return undefined;
+    return { refs, onSecret: () => this.#stats.onSecret(config) };
   }
 
   #startDns(version: ClusterVersion): void {
@@ -365,13 +385,15 @@ export class ClusterManager {
     const known = this.#clusters.get(name);
     if (known === undefined) return true;
     version.fetchTimer?.cancel();
-    const before = version.endpoints;
+    const first = known.warming === version;
+    const before = first ? undefined : version.endpoints;
     version.endpoints = endpoints && {
       ...endpoints,
       localities: withoutDuplicates(endpoints.localities),
     };
-    const first = known.warming === version;
+    version.resolved = true;
     if (first) {
+      if (!this.#hasSecrets(version)) return true;
       this.#activate(known, version);
       this.#deps.sink.publishCluster(version.resource.config);
       this.#deps.events.onPublished(version.resource.config);
@@ -387,7 +409,7 @@ export class ClusterManager {
 
   #activate(known: KnownCluster, version: ClusterVersion): void {
     if (known.active === undefined) this.#activeCount++;
-    else closeVersion(known.active);
+    else closeVersion(known.active, this.#deps.secrets);
     known.active = version;
     known.warming = undefined;
     this.#warmingCount--;
@@ -396,7 +418,7 @@ export class ClusterManager {
 
   #dropWarming(known: KnownCluster): void {
     if (known.warming === undefined) return;
-    closeVersion(known.warming);
+    closeVersion(known.warming, this.#deps.secrets);
     known.warming = undefined;
     this.#warmingCount--;
   }

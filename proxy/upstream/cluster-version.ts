@@ -7,12 +7,17 @@ import type {
   ConfigResource,
 } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
 import type { StrictDnsCluster } from './strict-dns-cluster.ts';
 
 /** One version of one cluster. */
 export interface ClusterVersion {
   readonly resource: ConfigResource<ClusterConfig>;
   readonly lastUpdatedMs: number;
+  /** Whether endpoints came; a cluster may need none. */
+  resolved: boolean;
+  /** Undefined: it names no secret. */
+  readonly secretUser: SecretUser | undefined;
   endpoints: ClusterEndpointsConfig | undefined;
   dns: StrictDnsCluster | undefined;
   fetchTimer: TimerHandle | undefined;
@@ -24,6 +29,13 @@ export interface KnownCluster {
   warming: ClusterVersion | undefined;
   errorState: ConfigErrorState | undefined;
 }
+
+export const newCluster = (isStatic: boolean): KnownCluster => ({
+  isStatic,
+  active: undefined,
+  warming: undefined,
+  errorState: undefined,
+});
 
 export function endpointsOf(
   config: ClusterConfig,
@@ -53,7 +65,8 @@ export function entryOf(
   };
 }
 
-export function closeVersion(version: ClusterVersion): void {
+export function closeVersion(version: ClusterVersion, secrets: SecretWaits): void {
+  if (version.secretUser !== undefined) secrets.release(version.secretUser);
   version.dns?.close();
   version.fetchTimer?.cancel();
 }

@@ -9,11 +9,18 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { SecretConfig } from '../config/secret-config.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { AdsMode, AdsMux, AdsRequest, AdsResponse } from './ads-mux.ts';
 import type { AdsStream, AdsTransport } from './ads-transport.ts';
 import { DeltaMux } from './delta-mux.ts';
-import { clusterType, endpointsType, listenerType, routeType } from './resource-types.ts';
+import {
+  clusterType,
+  endpointsType,
+  listenerType,
+  routeType,
+  secretType,
+} from './resource-types.ts';
 import type { NamedResourceKind, ResourceWatcher, XdsResourceKind } from './resource-watcher.ts';
 import { SotwMux } from './sotw-mux.ts';
 import { ControlPlaneStats, SubscriptionStats } from './subscription-stats.ts';
@@ -36,6 +43,8 @@ export interface AdsClientOptions {
   readonly random: RandomSource;
   readonly log: Logger;
   readonly stats: StatsStore;
+  /** Of all stats of this client; '' for the aggregated stream. */
+  readonly statPrefix?: string | undefined;
 }
 
 /** A kind without watcher is not subscribed to (static clusters, static listeners). */
@@ -44,6 +53,7 @@ export interface AdsWatchers {
   readonly endpoints?: ResourceWatcher<ClusterEndpointsConfig> | undefined;
   readonly listeners?: ResourceWatcher<ListenerConfig> | undefined;
   readonly routes?: ResourceWatcher<RouteConfig> | undefined;
+  readonly secrets?: ResourceWatcher<SecretConfig> | undefined;
 }
 
 /** Plain data for admin. */
@@ -84,7 +94,7 @@ export class AdsClient {
     this.#options = options;
     this.#log = options.log;
     this.#backoff = new JitteredBackoff(BACKOFF_BASE_MS, BACKOFF_MAX_MS, options.random);
-    this.#controlPlane = new ControlPlaneStats(options.stats);
+    this.#controlPlane = new ControlPlaneStats(options.stats, options.statPrefix ?? '');
     this.#mux =
       options.mode === 'delta'
         ? new DeltaMux(this.#subscriptions, options.log)
@@ -98,6 +108,7 @@ export class AdsClient {
     this.#watch(endpointsType, watchers.endpoints);
     this.#watch(listenerType, watchers.listeners);
     this.#watch(routeType, watchers.routes);
+    this.#watch(secretType, watchers.secrets);
   }
 
   start(): void {
@@ -138,7 +149,9 @@ export class AdsClient {
 
   #watch<T>(type: ResourceType<T>, watcher: ResourceWatcher<T> | undefined): void {
     if (watcher === undefined) return;
-    const stats = new SubscriptionStats(this.#options.stats, STAT_PREFIXES[type.kind]);
+    const { stats: store, statPrefix = '' } = this.#options;
+    const own = statPrefix === '' ? STAT_PREFIXES[type.kind] : statPrefix;
+    const stats = new SubscriptionStats(store, own);
     const state = new SubscriptionState(type, watcher, {
       stats,
       time: this.#options.time,

@@ -1,5 +1,5 @@
 // [m] What DeltaMux and SotwMux have in common: the interface to the client, the plain requests and responses, and the
-// order in which types are asked for (clusters, endpoints, listeners, routes).
+// order in which types are asked for (clusters, endpoints, listeners, routes, secrets).
 import type { ResourceResponse, SubscriptionState } from './subscription-state.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 
@@ -14,6 +14,7 @@ export const KIND_ORDER: readonly XdsResourceKind[] = [
   'endpoints',
   'listeners',
   'routes',
+  'secrets',
 ];
 
 export interface DeltaAdsRequest {

@@ -22,6 +22,7 @@ import { checkAdsSource } from './config-source.ts';
 import { FieldReader } from './field-reader.ts';
 import { readListener } from './listener-decoder.ts';
 import { decodeRuntimeLayers, mergeLayers } from './runtime-decoder.ts';
+import { readSecret } from './secret-decoder.ts';
 import { checkStaticReferences } from './static-references.ts';
 import { decodeStats } from './stats-config-decoder.ts';
 
@@ -38,6 +39,7 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
       .map((cluster) => readCluster(cluster, { version: '', addedViaApi: false })) ?? [];
   const listeners =
     resources?.children('listeners').map((listener) => readListener(listener, '')) ?? [];
+  const secrets = resources?.children('secrets').map((secret) => readSecret(secret, '')) ?? [];
   const dynamic = reader.child('dynamic_resources');
   const runtimeLayers = decodeRuntimeLayers(reader);
   const config: BootstrapConfig = {
@@ -45,6 +47,7 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
     admin: decodeAdmin(reader.child('admin')),
     clusters,
     listeners,
+    secrets,
     ads: dynamic && decodeAds(dynamic, clusters),
     cds: decodeSource(dynamic?.child('cds_config')),
     lds: decodeSource(dynamic?.child('lds_config')),
@@ -163,10 +166,5 @@ function inertParts(reader: Reader): readonly string[] {
   const extensions = reader
     .children('bootstrap_extensions')
     .map((e) => `bootstrap_extensions ${e.string('name')}`);
-  const secrets = reader.message.static_resources?.secrets?.length ?? 0;
-  return [
-    ...INERT_FIELDS.filter((field) => reader.has(field)),
-    ...(secrets > 0 ? ['static_resources.secrets'] : []),
-    ...extensions,
-  ];
+  return [...INERT_FIELDS.filter((field) => reader.has(field)), ...extensions];
 }

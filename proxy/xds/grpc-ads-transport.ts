@@ -10,7 +10,13 @@ import type {
   Resource,
 } from '../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
-import { DELTA_METHOD, SOTW_METHOD, openMessageStream } from '../../xds-protos/message-stream.ts';
+import {
+  DELTA_METHOD,
+  DELTA_SECRETS_METHOD,
+  openMessageStream,
+  SOTW_METHOD,
+  SOTW_SECRETS_METHOD,
+} from '../../xds-protos/message-stream.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
 import type { Any, JsonObject } from '../../xds-protos/well-known-types.ts';
 import type { NodeConfig } from '../config/bootstrap-config.ts';
@@ -24,6 +30,8 @@ const WRAPPER = 'envoy.service.discovery.v3.Resource';
 export interface GrpcAdsTransportOptions {
   readonly channel: GrpcChannel;
   readonly node: NodeConfig;
+  /** A service of secrets alone; default the aggregated one. */
+  readonly secretsOnly?: boolean;
   /** `user_agent_build_version` in words, for istiod's logs; '' leaves it out. */
   readonly userAgentVersion: string;
 }
@@ -36,8 +44,10 @@ export function grpcAdsTransport(options: GrpcAdsTransportOptions): AdsTransport
 class GrpcAdsTransport implements AdsTransport {
   readonly #channel: GrpcChannel;
   readonly #node: Node;
+  readonly #secretsOnly: boolean;
 
   constructor(options: GrpcAdsTransportOptions) {
+    this.#secretsOnly = options.secretsOnly ?? false;
     this.#channel = options.channel;
     this.#node = nodeMessage(options);
   }
@@ -51,7 +61,8 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   #openDelta(handlers: AdsStreamHandlers): AdsStream {
-    const stream = openMessageStream(this.#channel, DELTA_METHOD, {
+    const method = this.#secretsOnly ? DELTA_SECRETS_METHOD : DELTA_METHOD;
+    const stream = openMessageStream(this.#channel, method, {
       onMessage: (message) => handlers.onResponse(fromDelta(message)),
       onDrain() {},
       onEnd: (status) => handlers.onEnd(endOf(status)),
@@ -66,7 +77,8 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   #openSotw(handlers: AdsStreamHandlers): AdsStream {
-    const stream = openMessageStream(this.#channel, SOTW_METHOD, {
+    const method = this.#secretsOnly ? SOTW_SECRETS_METHOD : SOTW_METHOD;
+    const stream = openMessageStream(this.#channel, method, {
       onMessage: (message) => handlers.onResponse(fromSotw(message)),
       onDrain() {},
       onEnd: (status) => handlers.onEnd(endOf(status)),

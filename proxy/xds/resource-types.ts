@@ -1,21 +1,24 @@
-// [m] The four resource types of the stream: bytes to message to configuration.
+// [m] The five resource types of the stream: bytes to message to configuration.
 import { decode } from '../../xds-protos/codec.ts';
 import { typeUrlOf } from '../../xds-protos/any.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { SecretConfig } from '../config/secret-config.ts';
 import { decodeCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import { decodeEndpoints } from './endpoint-decoder.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeListener } from './listener-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
+import { decodeSecret } from './secret-decoder.ts';
 import type { ResourceType } from './subscription-state.ts';
 
 const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'envoy.config.listener.v3.Listener';
+const SECRET = 'envoy.extensions.transport_sockets.tls.v3.Secret';
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
 export const clusterType: ResourceType<ClusterConfig> = {
@@ -76,5 +79,16 @@ export const routeType: ResourceType<RouteConfig> = {
         return config;
       },
     };
+  },
+};
+
+export const secretType: ResourceType<SecretConfig> = {
+  kind: 'secrets',
+  typeUrl: typeUrlOf(SECRET),
+  wildcard: false,
+  noun: 'secret',
+  parse(bytes) {
+    const message = decode(SECRET, bytes);
+    return { name: message.name ?? '', toConfig: (version) => decodeSecret(message, version) };
   },
 };

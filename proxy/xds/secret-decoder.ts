@@ -32,7 +32,7 @@ export function decodeSecret(message: Secret, version: string): SecretConfig {
   return config;
 }
 
-function readSecret(reader: FieldReader<Secret>, version: string): SecretConfig {
+export function readSecret(reader: FieldReader<Secret>, version: string): SecretConfig {
   const name = reader.requiredString('name');
   const validation = reader.child('validation_context');
   if (validation !== undefined) return decodeValidation(validation, name, version);

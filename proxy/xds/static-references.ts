@@ -2,6 +2,8 @@
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { FilterChainConfig } from '../config/listener-config.ts';
 import type { RouteActionConfig, RouteConfig } from '../config/route-config.ts';
+import type { SecretRef } from '../config/secret-config.ts';
+import { clusterSecrets, listenerSecrets } from '../config/secret-references.ts';
 import type { ConfigProblems } from './config-problems.ts';
 
 export function checkStaticReferences(config: BootstrapConfig, problems: ConfigProblems): void {
@@ -15,6 +17,7 @@ export function checkStaticReferences(config: BootstrapConfig, problems: ConfigP
     }
     clusters.add(name);
   });
+  checkSecrets(config, problems);
   const listeners = new Set<string>();
   config.listeners.forEach((listener, index) => {
     const path = `static_resources.listeners[${index}]`;
@@ -27,6 +30,22 @@ export function checkStaticReferences(config: BootstrapConfig, problems: ConfigP
       checkChain(listener.defaultFilterChain, `${path}.default_filter_chain`, clusters, problems);
     }
   });
+}
+
+function checkSecrets(config: BootstrapConfig, problems: ConfigProblems): void {
+  const secrets = new Set(config.secrets.map(({ name }) => name));
+  const check = (path: string, refs: readonly SecretRef[]): void => {
+    for (const { name, source } of refs) {
+      if (source.kind === 'static' && !secrets.has(name))
+        problems.add(path, `Unknown static secret: ${name}`);
+    }
+  };
+  config.clusters.forEach((cluster, index) =>
+    check(`static_resources.clusters[${index}]`, clusterSecrets(cluster)),
+  );
+  config.listeners.forEach((listener, index) =>
+    check(`static_resources.listeners[${index}]`, listenerSecrets(listener)),
+  );
 }
 
 function checkChain(

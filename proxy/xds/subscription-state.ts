@@ -136,7 +136,6 @@ export class SubscriptionState<T> {
     this.#names = new Set(names);
     for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#held.delete(name);
     for (const name of this.#refused) if (!this.#names.has(name)) this.#refused.delete(name);
-    this.#stats.onAttempt();
   }
 
   /** Whether something of this type is wanted at all. */

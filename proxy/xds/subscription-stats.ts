@@ -65,11 +65,11 @@ export class ControlPlaneStats {
   readonly #connectedState: StatId;
   readonly #pendingRequests: StatId;
 
-  constructor(store: StatsStore) {
+  constructor(store: StatsStore, prefix: string) {
     this.#store = store;
-    this.#connectedState = store.gauge('control_plane.connected_state');
-    this.#pendingRequests = store.gauge('control_plane.pending_requests');
-    store.counter('control_plane.rate_limit_enforced');
+    this.#connectedState = store.gauge(`${prefix}control_plane.connected_state`);
+    this.#pendingRequests = store.gauge(`${prefix}control_plane.pending_requests`);
+    store.counter(`${prefix}control_plane.rate_limit_enforced`);
   }
 
   setConnected(connected: boolean): void {

@@ -158,6 +158,7 @@ export async function adminFixture(
         dumpEntry('envoy.config.listener.v3.Listener', 'active', { name: 'virtualOutbound' }),
         dumpEntry('envoy.config.listener.v3.Listener', 'warming', { name: 'virtualOutbound' }),
       ]),
+    dumpSecrets: () => ({ entries: [], failures: [], versionInfo: '' }),
     dumpRoutes: () =>
       dumpSection([
         dumpEntry('envoy.config.route.v3.RouteConfiguration', 'active', { name: '9080' }),

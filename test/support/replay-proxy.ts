@@ -14,18 +14,25 @@ import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
 import { RECORDINGS, ReplayControlPlane, isSotw } from './replay-control-plane.ts';
 import type { ReplayOptions } from './replay-control-plane.ts';
+import { serveWorkloadSecrets } from './secret-server.ts';
+import type { WorkloadSecrets } from './secret-server.ts';
+import type { TestAuthority } from './test-authority.ts';
 
 const MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const PROXY_UID = 1337;
 
 export interface ReplayProxyOptions extends ReplayOptions {
+  /** Signs its identity; default one of its own. */
+  readonly authority?: TestAuthority;
   /** Where it runs, as uid 1337; without one it runs on this machine as the user of the test. */
   readonly pod?: Pod;
 }
 
 export interface ReplayProxy {
   readonly controlPlane: ReplayControlPlane;
+  /** What its agent would give it. */
+  readonly secrets: WorkloadSecrets;
   /** The process's own log, as text. */
   readonly log: readonly string[];
   /** Lines of access logs, which recordings write to standard output. */
@@ -46,8 +53,16 @@ export async function startReplayProxy(
   await controlPlane.listen(`unix:${dir}/XDS`);
   chmodSync(`${dir}/XDS`, 0o777);
   t.teardown(() => controlPlane.close());
+  const node = readNode(recording);
+  const { NAMESPACE = 'default', SERVICE_ACCOUNT = 'default' } = node.metadata;
+  const secrets = await serveWorkloadSecrets(t, {
+    target: `unix:${dir}/SDS`,
+    spiffe: `spiffe://cluster.local/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`,
+    ...(options.authority === undefined ? {} : { authority: options.authority }),
+  });
+  chmodSync(`${dir}/SDS`, 0o777);
   const bootstrap = join(dir, 'bootstrap.json');
-  writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, `${dir}/XDS`)));
+  writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, dir)));
   const running = startProxyProcess(t, bootstrap, options.pod);
   const isLoaded = (): boolean => {
     if (running.child.exitCode !== null)
@@ -56,7 +71,8 @@ export async function startReplayProxy(
   };
   // Listeners wait for names that have to be resolved, and there may be no name server.
   await eventually(`${recording}: first load answered`, isLoaded, 60_000);
-  return { controlPlane, log: running.log, accessLog: running.accessLog, stop: running.stop };
+  const { log, accessLog, stop } = running;
+  return { controlPlane, secrets, log, accessLog, stop };
 }
 
 export interface ProxyRun {
@@ -101,16 +117,33 @@ function textOf(line: string): string {
   return `${level}: ${msg} ${JSON.stringify(rest)}`;
 }
 
-function bootstrapOf(recording: string, socket: string): object {
-  const node = JSON.parse(readFileSync(`${RECORDINGS}${recording}/node.json`, 'utf8')) as object;
-  const source = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+interface RecordedNode {
+  readonly metadata: { readonly NAMESPACE?: string; readonly SERVICE_ACCOUNT?: string };
+}
+
+const readNode = (recording: string): RecordedNode =>
+  JSON.parse(readFileSync(`${RECORDINGS}${recording}/node.json`, 'utf8')) as RecordedNode;
+
+/** A door to the agent: XDS or SDS. */
+function agentCluster(name: string, socket: string): object {
   const endpoint = { endpoint: { address: { pipe: { path: socket } } } };
   const http2 = {
     '@type': `type.googleapis.com/${HTTP_OPTIONS}`,
     explicit_http_config: { http2_protocol_options: {} },
   };
   return {
-    node,
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    typed_extension_protocol_options: { [HTTP_OPTIONS]: http2 },
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+  };
+}
+
+function bootstrapOf(recording: string, dir: string): object {
+  const source = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+  return {
+    node: readNode(recording),
     dynamic_resources: {
       cds_config: source,
       lds_config: source,
@@ -122,15 +155,7 @@ function bootstrapOf(recording: string, socket: string): object {
       },
     },
     static_resources: {
-      clusters: [
-        {
-          name: 'xds-grpc',
-          type: 'STATIC',
-          connect_timeout: '1s',
-          typed_extension_protocol_options: { [HTTP_OPTIONS]: http2 },
-          load_assignment: { cluster_name: 'xds-grpc', endpoints: [{ lb_endpoints: [endpoint] }] },
-        },
-      ],
+      clusters: [agentCluster('xds-grpc', `${dir}/XDS`), agentCluster('sds-grpc', `${dir}/SDS`)],
     },
   };
 }

@@ -29,13 +29,18 @@ const PILOT_AGENT_BOOTSTRAP = join(
   '../fixtures/pilot-agent/bootstrap-1.26.json',
 );
 
-/** What pilot-agent writes, on ports of the kernel's choice and with its ADS at `target` (host:port). */
-export function pilotAgentBootstrap(target: string): string {
+/** What pilot-agent writes, on ports of the kernel's choice, with its ADS and its secrets at host:port each. */
+export function pilotAgentBootstrap(target: string, secretsTarget: string): string {
   const [host, port] = target.split(':');
+  const [secretsHost, secretsPort] = secretsTarget.split(':');
   return readFileSync(PILOT_AGENT_BOOTSTRAP, 'utf8')
     .replace(
       '"pipe": {\n                    "path": "./etc/XDS"\n                  }',
       `"socket_address": {"address": "${host}", "port_value": ${port}}`,
+    )
+    .replace(
+      /"pipe": \{\s*"path": ".\/var\/run\/secrets\/workload-spiffe-uds\/socket"\s*\}/,
+      `"socket_address": {"address": "${secretsHost}", "port_value": ${secretsPort}}`,
     )
     .replace('"port_value": 15090', '"port_value": 0')
     .replace('"port_value": 15021', '"port_value": 0');

@@ -151,6 +151,35 @@ function routesDump(
   });
 }
 
+const SECRET = 'envoy.extensions.transport_sockets.tls.v3.Secret';
+
+/** A secret that has not come is its name alone. */
+function secretOf({ name, raw }: ConfigDumpEntry): Any {
+  return raw.length > 0 ? resource(SECRET, raw) : packAny(SECRET, { name });
+}
+
+/** Keys are blotted out where the dump becomes text. */
+function secretsDump(section: ConfigDumpSection, filter: NameFilter): Any {
+  const dynamic = (entry: ConfigDumpEntry): admin.SecretsConfigDump_DynamicSecret => ({
+    name: entry.name,
+    version_info: entry.version,
+    last_updated: timestamp(entry.lastUpdatedMs),
+    secret: secretOf(entry),
+    ...(entry.errorState === undefined
+      ? {}
+      : { error_state: failure(SECRET, { ...entry.errorState, raw: new Uint8Array() }) }),
+  });
+  return packAny('envoy.admin.v3.SecretsConfigDump', {
+    static_secrets: statesOf(section, filter, 'static').map((entry) => ({
+      name: entry.name,
+      last_updated: timestamp(entry.lastUpdatedMs),
+      secret: secretOf(entry),
+    })),
+    dynamic_active_secrets: statesOf(section, filter, 'active').map(dynamic),
+    dynamic_warming_secrets: statesOf(section, filter, 'warming').map(dynamic),
+  });
+}
+
 /** In Envoy's order; `filter` is asked for names of resources, the bootstrap is always there. */
 export function configDumpSections(
   context: AdminContext,
@@ -165,6 +194,6 @@ export function configDumpSections(
     listenersDump(listeners, filter),
     packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),
     routesDump(context.dumpRoutes(), listeners, filter),
-    packAny('envoy.admin.v3.SecretsConfigDump', {}),
+    secretsDump(context.dumpSecrets(), filter),
   ];
 }

@@ -15,6 +15,7 @@ import {
   sampleRouteEntry,
   sampleVirtualHost,
 } from '../../support/config-samples.ts';
+import { NO_SECRETS } from '../../support/no-secrets.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs?: number } = {}) {
@@ -39,6 +40,7 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
     stats,
     log: new LoggerRegistry('off', () => {}).get('config'),
     runtime: Runtime.EMPTY,
+    secrets: NO_SECRETS,
     isClusterWarming: (name) => warming.has(name),
     routesFetchTimeoutMs: options.routesFetchTimeoutMs ?? 0,
   });

@@ -8,6 +8,8 @@ import {
   recordedSotw,
   startRecordedControlPlane,
 } from '../../support/recorded-control-plane.ts';
+import type { Teardowns } from '../../support/private-dir.ts';
+import { serveWorkloadSecrets } from '../../support/secret-server.ts';
 import { pilotAgentBootstrap, startStandInServer } from '../../support/stand-in-server.ts';
 
 const LISTENER = (name: string, port: number): string => `
@@ -25,6 +27,9 @@ static_resources:
 
 const entries = (section: ReturnType<AdminContext['dumpClusters']>): string[] =>
   section.entries.map(({ name, state }) => `${state} ${name}`).sort();
+
+const secretsTarget = async (t: Teardowns): Promise<string> =>
+  (await serveWorkloadSecrets(t)).target;
 
 t.test('Server', (t) => {
   t.test('is live with a static configuration, and shows it', async (t) => {
@@ -96,7 +101,7 @@ t.test('Server', (t) => {
           delta: recordedDelta('01-bookinfo/productpage'),
           sotw: recordedSotw('01-bookinfo/productpage-sotw'),
         });
-        let text = pilotAgentBootstrap(target);
+        let text = pilotAgentBootstrap(target, await secretsTarget(t));
         if (mode === 'sotw') text = text.replace('DELTA_GRPC', 'GRPC');
         const { server, admin, stats, lines } = await startStandInServer(t, text, {
           adsTarget: target,
@@ -134,9 +139,13 @@ t.test('Server', (t) => {
     const { target, streams } = await startRecordedControlPlane(t, {
       delta: new Map([...recorded].filter(([typeUrl]) => typeUrl !== cds)),
     });
-    const { server, stats } = await startStandInServer(t, pilotAgentBootstrap(target), {
-      adsTarget: target,
-    });
+    const { server, stats } = await startStandInServer(
+      t,
+      pilotAgentBootstrap(target, await secretsTarget(t)),
+      {
+        adsTarget: target,
+      },
+    );
     await eventually('a request', () => streams[0]?.requests[0]?.type_url === cds);
     t.equal(server.state, 'INITIALIZING');
     t.equal((await stats()).get('listener_manager.total_listeners_active'), 0);
@@ -151,9 +160,13 @@ t.test('Server', (t) => {
       return [typeUrl, { type_url: typeUrl, nonce: 'n', system_version_info: 'v' }] as const;
     });
     const { target } = await startRecordedControlPlane(t, { delta: new Map(empty) });
-    const { server } = await startStandInServer(t, pilotAgentBootstrap(target), {
-      adsTarget: target,
-    });
+    const { server } = await startStandInServer(
+      t,
+      pilotAgentBootstrap(target, await secretsTarget(t)),
+      {
+        adsTarget: target,
+      },
+    );
     await eventually('live', () => server.state === 'LIVE');
   });
 
@@ -161,9 +174,13 @@ t.test('Server', (t) => {
     const { target, streams, close } = await startRecordedControlPlane(t, {
       delta: recordedDelta('01-bookinfo/productpage'),
     });
-    const { server, stats, lines } = await startStandInServer(t, pilotAgentBootstrap(target), {
-      adsTarget: target,
-    });
+    const { server, stats, lines } = await startStandInServer(
+      t,
+      pilotAgentBootstrap(target, await secretsTarget(t)),
+      {
+        adsTarget: target,
+      },
+    );
     await eventually('live', () => server.state === 'LIVE');
     streams[0]!.end();
     close();
@@ -177,9 +194,13 @@ t.test('Server', (t) => {
     const { target, streams } = await startRecordedControlPlane(t, {
       delta: recordedDelta('01-bookinfo/productpage'),
     });
-    const { server, admin, stats } = await startStandInServer(t, pilotAgentBootstrap(target), {
-      adsTarget: target,
-    });
+    const { server, admin, stats } = await startStandInServer(
+      t,
+      pilotAgentBootstrap(target, await secretsTarget(t)),
+      {
+        adsTarget: target,
+      },
+    );
     await eventually('live', () => server.state === 'LIVE');
     const name = 'outbound|9080||ratings.default.svc.cluster.local';
     const type = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';

@@ -93,7 +93,9 @@ t.test('stat names', (t) => {
     new Http2Stats(store, '');
     new Http2Stats(store, 'cluster.c.');
     new LogFileStats(store);
-    new ControlPlaneStats(store);
+    new ControlPlaneStats(store, '');
+    new ControlPlaneStats(store, 'sds.default.');
+    new SubscriptionStats(store, 'sds.default.');
     new SubscriptionStats(store, 'cluster_manager.cds.');
     registerFilterStats(store);
     const missing: string[] = [];

@@ -12,6 +12,7 @@ import {
   sampleLocality,
 } from '../../support/config-samples.ts';
 import { FakeDnsResolver } from '../../support/fake-dns-resolver.ts';
+import { NO_SECRETS } from '../../support/no-secrets.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 function setUp(changes: Partial<ClusterManagerDeps> = {}) {
@@ -37,6 +38,7 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
       onPublished: () => {},
     },
     resolver,
+    secrets: NO_SECRETS,
     time,
     random: { next: () => 0, nextUint32: () => 0 },
     stats,

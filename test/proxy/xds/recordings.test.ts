@@ -28,7 +28,14 @@ function resourcesIn(file: string): readonly Any[] {
 }
 
 function load<T>(node: string, type: ResourceType<T>): ReadonlyMap<string, T> {
-  const kind = { clusters: 'cds', endpoints: 'eds', listeners: 'lds', routes: 'rds' }[type.kind];
+  const kinds = {
+    clusters: 'cds',
+    endpoints: 'eds',
+    listeners: 'lds',
+    routes: 'rds',
+    secrets: '-',
+  };
+  const kind = kinds[type.kind];
   const file = globSync(`${node}/0*-${kind}.pb`, { cwd: ROOT })[0]!;
   return new Map(
     resourcesIn(file).map((any) => {

@@ -1,10 +1,10 @@
-// [m] FileWatch: tells when any of some files is another one than before, also behind the symbolic links by which Kubernetes swaps a mounted
+// [b] FileWatch: tells when any of some files is another one than before, also behind the symbolic links by which Kubernetes swaps a mounted
 // folder. Folders are watched, and looked at besides, as events are lost on some mounts.
 import { dirname } from 'node:path';
 
-import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
-import type { Closable } from '../../proxy/base/lifetime.ts';
-import { fs } from '../../proxy/base/node-builtins.ts';
+import type { TimerHandle, TimeSource } from './clock.ts';
+import type { Closable } from './lifetime.ts';
+import { fs } from './node-builtins.ts';
 
 export interface FileWatchParts {
   readonly time: TimeSource;
