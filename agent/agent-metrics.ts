@@ -1,7 +1,7 @@
 // [m] AgentMetrics: the agent's own counters, as stock pilot-agent names them (istio-contract §6.7).
 import { createRequire } from 'node:module';
 
-import type { Counter, Gauge, Registry } from 'prom-client';
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import type { CertificateAge } from './security/expiry-watchdog.ts';
 
@@ -10,6 +10,7 @@ import type { CertificateAge } from './security/expiry-watchdog.ts';
 const require = createRequire(import.meta.url);
 const CounterClass = require('prom-client/lib/counter.js') as typeof Counter;
 const GaugeClass = require('prom-client/lib/gauge.js') as typeof Gauge;
+const HistogramClass = require('prom-client/lib/histogram.js') as typeof Histogram;
 const RegistryClass = require('prom-client/lib/registry.js') as typeof Registry;
 
 export type ScrapePart = 'envoy' | 'application' | 'agent';
@@ -66,6 +67,24 @@ export class AgentMetrics {
     name: 'istio_agent_outgoing_latency',
     help: 'The sum of the time of successful requests to the certificate authority, in milliseconds.',
     labelNames: ['request_type'],
+    registers: this.#registers,
+  });
+  readonly dnsRequests = this.#counter(
+    'istio_agent_dns_requests_total',
+    'Total number of DNS requests.',
+  );
+  readonly dnsUpstreamRequests = this.#counter(
+    'istio_agent_dns_upstream_requests_total',
+    'Total number of DNS requests forwarded to upstream.',
+  );
+  readonly dnsUpstreamFailures = this.#counter(
+    'istio_agent_dns_upstream_failures_total',
+    'Total number of DNS failures to upstream.',
+  );
+  readonly dnsUpstreamSeconds: Histogram = new HistogramClass({
+    name: 'istio_agent_dns_upstream_request_duration_seconds',
+    help: 'Total time in seconds Istio takes to get DNS response from upstream.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: this.#registers,
   });
   readonly fileWatcherFailures = this.#counter(

@@ -5,6 +5,8 @@ import { Lifetime } from '../proxy/base/lifetime.ts';
 import type { Logger, LoggerRegistry } from '../proxy/base/logger.ts';
 import type { RandomSource } from '../proxy/base/random.ts';
 import { AgentMetrics } from './agent-metrics.ts';
+import type { DnsOptions } from './dns/dns-options.ts';
+import { NameTable } from './dns/name-table.ts';
 import type { AgentOptions } from './options.ts';
 import { ProxyAdmin } from './proxy-admin.ts';
 import { SecretService } from './security/secret-service.ts';
@@ -32,7 +34,8 @@ export class Agent {
   readonly #parts: AgentParts;
   readonly #log: Logger;
   readonly #metrics = new AgentMetrics();
-  readonly #nameTable = new NameTableHandler();
+  readonly #nameTable: NameTableHandler;
+  #names: NameTable | undefined;
   readonly #lifetime = new Lifetime();
   readonly #readiness: Readiness;
   readonly #proxy: ProxyProcess;
@@ -45,11 +48,15 @@ export class Agent {
     const { options, loggers, time, random } = parts;
     this.#startedMs = time.monotonicMs();
     this.#log = loggers.get('agent');
+    const { dns } = options;
+    this.#nameTable = new NameTableHandler((hosts) => {
+      if (dns !== undefined) this.#names = new NameTable(hosts, dns.place);
+    });
     const admin = new ProxyAdmin(options.addresses.admin, options.addresses.adminPort);
     this.#readiness = new Readiness({
       admin,
       leaving: () => this.#termination.leaving,
-      dnsMissing: () => options.controlPlane.dnsCapture && this.#nameTable.table === undefined,
+      dnsMissing: () => dns !== undefined && !dns.answersEarly && this.#names === undefined,
       onFirstReady: () => this.#metrics.becameReady((time.monotonicMs() - this.#startedMs) / 1000),
     });
     this.#proxy = new ProxyProcess({
@@ -108,16 +115,14 @@ export class Agent {
     const { options, loggers, time, random } = this.#parts;
     const { node, addresses, controlPlane, paths } = options;
     this.#log.info(`agent of ${node.id}`, { controlPlane: controlPlane.address, pid: process.pid });
-    if (controlPlane.dnsCapture)
-      this.#log.warn(
-        'ISTIO_META_DNS_CAPTURE: the DNS proxy is not built yet, names are not answered',
-      );
+    if (options.dns !== undefined) await this.#startDns(options.dns);
     // The folder comes with the bootstrap; the sockets and the port must answer before the proxy asks.
     writeBootstrap(options, await this.#secrets.start());
     const xdsProxy = this.#lifetime.own(
       new XdsProxy({
         controlPlane,
         nameTable: this.#nameTable,
+        wantsNames: options.dns !== undefined,
         onTrustBundle: (pems) => this.#secrets.setTrustBundle(pems),
         metrics: this.#metrics,
         logger: loggers.get('xdsproxy'),
@@ -132,6 +137,35 @@ export class Agent {
     if (this.#termination.leaving) return;
     this.#proxy.start();
     this.#settleLater();
+  }
+
+  /** Its files are loaded only where names are captured. */
+  async #startDns(dns: DnsOptions): Promise<void> {
+    const { DnsServer } = await import('./dns/dns-server.ts');
+    const { Forwarder } = await import('./dns/forwarder.ts');
+    const { loggers, time, random } = this.#parts;
+    const metrics = this.#metrics;
+    const forwarder = new Forwarder({
+      ...dns,
+      time,
+      random,
+      onSent: () => metrics.dnsUpstreamRequests.inc(),
+      onDone: (tookMs) => {
+        if (tookMs === undefined) metrics.dnsUpstreamFailures.inc();
+        else metrics.dnsUpstreamSeconds.observe(tookMs / 1000);
+      },
+    });
+    const server = this.#lifetime.own(
+      new DnsServer({
+        forwarder,
+        table: () => this.#names,
+        answersEarly: dns.answersEarly,
+        random,
+        logger: loggers.get('dns'),
+        onRequest: () => metrics.dnsRequests.inc(),
+      }),
+    );
+    await server.listen(dns.addresses, dns.port);
   }
 
   /** By then the proxy has its configuration, and what passed it on is only kept. */

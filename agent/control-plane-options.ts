@@ -16,7 +16,6 @@ export interface ControlPlaneOptions {
   /** Sent as gRPC metadata with each stream. */
   readonly headers: ReadonlyMap<string, string>;
   readonly deltaXds: boolean;
-  readonly dnsCapture: boolean;
   readonly proxyConfigXds: boolean;
 }
 
@@ -36,7 +35,6 @@ export function readControlPlane(
     token: readTokenSource(read),
     headers: headersOf('XDS_HEADER_', node, read),
     deltaXds: read.flag('ISTIO_DELTA_XDS', true),
-    dnsCapture: read.flag('ISTIO_META_DNS_CAPTURE', false),
     proxyConfigXds: read.flag('PROXY_CONFIG_XDS_AGENT', false),
   };
 }

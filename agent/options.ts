@@ -7,6 +7,8 @@ import { fs } from '../proxy/base/node-builtins.ts';
 import type { CommandLine } from './command-line.ts';
 import { readControlPlane } from './control-plane-options.ts';
 import type { ControlPlaneOptions } from './control-plane-options.ts';
+import { readDns } from './dns/dns-options.ts';
+import type { DnsOptions } from './dns/dns-options.ts';
 import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
 import { describeNode, parseDownwardApiFile } from './node-metadata.ts';
@@ -27,6 +29,8 @@ export interface AgentOptions {
   readonly paths: AgentPaths;
   readonly controlPlane: ControlPlaneOptions;
   readonly security: SecurityOptions;
+  /** Undefined: the pod's names are not captured. */
+  readonly dns: DnsOptions | undefined;
   readonly proxy: ProxyOptions;
   readonly lifecycle: LifecycleOptions;
   /** Keyed by request path, as in `/app-health/reviews/readyz`. */
@@ -336,6 +340,11 @@ export async function readAgentOptions(
     paths,
     controlPlane: readControlPlane(proxyConfig, node, read),
     security: readSecurity({ identity, node, proxyConfig, read }),
+    dns: readDns(
+      read,
+      { namespace: identity.podNamespace, domain: identity.domain },
+      host.readText,
+    ),
     proxy: readProxyOptions(line, proxyConfig, host, read),
     lifecycle: {
       minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),

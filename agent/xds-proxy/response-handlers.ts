@@ -21,7 +21,12 @@ export const isForProxy = (typeUrl: string): boolean =>
 
 export class NameTableHandler implements ResponseHandler {
   readonly typeUrl = NAME_TABLE_TYPE_URL;
+  readonly #onTable: (table: ReadonlyMap<string, NameTable_NameInfo>) => void;
   #table: ReadonlyMap<string, NameTable_NameInfo> | undefined;
+
+  constructor(onTable: (table: ReadonlyMap<string, NameTable_NameInfo>) => void = () => {}) {
+    this.#onTable = onTable;
+  }
 
   /** Undefined until one came. Keyed by host name. */
   get table(): ReadonlyMap<string, NameTable_NameInfo> | undefined {
@@ -34,6 +39,7 @@ export class NameTableHandler implements ResponseHandler {
       const table = unpackAnyAs('istio.networking.nds.v1.NameTable', resources[0]);
       if (table === undefined) return 'the resource is no name table';
       this.#table = table.table ?? new Map();
+      this.#onTable(this.#table);
       return undefined;
     } catch (error) {
       return (error as Error).message;

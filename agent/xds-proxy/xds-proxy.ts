@@ -23,6 +23,8 @@ import type { NameTableHandler, ResponseHandler } from './response-handlers.ts';
 export interface XdsProxyParts {
   readonly controlPlane: ControlPlaneOptions;
   readonly nameTable: NameTableHandler;
+  /** The DNS proxy runs: the name table is asked for. */
+  readonly wantsNames: boolean;
   /** Roots that istiod tells of besides the authority's own; asked for with PROXY_CONFIG_XDS_AGENT. */
   readonly onTrustBundle: (pems: readonly string[]) => void;
   readonly metrics: AgentMetrics;
@@ -51,7 +53,7 @@ export class XdsProxy implements Closable {
     this.#gate = new DialGate(parts.time, parts.random);
     this.#connection = new ControlPlaneConnection(controlPlane);
     const handlers: ResponseHandler[] = [];
-    if (controlPlane.dnsCapture) handlers.push(parts.nameTable);
+    if (parts.wantsNames) handlers.push(parts.nameTable);
     if (controlPlane.proxyConfigXds) handlers.push(new TrustBundleHandler(parts.onTrustBundle));
     this.#handlers = new Map(handlers.map((handler) => [handler.typeUrl, handler]));
     this.#server.addHandlers({

@@ -72,6 +72,7 @@ t.test('ADS over TLS', async (t) => {
       const { logger } = captureLog();
       const proxy = new XdsProxy({
         controlPlane: { ...controlPlane, token: { kind: 'file', path: tokenFile } },
+        wantsNames: true,
         nameTable: new NameTableHandler(),
         onTrustBundle: () => {},
         metrics: new AgentMetrics(),

@@ -47,12 +47,15 @@ async function setUp(
   address: string,
   variables: Record<string, string> = {},
 ): Promise<Setup> {
-  const { controlPlane } = await makeOptions({ variables: { XDS_ADDR: address, ...variables } });
+  const { controlPlane, dns } = await makeOptions({
+    variables: { XDS_ADDR: address, ...variables },
+  });
   const { logger, lines } = captureLog();
   const nameTable = new NameTableHandler();
   const metrics = new AgentMetrics();
   const xdsProxy = new XdsProxy({
     controlPlane,
+    wantsNames: dns !== undefined,
     nameTable,
     onTrustBundle: (pems) => lines.push(`bundle of ${pems.length}`),
     metrics,

@@ -1,0 +1,173 @@
+// [m] Forwarder: queries that are not for the mesh go to the pod's own name servers, over what they came by, one server after the
+// other in random order or all at once (DNS_FORWARD_PARALLEL). Answers come back as they are.
+import { createSocket } from 'node:dgram';
+import { connect, isIPv6 } from 'node:net';
+
+import type { TimeSource } from '../../proxy/base/clock.ts';
+import type { RandomSource } from '../../proxy/base/random.ts';
+import { HEAD_BYTES } from './dns-message.ts';
+
+export interface NameServer {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ForwarderParts {
+  readonly servers: readonly NameServer[];
+  readonly parallel: boolean;
+  /** For one server. */
+  readonly timeoutMs: number;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly onSent: () => void;
+  /** `undefined`: it failed. */
+  readonly onDone: (tookMs: number | undefined) => void;
+}
+
+export type Transport = 'udp' | 'tcp';
+/** Null: no server answered. */
+export type ForwardCallback = (answer: Buffer | null) => void;
+
+/** More at once would be somebody's flood: those above get SERVFAIL at once. */
+const MAX_IN_FLIGHT = 1024;
+const LENGTH_BYTES = 2;
+
+export class Forwarder {
+  readonly #parts: ForwarderParts;
+  #inFlight = 0;
+
+  constructor(parts: ForwarderParts) {
+    this.#parts = parts;
+  }
+
+  /** Calls back once. */
+  forward(query: Buffer, transport: Transport, callback: ForwardCallback): void {
+    const servers = shuffled(this.#parts.servers, this.#parts.random);
+    if (servers.length === 0 || this.#inFlight >= MAX_IN_FLIGHT) {
+      callback(null);
+      return;
+    }
+    this.#inFlight++;
+    const done: ForwardCallback = (answer) => {
+      this.#inFlight--;
+      callback(answer);
+    };
+    if (this.#parts.parallel) this.#askAll(servers, query, transport, done);
+    else this.#askInTurn(servers, query, transport, done);
+  }
+
+  #askInTurn(
+    servers: readonly NameServer[],
+    query: Buffer,
+    transport: Transport,
+    done: ForwardCallback,
+  ): void {
+    const [first, ...others] = servers;
+    if (first === undefined) done(null);
+    else
+      this.#ask(first, query, transport, (answer) => {
+        if (answer !== null) done(answer);
+        else this.#askInTurn(others, query, transport, done);
+      });
+  }
+
+  #askAll(
+    servers: readonly NameServer[],
+    query: Buffer,
+    transport: Transport,
+    done: ForwardCallback,
+  ): void {
+    let waiting = servers.length;
+    let over = false;
+    for (const server of servers) {
+      this.#ask(server, query, transport, (answer) => {
+        waiting--;
+        if (over || (answer === null && waiting > 0)) return;
+        over = true;
+        done(answer);
+      });
+    }
+  }
+
+  #ask(server: NameServer, query: Buffer, transport: Transport, done: ForwardCallback): void {
+    const { time, timeoutMs, onSent, onDone } = this.#parts;
+    const startMs = time.monotonicMs();
+    let close = (): void => {};
+    let over = false;
+    const finish: ForwardCallback = (answer) => {
+      if (over) return;
+      over = true;
+      timer.cancel();
+      close();
+      onDone(answer === null ? undefined : time.monotonicMs() - startMs);
+      done(answer);
+    };
+    const timer = time.setTimer(() => finish(null), timeoutMs);
+    onSent();
+    close =
+      transport === 'udp' ? askOverUdp(server, query, finish) : askOverTcp(server, query, finish);
+  }
+}
+
+/** The kernel gives each query a port of its own; a connected socket hears nobody else. */
+function askOverUdp(
+  { address, port }: NameServer,
+  query: Buffer,
+  done: ForwardCallback,
+): () => void {
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  let closed = false;
+  socket.on('error', () => done(null));
+  socket.on('message', (answer) => {
+    if (answersTo(query, answer)) done(answer);
+  });
+  socket.connect(port, address, () => {
+    if (!closed) socket.send(query);
+  });
+  return () => {
+    closed = true;
+    socket.close();
+  };
+}
+
+function askOverTcp(
+  { address, port }: NameServer,
+  query: Buffer,
+  done: ForwardCallback,
+): () => void {
+  const socket = connect(port, address);
+  let received = Buffer.alloc(0);
+  socket.on('error', () => done(null));
+  socket.on('close', () => done(null));
+  socket.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk]);
+    if (received.length < LENGTH_BYTES) return;
+    const end = LENGTH_BYTES + received.readUInt16BE(0);
+    if (received.length < end) return;
+    const answer = received.subarray(LENGTH_BYTES, end);
+    done(answersTo(query, answer) ? answer : null);
+  });
+  socket.write(withLength(query));
+  return () => socket.destroy();
+}
+
+export function withLength(message: Buffer): Buffer {
+  const framed = Buffer.allocUnsafe(LENGTH_BYTES + message.length);
+  framed.writeUInt16BE(message.length, 0);
+  message.copy(framed, LENGTH_BYTES);
+  return framed;
+}
+
+const answersTo = (query: Buffer, answer: Buffer): boolean =>
+  answer.length >= HEAD_BYTES &&
+  answer.readUInt16BE(0) === query.readUInt16BE(0) &&
+  (answer[2]! & 0x80) !== 0;
+
+export function shuffled<T>(list: readonly T[], random: RandomSource): T[] {
+  const copy = [...list];
+  for (let i = copy.length - 1; i > 0; i--) {
+    const j = random.nextUint32() % (i + 1);
+    [copy[i], copy[j]] = [copy[j]!, copy[i]!];
+  }
+  return copy;
+}
