@@ -31,7 +31,8 @@ const remote: Address = (info) => info.remoteAddress;
 const directRemote: Address = ({ connection }) => connection.directRemoteAddress;
 const upstreamLocal: Address = (info) => info.upstreamLocalAddress;
 /** The peer of the connection, which a host that could not be reached has none of. */
-const upstreamRemote: Address = (info) => info.upstreamConnection?.host.addressText ?? '';
+const upstreamRemote: Address = ({ upstreamConnection: connection }) =>
+  connection === null ? '' : (connection.remoteAddress ?? connection.host.addressText);
 const hostName: Address = ({ host }) =>
   host === null ? '' : host.hostname === '' ? host.addressText : host.hostname;
 const attemptedHost: Address = (info) =>

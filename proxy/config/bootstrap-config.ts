@@ -1,4 +1,5 @@
 // [m] The bootstrap as plain data (envoy.config.bootstrap.v3; what pilot-agent writes: istio-contract §5).
+import type { UpstreamBindConfig } from './socket-config.ts';
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 import type { AddressConfig, ListenerConfig } from './listener-config.ts';
@@ -103,6 +104,8 @@ export interface BootstrapConfig {
   readonly runtime: ReadonlyMap<string, string>;
   /** `cluster_manager.local_cluster_name`; '' when absent. */
   readonly localClusterName: string;
+  /** `cluster_manager.upstream_bind_config`: of clusters that say none. */
+  readonly upstreamBind?: UpstreamBindConfig | undefined;
   /** Things accepted by name that do nothing yet (overload manager, tracing, extensions …), for dumps. */
   readonly inert: readonly string[];
 }

@@ -4,6 +4,11 @@ import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
 import type { LoadBalancingPolicyConfig } from './load-balancing-config.ts';
+import type {
+  HappyEyeballsConfig,
+  TcpKeepaliveConfig,
+  UpstreamBindConfig,
+} from './socket-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
 export type ClusterDiscoveryType =
@@ -65,9 +70,15 @@ export interface ClusterConfig {
   readonly transportSocket: TransportSocketConfig;
   readonly transportSocketMatches: readonly TransportSocketMatchConfig[];
   readonly http: UpstreamHttpConfig;
-  readonly tcpKeepalive: { readonly timeSeconds: number | undefined } | undefined;
-  /** Source address upstream connections are bound to; undefined: the kernel's choice. */
-  readonly bindAddress: string | undefined;
+  /** Streams share connections only with those of the same client connection. */
+  readonly poolPerDownstreamConnection?: boolean;
+  /** Connections there should be for each stream, by host: 1 to 3; absent: 1. */
+  readonly preconnectRatio?: number | undefined;
+  readonly tcpKeepalive: TcpKeepaliveConfig | undefined;
+  /** Undefined: the bootstrap's. */
+  readonly bind: UpstreamBindConfig | undefined;
+  /** Of hosts with several addresses; absent: they take turns, by the first one's family. */
+  readonly happyEyeballs?: HappyEyeballsConfig | undefined;
   readonly originalDst: OriginalDstConfig | undefined;
   /** Of an AGGREGATE cluster: the clusters it is made of, preferred ones first. */
   readonly aggregateOf?: readonly string[] | undefined;

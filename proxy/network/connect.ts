@@ -1,11 +1,13 @@
-// [w] Opens upstream connections: TCP and pipes, a source address where configured, errors in Envoy's words.
+// [w] Opens one upstream connection: TCP or a pipe, from a source address and with socket options where configured, then
+// its transport (TLS, …). Errors in Envoy's words.
 import type { AddressConfig } from '../config/listener-config.ts';
 import { Connection } from './connection.ts';
+import type { DialOptions, FamilyDialling } from './dial-options.ts';
 import type { IoThread } from './io-thread.ts';
+import { closeDescriptor, openTcpDescriptor, setOptions } from './socket-options.ts';
 import {
   connectPipe,
   errnoName,
-  isTcp,
   newPipeConnectRequest,
   newPipeSocket,
   newTcpConnectRequest,
@@ -13,53 +15,44 @@ import {
 } from './socket-binding.ts';
 import type { ConnectRequest, SocketHandle } from './socket-binding.ts';
 import { PLAIN_TRANSPORT } from './upstream-transport.ts';
-import type {
-  TransportFacts,
-  TransportListener,
-  TransportStep,
-  UpstreamTransport,
-} from './upstream-transport.ts';
+import type { TransportFacts, TransportListener, TransportStep } from './upstream-transport.ts';
 
 export interface ConnectListener {
   /** The transport (TLS, …) is ready, too. */
   onConnected(connection: Connection, transport: TransportFacts): void;
-  /** `reason`: `delayed connect error: Connection refused` and the like. */
-  onConnectFailed(reason: string): void;
+  /** `reason`: `delayed connect error: Connection refused` and the like. `local`: it is no fault of the other side. */
+  onConnectFailed(reason: string, local: boolean): void;
+  /** The host has several addresses, and another one is being tried. */
+  onFurtherAttempt?(): void;
 }
 
-export interface ConnectOptions {
-  /** Source IP; undefined: the kernel's choice. */
-  readonly bindAddress: string | undefined;
-  /** undefined: off. */
-  readonly keepAliveSeconds: number | undefined;
-  /** Absent: plain. */
-  readonly transport?: UpstreamTransport | null;
+/** What a dial may be given up with. */
+export interface Dialled {
+  /** No listener call comes after this. */
+  cancel(): void;
 }
 
 /** One attempt; exactly one listener call follows, unless cancelled. */
-export class ConnectAttempt implements TransportListener {
+export class ConnectAttempt implements TransportListener, Dialled {
   readonly #io: IoThread;
-  readonly #options: ConnectOptions;
-  #handle: SocketHandle | null;
+  readonly #options: DialOptions;
+  readonly #address: AddressConfig;
+  #handle: SocketHandle | null = null;
   #listener: ConnectListener | null;
   #step: TransportStep | null = null;
 
   constructor(
     io: IoThread,
     address: AddressConfig,
-    options: ConnectOptions,
+    options: DialOptions,
     listener: ConnectListener,
   ) {
     this.#io = io;
     this.#options = options;
+    this.#address = address;
     this.#listener = listener;
-    const handle = address.kind === 'pipe' ? newPipeSocket() : newTcpSocket();
-    this.#handle = handle;
-    const status =
-      address.kind === 'pipe'
-        ? this.#dialPipe(handle, address.path)
-        : this.#dial(handle, address.address, address.port);
-    if (status !== 0) this.#failSoon(status);
+    if (address.kind === 'pipe') this.#dialPipe(address.path);
+    else this.#dial(address.address, address.port);
   }
 
   cancel(): void {
@@ -79,10 +72,8 @@ export class ConnectAttempt implements TransportListener {
       return;
     }
     this.#handle = null;
-    const { keepAliveSeconds, transport } = this.#options;
-    if (keepAliveSeconds !== undefined && isTcp(handle))
-      handle.setKeepAlive(true, keepAliveSeconds);
-    if (transport === undefined || transport === null) {
+    const { transport } = this.#options;
+    if (transport === null) {
       this.onTransportReady(new Connection(this.#io, handle), PLAIN_TRANSPORT);
       return;
     }
@@ -98,7 +89,7 @@ export class ConnectAttempt implements TransportListener {
   }
 
   onTransportFailed(reason: string): void {
-    this.#takeListener()?.onConnectFailed(reason);
+    this.#takeListener()?.onConnectFailed(reason, false);
   }
 
   #takeListener(): ConnectListener | null {
@@ -112,12 +103,16 @@ export class ConnectAttempt implements TransportListener {
     return this.#io;
   }
 
-  #dial(handle: SocketHandle, ip: string, port: number): number {
+  #dial(ip: string, port: number): void {
     const v6 = ip.includes(':');
-    const bindAddress = this.#options.bindAddress;
-    if (bindAddress !== undefined && bindAddress.includes(':') === v6) {
-      const bound = v6 ? handle.bind6(bindAddress, 0, 0) : handle.bind(bindAddress, 0, 0);
-      if (bound !== 0) return bound;
+    const family = v6 ? this.#options.v6 : this.#options.v4;
+    const handle = newTcpSocket();
+    this.#handle = handle;
+    const plain = family.source === null && family.socketOptions.length === 0;
+    const problem = plain ? null : prepare(handle, family, v6);
+    if (problem !== null) {
+      this.#failSoon(problem, true);
+      return;
     }
     const request = newTcpConnectRequest();
     request.owner = this;
@@ -125,24 +120,32 @@ export class ConnectAttempt implements TransportListener {
     const status = v6 ? handle.connect6(request, ip, port) : handle.connect(request, ip, port);
     // Envoy sets it on every connection; Nagle would hold small answers back.
     if (status === 0) handle.setNoDelay(true);
-    return status;
+    else this.#failSoon(this.#immediate(status), false);
   }
 
-  #dialPipe(handle: SocketHandle, path: string): number {
+  #dialPipe(path: string): void {
+    const handle = newPipeSocket();
+    this.#handle = handle;
     const request = newPipeConnectRequest();
     request.owner = this;
     request.oncomplete = onConnectComplete;
-    return connectPipe(handle, request, path);
+    const status = connectPipe(handle, request, path);
+    if (status !== 0) this.#failSoon(this.#immediate(status), false);
+  }
+
+  #immediate(status: number): string {
+    const address = this.#address;
+    const text = address.kind === 'pipe' ? address.path : printed(address.address, address.port);
+    return `immediate connect error: ${errorText(status)}|remote address:${text}`;
   }
 
   /** The caller is still inside the constructor: it hears of the failure in the next microtask. */
-  #failSoon(status: number): void {
+  #failSoon(reason: string, local: boolean): void {
     queueMicrotask(() => {
-      const listener = this.#listener;
-      this.#listener = null;
+      const listener = this.#takeListener();
       this.#closeHandle();
       this.#io.enter();
-      listener?.onConnectFailed(`immediate connect error: ${errorText(status)}`);
+      listener?.onConnectFailed(reason, local);
       this.#io.leave();
     });
   }
@@ -160,6 +163,41 @@ function onConnectComplete(this: ConnectRequest, status: number): void {
   attempt.io.leave();
 }
 
+const printed = (ip: string, port: number): string =>
+  ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+
+/** Source address and options; null, or what is wrong ('' as in Envoy, which does not say which option was refused). */
+function prepare(handle: SocketHandle, family: FamilyDialling, v6: boolean): string | null {
+  const { source, socketOptions, niceToHave } = family;
+  if (socketOptions.length > 0 || niceToHave.length > 0) {
+    const fd = openTcpDescriptor(v6);
+    if (fd !== undefined) {
+      if (fd < 0) return '';
+      setOptions(fd, niceToHave, 'PREBIND');
+      if (!setOptions(fd, socketOptions, 'PREBIND') || handle.open(fd) !== 0) {
+        closeDescriptor(fd);
+        return '';
+      }
+    }
+  }
+  if (source !== null) {
+    const bound = bind(handle, source, v6);
+    if (bound !== '') return `failed to bind to ${printed(source.address, source.port)}: ${bound}`;
+  }
+  return setOptions(handle.fd, socketOptions, 'BOUND') ? null : '';
+}
+
+function bind(
+  handle: SocketHandle,
+  source: { readonly address: string; readonly port: number },
+  v6: boolean,
+): string {
+  const { address, port } = source;
+  if (address.includes(':') !== v6) return 'Address family not supported by protocol';
+  const status = v6 ? handle.bind6(address, port, 0) : handle.bind(address, port, 0);
+  return status === 0 ? '' : errorText(status);
+}
+
 const ERROR_TEXTS = new Map([
   ['ECONNREFUSED', 'Connection refused'],
   ['EHOSTUNREACH', 'No route to host'],
@@ -167,6 +205,7 @@ const ERROR_TEXTS = new Map([
   ['ETIMEDOUT', 'Connection timed out'],
   ['ECONNRESET', 'Connection reset by peer'],
   ['EADDRNOTAVAIL', 'Cannot assign requested address'],
+  ['EADDRINUSE', 'Address already in use'],
   ['ENOENT', 'No such file or directory'],
   ['EACCES', 'Permission denied'],
   ['EMFILE', 'Too many open files'],

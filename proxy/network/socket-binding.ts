@@ -23,6 +23,8 @@ export interface SocketHandle {
   // The rest is TCP's alone: ask isTcp() first.
   /** RST. Fails while a shutdown is under way, and Node then takes the handle for closed though it is not: see Connection. */
   reset(callback?: () => void): number;
+  /** Takes a descriptor for its own. */
+  open(fd: number): number;
   bind(address: string, port: number, flags: number): number;
   bind6(address: string, port: number, flags: number): number;
   listen(backlog: number): number;

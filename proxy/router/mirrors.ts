@@ -69,8 +69,7 @@ function startShadow(
   if (timeoutMs > 0 && headers.has(H.xEnvoyExpectedRqTimeoutMs))
     headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
   const host = cluster.chooseHost(null);
-  const pool =
-    host === null ? null : cluster.httpPool(host, action.priority, info.protocol === 'HTTP/2');
+  const pool = host === null ? null : cluster.httpPool(host, action.priority, info);
   if (host === null || pool === null) {
     const copy = { headers, clusterStats: cluster.stats, scopes: null, healthCheck: false };
     context.charges.localReply(copy, null, 503);

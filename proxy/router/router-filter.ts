@@ -221,7 +221,7 @@ export class RouterFilter
   #startAttempt(host: Host, fresh = false): void {
     const info = this.#info;
     const action = this.#action!;
-    const pool = this.#cluster!.httpPool(host, action.priority, info.protocol === 'HTTP/2');
+    const pool = this.#cluster!.httpPool(host, action.priority, info);
     if (pool === null) {
       this.#replyNoHost();
       return;

@@ -250,6 +250,7 @@ export class Server {
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
         circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
+        upstreamBind: bootstrap.config.upstreamBind,
         hostCounts: this.#publisher.hostCounts,
         tokenBuckets: this.#publisher.tokenBuckets,
         sharedCounts: this.#publisher.sharedCounts,

@@ -4,6 +4,7 @@
 // A replaced worker gets `init`, the sum of all updates as one `config`, then the drain and health state in force.
 import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
 import type { GrpcLogConfig } from '../config/access-log-config.ts';
+import type { UpstreamBindConfig } from '../config/socket-config.ts';
 import type { LogRecord } from '../config/log-record.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
@@ -52,6 +53,8 @@ export interface WorkerInit {
   readonly drainTimeMs: number;
   /** Circuit breakers: an Int32Array over it, INTS_PER_SLOT (upstream/resource-manager.ts) ints per cluster slot. */
   readonly circuitBreakerCounts: SharedArrayBuffer;
+  /** `cluster_manager.upstream_bind_config`. */
+  readonly upstreamBind?: UpstreamBindConfig | undefined;
   /** Connections per host: upstream/shared-host-counts.ts. */
   readonly hostCounts: SharedArrayBuffer;
   /** Token buckets of local rate limits: filters/token-bucket-memory.ts. */

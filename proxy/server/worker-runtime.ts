@@ -107,6 +107,7 @@ export class WorkerRuntime implements BindReport {
       runtime,
       localClusterName: init.localClusterName,
       localKey: localityKeyOf(init.node),
+      defaultBind: init.upstreamBind,
       hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
     });
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);

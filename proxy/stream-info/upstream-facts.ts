@@ -35,6 +35,8 @@ export interface UpstreamConnectionFacts {
   readonly id: number;
   /** `ip:port`; '' where the socket has none. */
   readonly localAddress: string;
+  /** Which of a host's several addresses it leads to; absent: the host's own. */
+  readonly remoteAddress?: string;
   /** Monotonic: dialled, connected. */
   readonly connectStartMs: number;
   readonly connectEndMs: number;

@@ -14,6 +14,13 @@ export interface Membership {
   readonly usable: number;
 }
 
+/** The client as far as the choice of a pool depends on it; a StreamInfo is one. */
+export interface PoolDownstream {
+  /** `HTTP/2`: clusters that speak what their clients do speak that. */
+  readonly protocol: string;
+  readonly connection: { readonly connectionId: number };
+}
+
 export interface ThreadLocalCluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
@@ -22,11 +29,11 @@ export interface ThreadLocalCluster {
   membership(): Membership;
   /** Null: no healthy host (or, for ORIGINAL_DST, no destination). */
   chooseHost(context: LoadBalancerContext | null): Host | null;
-  /** Null: there may be no further pool. `http2Downstream`: the client speaks HTTP/2, for clusters that speak what their clients do. */
+  /** Null: there may be no further pool. */
   httpPool(
     host: Host,
     priority: Priority,
-    http2Downstream: boolean,
+    downstream: PoolDownstream,
     overrides?: TransportOverrides | null,
   ): HttpConnPool | null;
   tcpPool(host: Host, priority: Priority): TcpConnPool;

@@ -24,7 +24,7 @@ import { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
-import type { Membership, ThreadLocalCluster } from './thread-local-cluster.ts';
+import type { Membership, PoolDownstream, ThreadLocalCluster } from './thread-local-cluster.ts';
 import type { TransportOverrides } from './upstream-transports.ts';
 
 /** What all clusters of one worker share. */
@@ -101,12 +101,16 @@ export class WorkerCluster
   httpPool(
     host: Host,
     priority: Priority,
-    http2Downstream: boolean,
+    downstream: PoolDownstream,
     overrides: TransportOverrides | null = null,
   ): HttpConnPool | null {
-    const { protocol } = this.#config.http;
-    const http2 = protocol === 'http2' || (protocol === 'use_downstream' && http2Downstream);
-    return this.#poolsOf(priority).http(host, http2, overrides);
+    const { http, poolPerDownstreamConnection } = this.#config;
+    const http2 =
+      http.protocol === 'http2' ||
+      (http.protocol === 'use_downstream' && downstream.protocol === 'HTTP/2');
+    const pools = this.#poolsOf(priority);
+    if (poolPerDownstreamConnection !== true) return pools.http(host, http2, overrides);
+    return pools.http(host, http2, overrides, downstream.connection.connectionId);
   }
 
   tcpPool(host: Host, priority: Priority): TcpConnPool {

@@ -25,6 +25,7 @@ import { decodeRuntimeLayers, mergeLayers } from './runtime-decoder.ts';
 import { readSecret } from './secret-decoder.ts';
 import { checkStaticReferences } from './static-references.ts';
 import { decodeStats } from './stats-config-decoder.ts';
+import { decodeBindConfig } from './socket-option-decoder.ts';
 
 type Reader = FieldReader<Bootstrap>;
 
@@ -55,6 +56,10 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
     runtimeLayers,
     runtime: mergeLayers(runtimeLayers),
     localClusterName: reader.child('cluster_manager')?.string('local_cluster_name') ?? '',
+    upstreamBind: decodeBindConfig(
+      reader.child('cluster_manager')?.child('upstream_bind_config'),
+      'Bootstrap',
+    ),
     inert: inertParts(reader),
   };
   checkDynamic(config, dynamic);

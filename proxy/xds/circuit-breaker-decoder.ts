@@ -56,7 +56,6 @@ const UNSUPPORTED_PER_HOST = [
   'max_requests',
   'max_retries',
   'retry_budget',
-  'track_remaining',
   'max_connection_pools',
 ] as const;
 

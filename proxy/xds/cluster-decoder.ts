@@ -1,5 +1,4 @@
 // [m] Decodes clusters (envoy-behaviour §7, istio-contract §4).
-import { isIP } from 'node:net';
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
 import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluster-config.ts';
 import { decodeCircuitBreakers } from './circuit-breaker-decoder.ts';
@@ -17,6 +16,7 @@ import { FieldReader } from './field-reader.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
 import { decodeLoadBalancing } from './load-balancing-decoder.ts';
 import { decodeMetadata, structLabels } from './metadata-decoder.ts';
+import { decodeBindConfig, decodeKeepalive } from './socket-option-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 import { decodeUpstreamHttp } from './upstream-http-decoder.ts';
@@ -70,8 +70,13 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'upstream'),
     transportSocketMatches: decodeSocketMatches(reader),
     http: decodeUpstreamHttp(reader),
-    tcpKeepalive: decodeKeepalive(reader),
-    bindAddress: decodeBindAddress(reader),
+    tcpKeepalive: decodeKeepalive(
+      reader.child('upstream_connection_options')?.child('tcp_keepalive'),
+    ),
+    poolPerDownstreamConnection: reader.bool('connection_pool_per_downstream_connection'),
+    preconnectRatio: decodePreconnect(reader),
+    bind: decodeBindConfig(reader.child('upstream_bind_config'), `Cluster ${name}`),
+    happyEyeballs: decodeHappyEyeballs(reader),
     originalDst: decodeOriginalDst(reader, type),
     ...discovery,
     ...(!reader.bool('wait_for_warm_on_init', true) && { waitForWarmOnInit: false }),
@@ -86,12 +91,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
 }
 
 /** Accepted, not built yet: traffic flows without them. */
-const INERT_FIELDS = [
-  'health_checks',
-  'outlier_detection',
-  'preconnect_policy',
-  'lrs_server',
-] as const;
+const INERT_FIELDS = ['health_checks', 'outlier_detection', 'lrs_server'] as const;
 
 const inertFields = (reader: Reader): readonly string[] =>
   INERT_FIELDS.filter((field) => reader.has(field));
@@ -117,17 +117,25 @@ function decodeSocketMatches(reader: Reader): readonly TransportSocketMatchConfi
   }));
 }
 
-function decodeKeepalive(reader: Reader): ClusterConfig['tcpKeepalive'] {
-  const keepalive = reader.child('upstream_connection_options')?.child('tcp_keepalive');
-  return keepalive && { timeSeconds: keepalive.optionalNumber('keepalive_time') };
+function decodePreconnect(reader: Reader): number | undefined {
+  const policy = reader.child('preconnect_policy');
+  for (const field of ['per_upstream_preconnect_ratio', 'predictive_preconnect_ratio'] as const) {
+    const ratio = policy?.message[field] ?? 1;
+    const most = field === 'per_upstream_preconnect_ratio' ? 3 : Infinity;
+    if (!(ratio >= 1 && ratio <= most))
+      policy?.problem(field, most === 3 ? 'must be from 1 to 3' : 'must be at least 1');
+  }
+  return policy?.message.per_upstream_preconnect_ratio;
 }
 
-function decodeBindAddress(reader: Reader): string | undefined {
-  const source = reader.child('upstream_bind_config')?.child('source_address');
-  const address = source?.nonEmpty('address');
-  if (address === undefined) return undefined;
-  if (isIP(address) === 0) source?.problem('address', `malformed IP address: ${address}`);
-  return address;
+function decodeHappyEyeballs(reader: Reader): ClusterConfig['happyEyeballs'] {
+  const config = reader.child('upstream_connection_options')?.child('happy_eyeballs_config');
+  return (
+    config && {
+      firstFamily: config.enumName('first_address_family_version', 'DEFAULT'),
+      firstFamilyCount: config.number('first_address_family_count', 1, 1),
+    }
+  );
 }
 
 function decodePanicThreshold(reader: Reader): number {

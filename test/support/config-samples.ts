@@ -87,7 +87,7 @@ export function sampleCluster(name: string, changes: Partial<ClusterConfig> = {}
       headerKeyFormat: 'lower',
     },
     tcpKeepalive: undefined,
-    bindAddress: undefined,
+    bind: undefined,
     originalDst: undefined,
     dns: { lookupFamily: 'AUTO', refreshRateMs: 5000, respectTtl: false },
     panicThresholdPercent: 50,

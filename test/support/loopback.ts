@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { realTime } from '../../proxy/base/clock.ts';
 import { ConnectAttempt } from '../../proxy/network/connect.ts';
 import { Connection } from '../../proxy/network/connection.ts';
+import { PLAIN_DIAL } from '../../proxy/network/dial-options.ts';
 import { IoThread } from '../../proxy/network/io-thread.ts';
 import { ListenSocket } from '../../proxy/network/listen-socket.ts';
 import type { CloseEvent, ConnectionCallbacks } from '../../proxy/network/transport.ts';
@@ -95,14 +96,9 @@ export async function dialledPair(t: Teardowns, io = new IoThread(realTime)): Pr
 /** Rejects with the reason that the listener was told. */
 export function dial(io: IoThread, port: number, host = '127.0.0.1'): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    new ConnectAttempt(
-      io,
-      { kind: 'ip', address: host, port },
-      { bindAddress: undefined, keepAliveSeconds: 60 },
-      {
-        onConnected: resolve,
-        onConnectFailed: (reason) => reject(new Error(reason)),
-      },
-    );
+    new ConnectAttempt(io, { kind: 'ip', address: host, port }, PLAIN_DIAL, {
+      onConnected: resolve,
+      onConnectFailed: (reason) => reject(new Error(reason)),
+    });
   });
 }

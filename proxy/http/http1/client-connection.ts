@@ -33,6 +33,8 @@ export interface ClientConnectionCallbacks {
   onStreamReset(): void;
   /** Both sides of the stream are over; `reusable`: the connection may carry another one. */
   onStreamComplete(reusable: boolean): void;
+  /** The answer says that its connection will not be kept. */
+  onCloseAsked(): void;
   /** `Keep-Alive: timeout=…` of a connection's first answer. */
   onKeepAliveTimeout(seconds: number): void;
   /** The server broke the protocol; the stream has been told, the connection must go. */
@@ -284,6 +286,7 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
     const proxyConnection = headers.get(H.proxyConnection);
     if (proxyConnection !== undefined && hasToken(proxyConnection, 'close'))
       this.#keepAlive = false;
+    if (!this.#keepAlive) this.#callbacks.onCloseAsked();
     if (this.#answered) return;
     this.#answered = true;
     const announced = headers.get(H.keepAlive);

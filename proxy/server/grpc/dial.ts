@@ -3,6 +3,7 @@ import type { AddressConfig } from '../../config/listener-config.ts';
 import { parseIp } from '../../network/address.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
+import { PLAIN_DIAL } from '../../network/dial-options.ts';
 import type { Connection } from '../../network/connection.ts';
 import type { IoThread } from '../../network/io-thread.ts';
 
@@ -11,8 +12,6 @@ export interface DialListener {
   /** Never from within the constructor. */
   onConnectFailed(reason: string): void;
 }
-
-const OPTIONS = { bindAddress: undefined, keepAliveSeconds: undefined };
 
 export class Dial implements ConnectListener {
   readonly #io: IoThread;
@@ -23,7 +22,7 @@ export class Dial implements ConnectListener {
     this.#io = io;
     this.#listener = listener;
     if (address.kind === 'pipe' || parseIp(address.address) !== null)
-      this.#attempt = new ConnectAttempt(io, address, OPTIONS, this);
+      this.#attempt = new ConnectAttempt(io, address, PLAIN_DIAL, this);
     else this.#resolve(address.address, address.port);
   }
 
@@ -57,7 +56,7 @@ export class Dial implements ConnectListener {
         this.#attempt = new ConnectAttempt(
           this.#io,
           { kind: 'ip', address: ip, port },
-          OPTIONS,
+          PLAIN_DIAL,
           this,
         );
     });

@@ -5,6 +5,8 @@ import type { TlsFacts } from '../../stream-info/tls-facts.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 
+const NO_NAME: { readonly address?: string; readonly port?: number } = {};
+
 /** `protocol`: '' for TCP. Times are monotonic. */
 export function connectionFacts(
   connection: Connection,
@@ -17,7 +19,12 @@ export function connectionFacts(
   },
 ): UpstreamConnectionFacts {
   const local = connection.localName();
+  const several = host.endpoint.additionalAddresses !== undefined;
+  const remote = several ? connection.remoteName() : NO_NAME;
   return {
+    ...(remote.address !== undefined && {
+      remoteAddress: printAddress(remote.address, remote.port ?? 0),
+    }),
     host,
     id: connection.id,
     localAddress: local.address === undefined ? '' : printAddress(local.address, local.port ?? 0),

@@ -8,6 +8,17 @@ import { diallingOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 import type { ClientPool, PooledClient } from './pooled-client.ts';
 
+export interface PoolKind {
+  /** Of all its streams. */
+  readonly overrides: TransportOverrides | null;
+  /** Goes when it is idle: who would ask for it again is unknown. */
+  readonly special: boolean;
+}
+
+/** Connections dialled at once beyond what waits. */
+const MAX_AHEAD = 3;
+const USUAL: PoolKind = { overrides: null, special: false };
+
 interface Queue {
   cancelPending(stream: PendingStream): void;
 }
@@ -38,17 +49,15 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   readonly #clients = new Set<Client>();
   #connecting = 0;
   #pending: PendingStream[] = [];
-  /** Goes when it is idle: who would ask for it again is unknown. */
   readonly #special: boolean;
   /** Has a place among the cluster's pools: from the first connection or waiter until there is none. */
   #counted = false;
 
-  /** `overrides`: of all its streams. */
-  constructor(context: PoolContext, host: Host, overrides: TransportOverrides | null = null) {
+  constructor(context: PoolContext, host: Host, kind: PoolKind = USUAL) {
     this.context = context;
     this.host = host;
-    this.#special = overrides !== null;
-    this.dialling = diallingOf(context, host, overrides);
+    this.#special = kind.special;
+    this.dialling = diallingOf(context, host, kind.overrides);
   }
 
   /** A connection for one more stream. */
@@ -71,6 +80,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     const client = fresh ? null : this.takeReady();
     if (client !== null) {
       if (!this.#attach(client, decoder, callbacks)) this.onReady(client);
+      if (this.#ratio > 1) this.#openIfNeeded();
       return null;
     }
     const { unsupported } = this.dialling;
@@ -205,10 +215,32 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     return true;
   }
 
+  /** Connections wanted for each stream: more than one are dialled ahead, to hosts that are well. */
+  get #ratio(): number {
+    const ratio = this.context.config.preconnectRatio;
+    return ratio === undefined || !this.host.healthy ? 1 : ratio;
+  }
+
+  get #wantsConnection(): boolean {
+    const dialled = this.#connecting * this.streamsPerDial;
+    const ratio = this.#ratio;
+    if (ratio === 1) return dialled < this.#pending.length;
+    let active = 0;
+    let free = dialled;
+    for (const client of this.#clients) {
+      active += client.activeStreams;
+      free += client.freeStreams;
+    }
+    return (this.#pending.length + active) * ratio > free + active;
+  }
+
   /** A pool may always open its first connection, limit or not. */
   #openIfNeeded(): void {
     const { resources, stats } = this.context;
-    while (this.#connecting * this.streamsPerDial < this.#pending.length) {
+    for (let dialled = 0; this.#wantsConnection; dialled++) {
+      // What is dialled ahead comes little by little.
+      if (dialled >= MAX_AHEAD && this.#connecting * this.streamsPerDial >= this.#pending.length)
+        return;
       if (!resources.canConnect(this.host)) {
         stats.store.inc(stats.upstreamCxOverflow);
         if (this.#clients.size > 0) return;

@@ -24,6 +24,14 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
     return this.#codec !== null && this.#codec.busy;
   }
 
+  get activeStreams(): number {
+    return this.busy ? 1 : 0;
+  }
+
+  get freeStreams(): number {
+    return this.acceptsStream ? 1 : 0;
+  }
+
   get acceptsStream(): boolean {
     return this.#codec !== null && !this.#codec.busy && !this.closed;
   }
@@ -54,6 +62,11 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
     }
     this.armIdle();
     this.#pool.serve(this);
+  }
+
+  onCloseAsked(): void {
+    const { stats } = this.context;
+    stats.store.inc(stats.upstreamCxCloseNotify);
   }
 
   onKeepAliveTimeout(seconds: number): void {

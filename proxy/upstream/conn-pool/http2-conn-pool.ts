@@ -10,8 +10,8 @@ import type { Connection } from '../../network/connection.ts';
 import { CloseType } from '../../network/transport.ts';
 import type { CloseEvent } from '../../network/transport.ts';
 import type { Host } from '../host.ts';
-import type { TransportOverrides } from '../upstream-transports.ts';
 import { HttpConnPoolBase } from './http-conn-pool.ts';
+import type { PoolKind } from './http-conn-pool.ts';
 import type { PoolContext } from './pool-context.ts';
 import { PooledClient } from './pooled-client.ts';
 
@@ -30,6 +30,14 @@ class Http2Client extends PooledClient implements Http2ClientCallbacks {
 
   get busy(): boolean {
     return this.#codec !== null && this.#codec.activeStreams > 0;
+  }
+
+  get activeStreams(): number {
+    return this.#codec?.activeStreams ?? 0;
+  }
+
+  get freeStreams(): number {
+    return this.acceptsStream ? this.#codec!.maxConcurrentStreams - this.activeStreams : 0;
   }
 
   get acceptsStream(): boolean {
@@ -124,8 +132,8 @@ export class Http2ConnPool extends HttpConnPoolBase<Http2Client> {
   /** Connections with room for a stream, the oldest first. */
   readonly #ready: Http2Client[] = [];
 
-  constructor(context: PoolContext, host: Host, overrides: TransportOverrides | null = null) {
-    super(context, host, overrides);
+  constructor(context: PoolContext, host: Host, kind?: PoolKind) {
+    super(context, host, kind);
     const { http } = context.config;
     this.streamsPerDial = http.http2.maxConcurrentStreams;
     this.settings = {

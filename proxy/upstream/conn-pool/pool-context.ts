@@ -1,7 +1,9 @@
 // [w] What the pools of one cluster and priority share.
 import type { RandomSource } from '../../base/random.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
-import type { ConnectOptions } from '../../network/connect.ts';
+import type { UpstreamBindConfig } from '../../config/socket-config.ts';
+import type { AddressConfig } from '../../config/listener-config.ts';
+import type { DialOptions } from '../../network/dial-options.ts';
 import type { IoThread } from '../../network/io-thread.ts';
 import type { UpstreamTransport } from '../../network/upstream-transport.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
@@ -18,6 +20,8 @@ export interface PoolEnvironment {
   readonly random: RandomSource;
   /** Absent: only plain sockets can be had. */
   readonly transports?: UpstreamTransports | null;
+  /** Of clusters that say none; absent: the kernel's choice. */
+  readonly defaultBind?: UpstreamBindConfig | undefined;
   /** Absent: limits per host hold for each worker by itself. */
   readonly hostCounts?: SharedHostCounts;
 }
@@ -26,7 +30,7 @@ export interface PoolContext extends PoolEnvironment {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly resources: ResourceManager;
-  readonly connectOptions: ConnectOptions;
+  readonly dialOptions: DialOptions;
   readonly transports: UpstreamTransports | null;
   /** A pool that drains, or that goes when it is idle, has neither connections nor waiters; may come more than once. */
   onPoolIdle(pool: ManagedPool): void;
@@ -34,23 +38,33 @@ export interface PoolContext extends PoolEnvironment {
 
 /** How one pool dials, or why it cannot: then `unsupported` is not ''. */
 export interface PoolDialling {
-  readonly options: ConnectOptions;
+  readonly options: DialOptions;
   readonly unsupported: string;
 }
+
+/** The host's address, and others of it. */
+export const addressesOf = (
+  host: Host,
+): { readonly address: AddressConfig; readonly others: readonly AddressConfig[] } => ({
+  address: host.address,
+  others: host.endpoint.additionalAddresses ?? NO_OTHERS,
+});
+
+const NO_OTHERS: readonly AddressConfig[] = [];
 
 export function diallingOf(
   context: PoolContext,
   host: Host,
   overrides: TransportOverrides | null,
 ): PoolDialling {
-  const { config, connectOptions, transports } = context;
+  const { config, dialOptions, transports } = context;
   const socket = transportSocketFor(config, host);
-  if (socket.kind === 'raw_buffer') return { options: connectOptions, unsupported: '' };
+  if (socket.kind === 'raw_buffer') return { options: dialOptions, unsupported: '' };
   if (transports === null) {
     const unsupported = 'TLS to upstreams is not supported by this version';
-    return { options: connectOptions, unsupported };
+    return { options: dialOptions, unsupported };
   }
   const request = { cluster: config, socket, host, overrides };
   const transport: UpstreamTransport = transports.transportFor(request);
-  return { options: { ...connectOptions, transport }, unsupported: '' };
+  return { options: { ...dialOptions, transport }, unsupported: '' };
 }

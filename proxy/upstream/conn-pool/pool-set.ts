@@ -1,6 +1,7 @@
 // [w] The pools of one cluster and priority, by host, protocol and what streams ask of their transport. A pool is made
 // when the first stream needs it and goes when its host does.
 import type { ClusterConfig } from '../../config/cluster-config.ts';
+import { dialOptions } from '../../network/dial-options.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
@@ -17,11 +18,17 @@ export interface PoolSetOwner {
   readonly stats: ClusterStats;
 }
 
+interface PoolKey {
+  readonly http2: boolean;
+  readonly overrides: TransportOverrides | null;
+  readonly connectionId: number | undefined;
+}
+
 /** All pools of one host. */
 class HostPools {
   http1: Http1ConnPool | null = null;
   http2: Http2ConnPool | null = null;
-  /** Of streams with overrides, by version and key; each goes when it is idle. */
+  /** Of streams with overrides or with a client of their own, by all of that; each goes when it is idle. */
   special: Map<string, ManagedPool> | null = null;
   tcp: SingleUseTcpConnPool | null = null;
 
@@ -65,9 +72,15 @@ export class PoolSet {
   }
 
   /** Null: there may be no further pool. */
-  http(host: Host, http2: boolean, overrides: TransportOverrides | null): HttpConnPool | null {
+  http(
+    host: Host,
+    http2: boolean,
+    overrides: TransportOverrides | null,
+    /** Only streams of that client connection; undefined: of all. */
+    connectionId?: number,
+  ): HttpConnPool | null {
     const pools = this.#poolsOf(host);
-    const pool = this.#httpPool(pools, host, http2, overrides);
+    const pool = this.#httpPool(pools, host, { http2, overrides, connectionId });
     if (this.resources.pools.max === Infinity || pool.inUse) return pool;
     return this.#mayEnter(pools) ? pool : null;
   }
@@ -86,13 +99,10 @@ export class PoolSet {
     return false;
   }
 
-  #httpPool(
-    pools: HostPools,
-    host: Host,
-    http2: boolean,
-    overrides: TransportOverrides | null,
-  ): ManagedPool {
-    if (overrides !== null) return this.#specialPool(pools, host, http2, overrides);
+  #httpPool(pools: HostPools, host: Host, key: PoolKey): ManagedPool {
+    const { http2, overrides, connectionId } = key;
+    if (overrides !== null || connectionId !== undefined)
+      return this.#specialPool(pools, host, key);
     if (http2) return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
     return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
   }
@@ -142,17 +152,17 @@ export class PoolSet {
   #specialPool(
     pools: HostPools,
     host: Host,
-    http2: boolean,
-    overrides: TransportOverrides,
+    { http2, overrides, connectionId = -1 }: PoolKey,
   ): ManagedPool {
     const special = (pools.special ??= new Map<string, ManagedPool>());
-    const key = `${http2 ? 2 : 1} ${overrides.key}`;
+    const key = `${http2 ? 2 : 1} ${connectionId} ${overrides?.key ?? ''}`;
     let pool = special.get(key);
     if (pool === undefined) {
+      const kind = { overrides, special: true };
       const context = this.#contextNow();
       pool = http2
-        ? new Http2ConnPool(context, host, overrides)
-        : new Http1ConnPool(context, host, overrides);
+        ? new Http2ConnPool(context, host, kind)
+        : new Http1ConnPool(context, host, kind);
       special.set(key, pool);
     }
     return pool;
@@ -172,10 +182,11 @@ export class PoolSet {
       config,
       stats,
       resources: this.resources,
-      connectOptions: {
-        bindAddress: config.bindAddress,
-        keepAliveSeconds: config.tcpKeepalive?.timeSeconds,
-      },
+      dialOptions: dialOptions({
+        bind: config.bind ?? this.#environment.defaultBind,
+        keepalive: config.tcpKeepalive,
+        happyEyeballs: config.happyEyeballs,
+      }),
       // The host may have a younger pool by now.
       onPoolIdle: (pool) => this.#hosts.get(pool.host)?.forget(pool),
     };

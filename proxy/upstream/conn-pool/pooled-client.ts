@@ -4,8 +4,8 @@ import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { RequestEncoder, ResponseDecoder } from '../../http/codec.ts';
 import type { Connection } from '../../network/connection.ts';
-import { ConnectAttempt } from '../../network/connect.ts';
-import type { ConnectListener } from '../../network/connect.ts';
+import type { ConnectListener, Dialled } from '../../network/connect.ts';
+import { dial } from '../../network/happy-eyeballs.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
 import { peerHasGone } from '../../network/tcp-state.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
@@ -15,6 +15,7 @@ import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { HttpPoolCallbacks, PoolFailureReason } from './conn-pool.ts';
 import { IdleLimit } from './idle-limit.ts';
+import { addressesOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 
 const Timer = { Connect: 0, Idle: 1, MaxDuration: 2 } as const;
@@ -40,7 +41,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   protected closed = false;
   readonly #pool: ClientPool;
   readonly #startMs: number;
-  #attempt: ConnectAttempt | null;
+  #attempt: Dialled | null;
   #timer: WheelTimer | null;
   #durationTimer: WheelTimer | null = null;
   #facts: UpstreamConnectionFacts | null = null;
@@ -60,11 +61,14 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     this.#timer = new WheelTimer(this, Timer.Connect);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
     const { options } = pool.dialling;
-    this.#attempt = new ConnectAttempt(context.io, pool.host.address, options, this);
+    this.#attempt = dial(context.io, addressesOf(pool.host), options, this);
   }
 
   /** Some stream is on its way. */
   abstract get busy(): boolean;
+  abstract get activeStreams(): number;
+  /** That may be attached now; 0 while it is dialled. */
+  abstract get freeStreams(): number;
   /** Another stream may be attached now. */
   abstract get acceptsStream(): boolean;
   protected abstract readonly protocol: string;
@@ -155,11 +159,17 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     if (!this.busy && !this.closed && this.#timer === null) this.armIdle();
   }
 
-  onConnectFailed(reason: string): void {
+  onConnectFailed(reason: string, local: boolean): void {
     this.#attempt = null;
     this.#end();
-    this.#countDestroyed(true, false);
-    this.#pool.onClientFailed(this, 'remote connection failure', reason);
+    this.#countDestroyed(!local, false);
+    const failure = local ? 'local connection failure' : 'remote connection failure';
+    this.#pool.onClientFailed(this, failure, reason);
+  }
+
+  onFurtherAttempt(): void {
+    const { stats } = this.context;
+    stats.store.inc(stats.upstreamCxTotal);
   }
 
   // === ConnectionCallbacks

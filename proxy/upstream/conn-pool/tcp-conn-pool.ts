@@ -2,15 +2,15 @@
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { Connection } from '../../network/connection.ts';
-import { ConnectAttempt } from '../../network/connect.ts';
-import type { ConnectListener } from '../../network/connect.ts';
+import type { ConnectListener, Dialled } from '../../network/connect.ts';
 import { CloseEvent } from '../../network/transport.ts';
+import { dial } from '../../network/happy-eyeballs.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
-import { diallingOf } from './pool-context.ts';
+import { addressesOf, diallingOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 
 class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
@@ -19,7 +19,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
   readonly #startMs: number;
   readonly #timer: WheelTimer;
   #callbacks: TcpPoolCallbacks | null;
-  #attempt: ConnectAttempt | null;
+  #attempt: Dialled | null;
 
   constructor(pool: SingleUseTcpConnPool, context: PoolContext, callbacks: TcpPoolCallbacks) {
     this.#pool = pool;
@@ -29,7 +29,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#timer = new WheelTimer(this, 0);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
     const { options } = pool.dialling;
-    this.#attempt = new ConnectAttempt(context.io, pool.host.address, options, this);
+    this.#attempt = dial(context.io, addressesOf(pool.host), options, this);
   }
 
   cancel(): void {
@@ -55,9 +55,14 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     callbacks?.onPoolReady(connection, this.#pool.host, facts);
   }
 
-  onConnectFailed(reason: string): void {
+  onConnectFailed(reason: string, local: boolean): void {
     this.#attempt = null;
-    this.#fail('remote connection failure', reason);
+    this.#fail(local ? 'local connection failure' : 'remote connection failure', reason);
+  }
+
+  onFurtherAttempt(): void {
+    const { stats } = this.#context;
+    stats.store.inc(stats.upstreamCxTotal);
   }
 
   onTimer(_kind: number): void {
@@ -72,7 +77,9 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     const { stats } = this.#context;
     stats.store.inc(stats.upstreamCxConnectFail);
     this.#pool.host.counts.cxConnectFail++;
-    this.#pool.dialDone(CloseEvent.Remote);
+    this.#pool.dialDone(
+      reason === 'local connection failure' ? CloseEvent.Local : CloseEvent.Remote,
+    );
     callbacks?.onPoolFailure(reason, detail, this.#pool.host);
   }
 

@@ -9,6 +9,7 @@ import t from 'tap';
 
 import { realTime } from '../../../proxy/base/clock.ts';
 import { ConnectAttempt } from '../../../proxy/network/connect.ts';
+import { PLAIN_DIAL } from '../../../proxy/network/dial-options.ts';
 import type { Connection } from '../../../proxy/network/connection.ts';
 import { IoThread } from '../../../proxy/network/io-thread.ts';
 import { CloseType } from '../../../proxy/network/transport.ts';
@@ -386,7 +387,7 @@ t.test('ConnectAttempt', async (t) => {
     let calls = 0;
     for (const host of ['127.0.0.1', 'nonsense']) {
       const listener = { onConnected: () => calls++, onConnectFailed: () => calls++ };
-      const options = { bindAddress: undefined, keepAliveSeconds: undefined };
+      const options = PLAIN_DIAL;
       const attempt = new ConnectAttempt(
         io,
         { kind: 'ip', address: host, port },
@@ -406,7 +407,7 @@ t.test('ConnectAttempt', async (t) => {
     await new Promise<void>((resolve) => server.listen(path, resolve));
     t.teardown(() => server.close());
     const connection = await new Promise<Connection>((resolve, reject) => {
-      const options = { bindAddress: '127.0.0.1', keepAliveSeconds: 60 };
+      const options = PLAIN_DIAL;
       const listener = {
         onConnected: resolve,
         onConnectFailed: (reason: string) => reject(new Error(reason)),
@@ -423,7 +424,7 @@ t.test('ConnectAttempt', async (t) => {
     t.same(recorder.events, ['data', 'close local_close']);
     await t.rejects(
       new Promise((resolve, reject) => {
-        const options = { bindAddress: undefined, keepAliveSeconds: undefined };
+        const options = PLAIN_DIAL;
         const listener = {
           onConnected: resolve,
           onConnectFailed: (reason: string) => reject(new Error(reason)),

@@ -516,7 +516,7 @@ t.test('decodeCluster', (t) => {
       cleanup_interval: '9223372035s',
       upstream_bind_config: { source_address: { address: '127.0.0.6', port_value: 0 } },
     });
-    t.equal(config.bindAddress, '127.0.0.6');
+    t.equal(config.bind?.sources[0]?.address, '127.0.0.6');
     t.match(config.originalDst, { useHttpHeader: false, cleanupIntervalMs: 9_223_372_035_000 });
     t.end();
   });

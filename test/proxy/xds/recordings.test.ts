@@ -199,7 +199,7 @@ t.test('recordings of istiod', (t) => {
     });
     t.match(found.get('inbound|9080||'), {
       type: 'ORIGINAL_DST',
-      bindAddress: '127.0.0.6',
+      bind: { sources: [{ address: '127.0.0.6', port: 0 }] },
       lbPolicy: { kind: 'cluster_provided' },
     });
     t.match(found.get('BlackHoleCluster'), { type: 'STATIC', localities: [] });

@@ -14,6 +14,7 @@ import type {
   ResponseDecoder,
   StreamCallbacks,
 } from '../../../../proxy/http/codec.ts';
+import { PLAIN_DIAL } from '../../../../proxy/network/dial-options.ts';
 import { IoThread } from '../../../../proxy/network/io-thread.ts';
 import { StatsStore } from '../../../../proxy/stats/store.ts';
 import type { UpstreamConnectionFacts } from '../../../../proxy/stream-info/upstream-facts.ts';
@@ -125,7 +126,7 @@ class Setup {
           ...breakers,
         }),
         random: new SeededRandom(1),
-        connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
+        dialOptions: PLAIN_DIAL,
         transports: null,
         onPoolIdle: (pool) => this.idle.push(pool),
       },

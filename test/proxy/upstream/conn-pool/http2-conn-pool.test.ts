@@ -18,6 +18,7 @@ import type {
 } from '../../../../proxy/http/codec.ts';
 import { RequestHeaders } from '../../../../proxy/http/header-map.ts';
 import type { ResponseHeaders } from '../../../../proxy/http/header-map.ts';
+import { PLAIN_DIAL } from '../../../../proxy/network/dial-options.ts';
 import { IoThread } from '../../../../proxy/network/io-thread.ts';
 import { StatsStore } from '../../../../proxy/stats/store.ts';
 import { ClusterStats } from '../../../../proxy/upstream/cluster-stats.ts';
@@ -120,7 +121,7 @@ class Setup {
           ...config.circuitBreakers.default,
           ...options.breakers,
         }),
-        connectOptions: { bindAddress: undefined, keepAliveSeconds: undefined },
+        dialOptions: PLAIN_DIAL,
         transports: null,
         onPoolIdle: () => this.idle++,
       },
