@@ -161,7 +161,9 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
       ),
     );
     session.validated = failure === null && trust.caPem !== '';
-    return trust.acceptUntrusted ? null : failure;
+    if (failure === null || !trust.acceptUntrusted) return failure;
+    this.#count(failure.stat);
+    return null;
   }
 
   #fillFacts(session: TlsSession, peer: PeerFacts | null): void {

@@ -80,6 +80,13 @@ export class PeerTrust {
     this.#matchers = config.subjectAltNames.map((san) => new SanMatcher(san, compile));
   }
 
+  /** There is a name or a hash to hold, so a client without certificate is none of those meant. */
+  get requiresCertificate(): boolean {
+    const { certificateHashes, spkiPins } = this.#config;
+    const asked = this.#matchers.length > 0 || certificateHashes.length > 0 || spkiPins.length > 0;
+    return asked && !this.acceptUntrusted;
+  }
+
   /** Clients are asked for a certificate. */
   get asksForCertificate(): boolean {
     const { certificateHashes, spkiPins } = this.#config;
@@ -100,6 +107,10 @@ export class PeerTrust {
       if (problem !== '')
         return { stat: 'failVerifyError', detail: `X509_verify_cert: ${problem}` };
     }
+    if (this.#domains !== null) {
+      const problem = spiffeProblem(evidence, leaf, this.#domains);
+      if (problem !== '') return { stat: 'failVerifyError', detail: problem };
+    }
     return this.#nameProblem(leaf, evidence) ?? this.#hashProblem(leaf);
   }
 
@@ -111,39 +122,23 @@ export class PeerTrust {
       if (!age || !allowExpired) return problemAt(verifyError, leaf, nowMs);
       // OpenSSL tells its last error only: one about age may hide one about trust.
       if (walkChain(evidence.chain(), this.anchors) === null) return at(0, NO_ISSUER);
-      if (this.crlPem !== '') return at(0, 'unable to get certificate CRL');
+      if (this.crlPem !== '') return at(0, `${REVOCATION}unable to get certificate CRL`);
     }
     // A session is as good as its certificate: OpenSSL does not look at the time again.
     if (resumed && !allowExpired && leaf.validToMs < nowMs) return at(0, 'certificate has expired');
     if (maxVerifyDepth !== undefined && this.#depth(evidence) > maxVerifyDepth)
-      return at(0, 'certificate chain too long');
+      return at(1, NO_ISSUER);
     if (this.#leafLists !== null) {
       const revoked = revocationProblem(this.#leafLists, leaf);
-      if (revoked !== '') return at(0, revoked);
+      if (revoked !== '') return at(0, REVOCATION + revoked);
     }
-    return this.#domains === null ? '' : this.#spiffeProblem(evidence, leaf, this.#domains);
+    return '';
   }
 
-  /** Certificates between leaf and anchor. */
+  /** Certificates above the leaf, the anchor counted: as BoringSSL counts. */
   #depth(evidence: PeerEvidence): number {
     const path = walkChain(evidence.chain(), this.anchors);
-    return path === null ? Infinity : Math.max(0, path.length - 2);
-  }
-
-  /** SPIFFE X.509-SVID §5: one URI, no CA, and the bundle of its own trust domain vouches for it. */
-  #spiffeProblem(
-    evidence: PeerEvidence,
-    leaf: Certificate,
-    domains: readonly SpiffeDomain[],
-  ): string {
-    const [uri, ...more] = leaf.names.uri;
-    if (leaf.isCa || uri === undefined || more.length > 0 || !uri.startsWith(SPIFFE))
-      return at(0, 'no SPIFFE identity');
-    const end = uri.indexOf('/', SPIFFE.length);
-    const name = uri.slice(SPIFFE.length, end < 0 ? undefined : end);
-    const domain = domains.find((candidate) => candidate.name === name);
-    if (domain === undefined) return at(0, 'no trust bundle matches the trust domain');
-    return walkChain(evidence.chain(), domain.anchors) === null ? at(0, NO_ISSUER) : '';
+    return path === null ? Infinity : path.length - 1;
   }
 
   #nameProblem(leaf: Certificate, evidence: PeerEvidence): TrustFailure | null {
@@ -176,9 +171,6 @@ const AGE_ERRORS: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_Y
 
 /** Where BoringSSL has other words for what OpenSSL says. */
 const WORDS: ReadonlyMap<string, string> = new Map([
-  // OpenSSL goes on where BoringSSL stops, so the last of its errors is another.
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', NO_ISSUER],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self signed certificate'],
   ['SELF_SIGNED_CERT_IN_CHAIN', 'self signed certificate in certificate chain'],
   ['INVALID_PURPOSE', 'unsupported certificate purpose'],
 ]);
@@ -194,16 +186,58 @@ function problemAt(
   // An issuer is too old (or young) where the leaf is not.
   const fresh = leaf.validFromMs <= nowMs && nowMs <= leaf.validToMs;
   const depth = AGE_ERRORS.has(error.code) && fresh ? 1 : 0;
-  return at(depth, WORDS.get(error.code) ?? error.message);
+  return at(depth, wordsOf(error));
 }
+
+function wordsOf({ code, message }: { readonly code: string; readonly message: string }): string {
+  if (NO_ISSUER_CODES.has(code) || message.startsWith('key usage does not include'))
+    return NO_ISSUER;
+  if (CRL_CODES.has(code)) return REVOCATION + message;
+  return WORDS.get(code) ?? message;
+}
+
+const REVOCATION = 'certificate revocation check against provided CRLs failed: ';
+
+/** What a chain's end is missing, or what its issuer is not, is one thing to BoringSSL: no issuer that counts. */
+const NO_ISSUER_CODES: ReadonlySet<string> = new Set([
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+]);
+
+const CRL_CODES: ReadonlySet<string> = new Set([
+  'CERT_REVOKED',
+  'UNABLE_TO_GET_CRL',
+  'CRL_HAS_EXPIRED',
+  'CRL_NOT_YET_VALID',
+  'CRL_SIGNATURE_FAILURE',
+]);
 
 const MAX_PRINTED_NAMES = 20;
 
 /** What a certificate names itself, as text for a log: only what prints, and not for ever. */
 function sanList(leaf: Certificate): string {
-  const { uri, dns, email, ip } = leaf.names;
-  const all = [...uri, ...dns, ...email, ...ip].slice(0, MAX_PRINTED_NAMES);
+  const { uri, dns, email, ip, otherName } = leaf.names;
+  const all = [...uri, ...dns, ...email, ...ip, ...otherName].slice(0, MAX_PRINTED_NAMES);
   return `, certificate SANs are [${all.join(', ').replaceAll(/[^\x20-\x7e]/g, '?')}]`;
+}
+
+/** SPIFFE X.509-SVID §5: one URI, no CA, and the bundle of its own trust domain vouches for it. */
+function spiffeProblem(
+  evidence: PeerEvidence,
+  leaf: Certificate,
+  domains: readonly SpiffeDomain[],
+): string {
+  const [uri, ...more] = leaf.names.uri;
+  if (leaf.isCa || uri === undefined || more.length > 0 || !uri.startsWith(SPIFFE))
+    return 'no SPIFFE identity';
+  const end = uri.indexOf('/', SPIFFE.length);
+  const name = uri.slice(SPIFFE.length, end < 0 ? undefined : end);
+  const domain = domains.find((candidate) => candidate.name === name);
+  if (domain === undefined) return 'no trust bundle store';
+  return walkChain(evidence.chain(), domain.anchors) === null
+    ? `X509_verify_cert: ${at(0, NO_ISSUER)}`
+    : '';
 }
 
 function requireCertificate(pem: string, place: string): void {

@@ -138,10 +138,10 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const session = new TlsSession(this.#connection, certificate.native, 'server', this);
     session.local = certificate.leaf;
     this.#session = session;
+    const { trust } = state;
     const { requireClientCertificate } = this.#context.config;
-    const asks =
-      requireClientCertificate || (state.trust !== null && state.trust.asksForCertificate);
-    session.handle.setVerifyMode(asks, requireClientCertificate);
+    const requires = requireClientCertificate || trust?.requiresCertificate === true;
+    session.handle.setVerifyMode(requires || trust?.asksForCertificate === true, requires);
     const alpn = this.#context.alpnFor(this.#hello);
     if (alpn !== null) session.handle.setALPNProtocols(alpn);
     session.handle.receive(bytes);
@@ -166,7 +166,11 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const names = { requiredNames: null, requiredDnsName: null };
     const failure = trust.check(evidenceOf(session.handle, peer, names, environment.wallMs()));
     session.validated = failure === null && trust.caPem !== '';
-    if (failure === null || trust.acceptUntrusted) return true;
+    if (failure === null) return true;
+    if (trust.acceptUntrusted) {
+      this.#count(failure.stat);
+      return true;
+    }
     this.#refuse(failure.stat, failure.detail);
     return false;
   }
