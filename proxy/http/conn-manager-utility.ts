@@ -4,6 +4,7 @@ import { randomUuid } from '../base/uuid.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import { Cidr, isLoopbackIp, parseIp, printAddress } from '../network/address.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import { ClientCertHeader } from './client-cert-header.ts';
 import { addressFromRight, isSingle } from './forwarded-for.ts';
 import { hasToken } from './http1/framing.ts';
 import { H, headerName } from './headers.ts';
@@ -59,6 +60,7 @@ export class RequestMutator {
   readonly #internalRanges: readonly Cidr[] | null;
   readonly #detectors: readonly IpDetector[];
   readonly #early: EarlyHeaderMutation | null;
+  readonly #clientCert: ClientCertHeader;
 
   constructor(
     config: HttpConnectionManagerConfig,
@@ -67,6 +69,7 @@ export class RequestMutator {
   ) {
     this.#config = config;
     this.#early = early;
+    this.#clientCert = new ClientCertHeader(config);
     this.#detectors = config.originalIpDetection.map(compileIpDetector);
     this.#localNodeIp = node.ip;
     this.#serviceCluster = node.cluster;
@@ -101,9 +104,7 @@ export class RequestMutator {
     if (config.via !== '') headers.append(H.via, config.via, ', ');
     if (edge && info.remoteIp !== '') headers.set(H.xEnvoyExternalAddress, info.remoteIp);
     if (config.generateRequestId) this.#requestId(headers, edge);
-    // Nobody shows a certificate on a plain connection, so what the header claims is made up (envoy-behaviour §9.5).
-    if (config.forwardClientCertDetails !== 'ALWAYS_FORWARD_ONLY')
-      headers.remove(H.xForwardedClientCert);
+    this.#clientCert.apply(headers, info.connection.tlsFacts);
     return 0;
   }
 

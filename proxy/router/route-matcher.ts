@@ -142,7 +142,7 @@ export class RouteMatcher {
     if (this.#fraction !== undefined && !fractionHolds(this.#fraction, info.streamRandom))
       return false;
     if (this.#rare !== null && this.#rare.failing(headers, info) !== undefined) return false;
-    return this.#matchesTls();
+    return this.#matchesTls(info);
   }
 
   /**
@@ -177,7 +177,7 @@ export class RouteMatcher {
     }
     const rare = this.#rare?.failing(headers, info);
     if (rare !== undefined) return rare.explain();
-    return this.#matchesTls() ? undefined : 'client certificate';
+    return this.#matchesTls(info) ? undefined : 'client certificate';
   }
 
   #matchesPath(path: MatchPath, headers: RequestHeaders): boolean {
@@ -203,9 +203,14 @@ export class RouteMatcher {
     }
   }
 
-  /** Client certificates do not reach a worker yet: none was presented (docs: TLS comes later). */
-  #matchesTls(): boolean {
-    return this.#tlsPresented !== true && this.#tlsValidated !== true;
+  #matchesTls(info: StreamInfo): boolean {
+    const presented = this.#tlsPresented;
+    const validated = this.#tlsValidated;
+    if (presented === undefined && validated === undefined) return true;
+    const tls = info.connection.tlsFacts;
+    const isPresented = tls !== undefined && tls.peer !== null;
+    if (presented !== undefined && presented !== isPresented) return false;
+    return validated === undefined || validated === (isPresented && tls.validated);
   }
 }
 

@@ -20,8 +20,9 @@ export interface PeerCertificateFacts {
   /** Milliseconds since the epoch. */
   readonly validFromMs: number;
   readonly validToMs: number;
-  /** URL-encoded PEM. */
+  /** URL-encoded PEM, of the certificate and of the whole chain. */
   readonly pem: string;
+  readonly chainPem: string;
   /** The peer's chain, leaf first. */
   readonly chainFingerprints256: readonly string[];
   readonly chainFingerprints1: readonly string[];
@@ -38,6 +39,8 @@ export interface TlsFacts {
   readonly localSubject: string;
   readonly localNames: SubjectAltNames | null;
   readonly peer: PeerCertificateFacts | null;
+  /** The peer's certificate was verified, and was good. */
+  readonly validated: boolean;
   /** Monotonic; NaN until the handshake is over. */
   readonly handshakeEndMs: number;
 }

@@ -81,7 +81,7 @@ export function attempt(
           ...NOTHING,
           resumed: socket.isSessionReused(),
           alpn: socket.alpnProtocol === false ? '' : (socket.alpnProtocol ?? ''),
-          peer: socket.getPeerCertificate().subject?.CN ?? '',
+          peer: String(socket.getPeerCertificate().subject?.CN ?? ''),
         };
         socket.write(request);
       },
