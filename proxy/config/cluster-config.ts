@@ -145,7 +145,16 @@ export interface DnsResolverConfig {
   readonly rotate: boolean;
 }
 
+/** What a request's host says to TLS; absent: nothing. */
+export interface AutoTlsConfig {
+  readonly sni: boolean;
+  readonly sanValidation: boolean;
+  /** Lower-case name of a header that goes before the host; '': none. */
+  readonly header: string;
+}
+
 export interface UpstreamHttpConfig {
+  readonly autoTls?: AutoTlsConfig | undefined;
   /** `auto` asks ALPN: without TLS it is HTTP/1, as in Envoy. */
   readonly protocol: 'http1' | 'http2' | 'use_downstream' | 'auto';
   /** Default 3 600 000; 0: none. */

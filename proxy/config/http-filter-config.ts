@@ -49,6 +49,7 @@ export type HttpFilterSettings =
   | GrpcStatsConfig
   | { readonly kind: 'grpc_web' }
   | GrpcHttp1BridgeConfig
+  | AlpnOverrideConfig
   | BufferFilterConfig
   | CsrfPolicyConfig
   | HeaderToMetadataConfig
@@ -130,6 +131,16 @@ export interface GrpcStatsConfig {
   /** Which methods have counters of their own: those named, as `/service/method`, or all. */
   readonly methods: ReadonlySet<string> | 'all';
   readonly replaceDots: boolean;
+}
+
+/** istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig; empty lists change nothing. */
+export interface AlpnOverrideConfig {
+  readonly kind: 'alpn_override';
+  readonly protocols: {
+    readonly http10: readonly string[];
+    readonly http11: readonly string[];
+    readonly http2: readonly string[];
+  };
 }
 
 /** envoy.extensions.filters.http.grpc_http1_bridge.v3.Config */

@@ -2,6 +2,7 @@
 import type { HttpFilterConfig, HttpFilterSettings } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
+import { AlpnOverrideFactory } from './http/alpn-override.ts';
 import { BufferFilterFactory } from './http/buffer.ts';
 import { CompressorFilterFactory } from './http/compressor.ts';
 import { CorsFilterFactory } from './http/cors.ts';
@@ -60,6 +61,7 @@ const CREATORS: Creators = {
   health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
   compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
   decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
+  alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),
   refuse: (name, settings, context) => new RefusingFilterFactory(name, settings, context),
   inert: (name, _settings, context) => new InertFilterFactory(name, context),
 };

@@ -47,23 +47,29 @@ function elementOf(
   peer: PeerCertificateFacts,
   details: ClientCertDetailsConfig | undefined,
 ): string {
-  const parts: string[] = [];
-  for (const uri of tls.localNames?.uri ?? []) parts.push(`By=${uri}`);
+  const parts = (tls.localNames?.uri ?? []).map((uri) => `By=${uri}`);
   parts.push(`Hash=${peer.fingerprint256}`);
-  if (details?.cert === true) parts.push(`Cert="${peer.pem}"`);
-  if (details?.chain === true) parts.push(`Chain="${peer.chainPem}"`);
-  if (details?.subject === true) parts.push(`Subject="${peer.subject}"`);
-  const { uri, dns } = peer.names;
-  if (details?.uri === true) {
-    if (uri.length === 0) parts.push('URI=');
-    for (const name of uri) parts.push(`URI=${name}`);
-  }
-  if (details?.dns === true) for (const name of dns) parts.push(`DNS=${name}`);
+  if (details !== undefined) parts.push(...chosenParts(peer, details));
   return fieldText(parts.join(';'));
+}
+
+function chosenParts(
+  peer: PeerCertificateFacts,
+  details: ClientCertDetailsConfig,
+): readonly string[] {
+  const { uri, dns } = peer.names;
+  return [
+    ...(details.cert ? [`Cert="${peer.pem}"`] : []),
+    ...(details.chain ? [`Chain="${peer.chainPem}"`] : []),
+    ...(details.subject ? [`Subject="${peer.subject}"`] : []),
+    ...(details.uri ? (uri.length === 0 ? [''] : uri).map((name) => `URI=${name}`) : []),
+    ...(details.dns ? dns.map((name) => `DNS=${name}`) : []),
+  ];
 }
 
 /** A name is any bytes that its authority signed; a header takes no control bytes. */
 const fieldText = (text: string): string =>
-  text.replaceAll(/[\0-\x1f\x7f]/g, (control) =>
-    `%${control.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  text.replaceAll(
+    /[\0-\x1f\x7f]/g,
+    (control) => `%${control.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );

@@ -2,10 +2,14 @@
 import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
+import type { Host } from '../upstream/host.ts';
+import type { HttpConnPool } from '../upstream/conn-pool/conn-pool.ts';
+import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import type { MirrorPolicy } from './mirror-policy.ts';
 import type { RouteAction } from './route-action.ts';
 import type { RouterContext } from './router-context.ts';
 import { ShadowRequest } from './shadow-request.ts';
+import { transportOverridesOf } from './transport-overrides.ts';
 
 /** What copies are made of. */
 export interface MirroredRequest {
@@ -69,7 +73,7 @@ function startShadow(
   if (timeoutMs > 0 && headers.has(H.xEnvoyExpectedRqTimeoutMs))
     headers.set(H.xEnvoyExpectedRqTimeoutMs, String(timeoutMs));
   const host = cluster.chooseHost(null);
-  const pool = host === null ? null : cluster.httpPool(host, action.priority, info);
+  const pool = host === null ? null : poolFor(cluster, host, action, { headers, info });
   if (host === null || pool === null) {
     const copy = { headers, clusterStats: cluster.stats, scopes: null, healthCheck: false };
     context.charges.localReply(copy, null, 503);
@@ -83,4 +87,14 @@ function startShadow(
   });
   shadow.start(request.endStream);
   return shadow;
+}
+
+function poolFor(
+  cluster: ThreadLocalCluster,
+  host: Host,
+  { priority }: RouteAction,
+  { headers, info }: { readonly headers: RequestHeaders; readonly info: StreamInfo },
+): HttpConnPool | null {
+  const wishes = transportOverridesOf(cluster.config, host, headers, info);
+  return cluster.httpPool(host, priority, info, wishes);
 }

@@ -48,6 +48,7 @@ import { countIn } from './scope-stats.ts';
 import { MAX_REPLAY_BODY_BYTES, keepsForReplay, mayReplay } from './stale-replay.ts';
 import type { StatsScopes } from './scope-stats.ts';
 import type { ChargedRequest } from './upstream-charges.ts';
+import { transportOverridesOf } from './transport-overrides.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -221,7 +222,9 @@ export class RouterFilter
   #startAttempt(host: Host, fresh = false): void {
     const info = this.#info;
     const action = this.#action!;
-    const pool = this.#cluster!.httpPool(host, action.priority, info);
+    const cluster = this.#cluster!;
+    const wishes = transportOverridesOf(cluster.config, host, this.headers, info);
+    const pool = cluster.httpPool(host, action.priority, info, wishes);
     if (pool === null) {
       this.#replyNoHost();
       return;

@@ -10,6 +10,8 @@ export interface FilterStateObject {
   readonly fields?: ReadonlyMap<string, string | number> | undefined;
   /** Hash policies take its text. */
   readonly hashable?: true;
+  /** Of objects that are lists of names. */
+  readonly list?: readonly string[] | undefined;
   /** Of objects that are addresses: for address matchers. */
   readonly ip?: string | undefined;
 }

@@ -145,12 +145,14 @@ export class PeerTrust {
     const { names } = leaf;
     const { requiredNames, requiredDnsName } = evidence;
     if (requiredNames !== null && !requiredNames.some((name) => holdsName(names, name)))
-      return { stat: 'failVerifySan', detail: 'verify SAN list' };
+      return { stat: 'failVerifySan', detail: sanListMismatch(requiredNames, leaf) };
     const held =
       requiredDnsName === null
         ? this.#matchers.length === 0 || this.#matchers.some((matcher) => matcher.matches(names))
         : names.dns.some((dns) => dnsNameMatches(requiredDnsName, dns));
-    return held ? null : { stat: 'failVerifySan', detail: `SAN matcher${sanList(leaf)}` };
+    return held
+      ? null
+      : { stat: 'failVerifySan', detail: `SAN matcher, certificate SANs are [${namesOf(leaf)}]` };
   }
 
   /** Either kind of pin is enough. */
@@ -215,11 +217,20 @@ const CRL_CODES: ReadonlySet<string> = new Set([
 
 const MAX_PRINTED_NAMES = 20;
 
-/** What a certificate names itself, as text for a log: only what prints, and not for ever. */
-function sanList(leaf: Certificate): string {
+const sanListMismatch = (expected: readonly string[], leaf: Certificate): string =>
+  `verify SAN list, expected SANs: [${printable(expected)}], certificate SANs: [${namesOf(leaf)}]`;
+
+/** Text for a log: only what prints, and not for ever. */
+const printable = (names: readonly string[]): string =>
+  names
+    .slice(0, MAX_PRINTED_NAMES)
+    .join(', ')
+    .replaceAll(/[^\x20-\x7e]/g, '?');
+
+/** What a certificate names itself. */
+function namesOf(leaf: Certificate): string {
   const { uri, dns, email, ip, otherName } = leaf.names;
-  const all = [...uri, ...dns, ...email, ...ip, ...otherName].slice(0, MAX_PRINTED_NAMES);
-  return `, certificate SANs are [${all.join(', ').replaceAll(/[^\x20-\x7e]/g, '?')}]`;
+  return printable([...uri, ...dns, ...email, ...ip, ...otherName]);
 }
 
 /** SPIFFE X.509-SVID §5: one URI, no CA, and the bundle of its own trust domain vouches for it. */

@@ -19,6 +19,7 @@ const REASONS: ReadonlyMap<string, readonly [name: string, number: number]> = ne
   ['no shared signature algorithms', ['NO_COMMON_SIGNATURE_ALGORITHMS', 253]],
   ['peer did not return a certificate', ['PEER_DID_NOT_RETURN_A_CERTIFICATE', 192]],
   ['certificate verify failed', ['CERTIFICATE_VERIFY_FAILED', 125]],
+  ['no ciphers available', ['NO_CIPHERS_AVAILABLE', 175]],
   ['bad signature', ['BAD_SIGNATURE', 103]],
   ['decryption failed or bad record mac', ['DECRYPTION_FAILED_OR_BAD_RECORD_MAC', 130]],
   ['unexpected message', ['UNEXPECTED_MESSAGE', 233]],

@@ -7,6 +7,7 @@ import type {
   HttpFilterSettings,
   RouterFilterConfig,
 } from '../config/http-filter-config.ts';
+import { decodeAlpnOverride } from './alpn-override-decoder.ts';
 import { decodeBuffer } from './buffer-decoder.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
@@ -49,6 +50,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', decodeExtAuthzFilter],
   ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', decodeRateLimitFilter],
+  ['istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig', decodeAlpnOverride],
   ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
   ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
   ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],

@@ -6,7 +6,6 @@ import type { InertFilterConfig, RefusingFilterConfig } from '../config/http-fil
 export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
   // Istio's own (istio-contract §2.8).
   'io.istio.http.peer_metadata.Config',
-  'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
   'stats.PluginConfig',
 ]);
 

@@ -4,6 +4,7 @@ import type {
   Http1ProtocolOptions,
   Http2ProtocolOptions,
   HttpProtocolOptions as Common,
+  UpstreamHttpProtocolOptions,
 } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { HttpProtocolOptions } from '../../xds-protos/gen/envoy.extensions.upstreams.http.v3.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
@@ -23,9 +24,22 @@ export function decodeUpstreamHttp(reader: FieldReader<Cluster>): UpstreamHttpCo
       continue;
     }
     const options = config.as(OPTIONS);
-    if (options !== undefined) return fromOptions(options);
+    if (options !== undefined)
+      return withAutoTls(fromOptions(options), options.child('upstream_http_protocol_options'));
   }
-  return fromCluster(reader);
+  return withAutoTls(fromCluster(reader), reader.child('upstream_http_protocol_options'));
+}
+
+function withAutoTls(
+  config: UpstreamHttpConfig,
+  reader: FieldReader<UpstreamHttpProtocolOptions> | undefined,
+): UpstreamHttpConfig {
+  if (reader === undefined) return config;
+  const sni = reader.bool('auto_sni');
+  const sanValidation = reader.bool('auto_san_validation');
+  if (!sni && !sanValidation) return config;
+  const header = reader.string('override_auto_sni_header').toLowerCase();
+  return { ...config, autoTls: { sni, sanValidation, header } };
 }
 
 function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConfig {

@@ -84,7 +84,8 @@ const rows: readonly Row[] = [
     name: 'an authority signed by itself',
     chain: [TestCertificate.root({ commonName: 'me', names: [identity] })],
     ...badChain('unsupported_certificate_purpose'),
-    differs: 'both refuse an authority as a client; Envoy names its key usage, and counts another counter',
+    differs:
+      'both refuse an authority as a client; Envoy names its key usage, and counts another counter',
   },
   { name: 'of another authority', chain: [client({}, other)], ...badChain(NO_ISSUER) },
   {

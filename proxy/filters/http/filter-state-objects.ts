@@ -20,10 +20,11 @@ export function filterStateObject(
       return { text, json: jsonString(text), hashable: true };
     case 'envoy.tcp_proxy.cluster':
     case 'envoy.network.upstream_server_name':
-    case 'envoy.network.upstream_subject_alt_names':
       return { text };
+    case 'envoy.network.upstream_subject_alt_names':
+      return { text, list: text.split(',') };
     case 'envoy.network.application_protocols':
-      return { text: null };
+      return { text: null, list: text.split(',') };
     case 'envoy.bool':
       return bool(text);
     case 'envoy.tcp_proxy.disable_tunneling':

@@ -143,7 +143,7 @@ t.test('recordings of istiod', (t) => {
       [
         'istio.metadata_exchange inert',
         'envoy.filters.http.grpc_stats grpc_stats',
-        'istio.alpn inert',
+        'istio.alpn alpn_override',
         'envoy.filters.http.fault fault',
         'envoy.filters.http.cors cors',
         'istio.stats inert',
