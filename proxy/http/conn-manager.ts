@@ -250,7 +250,7 @@ export class ConnManager
     this.#begun = true;
     const { stats, config } = this.context;
     const http2 =
-      config.codecType === 'HTTP2' || (config.codecType === 'AUTO' && startsWithPreface(chunk));
+      config.codecType === 'HTTP2' || (config.codecType === 'AUTO' && this.#speaksHttp2(chunk));
     if (!http2) {
       stats.store.inc(stats.cxHttp1Total);
       stats.store.inc(stats.cxHttp1Active);
@@ -265,6 +265,12 @@ export class ConnManager
     this.#connection.setCallbacks(manager);
     manager.onData(chunk, endStream);
     return true;
+  }
+
+  /** What TLS agreed on, else what the first bytes are. */
+  #speaksHttp2(chunk: Buffer): boolean {
+    const alpn = this.#info.tlsFacts?.alpn ?? '';
+    return alpn === '' ? startsWithPreface(chunk) : alpn === 'h2';
   }
 
   #tooOld(): void {

@@ -271,14 +271,24 @@ export class Connection implements Flushable, TimerOwner {
     }
     if (bytes > 0) {
       this.bytesRead += bytes;
-      this.#callbacks?.onData(this.io.readBuffer.subarray(0, bytes), false);
+      const chunk = this.io.readBuffer.subarray(0, bytes);
+      if (this.#readDisableCount > 0) this.#hold(chunk, false);
+      else this.#callbacks?.onData(chunk, false);
     } else if (bytes === UV_EOF) {
       this.#readEnded = true;
       this.#updateReading();
-      this.#callbacks?.onData(EMPTY, true);
+      if (this.#readDisableCount > 0) this.#hold(EMPTY, true);
+      else this.#callbacks?.onData(EMPTY, true);
     } else if (bytes < 0) {
       this.#destroy(CloseEvent.Remote, errnoName(bytes), false);
     }
+  }
+
+  /** Security gives all of what it has deciphered, also once nobody reads: no more than the socket gave in one read. */
+  #hold(chunk: Buffer, ended: boolean): void {
+    const held = this.#replayed;
+    this.#replayed = held === null ? Buffer.from(chunk) : Buffer.concat([held, chunk]);
+    this.#replayedEnd ||= ended;
   }
 
   #onEndWhileClosing(bytes: number): void {

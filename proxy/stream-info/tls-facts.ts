@@ -36,6 +36,8 @@ export interface TlsFacts {
   /** Key exchange group, `X25519`. */
   readonly group: string;
   readonly sessionId: string;
+  /** The protocol that ALPN agreed on; '' : none. */
+  readonly alpn: string;
   readonly localSubject: string;
   readonly localNames: SubjectAltNames | null;
   readonly peer: PeerCertificateFacts | null;

@@ -121,10 +121,9 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
     }
     this.#fillFacts(session, peer);
     session.settle();
-    const alpn = handle.getALPNNegotiatedProtocol();
     this.#take()?.onTransportReady(this.#connection, {
       tls: session,
-      alpn: alpn === false ? '' : alpn,
+      alpn: session.alpn,
     });
   }
 
@@ -171,6 +170,7 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
     const { stats } = this.#transport.context;
     session.version = handle.getProtocol();
     session.cipher = handle.getCipher().name;
+    session.alpn = handle.getALPNNegotiatedProtocol() || '';
     session.group = groupName(handle.getEphemeralKeyInfo()?.name ?? '');
     session.peer = peer;
     session.handshakeEndMs = this.#connection.io.time.monotonicMs();

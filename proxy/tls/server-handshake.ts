@@ -151,6 +151,7 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const { handle } = session;
     session.version = handle.getProtocol();
     session.cipher = handle.getCipher().name;
+    session.alpn = handle.getALPNNegotiatedProtocol() || '';
     session.peer = peer;
     session.handshakeEndMs = this.#connection.io.time.monotonicMs();
     const { curves } = this.#context.config.parameters;

@@ -23,6 +23,7 @@ export class TlsSession implements ConnectionSecurity, TlsFacts {
   cipher = '';
   group = '';
   sessionId = '';
+  alpn = '';
   handshakeEndMs = NaN;
   peer: PeerFacts | null = null;
   local: Certificate | null = null;
