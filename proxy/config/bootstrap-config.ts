@@ -106,6 +106,8 @@ export interface BootstrapConfig {
   readonly localClusterName: string;
   /** `cluster_manager.upstream_bind_config`: of clusters that say none. */
   readonly upstreamBind?: UpstreamBindConfig | undefined;
+  /** By the overload manager; absent: no limit of it. */
+  readonly maxDownstreamConnections?: number | undefined;
   /** Things accepted by name that do nothing yet (overload manager, tracing, extensions …), for dumps. */
   readonly inert: readonly string[];
 }

@@ -42,8 +42,45 @@ export interface ListenerConfig {
   readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
   /** `metadata.filter_metadata` as JSON text by namespace; absent: none. */
   readonly metadata?: ReadonlyMap<string, string> | undefined;
+  /** What the listening socket needs beyond an address; absent: nothing. */
+  readonly socket?: ListenSocketConfig | undefined;
+  /** One worker has the socket. Absent: each has one of its own. */
+  readonly singleSocket?: boolean | undefined;
+  /** Connections go to the worker with the fewest of them. Absent: the kernel's choice. */
+  readonly exactBalance?: boolean | undefined;
+  /** Absent: the limit of all connections counts here, too. */
+  readonly ignoreGlobalLimit?: boolean | undefined;
   /** Things accepted that do nothing yet, for dumps. */
   readonly inert?: readonly string[] | undefined;
+}
+
+export interface ListenSocketConfig {
+  /** Connections to addresses that are not the machine's own (TPROXY). */
+  readonly transparent: boolean;
+  /** The address need not be there yet. */
+  readonly freebind: boolean;
+  /** 0: off. */
+  readonly fastOpenQueueLength: number;
+  /** Undefined: off. */
+  readonly keepalive: TcpKeepaliveConfig | undefined;
+  readonly options: readonly SocketOptionConfig[];
+}
+
+/** Undefined fields: the system's. */
+export interface TcpKeepaliveConfig {
+  readonly probes: number | undefined;
+  readonly timeSeconds: number | undefined;
+  readonly intervalSeconds: number | undefined;
+}
+
+export interface SocketOptionConfig {
+  readonly level: number;
+  readonly name: number;
+  /** A number is passed as an int. */
+  readonly value: number | Uint8Array;
+  readonly state: 'prebind' | 'bound' | 'listening';
+  /** undefined: both. */
+  readonly family: 4 | 6 | undefined;
 }
 
 export interface ListenerFilterConfig {

@@ -65,6 +65,23 @@ export class SharedCount {
     Atomics.add(this.#counts, this.#own, amount);
   }
 
+  /** The worker with the smallest count; `own` where it is one of them. */
+  smallest(workers: number, own: number): number {
+    let best = own;
+    for (let worker = 0; worker < workers; worker++)
+      if (this.#at(worker) < this.#at(best)) best = worker;
+    return best;
+  }
+
+  /** To another worker's count. */
+  addTo(worker: number, amount: number): void {
+    Atomics.add(this.#counts, this.#place + worker * PLACES, amount);
+  }
+
+  #at(worker: number): number {
+    return Atomics.load(this.#counts, this.#place + worker * PLACES);
+  }
+
   /** Of all workers. */
   get total(): number {
     let sum = 0;

@@ -49,6 +49,8 @@ export class AcceptedConnection
 {
   readonly connection: Connection;
   readonly #startMs: number;
+  /** Who accepted it; #listener is who serves it. */
+  readonly #acceptor: TcpListener;
   #listener: TcpListener;
   #chain: ActiveChain | null = null;
   #localIp = '';
@@ -69,6 +71,7 @@ export class AcceptedConnection
   #closeReason = '';
 
   constructor(listener: TcpListener, handle: SocketHandle) {
+    this.#acceptor = listener;
     this.#listener = listener;
     this.connection = new Connection(listener.environment.io, handle);
     this.#startMs = listener.environment.io.time.monotonicMs();
@@ -162,6 +165,7 @@ export class AcceptedConnection
     stats.store.record(stats.cxLengthMs, environment.io.time.monotonicMs() - this.#startMs);
     this.#listener.undecided.delete(this);
     this.#chain?.connections.delete(this);
+    this.#acceptor.onConnectionGone();
     environment.onConnectionCount(-1);
   }
 

@@ -1,5 +1,9 @@
 // [w] ConnectionHandler: listeners and live connections of one worker.
+import { util } from '../base/node-builtins.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { SocketHandle } from '../network/socket-binding.ts';
+import { ConnectionHandover } from './connection-handover.ts';
+import type { HandoverReceiver } from './connection-handover.ts';
 import type { DrainOrder } from './drain-state.ts';
 import { TcpListener } from './tcp-listener.ts';
 import type { BindReport, ListenerEnvironment } from './tcp-listener.ts';
@@ -10,30 +14,36 @@ export interface DrainDefaults {
   readonly drainTimeMs: number;
 }
 
-export class ConnectionHandler {
-  readonly #environment: Omit<ListenerEnvironment, 'findByAddress' | 'onConnectionCount'>;
+/** What a handler is given; the rest it has itself. */
+export type HandlerEnvironment = Omit<
+  ListenerEnvironment,
+  'findByAddress' | 'onConnectionCount' | 'handover'
+> & { readonly workerCount: number };
+
+export class ConnectionHandler implements HandoverReceiver {
+  readonly #environment: HandlerEnvironment;
   readonly #drainDefaults: DrainDefaults;
   readonly #report: BindReport;
   readonly #listeners = new Map<string, TcpListener>();
   /** `ip:port` of every address a listener stands for, bound or not. */
   readonly #byAddress = new Map<string, TcpListener>();
   readonly #wrapped: ListenerEnvironment;
+  readonly #handover: ConnectionHandover;
   /** Listeners removed by an update whose connections still drain. */
   readonly #draining = new Set<TcpListener>();
   #stoppedInbound = false;
   #stoppedAll = false;
   #connectionCount = 0;
 
-  constructor(
-    environment: Omit<ListenerEnvironment, 'findByAddress' | 'onConnectionCount'>,
-    drainDefaults: DrainDefaults,
-    report: BindReport,
-  ) {
+  constructor(environment: HandlerEnvironment, drainDefaults: DrainDefaults, report: BindReport) {
     this.#environment = environment;
     this.#drainDefaults = drainDefaults;
     this.#report = report;
+    const { workerIndex, workerCount } = environment;
+    this.#handover = new ConnectionHandover(workerIndex, workerCount, this);
     this.#wrapped = {
       ...environment,
+      handover: this.#handover,
       findByAddress: (ip, port) => this.#find(ip, port),
       onConnectionCount: (change) => {
         this.#connectionCount += change;
@@ -80,7 +90,21 @@ export class ConnectionHandler {
       if (this.#stopped(listener.config)) listener.stopAccepting();
   }
 
+  /** A connection of a listener that is gone by now is closed. */
+  onHanded(listenerName: string, handle: SocketHandle): void {
+    const listener = this.#listeners.get(listenerName);
+    if (listener === undefined) {
+      handle.close();
+      return;
+    }
+    const { io } = this.#environment;
+    io.enter();
+    listener.adopt(handle);
+    io.leave();
+  }
+
   closeAll(): void {
+    this.#handover.close();
     for (const listener of this.#listeners.values()) listener.closeAll();
     for (const listener of this.#draining) listener.closeAll();
   }
@@ -128,12 +152,15 @@ function addressKeys(config: ListenerConfig): readonly string[] {
 const sameAddress = (a: AddressConfig, b: AddressConfig): boolean =>
   a.kind === 'ip' && b.kind === 'ip'
     ? a.address === b.address && a.port === b.port
-    : a.kind === b.kind;
+    : a.kind === 'pipe' && b.kind === 'pipe' && a.path === b.path && a.mode === b.mode;
 
 function sameSockets(a: ListenerConfig, b: ListenerConfig): boolean {
   return (
     a.bindToPort === b.bindToPort &&
     a.tcpBacklogSize === b.tcpBacklogSize &&
+    a.singleSocket === b.singleSocket &&
+    a.exactBalance === b.exactBalance &&
+    util.isDeepStrictEqual(a.socket, b.socket) &&
     sameAddress(a.address, b.address) &&
     a.additionalAddresses.length === b.additionalAddresses.length &&
     a.additionalAddresses.every((address, i) => sameAddress(address, b.additionalAddresses[i]!))

@@ -12,6 +12,8 @@ export class ListenerStats {
   readonly cxLengthMs: StatId;
   readonly preCxActive: StatId;
   readonly preCxTimeout: StatId;
+  readonly overflow: StatId;
+  readonly globalOverflow: StatId;
   readonly filterError: StatId;
   readonly filterRemoteClose: StatId;
   readonly noFilterChainMatch: StatId;
@@ -29,6 +31,8 @@ export class ListenerStats {
     this.cxLengthMs = store.histogram(`${prefix}downstream_cx_length_ms`);
     this.preCxActive = store.gauge(`${prefix}downstream_pre_cx_active`);
     this.preCxTimeout = store.counter(`${prefix}downstream_pre_cx_timeout`);
+    this.overflow = store.counter(`${prefix}downstream_cx_overflow`);
+    this.globalOverflow = store.counter(`${prefix}downstream_global_cx_overflow`);
     this.filterError = store.counter(`${prefix}downstream_listener_filter_error`);
     this.filterRemoteClose = store.counter(`${prefix}downstream_listener_filter_remote_close`);
     this.noFilterChainMatch = store.counter(`${prefix}no_filter_chain_match`);
@@ -41,9 +45,7 @@ export class ListenerStats {
 
 /** Names that Envoy shows and that nothing counts. */
 const UNCOUNTED: readonly string[] = [
-  'downstream_cx_overflow',
   'downstream_cx_overload_reject',
-  'downstream_global_cx_overflow',
   'extension_config_missing',
   'network_extension_config_missing',
 ];

@@ -6,7 +6,9 @@ import type {
   ListenerFilterPredicate,
 } from '../config/listener-config.ts';
 import type { Logger } from '../base/logger.ts';
+import type { Runtime } from '../base/runtime.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { SharedCount, SharedCounts } from '../filters/shared-counts.ts';
 import { HttpInspector } from '../filters/listener/http-inspector.ts';
 import type { Inspector } from '../filters/listener/inspector.ts';
 import { TlsInspector } from '../filters/listener/tls-inspector.ts';
@@ -18,6 +20,9 @@ import type { StatsStore } from '../stats/store.ts';
 import { AcceptedConnection } from './accepted-connection.ts';
 import { ActiveChain } from './active-chain.ts';
 import type { ChainBuilder, LiveConnection } from './active-chain.ts';
+import { listenerCeiling } from './connection-ceiling.ts';
+import type { ConnectionCeiling } from './connection-ceiling.ts';
+import type { ConnectionHandover } from './connection-handover.ts';
 import { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
@@ -35,7 +40,12 @@ export interface ListenerEnvironment {
   readonly drain: ServerDrainState;
   /** Null: servers are never asked whether they speak first. */
   readonly serverFirst: ServerFirstMemory | null;
+  readonly sharedCounts: SharedCounts;
+  readonly runtime: Runtime;
+  /** Of all connections; null: no limit. */
+  readonly ceiling: ConnectionCeiling | null;
   createAccessLogs(listener: ListenerConfig): readonly AccessLog[];
+  readonly handover: ConnectionHandover;
   /** Listener of an original destination; null: none but the one that accepted. */
   findByAddress(ip: string, port: number): TcpListener | null;
   onConnectionCount(change: number): void;
@@ -54,6 +64,9 @@ export class TcpListener {
   #matcher: FilterChainMatcher<ActiveChain>;
   #accessLogs: readonly AccessLog[];
   #sockets: ListenSocket[] = [];
+  readonly #ceiling: ConnectionCeiling | null;
+  /** Where connections are shared by their number; null: they stay where they came. */
+  #share: SharedCount | null = null;
   /** Accepted, not yet on a chain. */
   readonly undecided = new Set<LiveConnection>();
 
@@ -64,6 +77,8 @@ export class TcpListener {
     this.#matcher = new FilterChainMatcher<ActiveChain>([], null);
     this.#accessLogs = environment.createAccessLogs(config);
     this.#setChains(config, null);
+    const { runtime, sharedCounts } = environment;
+    this.#ceiling = listenerCeiling(config.name, runtime, sharedCounts);
   }
 
   get config(): ListenerConfig {
@@ -100,12 +115,18 @@ export class TcpListener {
   bind(report: BindReport): void {
     const config = this.#config;
     if (!config.bindToPort) return;
+    const single = config.singleSocket === true || config.address.kind === 'pipe';
+    if (single || config.exactBalance === true) {
+      this.#share = this.environment.sharedCounts.of(`balance of listener ${config.name}`);
+      this.environment.handover.open();
+    }
+    if (single && this.environment.workerIndex > 0) return;
     for (const address of [config.address, ...config.additionalAddresses]) {
       try {
         const socket = new ListenSocket(
           this.environment.io,
           address,
-          config.tcpBacklogSize,
+          { backlog: config.tcpBacklogSize, reusePort: !single, socket: config.socket },
           this.#onAccept,
         );
         this.#sockets.push(socket);
@@ -154,9 +175,44 @@ export class TcpListener {
     return inspectors;
   }
 
+  /** A connection that another worker has accepted and counted. */
+  adopt(handle: SocketHandle): void {
+    new AcceptedConnection(this, handle).begin();
+  }
+
+  /** A connection of ours is gone. */
+  onConnectionGone(): void {
+    this.#share?.add(-1);
+    this.#ceiling?.give();
+    if (this.#config.ignoreGlobalLimit !== true) this.environment.ceiling?.give();
+  }
+
   readonly #onAccept = (handle: SocketHandle): void => {
+    if (!this.#admit()) {
+      handle.close();
+      return;
+    }
+    if (
+      this.#share !== null &&
+      this.environment.handover.share(this.#config.name, handle, this.#share)
+    )
+      return;
     new AcceptedConnection(this, handle).begin();
   };
+
+  /** The limits' places are given back by onConnectionGone(), in whatever worker that is. */
+  #admit(): boolean {
+    const { stats } = this;
+    if (this.#ceiling?.take() === false) {
+      stats.store.inc(stats.overflow);
+      return false;
+    }
+    if (this.#config.ignoreGlobalLimit === true || this.environment.ceiling?.take() !== false)
+      return true;
+    this.#ceiling?.give();
+    stats.store.inc(stats.globalOverflow);
+    return false;
+  }
 
   #allChains(): readonly ActiveChain[] {
     return this.#defaultChain === null ? this.#chains : [...this.#chains, this.#defaultChain];

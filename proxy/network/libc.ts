@@ -13,6 +13,8 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   socket(family: number, type: number, protocol: number): number;
   close(fd: number): number;
+  /** Another descriptor of the same socket. */
+  dup(fd: number): number;
   /** Of the last of these calls. */
   errno(): number;
 }
@@ -50,6 +52,7 @@ function load(): Libc | null {
         'int setsockopt(int fd, int level, int name, void *value, uint32_t length)',
       ) as Libc['setsockopt'],
       socket: library.func('int socket(int family, int type, int protocol)') as Libc['socket'],
+      dup: library.func('int dup(int fd)') as Libc['dup'],
       close: library.func('int close(int fd)') as Libc['close'],
       errno: () => koffi.errno(),
     };

@@ -1,17 +1,35 @@
-// [w] One listening socket of one worker. Workers share the port by SO_REUSEPORT: the kernel spreads connections.
-import type { AddressConfig } from '../config/listener-config.ts';
+// [w] One listening socket of one worker. Workers share a TCP port by SO_REUSEPORT: the kernel spreads connections. A pipe,
+// and a port that is not to be shared, one worker has alone.
+import { chmodSync, rmSync } from 'node:fs';
+
+import type { AddressConfig, ListenSocketConfig } from '../config/listener-config.ts';
 import type { Closable } from '../base/lifetime.ts';
 import { errorText } from './connect.ts';
 import type { IoThread } from './io-thread.ts';
-import { IPV6_ONLY, REUSE_PORT, newTcpServer } from './socket-binding.ts';
+import { openSocket, optionsOf, setOptions } from './listen-options.ts';
+import {
+  IPV6_ONLY,
+  REUSE_PORT,
+  bindPipe,
+  isTcp,
+  newPipeServer,
+  newTcpServer,
+} from './socket-binding.ts';
 import type { SocketHandle, SocketName } from './socket-binding.ts';
 
 export type AcceptHandler = (handle: SocketHandle) => void;
 
+export interface ListenSocketSettings {
+  readonly backlog: number;
+  /** Other workers listen on the same port. Default true. */
+  readonly reusePort?: boolean;
+  readonly socket?: ListenSocketConfig | undefined;
+}
+
 /** Thrown by the constructor: `cannot bind '127.0.0.1:80': Permission denied`. */
 export class BindError extends Error {
-  constructor(address: string, status: number) {
-    super(`cannot bind '${address}': ${errorText(status)}`);
+  constructor(address: string, reason: string) {
+    super(`cannot bind '${address}': ${reason}`);
     this.name = 'BindError';
   }
 }
@@ -22,28 +40,25 @@ export class ListenSocket implements Closable {
   readonly #onAccept: AcceptHandler;
   #closed = false;
 
-  constructor(io: IoThread, address: AddressConfig, backlog: number, onAccept: AcceptHandler) {
-    if (address.kind === 'pipe')
-      throw new Error(`listening on a pipe (${address.path}) is not supported`);
+  constructor(
+    io: IoThread,
+    address: AddressConfig,
+    settings: ListenSocketSettings,
+    onAccept: AcceptHandler,
+  ) {
     this.#io = io;
     this.#onAccept = onAccept;
-    const handle = newTcpServer();
-    this.#handle = handle;
-    const v6 = address.address.includes(':');
-    const bound = v6
-      ? handle.bind6(address.address, address.port, IPV6_ONLY | REUSE_PORT)
-      : handle.bind(address.address, address.port, REUSE_PORT);
-    const status = bound === 0 ? handle.listen(backlog) : bound;
-    if (status !== 0) {
-      handle.close();
-      throw new BindError(`${address.address}:${address.port}`, status);
-    }
-    handle.owner = this;
-    handle.onconnection = onHandleConnection;
+    this.#handle =
+      address.kind === 'pipe'
+        ? listenOnPipe(address.path, address.mode, settings.backlog)
+        : listenOnPort(address.address, address.port, settings);
+    this.#handle.owner = this;
+    this.#handle.onconnection = onHandleConnection;
   }
 
-  /** The port the kernel gave when 0 was asked for. */
+  /** The port the kernel gave when 0 was asked for; 0 for a pipe. */
   get port(): number {
+    if (!isTcp(this.#handle)) return 0;
     const name: SocketName = {};
     this.#handle.getsockname(name);
     return name.port ?? 0;
@@ -55,7 +70,7 @@ export class ListenSocket implements Closable {
       client.close();
       return;
     }
-    client.setNoDelay(true);
+    if (isTcp(client)) client.setNoDelay(true);
     this.#io.enter();
     this.#onAccept(client);
     this.#io.leave();
@@ -65,6 +80,52 @@ export class ListenSocket implements Closable {
     if (this.#closed) return;
     this.#closed = true;
     this.#handle.close();
+  }
+}
+
+function listenOnPort(ip: string, port: number, settings: ListenSocketSettings): SocketHandle {
+  const v6 = ip.includes(':');
+  const family = v6 ? 6 : 4;
+  const { reusePort = true, socket, backlog } = settings;
+  const options = socket === undefined ? [] : optionsOf(socket, family);
+  const handle = newTcpServer();
+  const printed = v6 ? `[${ip}]:${port}` : `${ip}:${port}`;
+  const check = (status: number): void => {
+    if (status !== 0) throw new BindError(printed, errorText(status));
+  };
+  try {
+    if (options.length > 0) {
+      const fd = openSocket(family);
+      check(handle.open(fd));
+      setOptions(fd, options, 'prebind');
+    }
+    const flags = reusePort ? REUSE_PORT : 0;
+    check(v6 ? handle.bind6(ip, port, IPV6_ONLY | flags) : handle.bind(ip, port, flags));
+    setOptions(handle.fd, options, 'bound');
+    check(handle.listen(backlog));
+    setOptions(handle.fd, options, 'listening');
+    return handle;
+  } catch (error) {
+    handle.close();
+    throw error instanceof BindError ? error : new BindError(printed, (error as Error).message);
+  }
+}
+
+/** `@name`: no file. The file that a dead process left is replaced, as Envoy does. */
+function listenOnPipe(path: string, mode: number, backlog: number): SocketHandle {
+  const handle = newPipeServer();
+  const isFile = !path.startsWith('@');
+  try {
+    if (isFile) rmSync(path, { force: true });
+    const bound = bindPipe(handle, isFile ? path : `\0${path.slice(1)}`);
+    if (bound !== 0) throw new Error(errorText(bound));
+    const status = handle.listen(backlog);
+    if (status !== 0) throw new Error(errorText(status));
+    if (isFile && mode !== 0) chmodSync(path, mode);
+    return handle;
+  } catch (error) {
+    handle.close();
+    throw new BindError(path, (error as Error).message);
   }
 }
 

@@ -73,6 +73,7 @@ interface TcpBinding {
 }
 
 interface PipeHandle {
+  bind(path: string): number;
   connect(request: ConnectRequest, path: string): number;
 }
 
@@ -136,6 +137,7 @@ export const isTcp = (handle: SocketHandle): boolean => handle instanceof tcp.TC
 
 export const newTcpSocket = (): SocketHandle => new tcp.TCP(tcp.constants.SOCKET);
 export const newTcpServer = (): SocketHandle => new tcp.TCP(tcp.constants.SERVER);
+export const newPipeServer = (): SocketHandle => new pipe.Pipe(pipe.constants.SERVER);
 export const newPipeSocket = (): SocketHandle => new pipe.Pipe(pipe.constants.SOCKET);
 export const newTcpConnectRequest = (): ConnectRequest => new tcp.TCPConnectWrap();
 export const newPipeConnectRequest = (): ConnectRequest => new pipe.PipeConnectWrap();
@@ -145,6 +147,10 @@ export const newShutdownRequest = (): ShutdownRequest => new stream.ShutdownWrap
 /** Pipes have the same method name with other arguments. */
 export const connectPipe = (handle: SocketHandle, request: ConnectRequest, path: string): number =>
   (handle as unknown as PipeHandle).connect(request, path);
+
+/** Removes the path again when it is closed. */
+export const bindPipe = (handle: SocketHandle, path: string): number =>
+  (handle as unknown as PipeHandle).bind(path);
 
 /** `ECONNRESET` for -104; '' for 0. */
 export const errnoName = (status: number): string =>

@@ -3,6 +3,7 @@
 import type { Closable } from '../base/lifetime.ts';
 import type { ConfigResource } from '../config/config-resource.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import { errorText } from '../network/connect.ts';
 import { BindError } from '../network/listen-socket.ts';
 import { IPV6_ONLY, REUSE_PORT, newTcpServer } from '../network/socket-binding.ts';
 import type { SocketHandle, SocketName } from '../network/socket-binding.ts';
@@ -39,7 +40,7 @@ export class EphemeralPorts implements Closable {
     if (status === 0) handle.getsockname(name);
     if (name.port === undefined) {
       handle.close();
-      throw new BindError(`${host}:0`, status);
+      throw new BindError(`${host}:0`, errorText(status));
     }
     this.#held.push(handle);
     return name.port;

@@ -242,6 +242,7 @@ export class Server {
         statsMatcher: bootstrap.config.stats.matcher,
         runtime: bootstrap.config.runtime,
         localClusterName: bootstrap.config.localClusterName,
+        maxDownstreamConnections: bootstrap.config.maxDownstreamConnections,
         guardReplays: options.guardReplays,
         replayStale: options.replayStale,
         fileFlushIntervalMs: options.fileFlushIntervalMs,

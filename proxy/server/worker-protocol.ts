@@ -37,6 +37,8 @@ export interface WorkerInit {
   readonly runtime: ReadonlyMap<string, string>;
   /** The cluster that this proxy is one of, for zone-aware routing; '': not said. */
   readonly localClusterName: string;
+  /** Of all listeners, by the overload manager; undefined: no limit of it. */
+  readonly maxDownstreamConnections: number | undefined;
   /** Retries that could do a thing twice are left out, unless a route says otherwise. */
   readonly guardReplays: boolean;
   /** Requests that met a dead connection are sent once more, unless a route says otherwise. */

@@ -19,6 +19,7 @@ import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
+import { globalCeiling } from '../listener-manager/connection-ceiling.ts';
 import { ServerFirstMemory } from '../listener-manager/server-first.ts';
 import type { BindReport } from '../listener-manager/tcp-listener.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
@@ -68,6 +69,7 @@ export class WorkerRuntime implements BindReport {
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
   readonly #tokenBuckets: TokenBucketMemory;
+  readonly #sharedCounts: SharedCounts;
   readonly #routeSlots = new Map<string, RouteTableSlot>();
   readonly #drain = new ServerDrainState();
   readonly #handler: ConnectionHandler;
@@ -110,6 +112,7 @@ export class WorkerRuntime implements BindReport {
       defaultBind: init.upstreamBind,
       hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
     });
+    this.#sharedCounts = new SharedCounts(init.sharedCounts, init.workerIndex);
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({
       io: this.#io,
@@ -119,7 +122,7 @@ export class WorkerRuntime implements BindReport {
       routeEnvironment: this.#routeEnvironment,
       logFilters: this.#logFilters,
       tokenBuckets: this.#tokenBuckets,
-      sharedCounts: new SharedCounts(init.sharedCounts, init.workerIndex),
+      sharedCounts: this.#sharedCounts,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
       tls,
@@ -151,6 +154,10 @@ export class WorkerRuntime implements BindReport {
         io: this.#io,
         store: this.#store,
         workerIndex: init.workerIndex,
+        workerCount: init.concurrency,
+        runtime,
+        sharedCounts: this.#sharedCounts,
+        ceiling: globalCeiling(init.maxDownstreamConnections, runtime, this.#sharedCounts),
         random: realRandom,
         log: this.#log.registry.get('connection'),
         builder,

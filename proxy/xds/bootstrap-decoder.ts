@@ -19,6 +19,7 @@ import { decodeAddress } from './address-decoder.ts';
 import { readCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import { checkAdsSource } from './config-source.ts';
+import { typedConfigOf } from './typed-config.ts';
 import { FieldReader } from './field-reader.ts';
 import { readListener } from './listener-decoder.ts';
 import { decodeRuntimeLayers, mergeLayers } from './runtime-decoder.ts';
@@ -60,6 +61,7 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
       reader.child('cluster_manager')?.child('upstream_bind_config'),
       'Bootstrap',
     ),
+    maxDownstreamConnections: decodeConnectionLimit(reader),
     inert: inertParts(reader),
   };
   checkDynamic(config, dynamic);
@@ -156,8 +158,35 @@ function checkDynamic(
   }
 }
 
+const CONNECTIONS_MONITOR =
+  'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig';
+
+/** Of the overload manager only the limit of all connections is built. */
+function decodeConnectionLimit(reader: Reader): number | undefined {
+  let limit: number | undefined;
+  for (const monitor of reader.child('overload_manager')?.children('resource_monitors') ?? []) {
+    if (monitor.message.typed_config?.type_url.endsWith(`/${CONNECTIONS_MONITOR}`) !== true)
+      continue;
+    const config = typedConfigOf(monitor)?.as(CONNECTIONS_MONITOR);
+    limit = config?.number('max_active_downstream_connections', 1, 1);
+  }
+  return limit;
+}
+
+function limitsOnlyConnections(reader: Reader): boolean {
+  const manager = reader.child('overload_manager');
+  if (manager === undefined) return true;
+  const { actions = [], loadshed_points = [] } = manager.message;
+  return (
+    actions.length === 0 &&
+    loadshed_points.length === 0 &&
+    manager
+      .children('resource_monitors')
+      .every(({ message }) => message.typed_config?.type_url.endsWith(CONNECTIONS_MONITOR) === true)
+  );
+}
+
 const INERT_FIELDS = [
-  'overload_manager',
   'tracing',
   'stats_sinks',
   'hds_config',
@@ -171,5 +200,9 @@ function inertParts(reader: Reader): readonly string[] {
   const extensions = reader
     .children('bootstrap_extensions')
     .map((e) => `bootstrap_extensions ${e.string('name')}`);
-  return [...INERT_FIELDS.filter((field) => reader.has(field)), ...extensions];
+  return [
+    ...INERT_FIELDS.filter((field) => reader.has(field)),
+    ...(limitsOnlyConnections(reader) ? [] : ['overload_manager']),
+    ...extensions,
+  ];
 }

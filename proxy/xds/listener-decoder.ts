@@ -15,6 +15,7 @@ import {
   MATCH_ANY,
   decodeFilterChainMatch,
 } from './filter-chain-match-decoder.ts';
+import { decodeListenSockets } from './listen-socket-decoder.ts';
 import { decodeListenerFilters } from './listener-filter-decoder.ts';
 import { decodeNetworkFilters } from './network-filter-decoder.ts';
 import { decodeMetadata } from './metadata-decoder.ts';
@@ -68,6 +69,7 @@ export function readListener(reader: Reader, version: string): ListenerConfig {
     tcpBacklogSize: reader.number('tcp_backlog_size', DEFAULT_BACKLOG),
     statPrefix: reader.nonEmpty('stat_prefix') ?? printAddress(address).replaceAll(':', '_'),
     drainType: reader.enumName('drain_type', 'DEFAULT'),
+    ...decodeListenSockets(reader),
     metadata: decodeMetadata(reader.child('metadata')),
     inert: [...listenerFilters.inert, ...inertFields(reader)],
   };
@@ -79,19 +81,19 @@ function refuseUnbuilt(reader: Reader): void {
   reader.refuse('internal_listener');
   reader.refuse('udp_listener_config');
   reader.refuse('filter_chain_matcher');
+  reader.refuse('fcds_config');
+  reader.refuse('stats_matcher');
+  for (const address of reader.children('additional_addresses')) address.refuse('socket_options');
 }
 
-/** Socket settings that change no byte of the traffic. */
-const INERT_FIELDS = [
-  'transparent',
-  'freebind',
-  'tcp_fast_open_queue_length',
-  'socket_options',
-  'connection_balance_config',
-] as const;
+const INERT_FIELDS = ['per_connection_buffer_high_watermark_timeout'] as const;
 
-const inertFields = (reader: Reader): readonly string[] =>
-  INERT_FIELDS.filter((field) => reader.has(field) && reader.message[field] !== false);
+const inertFields = (reader: Reader): readonly string[] => {
+  const inert: string[] = INERT_FIELDS.filter((field) => reader.has(field));
+  if (reader.child('connection_balance_config')?.has('cpu_locality_balance') === true)
+    inert.push('connection_balance_config.cpu_locality_balance');
+  return inert;
+};
 
 /** `ip:port`, IPv6 in brackets, or the path of a pipe: as Envoy prints an address. */
 export function printAddress(address: AddressConfig): string {

@@ -59,7 +59,7 @@ export async function acceptedPair(t: Teardowns, io = new IoThread(realTime)): P
   const listener = new ListenSocket(
     io,
     { kind: 'ip', address: '127.0.0.1', port: 0 },
-    16,
+    { backlog: 16 },
     (handle) => resolve(new Connection(io, handle)),
   );
   const peer = netConnect({ port: listener.port, host: '127.0.0.1', allowHalfOpen: true });

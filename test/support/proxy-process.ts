@@ -17,7 +17,7 @@ interface Bootstrap {
   readonly static_resources: {
     readonly listeners: readonly {
       readonly name: string;
-      readonly address: { readonly socket_address: { readonly port_value: number } };
+      readonly address: { readonly socket_address?: { readonly port_value: number } };
     }[];
   };
 }
@@ -44,7 +44,8 @@ export class ProxyProcess {
     this.#adminPort = adminPort;
     for (const { name, address: bound } of (JSON.parse(bootstrap) as Bootstrap).static_resources
       .listeners) {
-      this.#ports.set(name, bound.socket_address.port_value);
+      if (bound.socket_address !== undefined)
+        this.#ports.set(name, bound.socket_address.port_value);
     }
     child.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString()));
     child.on('exit', () => (this.#exited = true));

@@ -42,6 +42,7 @@ function setUp(concurrency: number) {
       guardReplays: false,
       replayStale: true,
       localClusterName: '',
+      maxDownstreamConnections: undefined,
       hostname: 'pod',
       environment: new Map(),
       drainStrategy: 'gradual',
