@@ -12,6 +12,7 @@ import type { SecretConfig } from '../config/secret-config.ts';
 import { listenerProblem } from '../listener-manager/trial-compile.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
 import type { ServerOptions } from './options.ts';
+import type { WorkerInit } from './worker-protocol.ts';
 
 export interface LoadedBootstrap {
   readonly config: BootstrapConfig;
@@ -21,6 +22,18 @@ export interface LoadedBootstrap {
   readonly listeners: readonly ConfigResource<ListenerConfig>[];
   readonly secrets: readonly ConfigResource<SecretConfig>[];
 }
+
+/** What of it workers are told at their start. */
+export const workerFacts = ({
+  node,
+  stats,
+  runtime,
+  localClusterName,
+  maxDownstreamConnections,
+}: BootstrapConfig): Pick<
+  WorkerInit,
+  'node' | 'statsMatcher' | 'runtime' | 'localClusterName' | 'maxDownstreamConnections'
+> => ({ node, statsMatcher: stats.matcher, runtime, localClusterName, maxDownstreamConnections });
 
 export type BootstrapDecoder = (message: Bootstrap) => BootstrapConfig;
 

@@ -16,6 +16,8 @@ import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
+import { workerFacts } from './bootstrap.ts';
+import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
@@ -237,12 +239,8 @@ export class Server {
       init: {
         logLevel: options.logLevel,
         componentLogLevels: options.componentLogLevels,
-        node: bootstrap.config.node,
         localAddress: localAddress(options.localAddressIpVersion),
-        statsMatcher: bootstrap.config.stats.matcher,
-        runtime: bootstrap.config.runtime,
-        localClusterName: bootstrap.config.localClusterName,
-        maxDownstreamConnections: bootstrap.config.maxDownstreamConnections,
+        ...workerFacts(bootstrap.config),
         guardReplays: options.guardReplays,
         replayStale: options.replayStale,
         fileFlushIntervalMs: options.fileFlushIntervalMs,
