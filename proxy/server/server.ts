@@ -17,7 +17,6 @@ import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
 import { workerFacts } from './bootstrap.ts';
-import type { LoadedBootstrap } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
