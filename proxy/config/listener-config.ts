@@ -1,6 +1,7 @@
 // [b] Listeners, filter chains and their match as plain data (envoy.config.listener.v3).
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { NetworkFilterConfig } from './network-filter-config.ts';
+import type { SocketOptionConfig, TcpKeepaliveConfig } from './socket-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
 export type AddressConfig =
@@ -64,23 +65,6 @@ export interface ListenSocketConfig {
   /** Undefined: off. */
   readonly keepalive: TcpKeepaliveConfig | undefined;
   readonly options: readonly SocketOptionConfig[];
-}
-
-/** Undefined fields: the system's. */
-export interface TcpKeepaliveConfig {
-  readonly probes: number | undefined;
-  readonly timeSeconds: number | undefined;
-  readonly intervalSeconds: number | undefined;
-}
-
-export interface SocketOptionConfig {
-  readonly level: number;
-  readonly name: number;
-  /** A number is passed as an int. */
-  readonly value: number | Uint8Array;
-  readonly state: 'prebind' | 'bound' | 'listening';
-  /** undefined: both. */
-  readonly family: 4 | 6 | undefined;
 }
 
 export interface ListenerFilterConfig {

@@ -7,6 +7,8 @@ export interface SocketOptionConfig {
   readonly value: Uint8Array;
   /** Before bind(), behind it, or once the socket listens (never for connections that are dialled). */
   readonly state: 'PREBIND' | 'BOUND' | 'LISTENING';
+  /** Absent: of both families. */
+  readonly family?: 4 | 6 | undefined;
 }
 
 export interface SourceAddressConfig {

@@ -5,7 +5,7 @@ import type {
   TcpKeepaliveConfig,
   UpstreamBindConfig,
 } from '../config/socket-config.ts';
-import { freebindOption, keepaliveOptions, latePortOption } from './socket-options.ts';
+import { freebindOption, keepaliveOptions, latePortOption, ofFamily } from './socket-options.ts';
 import type { UpstreamTransport } from './upstream-transport.ts';
 
 /** For one family. */
@@ -66,7 +66,7 @@ function familyDialling(
   const own = source?.socketOptions ?? bind.socketOptions;
   return {
     source,
-    socketOptions: [...freebind, ...alive, ...own],
+    socketOptions: [...freebind, ...alive, ...ofFamily(own, v6)],
     niceToHave: source !== null && source.port === 0 ? [latePortOption] : NO_OPTIONS,
   };
 }

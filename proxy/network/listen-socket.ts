@@ -3,10 +3,20 @@
 import { chmodSync, rmSync } from 'node:fs';
 
 import type { AddressConfig, ListenSocketConfig } from '../config/listener-config.ts';
+import type { SocketOptionConfig } from '../config/socket-config.ts';
 import type { Closable } from '../base/lifetime.ts';
 import { errorText } from './connect.ts';
 import type { IoThread } from './io-thread.ts';
-import { openSocket, optionsOf, setOptions } from './listen-options.ts';
+import { whyNoLibc } from './libc.ts';
+import {
+  fastOpenOption,
+  freebindOption,
+  keepaliveOptions,
+  ofFamily,
+  openTcpDescriptor,
+  setOptions,
+  transparentOption,
+} from './socket-options.ts';
 import {
   IPV6_ONLY,
   REUSE_PORT,
@@ -85,30 +95,43 @@ export class ListenSocket implements Closable {
 
 function listenOnPort(ip: string, port: number, settings: ListenSocketSettings): SocketHandle {
   const v6 = ip.includes(':');
-  const family = v6 ? 6 : 4;
   const { reusePort = true, socket, backlog } = settings;
-  const options = socket === undefined ? [] : optionsOf(socket, family);
+  const options = socket === undefined ? [] : optionsOf(socket, v6);
   const handle = newTcpServer();
   const printed = v6 ? `[${ip}]:${port}` : `${ip}:${port}`;
-  const check = (status: number): void => {
-    if (status !== 0) throw new BindError(printed, errorText(status));
-  };
-  try {
-    if (options.length > 0) {
-      const fd = openSocket(family);
-      check(handle.open(fd));
-      setOptions(fd, options, 'prebind');
-    }
-    const flags = reusePort ? REUSE_PORT : 0;
-    check(v6 ? handle.bind6(ip, port, IPV6_ONLY | flags) : handle.bind(ip, port, flags));
-    setOptions(handle.fd, options, 'bound');
-    check(handle.listen(backlog));
-    setOptions(handle.fd, options, 'listening');
-    return handle;
-  } catch (error) {
+  const check = (reason: string): void => {
+    if (reason === '') return;
     handle.close();
-    throw error instanceof BindError ? error : new BindError(printed, (error as Error).message);
+    throw new BindError(printed, reason);
+  };
+  const set = (state: SocketOptionConfig['state']): void =>
+    check(setOptions(handle.fd, options, state) ? '' : `a socket option is refused (${state})`);
+  if (options.length > 0) {
+    const fd = openTcpDescriptor(v6);
+    if (fd === undefined || fd < 0) check(whyNoLibc() || 'no socket can be opened');
+    else check(statusText(handle.open(fd)));
+    set('PREBIND');
   }
+  const flags = reusePort ? REUSE_PORT : 0;
+  check(statusText(v6 ? handle.bind6(ip, port, IPV6_ONLY | flags) : handle.bind(ip, port, flags)));
+  set('BOUND');
+  check(statusText(handle.listen(backlog)));
+  set('LISTENING');
+  return handle;
+}
+
+const statusText = (status: number): string => (status === 0 ? '' : errorText(status));
+
+/** In the order they are set. Accepted sockets inherit what is said of keep-alive. */
+function optionsOf(config: ListenSocketConfig, v6: boolean): readonly SocketOptionConfig[] {
+  const { transparent, freebind, keepalive, options, fastOpenQueueLength } = config;
+  return [
+    ...(transparent ? [transparentOption(v6)] : []),
+    ...(freebind ? [freebindOption(v6)] : []),
+    ...(keepalive === undefined ? [] : keepaliveOptions(keepalive)),
+    ...ofFamily(options, v6),
+    ...(fastOpenQueueLength > 0 ? [fastOpenOption(fastOpenQueueLength)] : []),
+  ];
 }
 
 /** `@name`: no file. The file that a dead process left is replaced, as Envoy does. */

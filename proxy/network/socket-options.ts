@@ -29,6 +29,29 @@ function option(level: number, name: number, value: number): SocketOptionConfig 
   return { level, name, value: bytes, state: 'PREBIND' };
 }
 
+const IP_TRANSPARENT = 19;
+const IPV6_TRANSPARENT = 75;
+const SO_MARK = 36;
+const TCP_FASTOPEN = 23;
+
+/** Addresses that are not the machine's own, on either end (TPROXY). */
+export const transparentOption = (v6: boolean): SocketOptionConfig =>
+  v6 ? option(IPPROTO_IPV6, IPV6_TRANSPARENT, 1) : option(IPPROTO_IP, IP_TRANSPARENT, 1);
+
+export const markOption = (mark: number): SocketOptionConfig =>
+  option(SOL_SOCKET, SO_MARK, mark | 0);
+
+export const fastOpenOption = (queueLength: number): SocketOptionConfig => ({
+  ...option(IPPROTO_TCP, TCP_FASTOPEN, queueLength),
+  state: 'LISTENING',
+});
+
+export const ofFamily = (
+  options: readonly SocketOptionConfig[],
+  v6: boolean,
+): readonly SocketOptionConfig[] =>
+  options.filter(({ family }) => family === undefined || (family === 6) === v6);
+
 export const freebindOption = (v6: boolean): SocketOptionConfig =>
   v6 ? option(IPPROTO_IPV6, IPV6_FREEBIND, 1) : option(IPPROTO_IP, IP_FREEBIND, 1);
 

@@ -22,15 +22,25 @@ const STATES = {
   STATE_LISTENING: 'LISTENING',
 } as const;
 
+const FAMILIES = {
+  SOCKET_IP_VERSION_UNSPECIFIED: {},
+  SOCKET_IP_VERSION_IPV4: { family: 4 },
+  SOCKET_IP_VERSION_IPV6: { family: 6 },
+} as const;
+
 const MAX_INT = 0x7fff_ffffn;
 const MIN_INT = -0x8000_0000n;
 const littleEndian = endianness() === 'LE';
 
 export const decodeSocketOptions = (
   readers: readonly FieldReader<SocketOption>[],
-): readonly SocketOptionConfig[] => readers.map(decodeSocketOption);
+): readonly SocketOptionConfig[] =>
+  readers.map(decodeSocketOption).filter((option) => option !== undefined);
 
-function decodeSocketOption(reader: FieldReader<SocketOption>): SocketOptionConfig {
+/** Undefined: not of stream sockets. */
+function decodeSocketOption(reader: FieldReader<SocketOption>): SocketOptionConfig | undefined {
+  const type = reader.child('type');
+  if (type?.has('datagram') === true && !type.has('stream')) return undefined;
   const { level = 0n, name = 0n, int_value, buf_value } = reader.message;
   for (const [field, value] of [
     ['level', level],
@@ -43,8 +53,12 @@ function decodeSocketOption(reader: FieldReader<SocketOption>): SocketOptionConf
   return {
     level: Number(level),
     name: Number(name),
-    value: buf_value ?? intBytes(Number(BigInt.asIntN(32, int_value ?? 0n))),
+    // A copy: the decoder's bytes are a view of the whole response.
+    value:
+      (buf_value && new Uint8Array(buf_value)) ??
+      intBytes(Number(BigInt.asIntN(32, int_value ?? 0n))),
     state: STATES[reader.enumName('state', 'STATE_PREBIND')],
+    ...FAMILIES[reader.enumName('ip_version', 'SOCKET_IP_VERSION_UNSPECIFIED')],
   };
 }
 
