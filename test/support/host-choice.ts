@@ -2,7 +2,7 @@
 // with keys of its own, over one connection, and the choices come back as addresses. Ours and the real Envoy get the same.
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { connect } from 'node:net';
 import { ProxyProcess, bootstrapOf, envoyBinary, httpListener } from './proxy-process.ts';
 
@@ -66,12 +66,54 @@ export const locality = (list: readonly Json[], more: Json = {}): Json => ({
   ...more,
 });
 
+/** Requests that the upstream does not answer. */
+class Arrivals {
+  readonly #waiting = new Map<string, (address: string) => void>();
+  #count = 0;
+
+  /** The address that the request with this `x-id` comes to. */
+  next(send: (id: string) => void): Promise<string> {
+    const id = String(this.#count++);
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      send(id);
+    });
+  }
+
+  onRequest(id: string, address: string): void {
+    this.#waiting.get(id)?.(address);
+    this.#waiting.delete(id);
+  }
+}
+
 /** One of two proxies. */
 export class ChoosingProxy {
   readonly process: ProxyProcess;
+  readonly #arrivals: Arrivals;
+  readonly #held: Socket[] = [];
 
-  constructor(process: ProxyProcess) {
+  constructor(process: ProxyProcess, arrivals: Arrivals) {
     this.process = process;
+    this.#arrivals = arrivals;
+  }
+
+  /** Requests that stay under way until `release`, one after the other: where each arrived. */
+  async hold(row: string, heads: readonly string[]): Promise<readonly string[]> {
+    const addresses: string[] = [];
+    for (const head of heads) {
+      const socket = connect(this.process.port('in'), '127.0.0.1');
+      socket.on('error', () => undefined);
+      this.#held.push(socket);
+      const arrival = this.#arrivals.next((id) =>
+        socket.write(`GET /${row}/hold HTTP/1.1\r\nhost: h\r\nx-id: ${id}\r\n${head}\r\n\r\n`),
+      );
+      addresses.push(await arrival);
+    }
+    return addresses;
+  }
+
+  release(): void {
+    for (const socket of this.#held.splice(0)) socket.destroy();
   }
 
   /** Addresses without port, '' for none; one request after the other. `heads`: header lines of each. */
@@ -129,7 +171,15 @@ export async function startChoice(
   rows: readonly ChoiceRow[],
   more: { readonly bootstrap?: Json; readonly httpFilters?: readonly Json[] } = {},
 ): Promise<ChoicePair> {
-  const server = createServer((_, response) => response.end('ok'));
+  const arrivals = new Arrivals();
+  const server = createServer((request, response) => {
+    if (request.url!.endsWith('/hold'))
+      arrivals.onRequest(String(request.headers['x-id']), request.socket.localAddress!);
+    else {
+      response.statusCode = request.headers['x-fail'] === undefined ? 200 : 503;
+      response.end('ok');
+    }
+  });
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   t.teardown(() => closeServer(server));
   const port = (server.address() as AddressInfo).port;
@@ -165,8 +215,8 @@ export async function startChoice(
     envoyBinary === undefined ? undefined : ProxyProcess.start(t, bootstrap, envoyBinary),
   ]);
   return {
-    ours: new ChoosingProxy(ours),
-    envoy: envoy === undefined ? undefined : new ChoosingProxy(envoy),
+    ours: new ChoosingProxy(ours, arrivals),
+    envoy: envoy === undefined ? undefined : new ChoosingProxy(envoy, arrivals),
   };
 }
 
