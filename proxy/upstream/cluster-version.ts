@@ -46,6 +46,7 @@ export function endpointsOf(
     version: config.version,
     localities,
     overprovisioningPercent: config.overprovisioningPercent,
+    ...(config.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
   };
 }
 
