@@ -108,6 +108,8 @@ export interface BootstrapConfig {
   readonly upstreamBind?: UpstreamBindConfig | undefined;
   /** By the overload manager; absent: no limit of it. */
   readonly maxDownstreamConnections?: number | undefined;
+  /** `cluster_manager.outlier_detection.event_log_path`; '' when absent. */
+  readonly outlierEventLogPath: string;
   /** Things accepted by name that do nothing yet (overload manager, tracing, extensions …), for dumps. */
   readonly inert: readonly string[];
 }

@@ -3,12 +3,14 @@ import type { Http2Config } from './http2-config.ts';
 import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
 import type { LocalityEndpointsConfig } from './endpoint-config.ts';
+import type { HealthCheckConfig } from './health-check-config.ts';
 import type { LoadBalancingPolicyConfig } from './load-balancing-config.ts';
 import type {
   HappyEyeballsConfig,
   TcpKeepaliveConfig,
   UpstreamBindConfig,
 } from './socket-config.ts';
+import type { OutlierDetectionConfig } from './outlier-detection-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
 export type ClusterDiscoveryType =
@@ -91,6 +93,14 @@ export interface ClusterConfig {
   readonly dropOverloads: readonly FractionConfig[];
   /** Of inline endpoints: priorities count the weights of their hosts. */
   readonly weightedPriorityHealth?: boolean;
+  /** Absent: no active health checks. */
+  readonly healthCheck?: HealthCheckConfig | undefined;
+  /** Absent: hosts are never ejected. */
+  readonly outlierDetection?: OutlierDetectionConfig | undefined;
+  /** `common_lb_config.ignore_new_hosts_until_first_hc`. */
+  readonly ignoreNewHostsUntilFirstCheck?: boolean | undefined;
+  /** A host that is removed goes at once, whatever its checks say. */
+  readonly ignoreHealthOnHostRemoval?: boolean | undefined;
   /** `metadata.filter_metadata` as JSON text by namespace. */
   readonly metadata: ReadonlyMap<string, string>;
   /** Things accepted by name that do nothing yet (cluster filters …), for dumps. */

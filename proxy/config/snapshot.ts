@@ -1,11 +1,12 @@
 // [b] What main sends to workers: versioned changes of plain data, never whole worlds and never objects with methods.
 import type { ClusterConfig } from './cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from './endpoint-config.ts';
+import type { ClusterHealthConfig } from './host-health-config.ts';
 import type { ListenerConfig } from './listener-config.ts';
 import type { RouteConfig } from './route-config.ts';
 
 /**
- * One step from version `version - 1` to `version`. Applied in the order clusters, endpoints, routes, listeners,
+ * One step from version `version - 1` to `version`. Applied in the order clusters, endpoints, health of hosts, routes, listeners,
  * then removals in the opposite order, so that nothing ever refers to a thing that is not there yet.
  * The sum of all updates since version 0 is the configuration; a replaced worker gets that sum as one update.
  */
@@ -16,6 +17,7 @@ export interface ConfigUpdate {
   readonly endpoints: readonly ClusterEndpointsConfig[];
   /** Of clusters whose endpoints earlier updates told; applied after `endpoints`. */
   readonly endpointChanges: readonly EndpointChangesConfig[];
+  readonly hostHealth: readonly ClusterHealthConfig[];
   readonly routes: readonly RouteConfig[];
   readonly listeners: readonly ListenerConfig[];
   readonly removedListeners: readonly string[];
@@ -28,6 +30,7 @@ export const emptyUpdate = (version: number): ConfigUpdate => ({
   clusters: [],
   endpoints: [],
   endpointChanges: [],
+  hostHealth: [],
   routes: [],
   listeners: [],
   removedListeners: [],

@@ -580,6 +580,7 @@ export class RouterFilter
     const ofStream = timer === AttemptTimer.StreamDuration;
     // What has begun may go on until the whole time-out.
     if (timer === AttemptTimer.PerTry && this.#responseStarted) return;
+    if (!ofStream) attempt.host.monitor?.onTimeout(this.timeouts.emptyReply ? 204 : 504);
     if (this.timeouts.hedge && !ofStream) {
       this.#hedge(attempt);
       return;
@@ -610,7 +611,10 @@ export class RouterFilter
     stats.store.inc(stats.upstreamRqTimeout);
     countIn(this.scopes, 'timeout');
     attempt.host.counts.rqTimeout++;
-    if (!attempt.headersReceived) this.#chargeAbort(attempt.host, status);
+    if (attempt.headersReceived) return;
+    // Hedged ones were told of when their own time was up.
+    if (this.#hedged?.has(attempt) !== true) attempt.host.monitor?.onTimeout(status);
+    this.#chargeAbort(attempt.host, status);
   }
 
   // === Back-pressure

@@ -5,6 +5,7 @@ import type { TimerOwner } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
 import { HeaderMap } from '../http/header-map.ts';
+import { isGrpcRequest } from '../http/local-reply.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type {
   HttpConnPool,
@@ -106,6 +107,7 @@ export class ShadowRequest
     this.#ticket = null;
     this.#encoder = encoder;
     encoder.setCallbacks(this);
+    this.#target.host.monitor?.onConnected();
     const bare = this.#pending.length === 0 && this.#trailers === null;
     encoder.encodeHeaders(this.headers, this.#ended && bare);
     this.#flush();
@@ -119,6 +121,7 @@ export class ShadowRequest
 
   decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     this.#answered = true;
+    this.#target.host.monitor?.onResponse(headers, isGrpcRequest(this.headers));
     this.#context.charges.response(this, this.#target.host, headers);
     if (endStream) this.#onResponseEnd(headers);
   }
@@ -148,6 +151,7 @@ export class ShadowRequest
     const { stats, host } = this.#target;
     stats.store.inc(stats.upstreamRqTimeout);
     host.counts.rqTimeout++;
+    if (!this.#answered) host.monitor?.onTimeout(TIMED_OUT);
     this.#chargeAbort(host, TIMED_OUT);
     this.cancel();
   }
@@ -185,6 +189,7 @@ export class ShadowRequest
   #fail(reason: StreamResetReason): void {
     if (this.#over) return;
     const overflow = reason === StreamResetReason.Overflow;
+    if (!overflow) this.#target.host.monitor?.onLocalFailure();
     this.#chargeAbort(overflow ? null : this.#target.host, statusOfReset(reason));
     this.#finish();
   }

@@ -7,6 +7,7 @@ import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
 import type { RequestEncoder, ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
+import { isGrpcRequest } from '../http/local-reply.ts';
 import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type {
   HttpConnPool,
@@ -27,6 +28,7 @@ import { flagOfReset } from './reset-reply.ts';
 export interface UpstreamRequestOwner {
   readonly timers: TimerWheel;
   readonly timeouts: RequestTimeouts;
+  readonly headers: RequestHeaders;
   /** The stream is there; the owner sends headers and what it has of the body. */
   onUpstreamReady(attempt: UpstreamRequest, connection: UpstreamConnectionFacts): void;
   onUpstream1xxHeaders(attempt: UpstreamRequest, headers: ResponseHeaders): void;
@@ -170,6 +172,7 @@ export class UpstreamRequest
     }
     this.#encoder = encoder;
     encoder.setCallbacks(this);
+    if (this.host.monitor !== null) this.host.monitor.onConnected();
     if (this.log !== null) this.log.onReady(connection);
     this.#owner.onUpstreamReady(this, connection);
   }
@@ -190,6 +193,8 @@ export class UpstreamRequest
   decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#over) return;
     this.#headersReceived = true;
+    const { monitor } = this.host;
+    if (monitor !== null) monitor.onResponse(headers, isGrpcRequest(this.#owner.headers));
     if (this.log !== null) this.log.onHeaders(headers);
     if (this.#timers !== null) {
       this.#timers.stopPerTry();
@@ -241,6 +246,9 @@ export class UpstreamRequest
 
   #fail(reason: StreamResetReason, transportFailureReason: string): void {
     if (this.#over) return;
+    const { monitor } = this.host;
+    // Circuit breakers are the cluster's, no fault of the host.
+    if (monitor !== null && reason !== StreamResetReason.Overflow) monitor.onLocalFailure();
     if (this.log !== null) this.log.onFailure(flagOfReset(reason), transportFailureReason);
     this.#finish();
     this.#owner.onUpstreamReset(this, reason, transportFailureReason);

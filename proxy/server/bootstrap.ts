@@ -11,6 +11,7 @@ import type { ListenerConfig } from '../config/listener-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import { listenerProblem } from '../listener-manager/trial-compile.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
+import { healthCheckProblem } from './health-headers.ts';
 import type { ServerOptions } from './options.ts';
 import type { WorkerInit } from './worker-protocol.ts';
 
@@ -53,7 +54,7 @@ export async function loadBootstrap(
       { cause: error },
     );
   }
-  checkListeners(config, options);
+  checkCompiles(config, options);
   const statics = message.static_resources;
   return {
     config,
@@ -77,12 +78,17 @@ export async function loadBootstrap(
 }
 
 /** What workers will compile has to compile: here it ends the start, on xDS it is a NACK. */
-function checkListeners(config: BootstrapConfig, options: ServerOptions): void {
+function checkCompiles(config: BootstrapConfig, options: ServerOptions): void {
   const runtime = new Runtime(config.runtime);
-  const problems = config.listeners.flatMap((listener) => {
+  const ofListeners = config.listeners.flatMap((listener) => {
     const problem = listenerProblem(listener, runtime);
     return problem === undefined ? [] : [`listener '${listener.name}': ${problem}`];
   });
+  const ofClusters = config.clusters.flatMap((cluster) => {
+    const problem = healthCheckProblem(cluster);
+    return problem === undefined ? [] : [`cluster '${cluster.name}': ${problem}`];
+  });
+  const problems = [...ofClusters, ...ofListeners];
   if (problems.length > 0)
     throw new BootstrapError(`${bootstrapPlace(options)}: ${problems.join('\n  ')}`);
 }

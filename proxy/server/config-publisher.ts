@@ -8,7 +8,9 @@ import type { RouteConfig } from '../config/route-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { ListenerSink } from '../listener-manager/listener-manager.ts';
-import type { ClusterSink } from '../upstream/cluster-manager.ts';
+import type { HostHealthConfig } from '../config/host-health-config.ts';
+import type { ClusterSink } from '../upstream/cluster-manager-deps.ts';
+import type { HostHealthSink } from '../upstream/health-environment.ts';
 import { clearWorkerCounts, sharedCountsBuffer } from '../filters/shared-counts.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import { clearWorkerHostCounts, sharedHostCountsBuffer } from '../upstream/shared-host-counts.ts';
@@ -16,8 +18,9 @@ import { EndpointBook } from './endpoint-book.ts';
 import type { EndpointNews } from './endpoint-book.ts';
 import type { SecretUpdate } from '../tls/secret-store.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+import { HostHealthBook } from './host-health-book.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
-import type { CircuitBreakerSlot } from './worker-protocol.ts';
+import type { CircuitBreakerSlot, WorkerInit } from './worker-protocol.ts';
 
 /** Between two updates: a storm of changes must not be a storm of messages. */
 const LEAST_GAP_MS = 10;
@@ -35,6 +38,11 @@ export interface PublishedConfig {
   /** What nothing needs once the update is applied. */
   readonly removedSecrets: readonly SecretUpdate[];
 }
+
+type SharedBuffers = Pick<
+  WorkerInit,
+  'circuitBreakerCounts' | 'hostCounts' | 'tokenBuckets' | 'sharedCounts' | 'outlierCounts'
+>;
 
 /** The two sides of one kind of thing: what is in force, and what changes with the next update. */
 class Collected<T> {
@@ -66,11 +74,12 @@ class Collected<T> {
   }
 }
 
-export class ConfigPublisher implements ClusterSink, ListenerSink {
+export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSink {
   readonly #time: TimeSource;
   readonly #publish: (config: PublishedConfig) => void;
   readonly #slots: CircuitBreakerSlots;
   readonly #buckets = new TokenBucketPlaces();
+  readonly #health = new HostHealthBook();
   /** What workers count together besides breakers. */
   readonly sharedCounts: SharedArrayBuffer;
   /** Their connections to single hosts. */
@@ -107,16 +116,27 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
     clearWorkerHostCounts(this.hostCounts, workerIndex);
   }
 
-  get tokenBuckets(): SharedArrayBuffer {
-    return this.#buckets.words;
-  }
-
   get breakers(): Pick<CircuitBreakerSlots, 'read'> {
     return this.#slots;
   }
 
   get circuitBreakerCounts(): SharedArrayBuffer {
     return this.#slots.counts;
+  }
+
+  get outlierCounts(): SharedArrayBuffer {
+    return this.#health.outlierCounts;
+  }
+
+  /** What workers write together, as their `init` names it. */
+  get sharedBuffers(): SharedBuffers {
+    return {
+      circuitBreakerCounts: this.circuitBreakerCounts,
+      hostCounts: this.hostCounts,
+      tokenBuckets: this.#buckets.words,
+      sharedCounts: this.sharedCounts,
+      outlierCounts: this.outlierCounts,
+    };
   }
 
   publishCluster(config: ClusterConfig): void {
@@ -133,6 +153,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   removeCluster(name: string): void {
     this.#clusters.remove(name);
     this.#endpoints.remove(name);
+    this.#health.removeCluster(name);
     this.#later();
   }
 
@@ -144,6 +165,35 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
   removeSecret(key: string): void {
     this.#secrets.remove(key);
     this.#later();
+  }
+
+  // === HostHealthSink
+
+  publishHostHealth(cluster: string, health: HostHealthConfig): void {
+    this.#health.put(cluster, health);
+    this.#later();
+  }
+
+  forgetHostHealth(cluster: string, address: string): void {
+    this.#health.forget(cluster, address);
+  }
+
+  resetHostHealth(cluster: string): void {
+    this.#health.reset(cluster);
+    this.#later();
+  }
+
+  takeOutlierSlot(): number {
+    return this.#health.takeSlot();
+  }
+
+  releaseOutlierSlot(slot: number): void {
+    // What its host's end is published with: workers have let go of the host when they run on that.
+    this.#later();
+    this.#releasedAt.push({
+      version: this.#version + 1,
+      reclaim: () => this.#health.reclaimSlot(slot),
+    });
   }
 
   publishRoute(config: RouteConfig): void {
@@ -176,6 +226,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
         clusters,
         endpoints: this.#endpoints.all(),
         endpointChanges: [],
+        hostHealth: this.#health.sum(),
         routes: [...this.#routes.all.values()],
         listeners: [...this.#listeners.all.values()],
         removedListeners: [],
@@ -213,6 +264,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink {
       clusters,
       endpoints: endpoints.whole,
       endpointChanges: endpoints.changes,
+      hostHealth: this.#health.takeChanged(),
       routes: this.#routes.takeChanged(),
       listeners: this.#listeners.takeChanged(),
       removedListeners: this.#listeners.takeRemoved(),

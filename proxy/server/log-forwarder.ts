@@ -5,7 +5,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { Host } from '../upstream/host.ts';
 import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
-import type { ActiveCluster } from '../upstream/cluster-manager.ts';
+import type { ActiveCluster } from '../upstream/cluster-version.ts';
 import type { AccessLogService } from '../xds/access-log-service.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 

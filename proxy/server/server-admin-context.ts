@@ -2,7 +2,8 @@
 import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
-import type { ActiveCluster, ClusterManager } from '../upstream/cluster-manager.ts';
+import type { ClusterManager } from '../upstream/cluster-manager.ts';
+import type { ActiveCluster } from '../upstream/cluster-version.ts';
 import { addressText } from '../upstream/host.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';

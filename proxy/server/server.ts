@@ -24,6 +24,7 @@ import { resourceCount } from '../config/snapshot.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
+import { ServerHealth } from './health-wiring.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
@@ -49,6 +50,7 @@ export class Server {
   readonly #channels: ControlChannels;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
+  readonly #health: ServerHealth;
   readonly #secrets: SecretManager;
   readonly #clusters: ClusterManager;
   readonly #listeners: ListenerManager;
@@ -87,6 +89,7 @@ export class Server {
     );
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#secrets = this.#createSecretManager();
+    this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
     this.#drain = new DrainManager({
@@ -148,6 +151,7 @@ export class Server {
 
   reopenLogs(): void {
     this.#deps.processLog.reopen();
+    this.#health.reopenLogs();
     this.#pool.broadcast({ kind: 'reopen_logs' });
   }
 
@@ -207,6 +211,7 @@ export class Server {
       // A cluster's own eds_config is not kept: what CDS itself waits stands for it (Istio: both 0).
       endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
       maxClusters: MAX_SLOTS,
+      health: this.#health.keepers,
       breakers: this.#publisher.breakers,
     });
   }
@@ -247,11 +252,8 @@ export class Server {
         ...readHostEnvironment(),
         drainStrategy: options.drainStrategy,
         drainTimeMs: options.drainTimeS * 1000,
-        circuitBreakerCounts: this.#publisher.circuitBreakerCounts,
+        ...this.#publisher.sharedBuffers,
         upstreamBind: bootstrap.config.upstreamBind,
-        hostCounts: this.#publisher.hostCounts,
-        tokenBuckets: this.#publisher.tokenBuckets,
-        sharedCounts: this.#publisher.sharedCounts,
         ticketSecret: newTicketSecret(),
       },
       sum: () => this.#publisher.sum(),
@@ -414,6 +416,10 @@ export class Server {
         break;
       case 'connections':
         this.#connections[index] = message.active;
+        break;
+      case 'host_event':
+      case 'cluster_used':
+        this.#health.onWorkerMessage(message);
         break;
       case 'fatal':
       case 'ready':

@@ -107,6 +107,8 @@ export class WorkerHandle {
       case 'log':
       case 'grpc_logs':
       case 'connections':
+      case 'host_event':
+      case 'cluster_used':
         break;
     }
     this.#events.onMessage(this, message);

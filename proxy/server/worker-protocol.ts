@@ -10,6 +10,7 @@ import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import type { LogLevel } from '../base/logger.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
+import type { MonitorEvent } from '../upstream/host-monitor.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { StatsReport } from '../stats/store.ts';
 import type { SecretUpdate } from '../tls/secret-store.ts';
@@ -61,6 +62,8 @@ export interface WorkerInit {
   readonly hostCounts: SharedArrayBuffer;
   /** Token buckets of local rate limits: filters/token-bucket-memory.ts. */
   readonly tokenBuckets: SharedArrayBuffer;
+  /** Outliers: upstream/outlier-memory.ts. */
+  readonly outlierCounts: SharedArrayBuffer;
   /** Active faults: filters/shared-counts.ts. */
   readonly sharedCounts: SharedArrayBuffer;
   /** Of this process: TLS ticket keys are made of it, so that a session of one worker is known to the others. */
@@ -123,7 +126,7 @@ export interface HostReport {
 
 /** What a worker could not do with an update that main had validated: a mistake of ours, logged and counted. */
 export interface ApplyProblem {
-  readonly resource: 'cluster' | 'endpoints' | 'route' | 'listener';
+  readonly resource: 'cluster' | 'endpoints' | 'host health' | 'route' | 'listener';
   readonly name: string;
   readonly message: string;
 }
@@ -164,6 +167,15 @@ export type FromWorker =
       readonly config: GrpcLogConfig;
       readonly records: readonly LogRecord[];
     }
+  /** Requests found out something about a host; main decides what it means. */
+  | {
+      readonly kind: 'host_event';
+      readonly cluster: string;
+      readonly address: string;
+      readonly event: MonitorEvent;
+    }
+  /** A cluster that is checked opens its first connections. */
+  | { readonly kind: 'cluster_used'; readonly cluster: string }
   /** Live downstream connections; at most once a second, when it changed. */
   | { readonly kind: 'connections'; readonly active: number }
   /** Last words of a thread that cannot go on; it ends right after. */

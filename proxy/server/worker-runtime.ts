@@ -38,6 +38,8 @@ import { TlsContexts } from '../tls/tls-contexts.ts';
 import { localityOf } from '../upstream/host.ts';
 import { SharedHostCounts } from '../upstream/shared-host-counts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
+import { WorkerHealth } from '../upstream/worker-health.ts';
+import type { HealthReport } from '../upstream/worker-health.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
 import { TlsTransports } from './tls-transports.ts';
@@ -111,6 +113,7 @@ export class WorkerRuntime implements BindReport {
       localKey: localityKeyOf(init.node),
       defaultBind: init.upstreamBind,
       hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
+      health: new WorkerHealth(init.outlierCounts, time, healthReport(post)),
     });
     this.#sharedCounts = new SharedCounts(init.sharedCounts, init.workerIndex);
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
@@ -262,6 +265,9 @@ export class WorkerRuntime implements BindReport {
     for (const changes of update.endpointChanges) {
       attempt('endpoints', changes.clusterName, () => this.#clusters.changeEndpoints(changes));
     }
+    for (const health of update.hostHealth) {
+      attempt('host health', health.clusterName, () => this.#clusters.updateHealth(health));
+    }
     for (const route of update.routes) {
       attempt('route', route.name, () =>
         this.#routeSlot(route.name).update(new CompiledRouteTable(route, this.#routeEnvironment)),
@@ -337,6 +343,11 @@ export class WorkerRuntime implements BindReport {
 
 const localityKeyOf = ({ locality }: WorkerInit['node']): string | null =>
   locality === undefined ? null : localityOf(locality.region, locality.zone, locality.subZone).key;
+
+const healthReport = (post: (message: FromWorker) => void): HealthReport => ({
+  onHostEvent: (cluster, address, event) => post({ kind: 'host_event', cluster, address, event }),
+  onTraffic: (cluster) => post({ kind: 'cluster_used', cluster }),
+});
 
 const nodeFacts = ({ localAddress, node }: WorkerInit): ChainBuilderParts['node'] => ({
   ip: localAddress,

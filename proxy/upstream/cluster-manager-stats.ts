@@ -5,6 +5,8 @@ import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/
 import { xxHash64OfText } from '../base/xx-hash64.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
 import type { EndpointDiff } from './endpoint-diff.ts';
+import type { HostCensus } from './health-tally.ts';
+import { Health, edsFlags, healthOf, isExcluded } from './host-health.ts';
 
 /** Every cluster has them. */
 const UPDATE_COUNTERS = [
@@ -63,7 +65,7 @@ export class ClusterManagerStats {
 
   onRemoved(config: ClusterConfig): void {
     this.#store.inc(this.#removed);
-    this.#setMembership(config, 0, 0, 0);
+    this.onHealth(config, { total: 0, healthy: 0, degraded: 0, excluded: 0 });
   }
 
   setCounts(active: number, warming: number): void {
@@ -100,24 +102,23 @@ export class ClusterManagerStats {
     this.#bump(config, 'update_rejected');
   }
 
-  /** Hosts of an active cluster, when they came or changed. */
+  /** Hosts of an active cluster, when they came or changed. `census`: where more is known of them than EDS says. */
   onHosts(
     config: ClusterConfig,
     localities: readonly LocalityEndpointsConfig[],
     diff: Pick<EndpointDiff, 'membershipChanges'>,
+    census: HostCensus = censusOf(localities),
   ): void {
-    let total = 0;
-    let healthy = 0;
-    let degraded = 0;
-    for (const locality of localities) {
-      for (const endpoint of locality.endpoints) {
-        total++;
-        if (endpoint.health === 'HEALTHY') healthy++;
-        else if (endpoint.health === 'DEGRADED') degraded++;
-      }
-    }
-    this.#setMembership(config, total, healthy, degraded);
+    this.onHealth(config, census);
     this.#bump(config, 'membership_change', diff.membershipChanges);
+  }
+
+  /** The health of its hosts is not what it was. */
+  onHealth(config: ClusterConfig, census: HostCensus): void {
+    const prefix = `cluster.${config.statName}.membership_`;
+    if (!this.#wanted(`${prefix}total`)) return;
+    for (const name of ['total', 'healthy', 'degraded', 'excluded'] as const)
+      this.#store.set(this.#store.gauge(prefix + name), census[name]);
   }
 
   bump(config: ClusterConfig, name: UpdateCounter): void {
@@ -127,14 +128,6 @@ export class ClusterManagerStats {
   /** A secret of its transport sockets came. */
   onSecret(config: ClusterConfig): void {
     this.#bump(config, 'client_ssl_socket_factory.ssl_context_update_by_sds');
-  }
-
-  #setMembership(config: ClusterConfig, total: number, healthy: number, degraded: number): void {
-    const prefix = `cluster.${config.statName}.membership_`;
-    if (!this.#wanted(`${prefix}total`)) return;
-    this.#store.set(this.#store.gauge(`${prefix}total`), total);
-    this.#store.set(this.#store.gauge(`${prefix}healthy`), healthy);
-    this.#store.set(this.#store.gauge(`${prefix}degraded`), degraded);
   }
 
   #bump(config: ClusterConfig, name: string, by = 1): void {
@@ -147,4 +140,18 @@ export class ClusterManagerStats {
     if (!this.#wanted(full)) return;
     this.#store.set(this.#store.gauge(full), typeof value === 'number' ? value : value());
   }
+}
+
+function censusOf(localities: readonly LocalityEndpointsConfig[]): HostCensus {
+  const census = { total: 0, healthy: 0, degraded: 0, excluded: 0 };
+  for (const locality of localities) {
+    for (const { health, edsStatus } of locality.endpoints) {
+      const flags = edsFlags(health, edsStatus);
+      census.total++;
+      if (healthOf(flags) === Health.Healthy) census.healthy++;
+      if (healthOf(flags) === Health.Degraded) census.degraded++;
+      if (isExcluded(flags)) census.excluded++;
+    }
+  }
+  return census;
 }

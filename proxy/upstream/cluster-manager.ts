@@ -1,69 +1,26 @@
 // [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
 import { assert } from '../base/assert.ts';
-import type { TimeSource } from '../base/clock.ts';
-import type { RandomSource } from '../base/random.ts';
-import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type {
-  ConfigDumpEntry,
   ConfigDumpSection,
   ConfigErrorState,
   ConfigResource,
   ConfigResourceProblem,
   RejectedConfigResource,
 } from '../config/config-resource.ts';
-import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { clusterSecrets } from '../config/secret-references.ts';
-import type { DnsResolver } from '../network/dns-lookup.ts';
-import type { StatsStore } from '../stats/store.ts';
 import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
-import type { BreakerReader } from './circuit-breaker-stats.ts';
-import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
+import type { SecretUser } from '../tls/secret-waits.ts';
+import type { ClusterManagerDeps } from './cluster-manager-deps.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
-import { closeVersion, endpointsOf, entryOf, newCluster } from './cluster-version.ts';
-import type { ClusterVersion, KnownCluster } from './cluster-version.ts';
+import { activeOf, closeVersion, endpointsOf, entriesOf, newCluster } from './cluster-version.ts';
+import type { ActiveCluster, ClusterVersion, KnownCluster } from './cluster-version.ts';
 import { EndpointAssignments } from './endpoint-assignments.ts';
+import type { HealthKeeper } from './health-keeper.ts';
 import { diffEndpoints, withoutDuplicates } from './endpoint-diff.ts';
 import { StrictDnsCluster } from './strict-dns-cluster.ts';
-
-/** Where ready clusters go. A cluster is published before its endpoints, both in one turn of the event loop. */
-export interface ClusterSink {
-  publishCluster(config: ClusterConfig): void;
-  publishEndpoints(endpoints: ClusterEndpointsConfig): void;
-  removeCluster(name: string): void;
-}
-
-export interface ClusterManagerEvents {
-  /** The whole set of names that EDS is to be asked for. */
-  onEndpointNames(names: ReadonlySet<string>): void;
-  /** A cluster, or a new version of one, went to the workers. */
-  onPublished(config: ClusterConfig): void;
-  /** Warming came to an end or began, clusters came or went. */
-  onChange(): void;
-}
-
-export interface ClusterManagerDeps {
-  readonly sink: ClusterSink;
-  readonly events: ClusterManagerEvents;
-  readonly resolver: DnsResolver;
-  readonly secrets: SecretWaits;
-  readonly time: TimeSource;
-  readonly random: RandomSource;
-  readonly stats: StatsStore;
-  readonly statWanted: (statName: string) => boolean;
-  readonly log: Logger;
-  /** How long a cluster waits for its first endpoints before it goes on without; 0: for ever. */
-  readonly endpointsFetchTimeoutMs: number;
-  /** Circuit breaker slots there are. */
-  readonly maxClusters: number;
-  readonly breakers: BreakerReader;
-}
-
-export interface ActiveCluster {
-  readonly config: ClusterConfig;
-  readonly localities: readonly LocalityEndpointsConfig[];
-}
 
 export class ClusterManager {
   readonly #deps: ClusterManagerDeps;
@@ -164,15 +121,9 @@ export class ClusterManager {
   }
 
   clusters(): readonly ActiveCluster[] {
-    const active: ActiveCluster[] = [];
-    for (const { active: version } of this.#clusters.values()) {
-      if (version === undefined) continue;
-      active.push({
-        config: version.resource.config,
-        localities: version.endpoints?.localities ?? [],
-      });
-    }
-    return active;
+    return [...this.#clusters.values()].flatMap(({ active }) =>
+      active === undefined ? [] : [activeOf(active)],
+    );
   }
 
   /** Whether a first version of the cluster is still on its way. */
@@ -182,14 +133,7 @@ export class ClusterManager {
   }
 
   dumpClusters(versionInfo: string): ConfigDumpSection {
-    const entries: ConfigDumpEntry[] = [];
-    for (const known of this.#clusters.values()) {
-      const { active, warming, errorState } = known;
-      const activeState = known.isStatic ? 'static' : 'active';
-      if (active !== undefined) entries.push(entryOf(active, activeState, errorState));
-      if (warming !== undefined)
-        entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
-    }
+    const entries = [...this.#clusters.values()].flatMap(entriesOf);
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
   }
@@ -200,6 +144,7 @@ export class ClusterManager {
 
   close(): void {
     this.#assignments.close();
+    this.#deps.health?.close();
     for (const { active, warming } of this.#clusters.values()) {
       if (active !== undefined) closeVersion(active, this.#deps.secrets);
       if (warming !== undefined) closeVersion(warming, this.#deps.secrets);
@@ -214,10 +159,12 @@ export class ClusterManager {
     const newest = known?.warming ?? known?.active;
     if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
       return undefined;
-    const secretProblem = this.#deps.secrets.problem(clusterSecrets(resource.config));
-    if (secretProblem !== undefined) {
-      this.#setError(resource, secretProblem);
-      return secretProblem;
+    const problem =
+      this.#deps.secrets.problem(clusterSecrets(resource.config)) ??
+      this.#deps.health?.problemOf(resource.config);
+    if (problem !== undefined) {
+      this.#setError(resource, problem);
+      return problem;
     }
     if (known === undefined && this.#clusters.size >= this.#deps.maxClusters) {
       const message = `more than ${this.#deps.maxClusters} clusters; narrow what this proxy is sent (Istio: a Sidecar resource)`;
@@ -245,6 +192,7 @@ export class ClusterManager {
     if (warming !== undefined) this.#dropWarming(known);
     if (active !== undefined) {
       closeVersion(active, this.#deps.secrets);
+      this.#deps.health?.handOver(active.health, undefined);
       this.#activeCount--;
       this.#stats.onRemoved(active.resource.config);
       this.#deps.sink.removeCluster(name);
@@ -262,10 +210,13 @@ export class ClusterManager {
       resolved: false,
       secretUser: this.#secretUser(resource.config),
       endpoints: undefined,
+      told: undefined,
+      health: undefined,
       dns: undefined,
       fetchTimer: undefined,
     };
     known.warming = version;
+    version.health = this.#keeperFor(version);
     this.#warmingCount++;
     if (version.secretUser !== undefined) this.#deps.secrets.retain(version.secretUser);
     const config = resource.config;
@@ -385,35 +336,60 @@ export class ClusterManager {
     const known = this.#clusters.get(name);
     if (known === undefined) return true;
     version.fetchTimer?.cancel();
-    const first = known.warming === version;
-    const before = first ? undefined : version.endpoints;
-    version.endpoints = endpoints && {
-      ...endpoints,
-      localities: withoutDuplicates(endpoints.localities),
-    };
+    const localities = withoutDuplicates(endpoints?.localities ?? []);
+    version.endpoints = endpoints && { ...endpoints, localities };
     version.resolved = true;
+    // Checks need them, too.
+    if (known.warming === version && !this.#hasSecrets(version)) return true;
+    version.health?.update(localities);
+    return this.#publish(name, version);
+  }
+
+  /** Workers get what there is of it, once it is ready. False: nothing is different. */
+  #publish(name: string, version: ClusterVersion): boolean {
+    const known = this.#clusters.get(name);
+    if (known === undefined) return true;
+    const { config } = version.resource;
+    const first = known.warming === version;
     if (first) {
-      if (!this.#hasSecrets(version)) return true;
+      if (version.health?.ready === false) return true;
       this.#activate(known, version);
-      this.#deps.sink.publishCluster(version.resource.config);
-      this.#deps.events.onPublished(version.resource.config);
+      this.#deps.events.onPublished(config);
     }
-    if (known.active !== version || version.endpoints === undefined) return true;
-    const diff = diffEndpoints(before, version.endpoints);
+    const { endpoints, health } = version;
+    if (known.active !== version || endpoints === undefined) return true;
+    const now = health === undefined ? endpoints : { ...endpoints, localities: health.localities };
+    const diff = diffEndpoints(version.told, now);
     if (diff.same) return false;
+    version.told = now;
     if (!first) this.#stats.onUpdated();
-    this.#stats.onHosts(version.resource.config, version.endpoints.localities, diff);
-    this.#deps.sink.publishEndpoints(version.endpoints);
+    this.#stats.onHosts(config, now.localities, diff, health?.census);
+    this.#deps.sink.publishEndpoints(now);
     return true;
   }
 
   #activate(known: KnownCluster, version: ClusterVersion): void {
-    if (known.active === undefined) this.#activeCount++;
-    else closeVersion(known.active, this.#deps.secrets);
+    const before = known.active;
     known.active = version;
     known.warming = undefined;
     this.#warmingCount--;
     this.#stats.onWarmed(version.resource.config);
+    this.#deps.sink.publishCluster(version.resource.config);
+    this.#deps.health?.handOver(before?.health, version.health);
+    if (before === undefined) this.#activeCount++;
+    else closeVersion(before, this.#deps.secrets);
+  }
+
+  #keeperFor(version: ClusterVersion): HealthKeeper | undefined {
+    const { config } = version.resource;
+    return this.#deps.health?.create(config, {
+      onReady: () => {
+        this.#publish(config.name, version);
+        this.#changed();
+      },
+      onHostsChanged: () => this.#publish(config.name, version),
+      onHealthChanged: () => this.#stats.onHealth(config, version.health!.census),
+    });
   }
 
   #dropWarming(known: KnownCluster): void {

@@ -8,6 +8,7 @@ import type {
 } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
+import type { HealthKeeper } from './health-keeper.ts';
 import type { StrictDnsCluster } from './strict-dns-cluster.ts';
 
 /** One version of one cluster. */
@@ -19,6 +20,10 @@ export interface ClusterVersion {
   /** Undefined: it names no secret. */
   readonly secretUser: SecretUser | undefined;
   endpoints: ClusterEndpointsConfig | undefined;
+  /** What workers have of them, hosts that are kept for their health included. */
+  told: ClusterEndpointsConfig | undefined;
+  /** Undefined: its hosts are neither checked nor ejected. */
+  health: HealthKeeper | undefined;
   dns: StrictDnsCluster | undefined;
   fetchTimer: TimerHandle | undefined;
 }
@@ -37,6 +42,19 @@ export const newCluster = (isStatic: boolean): KnownCluster => ({
   errorState: undefined,
 });
 
+export interface ActiveCluster {
+  readonly config: ClusterConfig;
+  readonly localities: readonly LocalityEndpointsConfig[];
+  /** Undefined: its hosts are neither checked nor ejected. */
+  readonly health?: HealthKeeper | undefined;
+}
+
+export const activeOf = ({ resource, endpoints, health }: ClusterVersion): ActiveCluster => ({
+  config: resource.config,
+  localities: health?.localities ?? endpoints?.localities ?? [],
+  health,
+});
+
 export function endpointsOf(
   config: ClusterConfig,
   localities: readonly LocalityEndpointsConfig[],
@@ -50,7 +68,17 @@ export function endpointsOf(
   };
 }
 
-export function entryOf(
+export function entriesOf(known: KnownCluster): readonly ConfigDumpEntry[] {
+  const { active, warming, errorState } = known;
+  const entries: ConfigDumpEntry[] = [];
+  if (active !== undefined)
+    entries.push(entryOf(active, known.isStatic ? 'static' : 'active', errorState));
+  if (warming !== undefined)
+    entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
+  return entries;
+}
+
+function entryOf(
   version: ClusterVersion,
   state: ConfigDumpEntry['state'],
   errorState: ConfigErrorState | undefined,
@@ -69,5 +97,6 @@ export function entryOf(
 export function closeVersion(version: ClusterVersion, secrets: SecretWaits): void {
   if (version.secretUser !== undefined) secrets.release(version.secretUser);
   version.dns?.close();
+  version.health?.close();
   version.fetchTimer?.cancel();
 }

@@ -16,28 +16,40 @@ export const HealthFlag = {
   ExcludedByResponse: 0x80,
   ActiveCheckTimeout: 0x100,
   DegradedOutlierCheck: 0x200,
+  DrainingEds: 0x400,
 } as const;
 
 /** Flags that the assignment itself sets; all others come from main's checks. */
-const EDS_FLAGS = HealthFlag.FailedEds | HealthFlag.DegradedEds;
+const EDS_FLAGS = HealthFlag.FailedEds | HealthFlag.DegradedEds | HealthFlag.DrainingEds;
 const UNHEALTHY =
-  HealthFlag.FailedActiveCheck | HealthFlag.FailedOutlierCheck | HealthFlag.FailedEds;
+  HealthFlag.FailedActiveCheck |
+  HealthFlag.FailedOutlierCheck |
+  HealthFlag.FailedEds |
+  HealthFlag.DrainingEds;
 const DEGRADED =
   HealthFlag.DegradedActiveCheck | HealthFlag.DegradedEds | HealthFlag.DegradedOutlierCheck;
-const EXCLUDED = HealthFlag.PendingFirstCheck | HealthFlag.ExcludedByResponse;
+const EXCLUDED =
+  HealthFlag.PendingFirstCheck | HealthFlag.ExcludedByResponse | HealthFlag.DrainingEds;
 
 /** The worst of what is known. */
 export const Health = { Unhealthy: 0, Degraded: 1, Healthy: 2 } as const;
 export type HealthState = (typeof Health)[keyof typeof Health];
 
-export const edsFlags = (health: EndpointConfig['health']): number => {
+export const edsFlags = (
+  health: EndpointConfig['health'],
+  status?: EndpointConfig['edsStatus'],
+): number => {
+  if (status === 'DRAINING') return HealthFlag.DrainingEds;
   if (health === 'HEALTHY') return 0;
   return health === 'DEGRADED' ? HealthFlag.DegradedEds : HealthFlag.FailedEds;
 };
 
 /** `flags` with the assignment's word replaced. */
-export const withEdsHealth = (flags: number, health: EndpointConfig['health']): number =>
-  (flags & ~EDS_FLAGS) | edsFlags(health);
+export const withEdsHealth = (
+  flags: number,
+  health: EndpointConfig['health'],
+  status?: EndpointConfig['edsStatus'],
+): number => (flags & ~EDS_FLAGS) | edsFlags(health, status);
 
 /** `flags` with all but the assignment's word replaced by `checks`. */
 export const withCheckHealth = (flags: number, checks: number): number =>

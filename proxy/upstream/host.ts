@@ -14,6 +14,7 @@ import {
   withEdsHealth,
 } from './host-health.ts';
 import type { HealthState } from './host-health.ts';
+import type { HostMonitor } from './host-monitor.ts';
 
 /** Per host counts for /clusters; plain numbers of this worker. */
 export interface HostCounts {
@@ -72,6 +73,8 @@ export class Host {
   slot = -1;
   /** Its place in the last assignment. */
   order = 0;
+  /** What requests find out is told to it; null: nobody wants to know. */
+  monitor: HostMonitor | null = null;
   /** Removed by an update: pools drain, no new streams. */
   removed = false;
   /** `healthFlags` that balancers know of. */
@@ -84,7 +87,7 @@ export class Host {
 
   constructor(endpoint: EndpointConfig, priority: number) {
     this.#endpoint = endpoint;
-    this.#healthFlags = edsFlags(endpoint.health);
+    this.#healthFlags = edsFlags(endpoint.health, endpoint.edsStatus);
     this.listedFlags = this.#healthFlags;
     this.#canary = saysCanary(endpoint);
     this.address = endpoint.address;
@@ -121,7 +124,7 @@ export class Host {
 
   set endpoint(endpoint: EndpointConfig) {
     this.#endpoint = endpoint;
-    this.#healthFlags = withEdsHealth(this.#healthFlags, endpoint.health);
+    this.#healthFlags = withEdsHealth(this.#healthFlags, endpoint.health, endpoint.edsStatus);
     this.#canary = saysCanary(endpoint);
   }
 

@@ -1,6 +1,7 @@
 // [w] All clusters of one worker: applies updates, keeps what did not change.
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
+import type { ClusterHealthConfig } from '../config/host-health-config.ts';
 import type { HostSet } from './host-set.ts';
 import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
 import type { ThreadLocalClusterManager } from './thread-local-cluster.ts';
@@ -47,7 +48,15 @@ export class WorkerClusterManager implements ThreadLocalClusterManager {
   }
 
   changeEndpoints(changes: EndpointChangesConfig): void {
-    this.#clusters.get(changes.clusterName)?.changeEndpoints(changes);
+    const cluster = this.#clusters.get(changes.clusterName);
+    if (cluster === undefined) return;
+    cluster.changeEndpoints(changes);
+    this.#environment.health?.onEndpoints(cluster);
+  }
+
+  updateHealth(update: ClusterHealthConfig): void {
+    const cluster = this.#clusters.get(update.clusterName);
+    if (cluster !== undefined) this.#environment.health?.apply(cluster, update);
   }
 
   remove(name: string): void {

@@ -26,6 +26,7 @@ import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { Membership, PoolDownstream, ThreadLocalCluster } from './thread-local-cluster.ts';
 import type { TransportOverrides } from './upstream-transports.ts';
+import type { WorkerHealth } from './worker-health.ts';
 
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment extends PoolEnvironment {
@@ -33,6 +34,8 @@ export interface ClusterEnvironment extends PoolEnvironment {
   readonly store: StatsStore;
   /** Circuit-breaker counts of the whole proxy. */
   readonly counts: BreakerCounts;
+  /** Absent: hosts are neither checked nor watched. */
+  readonly health?: WorkerHealth | undefined;
 }
 
 export class WorkerCluster
@@ -152,6 +155,10 @@ export class WorkerCluster
   /** Flags of these hosts of this cluster are not what they were (`Host.setCheckFlags`). */
   onHostHealthChanged(hosts: readonly Host[]): void {
     this.#hosts.onHealthChanged(hosts);
+  }
+
+  onFirstPool(): void {
+    this.#environment.health?.onTraffic(this.#config);
   }
 
   /** The cluster is gone; streams on their way end by themselves. */

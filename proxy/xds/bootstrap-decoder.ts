@@ -3,6 +3,7 @@ import type {
   Admin,
   Bootstrap,
   Bootstrap_DynamicResources,
+  ClusterManager,
 } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import type { ConfigSource, Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
@@ -56,11 +57,7 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
     stats: decodeStats(reader),
     runtimeLayers,
     runtime: mergeLayers(runtimeLayers),
-    localClusterName: reader.child('cluster_manager')?.string('local_cluster_name') ?? '',
-    upstreamBind: decodeBindConfig(
-      reader.child('cluster_manager')?.child('upstream_bind_config'),
-      'Bootstrap',
-    ),
+    ...decodeClusterManager(reader.child('cluster_manager')),
     maxDownstreamConnections: decodeConnectionLimit(reader),
     inert: inertParts(reader),
   };
@@ -68,6 +65,16 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
   checkStaticReferences(config, problems);
   problems.throwIfAny();
   return config;
+}
+
+function decodeClusterManager(
+  reader: FieldReader<ClusterManager> | undefined,
+): Pick<BootstrapConfig, 'localClusterName' | 'upstreamBind' | 'outlierEventLogPath'> {
+  return {
+    localClusterName: reader?.string('local_cluster_name') ?? '',
+    upstreamBind: decodeBindConfig(reader?.child('upstream_bind_config'), 'Bootstrap'),
+    outlierEventLogPath: reader?.child('outlier_detection')?.string('event_log_path') ?? '',
+  };
 }
 
 function decodeNode(reader: Reader): NodeConfig {

@@ -13,9 +13,11 @@ import {
 import { ConfigProblems } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
+import { decodeHealthCheck } from './health-check-decoder.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
 import { decodeLoadBalancing } from './load-balancing-decoder.ts';
 import { decodeMetadata, structLabels } from './metadata-decoder.ts';
+import { decodeOutlierDetection } from './outlier-detection-decoder.ts';
 import { decodeBindConfig, decodeKeepalive } from './socket-option-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -50,6 +52,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
   const lbPolicy = decodeLoadBalancing(reader);
   checkPolicyFits(reader, type, lbPolicy);
   const filterNotes = decodeClusterFilters(reader);
+  const http = decodeUpstreamHttp(reader);
   const content = {
     name,
     statName: (reader.nonEmpty('alt_stat_name') ?? name).replaceAll(':', '_'),
@@ -69,7 +72,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     ),
     transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'upstream'),
     transportSocketMatches: decodeSocketMatches(reader),
-    http: decodeUpstreamHttp(reader),
+    http,
     tcpKeepalive: decodeKeepalive(
       reader.child('upstream_connection_options')?.child('tcp_keepalive'),
     ),
@@ -84,17 +87,39 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     overprovisioningPercent: endpoints?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT,
     dropOverloads: dropOverloads(endpoints),
     ...(endpoints?.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
+    ...decodeHealth(reader, type, http.protocol !== 'http1'),
     metadata: decodeMetadata(reader.child('metadata')),
-    inert: [...filterNotes, ...inertFields(reader)],
+    inert: [...filterNotes, ...inertFields(reader, type)],
   };
   return { ...content, version: source.version, hash: contentHash(content) };
 }
 
-/** Accepted, not built yet: traffic flows without them. */
-const INERT_FIELDS = ['health_checks', 'outlier_detection', 'lrs_server'] as const;
+/** What tells good hosts from bad ones; absent fields where nothing does: most clusters have none. */
+function decodeHealth(
+  reader: Reader,
+  type: ClusterConfig['type'],
+  http2: boolean,
+): Partial<ClusterConfig> {
+  const healthCheck = decodeHealthCheck(reader, http2);
+  const outlierDetection = type === 'ORIGINAL_DST' ? undefined : decodeOutlierDetection(reader);
+  if (healthCheck === undefined) return outlierDetection === undefined ? {} : { outlierDetection };
+  return {
+    healthCheck,
+    outlierDetection,
+    ignoreNewHostsUntilFirstCheck:
+      reader.child('common_lb_config')?.bool('ignore_new_hosts_until_first_hc') ?? false,
+    ignoreHealthOnHostRemoval: reader.bool('ignore_health_on_host_removal'),
+  };
+}
 
-const inertFields = (reader: Reader): readonly string[] =>
-  INERT_FIELDS.filter((field) => reader.has(field));
+/** Accepted, not built yet: traffic flows without them. */
+const INERT_FIELDS = ['lrs_server'] as const;
+
+const inertFields = (reader: Reader, type: ClusterConfig['type']): readonly string[] => [
+  ...INERT_FIELDS.filter((field) => reader.has(field)),
+  // Its hosts are known to workers alone.
+  ...(type === 'ORIGINAL_DST' && reader.has('outlier_detection') ? ['outlier_detection'] : []),
+];
 
 function decodeClusterFilters(reader: Reader): readonly string[] {
   const notes: string[] = [];

@@ -163,6 +163,7 @@ export interface HostHealthStatus {
   pending_active_hc?: boolean | undefined;
   excluded_via_immediate_hc_fail?: boolean | undefined;
   active_hc_timeout?: boolean | undefined;
+  failed_degraded_outlier_detection?: boolean | undefined;
 }
 
 export interface HostStatus {

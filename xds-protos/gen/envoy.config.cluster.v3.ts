@@ -280,6 +280,7 @@ export interface OutlierDetection {
   successful_active_health_check_uneject_host?: boolean | undefined;
   monitors?: envoy_config_core_v3.TypedExtensionConfig[] | undefined;
   always_eject_one_host?: boolean | undefined;
+  detect_degraded_hosts?: boolean | undefined;
 }
 
 export interface TrackClusterStats {

@@ -369,6 +369,7 @@ export interface HealthCheck {
   no_traffic_healthy_interval?: Duration | undefined;
   event_logger?: TypedExtensionConfig[] | undefined;
   always_log_health_check_success?: boolean | undefined;
+  name?: string | undefined;
 }
 
 export interface HealthCheck_CustomHealthCheck {

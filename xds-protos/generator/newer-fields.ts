@@ -9,6 +9,7 @@ import {
 } from './newer-balancing-fields.ts';
 import { newerClusterFields } from './newer-cluster-fields.ts';
 import { newerFilterFields } from './newer-filter-fields.ts';
+import { newerHealthFields } from './newer-health-fields.ts';
 import { newerTcpEnums, newerTcpFields, newerTcpMessages } from './newer-tcp-fields.ts';
 
 export interface NewerField {
@@ -241,6 +242,7 @@ const newerFields: readonly NewerField[] = [
     oneof: 'override_specifier',
   },
   ...newerFilterFields,
+  ...newerHealthFields,
   ...newerTcpFields,
   ...newerBalancingFields,
   ...newerClusterFields,

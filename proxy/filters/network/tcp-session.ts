@@ -262,6 +262,7 @@ export class TcpProxySession
     this.#upstream = connection;
     connection.delayedCloseTimeoutMs = this.#idleTimeoutMs;
     this.#info.host = host;
+    host.monitor?.onConnectedForGood();
     this.#info.upstreamConnection = facts;
     this.#log?.onConnected();
     connection.start(new UpstreamSide(this));
@@ -285,6 +286,8 @@ export class TcpProxySession
       this.#giveUp(Failure.Overflow);
       return;
     }
+    if (reason === 'connection timeout') host.monitor?.onTimeout(504);
+    else host.monitor?.onLocalFailure();
     this.#info.setFlag(ResponseFlag.UpstreamConnectionFailure);
     this.#info.upstreamTransportFailureReason = transportFailureReason;
     // A local failure comes at once and would come again at once.

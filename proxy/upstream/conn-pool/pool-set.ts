@@ -16,6 +16,8 @@ import { SingleUseTcpConnPool } from './tcp-conn-pool.ts';
 export interface PoolSetOwner {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
+  /** Connections of this configuration are about to be opened, for the first time. */
+  onFirstPool(): void;
 }
 
 interface PoolKey {
@@ -175,6 +177,7 @@ export class PoolSet {
   #newContext(): PoolContext {
     const { config, stats } = this.#owner;
     this.resources.markUsed();
+    this.#owner.onFirstPool();
     return {
       io: this.#environment.io,
       random: this.#environment.random,

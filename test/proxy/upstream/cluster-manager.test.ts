@@ -3,7 +3,7 @@ import t from 'tap';
 import { LoggerRegistry } from '../../../proxy/base/logger.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
-import type { ClusterManagerDeps } from '../../../proxy/upstream/cluster-manager.ts';
+import type { ClusterManagerDeps } from '../../../proxy/upstream/cluster-manager-deps.ts';
 import {
   resource,
   sampleCluster,

@@ -530,7 +530,7 @@ t.test('decodeCluster', (t) => {
   t.test('names what does nothing yet', (t) => {
     const config = cluster({
       name: 'c',
-      outlier_detection: {},
+      lrs_server: {},
       filters: [
         {
           name: 'istio.metadata_exchange',
@@ -541,7 +541,7 @@ t.test('decodeCluster', (t) => {
         },
       ],
     });
-    t.strictSame(config.inert, ['istio.metadata_exchange', 'outlier_detection']);
+    t.strictSame(config.inert, ['istio.metadata_exchange', 'lrs_server']);
     t.end();
   });
 

@@ -31,10 +31,9 @@ t.test('inertParts', (t) => {
   });
 
   t.test('names parts of clusters and of route tables', (t) => {
-    const hashing = cluster({ name: 'c', lb_policy: 'MAGLEV', outlier_detection: {} });
+    const hashing = cluster({ name: 'c', lrs_server: {} });
     t.strictSame(inertParts({ cluster: hashing }), [
-      'cluster outlier_detection: does nothing in this version',
-      'lb policy maglev: picks at random in this version',
+      'cluster lrs_server: does nothing in this version',
     ]);
     const tls = {
       name: 'tls',

@@ -1,0 +1,46 @@
+// [m] What the cluster manager is given, and whom it tells.
+import type { TimeSource } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { DnsResolver } from '../network/dns-lookup.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { SecretWaits } from '../tls/secret-waits.ts';
+import type { BreakerReader } from './circuit-breaker-stats.ts';
+import type { HealthKeepers } from './health-keepers.ts';
+
+/** Where ready clusters go. A cluster is published before its endpoints, both in one turn of the event loop. */
+export interface ClusterSink {
+  publishCluster(config: ClusterConfig): void;
+  publishEndpoints(endpoints: ClusterEndpointsConfig): void;
+  removeCluster(name: string): void;
+}
+
+export interface ClusterManagerEvents {
+  /** The whole set of names that EDS is to be asked for. */
+  onEndpointNames(names: ReadonlySet<string>): void;
+  /** A cluster, or a new version of one, went to the workers. */
+  onPublished(config: ClusterConfig): void;
+  /** Warming came to an end or began, clusters came or went. */
+  onChange(): void;
+}
+
+export interface ClusterManagerDeps {
+  readonly sink: ClusterSink;
+  readonly events: ClusterManagerEvents;
+  readonly resolver: DnsResolver;
+  readonly secrets: SecretWaits;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly stats: StatsStore;
+  readonly statWanted: (statName: string) => boolean;
+  readonly log: Logger;
+  /** How long a cluster waits for its first endpoints before it goes on without; 0: for ever. */
+  readonly endpointsFetchTimeoutMs: number;
+  /** Circuit breaker slots there are. */
+  readonly maxClusters: number;
+  /** Absent: nobody checks hosts, nobody ejects them. */
+  readonly health?: HealthKeepers | undefined;
+  readonly breakers: BreakerReader;
+}

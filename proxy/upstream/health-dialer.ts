@@ -1,0 +1,65 @@
+// [m] HealthDialer: connections to one host for its active checks, from main's own loop. A check is a few hundred bytes,
+// bounded in size and time by its probe and session; many of them share one read buffer, as a worker's connections do.
+import type { AddressConfig } from '../config/listener-config.ts';
+import { ConnectAttempt } from '../network/connect.ts';
+import type { ConnectListener } from '../network/connect.ts';
+import type { DialOptions } from '../network/dial-options.ts';
+import type { Connection } from '../network/connection.ts';
+import type { IoThread } from '../network/io-thread.ts';
+import type { ConnectionCallbacks } from '../network/transport.ts';
+
+export interface HealthDialOwner {
+  onDialed(connection: Connection): void;
+  onDialFailed(): void;
+}
+
+export interface HealthDial {
+  cancel(): void;
+}
+
+export interface HealthDialer {
+  readonly io: IoThread;
+  /** One call of the owner follows, never from within, unless cancelled. */
+  dial(owner: HealthDialOwner): HealthDial;
+}
+
+/** Without a transport socket. */
+export class PlainDialer implements HealthDialer {
+  readonly io: IoThread;
+  readonly #address: AddressConfig;
+  readonly #options: DialOptions;
+
+  constructor(io: IoThread, address: AddressConfig, options: DialOptions) {
+    this.io = io;
+    this.#address = address;
+    this.#options = options;
+  }
+
+  dial(owner: HealthDialOwner): HealthDial {
+    return new ConnectAttempt(this.io, this.#address, this.#options, new PlainDial(owner));
+  }
+}
+
+class PlainDial implements ConnectListener {
+  readonly #owner: HealthDialOwner;
+
+  constructor(owner: HealthDialOwner) {
+    this.#owner = owner;
+  }
+
+  onConnected(connection: Connection): void {
+    this.#owner.onDialed(connection);
+  }
+
+  onConnectFailed(): void {
+    this.#owner.onDialFailed();
+  }
+}
+
+/** Whoever a connection belonged to is done with it. */
+export const NOBODY: ConnectionCallbacks = {
+  onData: () => {},
+  onClose: () => {},
+  onAboveWriteBufferHighWatermark: () => {},
+  onBelowWriteBufferLowWatermark: () => {},
+};
