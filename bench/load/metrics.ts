@@ -59,6 +59,8 @@ export const METRICS: ReadonlyMap<string, Metric> = new Map<string, Metric>([
   ['pushMs', lessIsBetter('push in force ms', 'ms', 1, { ...memory, grain: 2 })],
   ['quietP99Us', { ...lessIsBetter('p99 µs, quiet', 'µs', 0, { ...memory, grain: 200 }) }],
   ['pushP99Us', lessIsBetter('p99 µs, pushes', 'µs', 0, { ...memory, grain: 200 })],
+  ['stormP99Us', lessIsBetter('p99 µs, EDS storm', 'µs', 0, { ...memory, grain: 200 })],
+  ['hugeMaxUs', lessIsBetter('slowest µs, huge assignment', 'µs', 0, { ...memory, grain: 5000 })],
 ]);
 
 /** Values by metric, one for each round that measured it. */

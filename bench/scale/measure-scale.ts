@@ -20,6 +20,7 @@ import {
   RESOURCE_TYPES,
   adsBootstrap,
   clusterResource,
+  crowd,
   endpointsResource,
   hostOf,
   listenerResource,
@@ -28,7 +29,7 @@ import {
 } from './mesh-resources.ts';
 import type { Address, NamedResource } from './mesh-resources.ts';
 import { ScaleControlPlane } from './scale-control-plane.ts';
-import { ENDPOINTS_PER_SERVICE } from './scales.ts';
+import { HUGE_ASSIGNMENT, STORM_RATE } from './scales.ts';
 import type { Scale } from './scales.ts';
 
 const PUSHES = 8;
@@ -37,6 +38,8 @@ const TRAFFIC_RPS = 500;
 const SETTLE_MS = 2_000;
 /** The first requests of a process say more about its compiler than about updates. */
 const WARM_UP_MS = 2_000;
+/** Time to take in a huge assignment. */
+const HUGE_MS = 6_000;
 /** Traffic goes to service 0, pushes to service 1. */
 const BUSY = 0;
 const PUSHED = 1;
@@ -60,9 +63,10 @@ interface Backends {
 
 const LETTERS = ['A', 'A', 'B', 'C'] as const;
 
-function meshResources({ services }: Scale, listenPort: number, backends: Backends) {
+function meshResources(scale: Scale, listenPort: number, backends: Backends) {
+  const { services } = scale;
   const endpoints = Array.from({ length: services }, (_, i) =>
-    endpointsResource(i, addressesOf(i, backends)),
+    endpointsResource(i, addressesOf(i, scale, backends)),
   );
   return new Map<(typeof RESOURCE_TYPES)[keyof typeof RESOURCE_TYPES], readonly NamedResource[]>([
     [RESOURCE_TYPES.listeners, [listenerResource(listenPort)]],
@@ -72,10 +76,14 @@ function meshResources({ services }: Scale, listenPort: number, backends: Backen
   ]);
 }
 
-function addressesOf(service: number, { busyPort, letters }: Backends): Address[] {
+function addressesOf(
+  service: number,
+  { endpoints }: Scale,
+  { busyPort, letters }: Backends,
+): Address[] {
   if (service === BUSY) return LOOPBACKS.map((address) => ({ address, port: busyPort }));
-  if (service === PUSHED) return letters.slice(0, ENDPOINTS_PER_SERVICE);
-  return strangers(service);
+  if (service === PUSHED) return letters.slice(0, 3);
+  return strangers(service, endpoints);
 }
 
 /** Resolves with the body's first letter. */
@@ -169,7 +177,49 @@ class ScaleRound {
       traffic.stop();
     }
     this.#addTail('pushP99Us', await traffic.reply);
+    await this.#storm(port, controlPlane);
+    await this.#huge(port, controlPlane);
     this.#samples.add('loadMb', privateMb());
+  }
+
+  /** One host of one service after the other becomes another, at a rate; the traffic's own service is none of them. */
+  async #storm(port: number, controlPlane: ScaleControlPlane): Promise<void> {
+    const { services, endpoints } = this.#scale;
+    const first = PUSHED + 1;
+    if (services <= first) return;
+    // Made before: the generator of the traffic may have to share a core with this process.
+    const storm = Array.from(
+      { length: (STORM_RATE * this.#options.durationMs) / 1_000 },
+      (_, i) => {
+        const service = first + (i % (services - first));
+        return endpointsResource(service, strangers(service, endpoints, i + 1));
+      },
+    );
+    const traffic = this.#startTraffic(port);
+    await sleep(500);
+    const startedMs = performance.now();
+    for (let sent = 0; sent < storm.length; await sleep(5)) {
+      const due = ((performance.now() - startedMs) * STORM_RATE) / 1_000;
+      for (; sent < due && sent < storm.length; sent++)
+        controlPlane.push(RESOURCE_TYPES.endpoints, storm[sent]!);
+    }
+    traffic.stop();
+    this.#addTail('stormP99Us', await traffic.reply);
+  }
+
+  /** An assignment nobody should send, while others are served: what the slowest of their requests waited. */
+  async #huge(port: number, controlPlane: ScaleControlPlane): Promise<void> {
+    const service = this.#scale.services - 1;
+    if (service <= PUSHED) return;
+    const resource = endpointsResource(service, crowd(HUGE_ASSIGNMENT));
+    const traffic = this.#startTraffic(port);
+    await sleep(500);
+    controlPlane.push(RESOURCE_TYPES.endpoints, resource);
+    await sleep(HUGE_MS);
+    traffic.stop();
+    const { failures, maxUs } = await traffic.reply;
+    if (failures > 0) throw new Error(`${failures} requests failed beside a huge assignment`);
+    this.#samples.add('hugeMaxUs', maxUs);
   }
 
   #startTraffic(port: number): ReturnType<typeof startOwnLoad> {
@@ -215,7 +265,7 @@ class ScaleRound {
   #describe(): string {
     const last = (metric: string): string =>
       this.#samples.toSamples()[metric]?.at(-1)?.toFixed(1) ?? '–';
-    return `ready in ${last('readyMs')} ms, ${last('idleMb')} MB private, push in force in ${last('pushMs')} ms, p99 ${last('quietP99Us')} µs quiet, ${last('pushP99Us')} µs in pushes`;
+    return `ready in ${last('readyMs')} ms, ${last('idleMb')} MB private, push in force in ${last('pushMs')} ms, p99 ${last('quietP99Us')} µs quiet, ${last('pushP99Us')} µs in pushes, ${last('stormP99Us')} µs in a storm, slowest beside ${HUGE_ASSIGNMENT} hosts ${last('hugeMaxUs')} µs`;
   }
 }
 
@@ -259,7 +309,7 @@ export async function measureScale(
   const others = peers.filter(({ envoyArguments }) => envoyArguments === undefined);
   return {
     name: scale.name,
-    meaning: `${scale.services} services with ${ENDPOINTS_PER_SERVICE} endpoints each over delta xDS; one endpoint changes ${PUSHES} times`,
+    meaning: `${scale.services} services with ${scale.endpoints} endpoints each over delta xDS; one endpoint changes ${PUSHES} times; then ${STORM_RATE} assignments a second; then one of ${HUGE_ASSIGNMENT} hosts`,
     backend: backend.kind,
     peers: [...bags]
       .filter(([, samples]) => !samples.empty)

@@ -79,12 +79,22 @@ export function endpointsResource(service: number, addresses: readonly Address[]
   });
 }
 
-/** Addresses that nobody is asked to reach. */
-export function strangers(service: number): Address[] {
+/** Addresses that nobody is asked to reach. `generation`: others for every number. */
+export function strangers(service: number, count: number, generation = 0): Address[] {
   const high = Math.floor(service / 250);
   const low = (service % 250) + 1;
-  return [1, 2, 3].map((third) => ({ address: `10.${third}.${high}.${low}`, port: 8_080 }));
+  return Array.from({ length: count }, (_, i) => {
+    const changes = i === count - 1 ? generation % 8_000 : 0;
+    return { address: `10.${i + 1}.${high}.${low}`, port: 8_080 + changes };
+  });
 }
+
+/** The same, for one service with any number of hosts. */
+export const crowd = (count: number): Address[] =>
+  Array.from({ length: count }, (_, i) => ({
+    address: `11.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+    port: 8_080,
+  }));
 
 export function routesResource(services: number): NamedResource {
   return named(RESOURCE_TYPES.routes, 'bench', {

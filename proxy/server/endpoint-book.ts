@@ -65,7 +65,8 @@ export class EndpointBook {
       for (const part of changeParts(told, now, all)) {
         // After what still waits of the same cluster.
         const waits = this.#parts.some(({ clusterName }) => clusterName === name);
-        if (waits || countOf(part.put) >= HOSTS_PER_PART) this.#parts.push(part);
+        const large = countOf(part.put) + part.removed.length >= HOSTS_PER_PART;
+        if (waits || large) this.#parts.push(part);
         else changes.push(part);
       }
     }

@@ -22,7 +22,7 @@ t.test('ScaleControlPlane', async (t) => {
   const controlPlane = new ScaleControlPlane(
     new Map([
       [RESOURCE_TYPES.clusters, services.map(clusterResource)],
-      [RESOURCE_TYPES.endpoints, services.map((i) => endpointsResource(i, strangers(i)))],
+      [RESOURCE_TYPES.endpoints, services.map((i) => endpointsResource(i, strangers(i, 3)))],
       [RESOURCE_TYPES.routes, [routesResource(SERVICES)]],
       [RESOURCE_TYPES.listeners, [listenerResource(15_001)]],
     ]),

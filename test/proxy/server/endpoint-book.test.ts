@@ -144,6 +144,27 @@ t.test('EndpointBook', (t) => {
     },
   );
 
+  t.test('tells of many that go in parts, too', (t) => {
+    const book = new EndpointBook();
+    const listener = new Listener();
+    book.put(
+      all(
+        'a',
+        numbers(0, 5500).map((n) => host(n)),
+      ),
+    );
+    do listener.take(book.take(NEVER, true));
+    while (book.partsLeft);
+    book.put(all('a', [host(1)]));
+    let takes = 0;
+    do listener.take(book.take(NEVER, takes++ > 0));
+    while (book.partsLeft);
+    t.same(listener.hosts('a').length, 1);
+    t.equal(listener.most, 1000);
+    t.equal(takes, 7);
+    t.end();
+  });
+
   t.test('forgets parts of a cluster that went', (t) => {
     const book = new EndpointBook();
     book.put(
