@@ -31,6 +31,8 @@ export interface RetryPriority {
    * take, by priority.
    */
   loads(availability: readonly number[]): readonly number[] | null;
+  /** The loads are those of degraded hosts; absent: of healthy ones. */
+  readonly degraded?: boolean;
 }
 
 export interface LoadBalancer {

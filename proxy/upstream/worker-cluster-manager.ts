@@ -9,7 +9,7 @@ import { WorkerCluster } from './worker-cluster.ts';
 import type { ClusterEnvironment } from './worker-cluster.ts';
 
 /** What clusters are made with. */
-export type WorkerClusterParts = Omit<ClusterEnvironment, 'balancing'> &
+export type WorkerClusterParts = Omit<ClusterEnvironment, 'balancing' | 'clusterNamed'> &
   Omit<BalancingFacts, 'localHosts'>;
 
 export class WorkerClusterManager implements ThreadLocalClusterManager {
@@ -21,6 +21,7 @@ export class WorkerClusterManager implements ThreadLocalClusterManager {
     const localHosts = (): HostSet | null => this.get(localClusterName)?.hostSet ?? null;
     this.#environment = {
       ...parts,
+      clusterNamed: (name) => this.#clusters.get(name),
       balancing: { runtime, localClusterName, localKey, localHosts },
     };
   }

@@ -6,6 +6,7 @@ import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
+import { AggregateBalancer } from './aggregate-balancer.ts';
 import { ClusterHosts } from './cluster-hosts.ts';
 import type { ClusterHostsOwner } from './cluster-hosts.ts';
 import { ClusterStats } from './cluster-stats.ts';
@@ -31,6 +32,8 @@ import type { WorkerHealth } from './worker-health.ts';
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment extends PoolEnvironment {
   readonly balancing: BalancingFacts;
+  /** Another cluster of the worker, for those that are made of several. */
+  clusterNamed(name: string): WorkerCluster | undefined;
   readonly store: StatsStore;
   /** Circuit-breaker counts of the whole proxy. */
   readonly counts: BreakerCounts;
@@ -48,6 +51,7 @@ export class WorkerCluster
   readonly #hosts: ClusterHosts;
   #dropShare: number;
   #originalDst: OriginalDstBalancer | null = null;
+  #aggregate: AggregateBalancer<WorkerCluster> | null = null;
   #sweepTimer: WheelTimer | null = null;
   readonly #default: PoolSet;
   readonly #high: PoolSet;
@@ -96,9 +100,14 @@ export class WorkerCluster
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
-    const host = this.#balancer().chooseHost(context);
+    const host = this.chooseMemberHost(context);
     if (host === null) this.stats.store.inc(this.stats.upstreamCxNoneHealthy);
     return host;
+  }
+
+  /** For the cluster it is a part of, which counts for itself. */
+  chooseMemberHost(context: LoadBalancerContext | null): Host | null {
+    return this.#balancer().chooseHost(context);
   }
 
   httpPool(
@@ -107,6 +116,8 @@ export class WorkerCluster
     downstream: PoolDownstream,
     overrides: TransportOverrides | null = null,
   ): HttpConnPool | null {
+    const owner = this.#aggregate?.ownerOf(host);
+    if (owner !== undefined) return owner.httpPool(host, priority, downstream, overrides);
     const { http, poolPerDownstreamConnection } = this.#config;
     const http2 =
       http.protocol === 'http2' ||
@@ -117,6 +128,8 @@ export class WorkerCluster
   }
 
   tcpPool(host: Host, priority: Priority): TcpConnPool {
+    const owner = this.#aggregate?.ownerOf(host);
+    if (owner !== undefined) return owner.tcpPool(host, priority);
     return this.#poolsOf(priority).tcp(host);
   }
 
@@ -133,6 +146,7 @@ export class WorkerCluster
     this.#drainPools();
     this.#hosts.forgetBalancer();
     this.#originalDst = null;
+    this.#aggregate = null;
   }
 
   /** New endpoints; connections to hosts that stay are not touched. */
@@ -229,13 +243,29 @@ export class WorkerCluster
   }
 
   #balancer(): LoadBalancer {
-    const { originalDst, name } = this.#config;
+    const { aggregateOf, originalDst, name } = this.#config;
+    if (aggregateOf !== undefined) return (this.#aggregate ??= this.#newAggregate(aggregateOf));
     if (originalDst === undefined) return this.#hosts.balancer;
     if (this.#originalDst === null) {
       this.#originalDst = new OriginalDstBalancer(originalDst, name, this);
       this.#armSweep();
     }
     return this.#originalDst;
+  }
+
+  #newAggregate(clusters: readonly string[]): AggregateBalancer<WorkerCluster> {
+    const environment = this.#environment;
+    const { overprovisioningPercent, panicThresholdPercent } = this.#config;
+    // One aggregate inside another has no hosts of its own, as in Envoy: it is passed over.
+    const find = (name: string): WorkerCluster | undefined => {
+      const cluster = environment.clusterNamed(name);
+      return cluster?.config.type === 'AGGREGATE' ? undefined : cluster;
+    };
+    return new AggregateBalancer(
+      { clusters, overprovisioningPercent, panicThresholdPercent },
+      find,
+      environment.random,
+    );
   }
 
   #armSweep(): void {

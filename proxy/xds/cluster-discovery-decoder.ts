@@ -69,7 +69,6 @@ export function decodeDiscovery(reader: Reader): DiscoveryConfig {
     case AGGREGATE: {
       const clusters = config.as(AGGREGATE)?.message.clusters ?? [];
       if (clusters.length === 0) config.problem('clusters: at least 1 is required');
-      else config.problem('aggregate clusters are not supported by this version');
       return { ...plain, type: 'AGGREGATE', aggregateOf: clusters };
     }
     default:

@@ -54,7 +54,10 @@ export class PriorityBalancer implements LoadBalancer {
     const { loads } = this.#levels;
     const retryPriority = context === null ? null : context.retryPriority;
     const forRetry = retryPriority ? retryPriority.loads(loads.availability) : null;
-    if (forRetry !== null) return this.#pickBy(forRetry, []);
+    if (forRetry !== null)
+      return retryPriority!.degraded === true
+        ? this.#pickBy([], forRetry)
+        : this.#pickBy(forRetry, []);
     return this.#only === null
       ? this.#pickBy(loads.healthy, loads.degraded)
       : this.#from(this.#only);

@@ -103,10 +103,7 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
   [
     'an aggregate that balances by itself',
     { name: 'c', ...clusterType(AGGREGATE, { clusters: ['a'] }) },
-    [
-      'cluster_type.typed_config: aggregate clusters are not supported by this version',
-      "lb_policy: cluster provided LB not specified but cluster 'c' provided one",
-    ],
+    ["lb_policy: cluster provided LB not specified but cluster 'c' provided one"],
   ],
   [
     'LOGICAL_DNS without an endpoint',
@@ -442,6 +439,16 @@ t.test('decodeCluster', (t) => {
       cluster({ name: 'c', ...original, lb_policy: 'CLUSTER_PROVIDED' }).type,
       'ORIGINAL_DST',
     );
+    t.end();
+  });
+
+  t.test('reads an aggregate', (t) => {
+    const config = cluster({
+      name: 'c',
+      lb_policy: 'CLUSTER_PROVIDED',
+      ...clusterType(AGGREGATE, { clusters: ['a', 'b'] }),
+    });
+    t.match(config, { type: 'AGGREGATE', aggregateOf: ['a', 'b'] });
     t.end();
   });
 
