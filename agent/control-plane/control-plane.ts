@@ -14,8 +14,8 @@ import { SecureServer } from './secure-server.ts';
 
 export interface ControlPlaneOptions {
   readonly configFolder: string;
-  /** `127.0.0.1:15010`, port 0 for a free one, or `unix:/path`; plaintext. */
-  readonly listen: string;
+  /** `127.0.0.1:15010`, port 0 for a free one, or `unix:/path`; plaintext. Undefined: nowhere. */
+  readonly listen: string | undefined;
   /** Where no PeerAuthentication speaks. */
   readonly defaultMtls: MtlsMode;
   /** An authority, and ADS for those whom it knows. */
@@ -23,7 +23,7 @@ export interface ControlPlaneOptions {
 }
 
 export interface ControlPlane {
-  /** What clients connect to. */
+  /** What clients connect to; '' where nothing is served in plaintext. */
   readonly target: string;
   /** The same over TLS; undefined: not served. */
   readonly secureTarget: string | undefined;
@@ -97,9 +97,10 @@ export async function startControlPlane(
       const own = new SecureServer({ ...secure, discovery, trustDomain, logger, time });
       secureTarget = await lifetime.own(own).listen();
     }
-    const target = await server.listen(options.listen);
+    const target = options.listen === undefined ? '' : await server.listen(options.listen);
+    const places = [target, secureTarget].filter((place) => place !== '' && place !== undefined);
     logger.info(
-      `control plane serves ADS on ${target}, configuration from ${options.configFolder}`,
+      `control plane serves ADS on ${places.join(' and ')}, configuration from ${options.configFolder}`,
     );
     return {
       target,

@@ -19,12 +19,13 @@ const USAGE = `Usage: outrigger-control-plane --config <folder> [options]
 Reads Istio YAML from a folder, watches it, and serves Envoy resources over ADS (delta and state of the world).
 
   --config <folder>       folder of .yaml files, with mesh.yaml for the mesh config
-  --listen <address>      host:port or unix:/path (default 127.0.0.1:15010), plaintext
+  --listen <address>      host:port or unix:/path, plaintext (default 127.0.0.1:15010, and nowhere with --secure-listen)
   --secure-listen <addr>  host:port of ADS and certificates over TLS, for workloads with a token or a certificate
   --ca-dir <folder>       key and root of the certificate authority; made where it is not there
   --token <ns/account>    print a token by which a service account is known to the authority of --ca-dir, and end
   --token-hours <count>   how long that token is good (default 24)
-  --mtls-mode <mode>      ${MTLS_MODES.join(', ')}: where no PeerAuthentication speaks (default DISABLE)
+  --mtls-mode <mode>      ${MTLS_MODES.join(', ')}: where no PeerAuthentication speaks (default PERMISSIVE with --secure-listen,
+                          else DISABLE, as nobody has a certificate)
   --log_output_level <l>  debug, info, warn, error, none (default info)
   --validate              check the YAML, print every problem, exit 1 if one is an error
   --help
@@ -38,7 +39,7 @@ interface TokenOptions {
 
 interface Options {
   readonly config: string;
-  readonly listen: string;
+  readonly listen: string | undefined;
   readonly secure: { readonly listen: string; readonly caFolder: string } | undefined;
   readonly mtlsMode: MtlsMode;
   readonly logLevel: string;
@@ -47,12 +48,12 @@ interface Options {
 
 const FLAGS = {
   config: { type: 'string' },
-  listen: { type: 'string', default: '127.0.0.1:15010' },
+  listen: { type: 'string' },
   'secure-listen': { type: 'string' },
   'ca-dir': { type: 'string' },
   token: { type: 'string' },
   'token-hours': { type: 'string', default: '24' },
-  'mtls-mode': { type: 'string', default: 'DISABLE' },
+  'mtls-mode': { type: 'string' },
   log_output_level: { type: 'string', default: 'info' },
   validate: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -91,15 +92,18 @@ function readSecure(values: Flags): Options['secure'] {
 /** Throws an Error that says what is wrong. */
 function readOptions(values: Flags): Options {
   if (values.config === undefined) throw new Error('--config is required');
-  const mtlsMode = MTLS_MODES.find((mode) => mode === values['mtls-mode']);
+  const secure = readSecure(values);
+  const wantedMode = values['mtls-mode'] ?? (secure === undefined ? 'DISABLE' : 'PERMISSIVE');
+  const mtlsMode = MTLS_MODES.find((mode) => mode === wantedMode);
   if (mtlsMode === undefined)
     throw new Error(`--mtls-mode must be one of ${MTLS_MODES.join(', ')}`);
-  if (!/^(unix:.+|.+:[0-9]{1,5})$/.test(values.listen))
+  const listen = values.listen ?? (secure === undefined ? '127.0.0.1:15010' : undefined);
+  if (listen !== undefined && !/^(unix:.+|.+:[0-9]{1,5})$/.test(listen))
     throw new Error('--listen must be host:port or unix:/path');
   return {
     config: values.config,
-    listen: values.listen,
-    secure: readSecure(values),
+    listen,
+    secure,
     mtlsMode,
     logLevel: values.log_output_level,
     validate: values.validate,

@@ -55,7 +55,6 @@ export class SecureServer implements Closable {
   async listen(): Promise<string> {
     const target = await this.#server.listen(this.#parts.listen, this.#ownTls());
     this.#renewLater();
-    this.#parts.logger.info(`control plane serves ADS and certificates over TLS on ${target}`);
     return target;
   }
 

@@ -4,8 +4,6 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
-import { secretsOf } from '../config/transport-socket-config.ts';
-import type { TransportSocketConfig } from '../config/transport-socket-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
 export type InspectedResource =
@@ -36,8 +34,6 @@ function noteListener(listener: ListenerConfig, notes: Set<string>): void {
     ? [...listener.filterChains, listener.defaultFilterChain]
     : listener.filterChains;
   for (const chain of chains) {
-    if (asksForSecrets(chain.transportSocket))
-      notes.add('transport socket tls: its secrets are not fetched in this version');
     for (const filter of chain.networkFilters) noteNetworkFilter(filter, notes);
   }
 }
@@ -96,16 +92,7 @@ function noteRoutes(routes: RouteConfig, notes: Set<string>): void {
 
 function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
   for (const part of cluster.inert) notes.add(idle(`cluster ${part}`));
-  const sockets = [
-    cluster.transportSocket,
-    ...cluster.transportSocketMatches.map((m) => m.transportSocket),
-  ];
-  if (sockets.some(asksForSecrets))
-    notes.add('upstream transport socket tls: its secrets are not fetched in this version');
 }
-
-const asksForSecrets = (socket: TransportSocketConfig): boolean =>
-  socket.kind === 'tls' && secretsOf(socket.settings).length > 0;
 
 function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): void {
   for (const log of logs) {

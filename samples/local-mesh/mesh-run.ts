@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 import type { ForwardPlace } from './forwarder.ts';
+import { MeshIdentities } from './identities.ts';
 import { MeshProcesses, logTail } from './processes.ts';
 import type { ProcessEnd, ProcessSpec } from './processes.ts';
-import { READY_PORT } from './plan.ts';
-import type { MeshPlan, PodPlan, SocketPlace } from './plan.ts';
+import { APP_PROBE_PATH, READY_PORT, STATUS_PORT } from './plan.ts';
+import type { MeshPlan, PodPlan } from './plan.ts';
 import { waitForHttp, waitForPort } from './readiness.ts';
 
 /** How a process gets into its pod. */
@@ -60,6 +61,7 @@ export class MeshRun {
   readonly #processes: MeshProcesses;
   readonly #stopped = new AbortController();
   #starting = true;
+  #identities: MeshIdentities | undefined;
 
   constructor(options: MeshRunOptions) {
     this.#options = options;
@@ -75,6 +77,7 @@ export class MeshRun {
   async start(): Promise<void> {
     const { plan, progress } = this.#options;
     if (plan.withSidecars) {
+      this.#identities = new MeshIdentities(this.#caDir);
       this.#startControlPlane();
       await this.#wait((signal) => waitForPort(plan.controlPlane, signal), 'the control plane');
       progress('control plane is up');
@@ -112,6 +115,10 @@ export class MeshRun {
     return join(this.#options.runDir, 'logs', `${name}.log`);
   }
 
+  get #caDir(): string {
+    return join(this.#options.runDir, 'ca');
+  }
+
   #startControlPlane(): void {
     const { plan, root, runDir } = this.#options;
     const { address, port } = plan.controlPlane;
@@ -120,7 +127,7 @@ export class MeshRun {
       '--config',
       join(runDir, 'config'),
     ];
-    command.push('--listen', `${address}:${port}`);
+    command.push('--secure-listen', `${address}:${port}`, '--ca-dir', this.#caDir);
     this.#processes.start({
       name: 'the control plane',
       logFile: this.#logFile('control-plane'),
@@ -142,6 +149,7 @@ export class MeshRun {
     mkdirSync(cwd, { recursive: true });
     const { sidecarUid } = entrance;
     if (sidecarUid !== undefined) chownSync(cwd, sidecarUid, sidecarUid);
+    this.#identities?.give(cwd, pod.account, sidecarUid);
     this.#startIn(pod, sidecarUid ?? own, {
       name: `${pod.name}'s sidecar`,
       logFile: this.#logFile(`${pod.name}.sidecar`),
@@ -167,10 +175,13 @@ export class MeshRun {
 }
 
 async function waitForPod(pod: PodPlan, plan: MeshPlan, signal: AbortSignal): Promise<void> {
-  const app: SocketPlace =
-    plan.mode === 'netns' ? { address: pod.address, port: pod.appListen.port } : pod.appListen;
+  const inNamespace = plan.mode === 'netns';
+  const app = inNamespace ? { address: pod.address, port: pod.appListen.port } : pod.appListen;
   if (!plan.withSidecars) return waitForHttp(app, '/health', signal);
   await waitForHttp({ address: pod.address, port: READY_PORT }, '/healthz/ready', signal);
-  // Where pods are namespaces, the way to the application is through its sidecar, like everybody's.
-  await waitForHttp(app, '/health', signal);
+  // From outside, only the sidecar may be asked: it asks its application.
+  const status = { address: pod.address, port: STATUS_PORT };
+  await (inNamespace
+    ? waitForHttp(status, APP_PROBE_PATH, signal)
+    : waitForHttp(app, '/health', signal));
 }

@@ -26,7 +26,7 @@ let runDir: string | undefined;
 async function end(code: number): Promise<never> {
   await run?.stop();
   if (runDir !== undefined) {
-    for (const part of ['pods', 'sockets'])
+    for (const part of ['ca', 'pods', 'sockets'])
       rmSync(join(runDir, part), { recursive: true, force: true });
   }
   process.exit(code);

@@ -29,6 +29,7 @@ export interface PodPlan {
   /** Where the application listens. */
   readonly appListen: SocketPlace;
   readonly appFlags: readonly string[];
+  readonly account: { readonly namespace: string; readonly name: string };
   /** Of pilot-agent, besides what it inherits; empty without sidecars. */
   readonly agentEnv: Readonly<Record<string, string>>;
 }
@@ -58,7 +59,11 @@ export interface PlanInput {
 
 export const ADMIN_PORT = 15_000;
 export const READY_PORT = 15_021;
-const XDS_PORT = 15_010;
+export const STATUS_PORT = 15_020;
+/** On the status port, in namespace mode. */
+export const APP_PROBE_PATH = '/app-health/app/readyz';
+/** Over TLS, as istiod has it. */
+const XDS_PORT = 15_012;
 const APP_PORT = 9_080;
 const OUTBOUND_PORT = 15_001;
 const INBOUND_PORT = 15_006;
@@ -115,7 +120,13 @@ function namespaceAddresses(index: number): PodAddresses {
     appListen: { address: '0.0.0.0', port: APP_PORT },
     serviceAddress: ({ clusterIp }) => clusterIp,
     // Reached through the bridge; the pod's own 127.0.0.1 is still part of it, for the agent.
-    modeEnv: { OUTRIGGER_ADMIN_ADDRESS: '0.0.0.0' },
+    modeEnv: {
+      OUTRIGGER_ADMIN_ADDRESS: '0.0.0.0',
+      // As the injector has it for a pod's readiness probe: the prober has no certificate of the mesh.
+      ISTIO_KUBE_APP_PROBERS: JSON.stringify({
+        [APP_PROBE_PATH]: { httpGet: { path: '/health', port: APP_PORT } },
+      }),
+    },
   };
 }
 
@@ -159,6 +170,8 @@ function controlPlanePlace(input: PlanInput): SocketPlace {
   return { address, port: XDS_PORT };
 }
 
+const accountOf = ({ app }: Pick<Workload, 'app'>): string => `bookinfo-${app}`;
+
 function agentEnv(
   workload: Workload,
   addresses: PodAddresses,
@@ -169,12 +182,11 @@ function agentEnv(
     POD_NAME: workload.name,
     POD_NAMESPACE: NAMESPACE,
     INSTANCE_IP: addresses.address,
-    SERVICE_ACCOUNT: `bookinfo-${workload.app}`,
+    SERVICE_ACCOUNT: accountOf(workload),
     ISTIO_META_WORKLOAD_NAME: workload.name,
     ISTIO_METAJSON_LABELS: JSON.stringify({ app: workload.app, version: workload.version }),
     PROXY_CONFIG: JSON.stringify({
       discoveryAddress: `${address}:${port}`,
-      controlPlaneAuthPolicy: 'NONE',
       // Six sidecars share this machine.
       concurrency: 1,
       // Ctrl-C should not take as long as a pod's end in a cluster.
@@ -182,6 +194,8 @@ function agentEnv(
       terminationDrainDuration: '0s',
     }),
     MINIMUM_DRAIN_DURATION: '0s',
+    // Six of them start at once: an RSA key takes a second of this machine's time in all.
+    ECC_SIGNATURE_ALGORITHM: 'ECDSA',
     ...addresses.modeEnv,
   };
 }
@@ -208,6 +222,7 @@ function planPod(workload: Workload, index: number, input: PlanInput): PodPlan {
     version: workload.version,
     address: addresses.address,
     appListen,
+    account: { namespace: NAMESPACE, name: accountOf(workload) },
     appFlags: [
       `--listen=${appListen.address}:${appListen.port}`,
       `--version=${workload.version}`,
@@ -224,7 +239,7 @@ function workloadEntry(pod: PodPlan): object {
     apiVersion: 'networking.istio.io/v1',
     kind: 'WorkloadEntry',
     metadata: { name: pod.name, namespace: NAMESPACE, labels },
-    spec: { address: pod.address, labels, serviceAccount: `bookinfo-${pod.app}` },
+    spec: { address: pod.address, labels, serviceAccount: pod.account.name },
   };
 }
 

@@ -5,12 +5,14 @@ import {
   copyFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 
@@ -53,6 +55,20 @@ async function eventually(holds: () => Promise<boolean>): Promise<boolean> {
   return false;
 }
 
+function adminsOf(output: string): Map<string, string> {
+  const found = output.matchAll(/^ {4}(\S+-v\d) +(http:\S+)$/gm);
+  return new Map([...found].map(([, pod, url]) => [pod!, url!]));
+}
+
+/** Regular files below `dir` whose text matches. */
+function filesWith(dir: string, pattern: RegExp): string[] {
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => pattern.test(readFileSync(path, 'utf8')))
+    .map((path) => relative(dir, path));
+}
+
 // Two meshes, one after the other, of nineteen processes each.
 t.setTimeout(300_000);
 
@@ -78,6 +94,37 @@ for (const [mode, options] of [
       t.equal(response.headers.get('server'), 'istio-envoy');
       t.match(await response.text(), 'William Shakespeare');
     });
+
+    await t.test(
+      'is STRICT: mTLS between sidecars, and plaintext from outside is refused',
+      async (t) => {
+        const admins = adminsOf(mesh.output());
+        const page = admins.get('productpage-v1');
+        const dump = await (await fetch(`${page}/config_dump`)).text();
+        t.match(dump, '"dynamic_active_secrets"');
+        t.match(dump, Buffer.from('[redacted]').toString('base64'), 'keys are blotted out');
+        const keysIn = filesWith(mesh.runDir, /PRIVATE KEY/);
+        t.same(keysIn.toSorted(), ['ca/ca-key.pem', 'ca/token-key.pem'], 'no key leaves a process');
+        for (const file of keysIn)
+          t.equal(statSync(join(mesh.runDir, file)).mode & 0o777, 0o600, file);
+        t.equal(statSync(join(mesh.runDir, 'ca')).mode & 0o777, 0o700);
+        const logs = join(mesh.runDir, 'logs');
+        const token = readFileSync(
+          join(mesh.runDir, 'pods/details-v1/var/run/secrets/tokens/istio-token'),
+          'utf8',
+        );
+        t.same(filesWith(logs, new RegExp(token.split('.')[2]!)), [], 'no token in a log');
+        t.notMatch(dump, token);
+        const sni =
+          /"GET \/details\/0 HTTP\/1\.1" 200 .*outbound_\.9080_\._\.details\.default\.svc/;
+        const seen = async (): Promise<boolean> =>
+          sni.test(readFileSync(join(logs, 'details-v1.sidecar.log'), 'utf8'));
+        t.ok(await eventually(seen), 'what came had the server name of Istio mTLS');
+        const outside =
+          mode === 'loopback' ? new URL(`${page}`).hostname.replace('.11.', '.12.') : '';
+        if (outside !== '') await t.rejects(fetch(`http://${outside}:9080/details/0`));
+      },
+    );
 
     await t.test('splits as the rule says, and never to a version without weight', async (t) => {
       const counts = await versions(mesh.url, 100);
@@ -130,9 +177,7 @@ for (const [mode, options] of [
     });
 
     await t.test('prints an admin address for each sidecar that answers', async (t) => {
-      const urls = [...mesh.output().matchAll(/^ {4}\S+-v\d +(http:\S+)$/gm)].map(
-        (found) => found[1] ?? '',
-      );
+      const urls = [...adminsOf(mesh.output()).values()];
       t.equal(urls.length, 6);
       for (const url of urls) t.match(await (await fetch(`${url}/ready`)).text(), 'LIVE');
     });

@@ -213,6 +213,7 @@ t.test('network commands', async (t) => {
       version: 'v1',
       address: '10.244.0.11',
       appListen: { address: '0.0.0.0', port: 1 },
+      account: { namespace: 'default', name: 'bookinfo-app' },
       appFlags: [],
       agentEnv: {},
     };
