@@ -28,7 +28,8 @@ RUN mkdir -p image/usr/lib/outrigger image/usr/local/bin \
  && ln -s ../../lib/outrigger/agent/bin/pilot-agent pilot-agent \
  && ln -s ../../lib/outrigger/agent/bin/outrigger-control-plane outrigger-control-plane \
  && ln -s ../../lib/outrigger/iptables-init/bin/outrigger-iptables outrigger-iptables \
- && ln -s ../../lib/outrigger/iptables-init/bin/outrigger-iptables istio-iptables
+ && ln -s ../../lib/outrigger/iptables-init/bin/outrigger-iptables istio-iptables \
+ && ln -s ../../lib/outrigger/iptables-init/bin/outrigger-iptables istio-clean-iptables
 
 # Folders the sidecar writes to; the pod mounts volumes over most of them.
 RUN mkdir -p image/etc/istio/proxy image/etc/istio/config image/etc/istio/pod \
@@ -37,9 +38,9 @@ RUN mkdir -p image/etc/istio/proxy image/etc/istio/config image/etc/istio/pod \
              image/var/run/secrets/credential-uds
 
 FROM node:26-slim
-# iptables for the init container, which runs as root; the sidecar itself runs as 1337, the uid the rules let pass.
+# iptables, nftables and iproute2 for the init container, which runs as root; the sidecar itself runs as 1337, the uid the rules let pass.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends iptables ca-certificates \
+ && apt-get install --yes --no-install-recommends iptables nftables iproute2 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 1337 istio-proxy \
  && useradd --uid 1337 --gid 1337 --create-home istio-proxy

@@ -17,6 +17,7 @@ import { readAddresses, readSurroundings } from './options.ts';
 const USAGE = `usage: pilot-agent <command> [flags]
   proxy sidecar            write the bootstrap, start and watch the proxy, relay its configuration
   istio-iptables           redirect the pod's traffic to the proxy (see istio-iptables --help)
+  istio-clean-iptables     take that back (as istio-iptables --cleanup-only)
   request <method> <path>  HTTP request to the proxy's admin or another local port
   wait                     wait until the proxy is ready
   version                  print the version
@@ -88,9 +89,11 @@ async function run(words: readonly string[]): Promise<number> {
         const { runProxy } = await import('./commands/proxy.ts');
         return runProxy(line, readSurroundings(), outputs);
       });
-    case 'istio-iptables': {
+    case 'istio-iptables':
+    case 'istio-clean-iptables': {
       const { runIptables } = await import('./commands/iptables.ts');
-      return runIptables(readSurroundings().installDir, rest, outputs.err);
+      const words = command === 'istio-iptables' ? rest : ['--cleanup-only', ...rest];
+      return runIptables(readSurroundings().installDir, words, outputs.err);
     }
     case 'request':
       return withFlags(REQUEST_COMMAND, rest, request);

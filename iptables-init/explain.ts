@@ -8,6 +8,7 @@ import { parseOptions } from './options.ts';
 import type { IptablesOptions, Machine } from './options.ts';
 import { walkPlan } from './packet-walk.ts';
 import type { Packet, Walk } from './packet-walk.ts';
+import { proxyUser } from './plan-builder.ts';
 import { planRules } from './rule-plan.ts';
 import { ruleLine } from './rules-text.ts';
 
@@ -151,7 +152,8 @@ function readSender(
     gid,
   });
   if (from === 'app') return out(app, app);
-  if (from === 'proxy') return out(options.proxyUids[0]!, options.proxyGids[0]!);
+  const proxy = proxyUser(options);
+  if (from === 'proxy') return out(proxy.uid, proxy.gid);
   if (from === 'outside')
     return { direction: 'in', source: undefined, uid: undefined, gid: undefined };
   const [, kind, id] = /^(uid|gid):([A-Za-z0-9_.-]+)$/.exec(from) ?? [];
@@ -163,7 +165,7 @@ function readSender(
   }
   // Only the proxy binds the addresses by which its traffic to the application is known.
   const isProxy = ['127.0.0.6', '::6'].some((text) => parseAddress(text)?.value === source.value);
-  if (isProxy) return { ...out(options.proxyUids[0]!, options.proxyGids[0]!), source };
+  if (isProxy) return { ...out(proxy.uid, proxy.gid), source };
   return isOwn(source, own)
     ? { ...out(app, app), source }
     : { direction: 'in', source, uid: undefined, gid: undefined };

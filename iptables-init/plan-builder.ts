@@ -40,6 +40,18 @@ export function loopbackCidr(options: IptablesOptions, family: Family): string {
   return family === 'IPv4' ? options.loopbackCidrIPv4 : '::1/128';
 }
 
+/**
+ * Whom the proxy runs as. With TPROXY it has to be root, for its transparent sockets, and is known by its group alone: the
+ * user's rule would send what it hands on to the application back to it.
+ */
+export function proxyUser({ interceptionMode, proxyUids, proxyGids }: IptablesOptions): {
+  readonly uid: string;
+  readonly gid: string;
+} {
+  const isRoot = interceptionMode === 'TPROXY' && !proxyUids.includes('0');
+  return { uid: isRoot ? '0' : proxyUids[0]!, gid: proxyGids[0]! };
+}
+
 export class PlanBuilder {
   readonly rules: Rule[] = [];
 

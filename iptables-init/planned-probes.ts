@@ -3,8 +3,9 @@ import { parseAddress } from './addresses.ts';
 import type { Family, IptablesOptions } from './options.ts';
 import { walkPlan } from './packet-walk.ts';
 import type { Packet } from './packet-walk.ts';
+import { proxyUser } from './plan-builder.ts';
 import type { Rule } from './plan-builder.ts';
-import { podEnd } from './probe.ts';
+import { wire } from './probe.ts';
 import type { ProbeUser } from './probe.ts';
 import { addressOf } from './option-values.ts';
 
@@ -16,6 +17,7 @@ export interface PlannedProbe {
   readonly user: ProbeUser | undefined;
   readonly host: string;
   readonly port: number;
+  readonly source: string | undefined;
   /** Where it has to arrive. */
   readonly expectedPort: number;
   /** The rules that take it there. */
@@ -24,13 +26,18 @@ export interface PlannedProbe {
 
 /** Addresses that nobody has (RFC 5737, RFC 3849): what is sent there can only arrive by a redirect. */
 const nowhere = { IPv4: '192.0.2.1', IPv6: '2001:db8::1' } as const;
-/** Addresses of loopback that are not localhost: the proxy's calls to them are calls to its own pod. */
+/**
+ * Addresses of loopback that are not localhost: the proxy's calls to them are calls to its own pod. Made from localhost, because
+ * the kernel would take the same address for both ends, and that is what the rules know the proxy's other calls by.
+ */
 const ownPod = { IPv4: '127.0.0.6', IPv6: '::6' } as const;
+const localhost = { IPv4: '127.0.0.1', IPv6: '::1' } as const;
 const mostCandidates = 16;
 
 interface Candidate {
   readonly who: string;
   readonly user: ProbeUser | undefined;
+  readonly source: string | undefined;
   readonly hosts: readonly string[];
   readonly ports: readonly string[];
   readonly networkInterface: string;
@@ -50,7 +57,8 @@ export function plannedProbes(
 
 function candidates(options: IptablesOptions, family: Family): readonly Candidate[] {
   const { probePort, inboundPortsInclude, outboundCidrsInclude, dns } = options;
-  const proxy = { uid: Number(options.proxyUids[0]), gid: Number(options.proxyGids[0]) };
+  const { uid, gid } = proxyUser(options);
+  const proxy = { uid: Number(uid), gid: Number(gid) };
   const application = strangerTo(options);
   const ranges = outboundCidrsInclude === '*' ? [] : outboundCidrsInclude[family].map(addressOf);
   const listed = inboundPortsInclude === '*' ? [] : inboundPortsInclude;
@@ -59,14 +67,16 @@ function candidates(options: IptablesOptions, family: Family): readonly Candidat
     {
       who: `of the proxy (uid ${proxy.uid})`,
       user: proxy,
+      source: localhost[family],
       hosts: [ownPod[family]],
-      ports: [probePort],
+      ports: [probePort, ...listed],
       networkInterface: 'lo',
       arrivesAt: options.inboundCapturePort,
     },
     {
       who: app,
       user: application,
+      source: undefined,
       hosts: [nowhere[family], ...ranges],
       ports: [probePort, ...options.outboundPortsInclude],
       networkInterface: 'eth0',
@@ -75,6 +85,7 @@ function candidates(options: IptablesOptions, family: Family): readonly Candidat
     {
       who: `${app} for DNS`,
       user: application,
+      source: undefined,
       hosts: dns?.all === true ? [nowhere[family]] : (dns?.servers[family] ?? []).map(addressOf),
       ports: ['53'],
       networkInterface: 'eth0',
@@ -83,9 +94,10 @@ function candidates(options: IptablesOptions, family: Family): readonly Candidat
     {
       who: 'from outside the pod',
       user: undefined,
-      hosts: [podEnd[family]],
+      source: undefined,
+      hosts: [wire[family][0]],
       ports: [probePort, ...listed],
-      networkInterface: 'eth0',
+      networkInterface: wire.name,
       arrivesAt: options.inboundCapturePort,
     },
   ];
@@ -105,17 +117,30 @@ function firstThatArrives(
     const path = walk.steps
       .filter((step) => step.passedBecause === undefined)
       .map((step) => step.rule);
-    const { who, user, arrivesAt } = candidate;
-    return { family, who, user, host, port: Number(port), expectedPort: Number(arrivesAt), path };
+    const { who, user, source, arrivesAt } = candidate;
+    return {
+      family,
+      who,
+      user,
+      source,
+      host,
+      port: Number(port),
+      expectedPort: Number(arrivesAt),
+      path,
+    };
   }
   return undefined;
 }
 
-function packetOf({ user, networkInterface }: Candidate, host: string, port: string): Packet {
+function packetOf(
+  { user, source, networkInterface }: Candidate,
+  host: string,
+  port: string,
+): Packet {
   return {
     direction: user === undefined ? 'in' : 'out',
     protocol: 'tcp',
-    source: undefined,
+    source: source === undefined ? undefined : parseAddress(source),
     destination: parseAddress(host)!,
     sourcePort: 'none named',
     destinationPort: port,

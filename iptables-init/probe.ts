@@ -13,6 +13,8 @@ export interface ProbeUser {
 export interface Probe {
   readonly host: string;
   readonly port: number;
+  /** Address to call from; the kernel's choice where there is none. */
+  readonly source: string | undefined;
   /** Sent, and expected back: the answer of anybody else does not count. */
   readonly token: string;
   readonly timeoutMs: number;
@@ -32,14 +34,11 @@ interface ProbeOrder {
 
 const command = 'probe-connections';
 /** The pod's end of the wire to the namespace that plays the outside, and both ends' addresses (RFC 2544, RFC 5180). */
-const wire = {
+export const wire = {
   name: 'outriggerprobe',
   IPv4: ['198.18.77.1', '198.18.77.2'],
   IPv6: ['2001:2:0:77::1', '2001:2:0:77::2'],
 } as const;
-
-/** Where the pod can be reached from that namespace. */
-export const podEnd = { IPv4: wire.IPv4[0], IPv6: wire.IPv6[0] } as const;
 
 /** Whether this process is one that `probeAs` or `probeFromOutside` started. */
 export function isProbe(argv: readonly string[]): boolean {
@@ -73,9 +72,19 @@ export async function runProbe(argv: readonly string[]): Promise<number> {
 }
 
 /** From this process, as the user it has. */
-export function probeConnection({ host, port, token, timeoutMs }: Probe): Promise<ProbeFailure> {
+export function probeConnection({
+  host,
+  port,
+  source,
+  token,
+  timeoutMs,
+}: Probe): Promise<ProbeFailure> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect({
+      host,
+      port,
+      ...(source === undefined ? {} : { localAddress: source }),
+    });
     let answer = '';
     const end = (failure: ProbeFailure): void => {
       clearTimeout(timer);
@@ -144,7 +153,7 @@ export async function probeFromOutside(
         mustRun('ip', [
           'addr',
           'add',
-          `${podEnd[family]}/${prefix[family]}`,
+          `${wire[family][0]}/${prefix[family]}`,
           'dev',
           wire.name,
           ...(family === 'IPv6' ? ['nodad'] : []),

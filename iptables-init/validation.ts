@@ -5,6 +5,7 @@ import { describeRules, inspectIptables } from './iptables-backend.ts';
 import { compareNft, presentNftTables } from './nft-backend.ts';
 import type { Family, IptablesOptions } from './options.ts';
 import type { Rule } from './plan-builder.ts';
+import type { Comparison } from './saved-rules.ts';
 import { plannedProbes } from './planned-probes.ts';
 import type { PlannedProbe } from './planned-probes.ts';
 import { probeAs, probeFromOutside } from './probe.ts';
@@ -18,7 +19,7 @@ import { ApplyError } from './run-command.ts';
 export const validationExitCode = 126;
 
 const pauseMs = 500;
-const longestProbeMs = 1000;
+const longestProbeMs = 2000;
 
 export interface Validation {
   readonly passed: boolean;
@@ -102,18 +103,12 @@ function compareListed(
       return { family, missing: undefined, finding: { kind: isThere ? 'good' : 'bad', text } };
     }
     const { comparison } = inspectIptables(options, family);
-    const { missing, state, unexpected } = comparison;
-    if (state === 'same')
-      return {
-        family,
-        missing,
-        finding: { kind: 'good', text: `${family}: all ${plan.length} rules are there` },
-      };
-    const text =
-      missing.length > 0
-        ? `missing ${missing.length === 1 ? 'is rule' : `are ${missing.length} rules:`} ${describeRules(missing)}`
-        : `not expected: ${unexpected.join(', ')}`;
-    return { family, missing, finding: { kind: 'bad', text: `${family}: ${text}` } };
+    const finding = judgeListed(comparison, plan.length);
+    return {
+      family,
+      missing: comparison.missing,
+      finding: { ...finding, text: `${family}: ${finding.text}` },
+    };
   } catch (error) {
     if (!(error instanceof ApplyError)) throw error;
     return {
@@ -125,6 +120,14 @@ function compareListed(
       },
     };
   }
+}
+
+function judgeListed({ state, missing, unexpected }: Comparison, planned: number): Finding {
+  if (state === 'same') return { kind: 'good', text: `all ${planned} rules are there` };
+  if (state === 'absent') return { kind: 'bad', text: `none of the ${planned} rules is there` };
+  const gone = `missing ${missing.length === 1 ? 'is rule' : `are ${missing.length} rules:`} ${describeRules(missing)}`;
+  const text = missing.length > 0 ? gone : `not expected: ${unexpected.join(', ')}`;
+  return { kind: 'bad', text };
 }
 
 /** Which ports cannot be listened on, and why; the proxy may be running. */
@@ -158,9 +161,10 @@ async function runProbes(
   missing: ReadonlyMap<Family, readonly Rule[] | undefined>,
 ): Promise<readonly Finding[]> {
   const timeoutMs = Math.min(longestProbeMs, options.probeTimeoutMs);
-  const probeOf = ({ host, port }: PlannedProbe): Probe => ({
+  const probeOf = ({ host, port, source }: PlannedProbe): Probe => ({
     host,
     port,
+    source,
     timeoutMs,
     token: randomBytes(tokenLength / 2).toString('hex'),
   });
@@ -200,7 +204,8 @@ function judgeProbe(
     arrivedAt === undefined
       ? (failure?.reason ?? 'it went elsewhere')
       : `it arrived at port ${arrivedAt}`;
-  const gone = missing === undefined ? [] : path.filter((rule) => missing.includes(rule));
+  const lost = new Set((missing ?? []).map((rule) => describeRules([rule])));
+  const gone = path.filter((rule) => lost.has(describeRules([rule])));
   const blame =
     gone.length > 0
       ? `missing on its way is ${describeRules(gone)}`

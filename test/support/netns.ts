@@ -6,6 +6,10 @@ import process from 'node:process';
 export interface RunOptions {
   /** User and group the command runs as; root where not given. */
   readonly uid?: number;
+  /** Another group than that of the user's number. */
+  readonly gid?: number;
+  /** Kept by that user, such as `net_admin`. */
+  readonly capabilities?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
   /** Default 10 000; a command that takes longer is killed. */
@@ -109,7 +113,7 @@ export class Pod {
 
   /** Runs to the end. */
   run(command: string, args: readonly string[], options: RunOptions = {}): RunResult {
-    const [file, ...rest] = this.#wrap(command, args, options.uid);
+    const [file, ...rest] = this.#wrap(command, args, options);
     const result = spawnSync(file, rest, {
       encoding: 'utf8',
       input: options.input ?? '',
@@ -126,9 +130,10 @@ export class Pod {
   spawn(
     command: string,
     args: readonly string[],
-    options: Pick<RunOptions, 'uid' | 'env'> & Pick<SpawnOptions, 'stdio'> = {},
+    options: Pick<RunOptions, 'uid' | 'gid' | 'capabilities' | 'env'> &
+      Pick<SpawnOptions, 'stdio'> = {},
   ): ChildProcess {
-    const [file, ...rest] = this.#wrap(command, args, options.uid);
+    const [file, ...rest] = this.#wrap(command, args, options);
     return spawn(file, rest, {
       stdio: options.stdio ?? 'pipe',
       env: { ...process.env, ...options.env },
@@ -142,13 +147,14 @@ export class Pod {
   #wrap(
     command: string,
     args: readonly string[],
-    uid: number | undefined,
+    { uid, gid = uid, capabilities = [] }: RunOptions,
   ): readonly [string, ...string[]] {
     const inside = ['netns', 'exec', this.namespace];
     if (uid === undefined) return ['ip', ...inside, command, ...args];
-    const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
-    const read = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
-    return ['ip', ...inside, ...user, ...read, '--', command, ...args];
+    const user = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+    const kept = ['dac_read_search', ...capabilities].map((name) => `+${name}`).join(',');
+    const caps = [`--inh-caps=${kept}`, `--ambient-caps=${kept}`];
+    return ['ip', ...inside, ...user, ...caps, '--', command, ...args];
   }
 }
 
