@@ -1,7 +1,8 @@
 // The server behind the proxies: nginx where it is installed, else raw-backend.ts. It must never be what limits a run.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
+import type { LoadCase } from './cases.ts';
 import { findProgram } from './find-program.ts';
 import { RunningProcess } from './running-process.ts';
 
@@ -9,6 +10,7 @@ export interface BackendRequest {
   readonly dir: string;
   readonly port: number;
   readonly responseBytes: number;
+  readonly origin?: LoadCase['origin'];
   readonly env: NodeJS.ProcessEnv;
   readonly cpus: string | undefined;
   /** Default 127.0.0.1 alone. */
@@ -42,10 +44,55 @@ http {
 `;
 }
 
+/** nghttpd; for gRPC it sends a message of the right length and the status that all calls end with. */
+function nghttpdCommand(request: BackendRequest): { command: string; args: string[] } {
+  const { dir, port, origin, responseBytes, env } = request;
+  const command = findProgram('nghttpd', env);
+  if (command === undefined) throw new Error('nghttpd (nghttp2-server) is not installed');
+  const files = join(dir, `h2-${port}`);
+  mkdirSync(join(files, dirname(GRPC_PATH)), { recursive: true });
+  writeFileSync(join(files, 'index.html'), 'x'.repeat(responseBytes));
+  writeFileSync(join(files, GRPC_PATH), grpcFrame(responseBytes));
+  const words = ['--no-tls', '-n', '1', '-m', '1000', '-d', files];
+  if (origin === 'grpc') words.push('--trailer', 'grpc-status: 0');
+  return { command, args: [...words, String(port)] };
+}
+
+export const GRPC_PATH = '/bench.Echo/Unary';
+
+/** One message that makes up `bytes` with its prefix. */
+export function grpcFrame(bytes: number): Buffer {
+  const frame = Buffer.alloc(bytes, 'x');
+  frame[0] = 0;
+  frame.writeUInt32BE(bytes - 5, 1);
+  return frame;
+}
+
+async function startHttp2Backend(
+  request: BackendRequest,
+): Promise<{ process: RunningProcess; kind: string }> {
+  const streams = request.origin === 'grpc-streams';
+  const { command, args } = streams
+    ? { command: process.execPath, args: [GRPC_STREAMS, 'serve', String(request.port)] }
+    : nghttpdCommand(request);
+  const backend = new RunningProcess({
+    name: 'backend',
+    command,
+    args,
+    logFile: join(request.dir, 'backend.log'),
+    cpus: request.cpus,
+  });
+  await backend.waitForPort(request.port, 20_000);
+  return { process: backend, kind: streams ? 'node' : 'nghttpd' };
+}
+
+const GRPC_STREAMS = join(import.meta.dirname, 'grpc-streams.ts');
+
 /** Resolves once it listens. */
 export async function startBackend(
   request: BackendRequest,
 ): Promise<{ process: RunningProcess; kind: string }> {
+  if (request.origin !== undefined) return startHttp2Backend(request);
   const nginx = findProgram('nginx', request.env);
   const logFile = join(request.dir, 'backend.log');
   let command = process.execPath;

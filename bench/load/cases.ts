@@ -19,7 +19,9 @@ export interface LoadCase {
   readonly connections: number;
   /** Proxies in a row between client and backend, as with a sidecar on either side. Default 1. */
   readonly hops?: 1 | 2;
-  /** HTTP/2 from the client, by prior knowledge, so many requests at once on a connection. The backend speaks HTTP/1. */
+  /** What the server behind speaks, if not HTTP/1: HTTP/2, or gRPC with one message there and one back. */
+  readonly origin?: 'h2' | 'grpc' | 'grpc-streams';
+  /** HTTP/2 from the client, by prior knowledge, so many requests at once on a connection. */
   readonly streams?: number;
   /** Worker threads of the proxy. Default 1. */
   readonly workers?: number;
@@ -150,6 +152,60 @@ export const LOAD_CASES: readonly LoadCase[] = [
     responseBytes: 100,
     connections: 8,
   },
+  {
+    name: 'h2-to-h2-router',
+    meaning:
+      'HTTP/2 GET, 8 connections with 16 streams each, HTTP/2 backend, 100 B answer, router only',
+    chain: 'router',
+    origin: 'h2',
+    streams: 16,
+    responseBytes: 100,
+    connections: 8,
+  },
+  {
+    name: 'h2-to-h2-sidecar',
+    meaning:
+      "HTTP/2 GET, 8 connections with 16 streams each, HTTP/2 backend, 100 B answer, a sidecar's chain",
+    chain: 'sidecar',
+    origin: 'h2',
+    streams: 16,
+    responseBytes: 100,
+    connections: 8,
+  },
+  {
+    name: 'h2-1mb-1000-streams',
+    meaning:
+      'HTTP/2 GET, 1 connection with 1000 streams, HTTP/2 backend, answers of 1 MB, router only',
+    chain: 'router',
+    origin: 'h2',
+    streams: 1_000,
+    responseBytes: 1_048_576,
+    connections: 1,
+  },
+  {
+    name: 'grpc-unary-two-sidecars',
+    meaning:
+      'gRPC unary, 100 B each way, 8 connections with 16 calls each, through two sidecars (CPU and memory of both)',
+    chain: 'sidecar',
+    origin: 'grpc',
+    hops: 2,
+    method: 'POST',
+    requestBodyBytes: 100,
+    streams: 16,
+    responseBytes: 100,
+    connections: 8,
+  },
+  {
+    name: 'grpc-streams-two-sidecars',
+    meaning:
+      'gRPC, 8 streams that echo messages of 1 KB, through two sidecars; a request is a message there and back (CPU and memory of both)',
+    chain: 'sidecar',
+    origin: 'grpc-streams',
+    hops: 2,
+    streams: 8,
+    responseBytes: 1_024,
+    connections: 1,
+  },
   ...(
     [
       ['h1-tls-router', 'TLS downstream, router only', 'downstream TLS'],
@@ -163,12 +219,4 @@ export const LOAD_CASES: readonly LoadCase[] = [
     connections: 32,
     notBuilt: `${what} is not built in Outrigger yet`,
   })),
-  {
-    name: 'grpc-unary-sidecar',
-    meaning: 'gRPC unary call, sidecar chain',
-    chain: 'sidecar',
-    responseBytes: 100,
-    connections: 32,
-    notBuilt: 'the bench has no gRPC backend yet',
-  },
 ];

@@ -4,7 +4,9 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { GRPC_PATH } from './backend.ts';
 import type { LoadCase } from './cases.ts';
+import { findLoadGenerator } from './load-generator.ts';
 import type { LoadGenerator } from './load-generator.ts';
 import { SampleBag } from './metrics.ts';
 import type { Peer } from './peers.ts';
@@ -69,13 +71,14 @@ export function requestOf(load: LoadCase, port: number, durationMs: number): Loa
     headers.push([`x-bench-header-${i}`, `a value of some length ${i}`]);
   if (load.newConnections === true) headers.push(['Connection', 'close']);
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${port}${load.origin === 'grpc' ? GRPC_PATH : '/'}`,
     connections: load.connections,
     durationMs,
     method: load.method,
     headers,
     bodyBytes: load.requestBodyBytes,
     streams: load.streams,
+    grpc: load.origin === 'grpc' ? 'unary' : load.origin === 'grpc-streams' ? 'streams' : undefined,
   };
 }
 
@@ -118,7 +121,8 @@ export async function startContestant(
       });
       options.running.add(process);
       processes.push(process);
-      await waitForAnswer(process, listenPort);
+      if (load.origin === 'grpc-streams') await waitForStream(process, listenPort, options.env);
+      else await waitForAnswer(process, listenPort);
       if (hops === 1 && load.startup === true)
         samples.add('readyMs', performance.now() - startedMs);
       accessLogs.push(join(dir, 'access.log'));
@@ -169,6 +173,23 @@ export async function waitForAnswer(
   }
 }
 
+/** The backend has streams only: the first message that comes back. */
+async function waitForStream(
+  process: RunningProcess,
+  port: number,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const load = findLoadGenerator({ env, cpus: undefined, dir: '' });
+  const request = { url: `http://127.0.0.1:${port}/`, connections: 1, streams: 1 };
+  const deadlineMs = performance.now() + START_LIMIT_MS;
+  await process.waitForPort(port, START_LIMIT_MS);
+  for (;;) {
+    const tried = await load.run({ ...request, durationMs: 300, grpc: 'streams' });
+    if (tried.requests > 0) return;
+    if (performance.now() > deadlineMs) throw new Error('no message came back in time');
+  }
+}
+
 function answerStatus(port: number, host: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const where = { host: '127.0.0.1', port, path: '/', headers: { host } };
@@ -198,7 +219,8 @@ const LEAST_LOG_BYTES_PER_REQUEST = 100;
 
 /** A proxy that skips a part of the work has not won anything. */
 export function checkAccessLogs(contestant: Contestant, load: LoadCase, requests: number): void {
-  if (load.chain !== 'sidecar') return;
+  // A stream is one line, however many messages it carries.
+  if (load.chain !== 'sidecar' || load.origin === 'grpc-streams') return;
   for (const path of contestant.accessLogs) {
     const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     if (bytes < requests * LEAST_LOG_BYTES_PER_REQUEST)

@@ -12,6 +12,8 @@ export interface BootstrapInput {
   readonly listenPort: number;
   readonly adminPort: number;
   readonly backendPort: number;
+  /** The backend speaks HTTP/2. */
+  readonly http2Backend?: boolean;
   /** Written only by the sidecar chain. */
   readonly accessLogPath: string;
 }
@@ -114,7 +116,14 @@ function connectionManager(input: BootstrapInput): object {
   };
 }
 
-const cluster = (name: string, backendPort: number): object => ({
+const HTTP2_OPTIONS = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${TYPE}extensions.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
+const cluster = (name: string, { backendPort, http2Backend }: BootstrapInput): object => ({
   name,
   type: 'STATIC',
   connect_timeout: '10s',
@@ -129,6 +138,7 @@ const cluster = (name: string, backendPort: number): object => ({
       },
     ],
   },
+  ...(http2Backend === true ? { typed_extension_protocol_options: HTTP2_OPTIONS } : {}),
   load_assignment: {
     cluster_name: name,
     endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(backendPort) } }] }],
@@ -151,8 +161,8 @@ function networkFilter(input: BootstrapInput): object {
 }
 
 export function envoyBootstrap(input: BootstrapInput): string {
-  const clusters = [cluster('backend', input.backendPort)];
-  if (input.chain === 'sidecar') clusters.push(cluster('backend-canary', input.backendPort));
+  const clusters = [cluster('backend', input)];
+  if (input.chain === 'sidecar') clusters.push(cluster('backend-canary', input));
   return stringify({
     admin: { address: loopback(input.adminPort) },
     static_resources: {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 
+import { grpcFrame } from './backend.ts';
 import { findProgram } from './find-program.ts';
 import type { LoadReply, LoadRequest } from './request-load.ts';
 
@@ -132,6 +133,21 @@ export interface LoadGeneratorPlace {
   readonly dir: string;
 }
 
+function unaryArguments({ bodyBytes = 0 }: LoadRequest, dir: string): string[] {
+  const body = join(dir, 'grpc-message');
+  writeFileSync(body, grpcFrame(bodyBytes));
+  return ['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers'];
+}
+
+/** grpc-streams.ts in a process of its own. */
+async function runGrpcStreams(request: LoadRequest, cpus: string | undefined): Promise<LoadResult> {
+  const words = [process.execPath, join(import.meta.dirname, 'grpc-streams.ts'), 'load'];
+  words.push(new URL(request.url).host, String(request.durationMs), String(request.streams));
+  const [command, args] = pinned(words, cpus);
+  const { stdout } = await execute(command, args, { timeout: request.durationMs + 60_000 });
+  return JSON.parse(stdout) as LoadResult;
+}
+
 async function runH2load(
   request: LoadRequest,
   { env, cpus, dir }: LoadGeneratorPlace,
@@ -143,6 +159,7 @@ async function runH2load(
   rmSync(logFile, { force: true });
   const seconds = Math.max(1, Math.round(request.durationMs / 1_000));
   const words = ['-t', '1', '-c', String(request.connections), '-m', String(request.streams)];
+  if (request.grpc === 'unary') words.push(...unaryArguments(request, dir));
   words.push('-D', String(seconds), '--log-file', logFile, request.url);
   const [command, args] = pinned([h2load, ...words], cpus);
   const { stdout } = await execute(command, args, { timeout: request.durationMs + 60_000 });
@@ -153,8 +170,10 @@ export function findLoadGenerator(place: LoadGeneratorPlace): LoadGenerator {
   const http1 = findHttp1Generator(place);
   return {
     name: http1.name,
-    run: (request) =>
-      request.streams === undefined ? http1.run(request) : runH2load(request, place),
+    run: (request) => {
+      if (request.grpc === 'streams') return runGrpcStreams(request, place.cpus);
+      return request.streams === undefined ? http1.run(request) : runH2load(request, place);
+    },
   };
 }
 

@@ -59,10 +59,17 @@ class CaseRun {
   }
 
   async run(peers: readonly Peer[]): Promise<CaseResult> {
-    const { name, meaning, responseBytes } = this.#load;
+    const { name, meaning, responseBytes, origin } = this.#load;
     const { dir, env, otherCpus: cpus, running } = this.#options;
     [this.#backendPort = 0] = await freePorts(1);
-    const backend = await startBackend({ dir, env, port: this.#backendPort, responseBytes, cpus });
+    const backend = await startBackend({
+      dir,
+      env,
+      port: this.#backendPort,
+      responseBytes,
+      cpus,
+      ...(origin === undefined ? {} : { origin }),
+    });
     running.add(backend.process);
     try {
       await this.#startAll(peers);

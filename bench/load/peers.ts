@@ -83,6 +83,7 @@ const prepareEnvoy =
   ({ case: load, dir, ...ports }: PeerSetup): string[] => {
     const text = envoyBootstrap({
       chain: load.chain,
+      http2Backend: load.origin !== undefined,
       accessLogPath: join(dir, 'access.log'),
       ...ports,
     });
@@ -91,7 +92,8 @@ const prepareEnvoy =
 
 const ONE_WORKER = ['--concurrency', '1'];
 
-function plainOnly({ chain, streams }: LoadCase): string | undefined {
+function plainOnly({ chain, streams, origin }: LoadCase): string | undefined {
+  if (origin !== undefined) return 'is set up for backends of HTTP/1 here';
   if (streams !== undefined) return 'is set up for HTTP/1 here';
   return chain === 'sidecar' ? 'has nothing like the sidecar chain' : undefined;
 }
@@ -184,7 +186,8 @@ async function findNghttpx({ env }: PeerSearch): Promise<Peer | MissingPeer> {
     version: await versionOf(command, '--version'),
     command,
     // Its frontend takes both versions.
-    refuses: (load) => (load.streams !== undefined ? undefined : httpOnly(load)),
+    refuses: (load) =>
+      load.streams !== undefined && load.origin === undefined ? undefined : httpOnly(load),
     prepare: (setup) => ['--conf', writeConfig(setup.dir, 'nghttpx.conf', nghttpxConfig(setup))],
   };
 }

@@ -19,6 +19,8 @@ export interface LoadRequest {
   readonly bodyBytes?: number | undefined;
   /** HTTP/2 by prior knowledge with so many requests at once on a connection; only h2load can do it. Undefined: HTTP/1. */
   readonly streams?: number | undefined;
+  /** gRPC over those streams: calls of one message each, or messages back and forth on calls that stay. */
+  readonly grpc?: 'unary' | 'streams' | undefined;
 }
 
 export interface LoadReply {
