@@ -72,6 +72,10 @@ export interface ClusterConfig {
   readonly transportSocket: TransportSocketConfig;
   readonly transportSocketMatches: readonly TransportSocketMatchConfig[];
   readonly http: UpstreamHttpConfig;
+  /** TCP connections to a host end when it fails its health check or is ejected; absent: false. */
+  readonly closeConnectionsOnHostFailure?: boolean;
+  /** All pools start anew whenever a host comes or goes; absent: false. */
+  readonly drainOnHostSetChange?: boolean;
   /** Streams share connections only with those of the same client connection. */
   readonly poolPerDownstreamConnection?: boolean;
   /** Connections there should be for each stream, by host: 1 to 3; absent: 1. */

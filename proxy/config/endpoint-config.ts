@@ -12,6 +12,8 @@ export interface EndpointConfig {
   readonly edsStatus?: 'UNKNOWN' | 'DRAINING' | 'TIMEOUT';
   /** `envoy.transport_socket_match` labels. */
   readonly transportSocketMatch: ReadonlyMap<string, string>;
+  /** The same of its locality's metadata: where the endpoint's own labels match nothing; absent: none. */
+  readonly localitySocketMatch?: ReadonlyMap<string, string>;
   /** `metadata.filter_metadata` as JSON text by namespace. */
   readonly metadata: ReadonlyMap<string, string>;
   /** Further addresses of the same host, in the order they are to be tried (RFC 8305); absent: none. */

@@ -182,7 +182,7 @@ function prepare(handle: SocketHandle, family: FamilyDialling, v6: boolean): str
   }
   if (source !== null) {
     const bound = bind(handle, source, v6);
-    if (bound !== '') return `failed to bind to ${printed(source.address, source.port)}: ${bound}`;
+    if (bound !== '') return `${BIND_ERROR}${printed(source.address, source.port)}: ${bound}`;
   }
   return setOptions(handle.fd, socketOptions, 'BOUND') ? null : '';
 }
@@ -197,6 +197,11 @@ function bind(
   const status = v6 ? handle.bind6(address, port, 0) : handle.bind(address, port, 0);
   return status === 0 ? '' : errorText(status);
 }
+
+const BIND_ERROR = 'failed to bind to ';
+
+/** Of a reason that onConnectFailed() gave. */
+export const isBindError = (reason: string): boolean => reason.startsWith(BIND_ERROR);
 
 const ERROR_TEXTS = new Map([
   ['ECONNREFUSED', 'Connection refused'],

@@ -23,8 +23,8 @@ export interface CircuitBreakerStatsDeps {
 
 export class CircuitBreakerStats {
   readonly #deps: CircuitBreakerStatsDeps;
-  /** Prefixes shown so far. */
-  #shown = new Set<string>();
+  /** Prefixes shown, and whether what is left was, too. */
+  #shown = new Map<string, boolean>();
 
   constructor(deps: CircuitBreakerStatsDeps) {
     this.#deps = deps;
@@ -32,12 +32,13 @@ export class CircuitBreakerStats {
 
   refresh(clusters: Iterable<ClusterConfig>): void {
     const before = this.#shown;
-    this.#shown = new Set();
+    this.#shown = new Map();
     for (const config of clusters) {
       this.#showPriority(config, 'DEFAULT');
       this.#showPriority(config, 'HIGH');
     }
-    for (const prefix of before) if (!this.#shown.has(prefix)) this.#clear(prefix);
+    for (const [prefix, tracked] of before)
+      if (this.#shown.get(prefix) !== tracked) this.#clear(prefix, tracked);
   }
 
   #showPriority(config: ClusterConfig, priority: 'DEFAULT' | 'HIGH'): void {
@@ -47,19 +48,20 @@ export class CircuitBreakerStats {
     if (!this.#deps.wanted(`${prefix}cx_open`)) return;
     const resources = this.#deps.breakers.read(config.name, priority, limits);
     if (resources === undefined) return;
-    this.#shown.add(prefix);
+    this.#shown.set(prefix, limits.trackRemaining);
     for (const row of rowsOf(resources)) {
       this.#set(`${prefix}${row.name}_open`, isOpen(row) ? 1 : 0);
-      const tracked = limits.trackRemaining && !(row.remaining === 'retries' && limits.retryBudget);
+      if (!limits.trackRemaining) continue;
+      const tracked = row.remaining !== 'retries' || limits.retryBudget === undefined;
       const left = tracked ? Math.max(0, Math.min(row.max, NO_LIMIT) - row.count) : 0;
       this.#set(`${prefix}remaining_${row.remaining}`, left);
     }
   }
 
-  #clear(prefix: string): void {
+  #clear(prefix: string, tracked: boolean): void {
     for (const { name, remaining } of NAMES) {
-      this.#set(`${prefix}${name}_open`, 0);
-      this.#set(`${prefix}remaining_${remaining}`, 0);
+      if (!this.#shown.has(prefix)) this.#set(`${prefix}${name}_open`, 0);
+      if (tracked) this.#set(`${prefix}remaining_${remaining}`, 0);
     }
   }
 

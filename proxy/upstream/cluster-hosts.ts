@@ -8,6 +8,7 @@ import type {
   LocalityEndpointsConfig,
 } from '../config/endpoint-config.ts';
 import type { HostSet, HostSink } from './host-set.ts';
+import { sameSocketLabels } from './transport-socket-choice.ts';
 import { ENVOY_LB, Host, addressText, localityOf } from './host.ts';
 import type { Locality } from './host.ts';
 import type { LoadBalancer } from './load-balancer.ts';
@@ -22,6 +23,8 @@ export interface ClusterHostsOwner {
   readonly nowMs: number;
   createBalancing(): Balancing;
   onHostLeft(host: Host): void;
+  /** Of transport_socket_matches. */
+  onHostLabelsChanged(host: Host): void;
 }
 
 export class ClusterHosts {
@@ -189,7 +192,9 @@ export class ClusterHosts {
       this.onHealthChanged([host]);
       sink.remove(host);
     }
+    const relabelled = !sameSocketLabels(host.endpoint, now.endpoint);
     host.endpoint = now.endpoint;
+    if (relabelled) this.#owner.onHostLabelsChanged(host);
     host.priority = now.priority;
     if (host.locality.key !== now.locality.key) host.locality = now.locality;
     if (sink === undefined || !moves) this.onHealthChanged([host]);

@@ -1,6 +1,7 @@
 // [w] Counters of one cluster, registered when the cluster is first used by this worker, never before.
 import type { StatId, StatsStore } from '../stats/store.ts';
 import { CodeCounters } from './code-counters.ts';
+import { ByteCounts } from './conn-pool/byte-counts.ts';
 
 export class ClusterStats {
   readonly store: StatsStore;
@@ -28,6 +29,11 @@ export class ClusterStats {
   readonly upstreamCxIdleTimeout: StatId;
   readonly upstreamCxRxBytesTotal: StatId;
   readonly upstreamCxTxBytesTotal: StatId;
+  readonly upstreamCxTxBytesBuffered: StatId;
+  readonly upstreamRqPerCx: StatId;
+  readonly bindErrors: StatId;
+  /** Of HTTP connections while they live. */
+  readonly bytes: ByteCounts;
   readonly upstreamCxConnectMs: StatId;
   readonly upstreamCxLengthMs: StatId;
   readonly upstreamRqTotal: StatId;
@@ -98,6 +104,10 @@ export class ClusterStats {
     this.upstreamCxIdleTimeout = counter('upstream_cx_idle_timeout');
     this.upstreamCxRxBytesTotal = counter('upstream_cx_rx_bytes_total');
     this.upstreamCxTxBytesTotal = counter('upstream_cx_tx_bytes_total');
+    this.upstreamCxTxBytesBuffered = gauge('upstream_cx_tx_bytes_buffered');
+    this.upstreamRqPerCx = store.histogram(`${prefix}upstream_rq_per_cx`);
+    this.bindErrors = counter('bind_errors');
+    this.bytes = new ByteCounts(this);
     this.upstreamCxConnectMs = store.histogram(`${prefix}upstream_cx_connect_ms`);
     this.upstreamCxLengthMs = store.histogram(`${prefix}upstream_cx_length_ms`);
     this.upstreamRqTotal = counter('upstream_rq_total');

@@ -6,6 +6,7 @@ import type {
   LocalityEndpointsConfig,
 } from '../config/endpoint-config.ts';
 import { addressText } from './host.ts';
+import { sameSocketLabels } from './transport-socket-choice.ts';
 
 export interface EndpointDiff {
   /** Priorities to which a host came or from which one went. */
@@ -140,7 +141,7 @@ function sameEndpoint(a: EndpointConfig, b: EndpointConfig): boolean {
       a.edsStatus === b.edsStatus &&
       a.hostname === b.hostname &&
       sameEntries(a.metadata, b.metadata) &&
-      sameEntries(a.transportSocketMatch, b.transportSocketMatch) &&
+      sameSocketLabels(a, b) &&
       sameJson(a.additionalAddresses, b.additionalAddresses) &&
       sameJson(a.healthCheck, b.healthCheck))
   );

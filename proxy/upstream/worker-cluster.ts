@@ -13,7 +13,7 @@ import { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
-import { Health } from './host-health.ts';
+import { Health, HealthFlag } from './host-health.ts';
 import type { HostSet } from './host-set.ts';
 import type { Host } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
@@ -73,6 +73,11 @@ export class WorkerCluster
   get stats(): ClusterStats {
     this.#stats ??= new ClusterStats(this.#environment.store, this.#config.statName);
     return this.#stats;
+  }
+
+  /** Brings counters up to date that are not kept so at every step. */
+  refreshStats(): void {
+    this.#stats?.bytes.refresh();
   }
 
   /** Hosts of the last update, and those an ORIGINAL_DST cluster made. */
@@ -152,13 +157,25 @@ export class WorkerCluster
   /** New endpoints; connections to hosts that stay are not touched. */
   updateEndpoints(update: ClusterEndpointsConfig): void {
     this.#dropShare = shareOf(update.dropOverloads ?? []);
-    this.#hosts.assign(update);
+    this.#drainingOnChange(() => this.#hosts.assign(update));
   }
 
   /** The same, of a cluster that was told before: only what is different. */
   changeEndpoints(changes: EndpointChangesConfig): void {
     this.#dropShare = shareOf(changes.dropOverloads ?? []);
-    this.#hosts.change(changes);
+    this.#drainingOnChange(() => this.#hosts.change(changes));
+  }
+
+  /** `common_lb_config.close_connections_on_host_set_change`. */
+  #drainingOnChange(change: () => void): void {
+    if (this.#config.drainOnHostSetChange !== true) {
+      change();
+      return;
+    }
+    const before = new Set(this.#hosts.all);
+    change();
+    const after = this.#hosts.all;
+    if (after.length !== before.size || after.some((host) => !before.has(host))) this.#drainPools();
   }
 
   /** By `Host.addressText`, of the last update; for what main says of hosts, never on the request path. */
@@ -168,6 +185,12 @@ export class WorkerCluster
 
   /** Flags of these hosts of this cluster are not what they were (`Host.setCheckFlags`). */
   onHostHealthChanged(hosts: readonly Host[]): void {
+    for (const host of hosts) {
+      const failsNow = (host.healthFlags & FAILED_CHECKS) !== 0;
+      if (!failsNow || (host.listedFlags & FAILED_CHECKS) !== 0) continue;
+      this.#default.onHostFailed(host);
+      this.#high.onHostFailed(host);
+    }
     this.#hosts.onHealthChanged(hosts);
   }
 
@@ -199,6 +222,10 @@ export class WorkerCluster
       activeRequests: () => store.value(stats.upstreamRqActive),
       panicThresholdPercent: this.#config.panicThresholdPercent,
     });
+  }
+
+  onHostLabelsChanged(host: Host): void {
+    if (this.#config.transportSocketMatches.length > 0) this.onHostLeft(host);
   }
 
   onHostLeft(host: Host): void {
@@ -292,6 +319,8 @@ export class WorkerCluster
     this.#high.drainAll();
   }
 }
+
+const FAILED_CHECKS = HealthFlag.FailedActiveCheck | HealthFlag.FailedOutlierCheck;
 
 /** The decoder admits one category. */
 const shareOf = (drops: readonly FractionConfig[]): number =>

@@ -76,6 +76,9 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     tcpKeepalive: decodeKeepalive(
       reader.child('upstream_connection_options')?.child('tcp_keepalive'),
     ),
+    closeConnectionsOnHostFailure: reader.bool('close_connections_on_host_health_failure'),
+    drainOnHostSetChange:
+      reader.child('common_lb_config')?.bool('close_connections_on_host_set_change') ?? false,
     poolPerDownstreamConnection: reader.bool('connection_pool_per_downstream_connection'),
     preconnectRatio: decodePreconnect(reader),
     bind: decodeBindConfig(reader.child('upstream_bind_config'), `Cluster ${name}`),
@@ -135,6 +138,7 @@ function decodeClusterFilters(reader: Reader): readonly string[] {
 }
 
 function decodeSocketMatches(reader: Reader): readonly TransportSocketMatchConfig[] {
+  reader.refuse('transport_socket_matcher');
   return reader.children('transport_socket_matches').map((match) => ({
     name: match.requiredString('name'),
     match: structLabels(match.message.match),

@@ -93,7 +93,12 @@ function decodeLocality(
   const list =
     reader.child('load_balancer_endpoints')?.children('lb_endpoints') ??
     reader.children('lb_endpoints');
-  const endpoints = list.map((endpoint) => decodeEndpoint(endpoint, names));
+  const labels = reader.message.metadata?.filter_metadata?.get(TRANSPORT_SOCKET_MATCH);
+  const localitySocketMatch = labels === undefined ? undefined : structLabels(labels);
+  const endpoints = list.map((endpoint) => ({
+    ...decodeEndpoint(endpoint, names),
+    ...(localitySocketMatch && { localitySocketMatch }),
+  }));
   return {
     region: locality?.region ?? '',
     zone: locality?.zone ?? '',

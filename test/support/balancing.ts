@@ -73,6 +73,7 @@ export function testCluster(
     },
     createBalancing: () => createBalancing(policy, environment),
     onHostLeft: () => undefined,
+    onHostLabelsChanged: () => undefined,
   });
   return {
     hosts,

@@ -4,6 +4,7 @@ import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
 import type * as envoy_config_endpoint_v3 from './envoy.config.endpoint.v3.ts';
 import type * as envoy_type_metadata_v3 from './envoy.type.metadata.v3.ts';
 import type * as envoy_type_v3 from './envoy.type.v3.ts';
+import type * as xds_type_matcher_v3 from './xds.type.matcher.v3.ts';
 
 export type Cluster_ClusterProtocolSelection =
   | 'USE_CONFIGURED_PROTOCOL'
@@ -129,6 +130,7 @@ export interface Cluster {
   round_robin_lb_config?: Cluster_RoundRobinLbConfig | undefined;
   lrs_report_endpoint_metrics?: string[] | undefined;
   dns_jitter?: Duration | undefined;
+  transport_socket_matcher?: xds_type_matcher_v3.Matcher | undefined;
 }
 
 export interface Cluster_CommonLbConfig {

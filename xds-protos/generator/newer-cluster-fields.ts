@@ -15,6 +15,12 @@ const field = (message: string, name: string, number: number, type: string): New
 
 export const newerClusterFields: readonly NewerField[] = [
   field('envoy.config.endpoint.v3.Endpoint', 'observability_name', 5, 'string'),
+  field(
+    'envoy.config.cluster.v3.Cluster',
+    'transport_socket_matcher',
+    59,
+    'xds.type.matcher.v3.Matcher',
+  ),
   field(CARES, 'query_timeout_seconds', 6, 'google.protobuf.UInt64Value'),
   field(CARES, 'query_tries', 7, 'google.protobuf.UInt32Value'),
   field(CARES, 'rotate_nameservers', 8, 'bool'),

@@ -50,6 +50,8 @@ export interface ManagedPool extends HttpConnPool {
   readonly inUse: boolean;
   /** Has streams on their way, or some that wait. */
   readonly active: boolean;
+  /** The connections it has are not used again; those who wait, or come later, get new ones. */
+  drainConnections(): void;
   /** No further connections are kept; what is on its way, or waits, comes to its end. */
   drain(): void;
 }

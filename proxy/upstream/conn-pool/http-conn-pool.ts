@@ -116,6 +116,10 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     this.#checkIdle();
   }
 
+  drainConnections(): void {
+    for (const client of [...this.#clients]) if (!client.connecting) client.drain();
+  }
+
   drain(): void {
     this.draining = true;
     for (const client of [...this.#clients]) {

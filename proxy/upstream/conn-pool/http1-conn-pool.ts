@@ -24,6 +24,11 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
     return this.#codec !== null && this.#codec.busy;
   }
 
+  override drain(): void {
+    this.#pool.retire(this);
+    super.drain();
+  }
+
   get activeStreams(): number {
     return this.busy ? 1 : 0;
   }
@@ -114,6 +119,11 @@ export class Http1ConnPool extends HttpConnPoolBase<Http1Client> {
   }
 
   protected onGone(client: Http1Client): void {
+    this.retire(client);
+  }
+
+  /** The connection takes no further stream. */
+  retire(client: Http1Client): void {
     const index = this.#idle.indexOf(client);
     if (index >= 0) this.#idle.splice(index, 1);
   }

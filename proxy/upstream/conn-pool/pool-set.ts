@@ -118,6 +118,14 @@ export class PoolSet {
     return this.#hosts.get(host)?.inUse === true;
   }
 
+  /** The host does not pass its checks any more: its connections are not used again (envoy-behaviour §7.2). */
+  onHostFailed(host: Host): void {
+    const pools = this.#hosts.get(host);
+    if (pools === undefined) return;
+    for (const pool of pools.http()) pool.drainConnections();
+    if (this.#owner.config.closeConnectionsOnHostFailure === true) pools.tcp?.closeConnections();
+  }
+
   /** The host is gone: what is on its way ends by itself. */
   drainHost(host: Host): void {
     const pools = this.#hosts.get(host);

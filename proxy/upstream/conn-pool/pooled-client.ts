@@ -5,6 +5,7 @@ import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { RequestEncoder, ResponseDecoder } from '../../http/codec.ts';
 import type { Connection } from '../../network/connection.ts';
 import type { ConnectListener, Dialled } from '../../network/connect.ts';
+import { isBindError } from '../../network/connect.ts';
 import { dial } from '../../network/happy-eyeballs.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
 import { peerHasGone } from '../../network/tcp-state.ts';
@@ -143,6 +144,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     stats.store.record(stats.upstreamCxConnectMs, nowMs - this.#startMs);
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
     this.connection = connection;
+    stats.bytes.add(connection);
     this.#facts = connectionFacts(connection, this.#pool.host, this.protocol, {
       connectStartMs: this.#startMs,
       connectEndMs: nowMs,
@@ -163,6 +165,7 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     this.#attempt = null;
     this.#end();
     this.#countDestroyed(!local, false);
+    if (isBindError(reason)) this.context.stats.store.inc(this.context.stats.bindErrors);
     const failure = local ? 'local connection failure' : 'remote connection failure';
     this.#pool.onClientFailed(this, failure, reason);
   }
@@ -185,8 +188,8 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
     const { stats, io } = this.context;
     const store = stats.store;
     const connection = this.connection!;
-    store.add(stats.upstreamCxRxBytesTotal, connection.bytesRead);
-    store.add(stats.upstreamCxTxBytesTotal, connection.bytesWritten);
+    stats.bytes.remove(connection);
+    store.record(stats.upstreamRqPerCx, this.#facts!.requestCount);
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - this.#startMs);
     this.#end();
     const cut = this.onSocketClosed(event);

@@ -3,7 +3,8 @@ import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { Connection } from '../../network/connection.ts';
 import type { ConnectListener, Dialled } from '../../network/connect.ts';
-import { CloseEvent } from '../../network/transport.ts';
+import { CloseEvent, CloseType } from '../../network/transport.ts';
+import { isBindError } from '../../network/connect.ts';
 import { dial } from '../../network/happy-eyeballs.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
@@ -52,11 +53,14 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     connection.bufferLimitBytes = config.perConnectionBufferLimitBytes;
     const made = { connectStartMs: this.#startMs, connectEndMs, tls: transport.tls };
     const facts = connectionFacts(connection, this.#pool.host, '', made);
+    this.#pool.live.set(facts.id, connection);
     callbacks?.onPoolReady(connection, this.#pool.host, facts);
   }
 
   onConnectFailed(reason: string, local: boolean): void {
     this.#attempt = null;
+    const { stats } = this.#context;
+    if (isBindError(reason)) stats.store.inc(stats.bindErrors);
     this.#fail(local ? 'local connection failure' : 'remote connection failure', reason);
   }
 
@@ -94,6 +98,8 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
 export class SingleUseTcpConnPool implements TcpConnPool {
   readonly host: Host;
   readonly dialling: PoolDialling;
+  /** In use, by id. */
+  readonly live = new Map<number, Connection>();
   readonly #context: PoolContext;
 
   constructor(context: PoolContext, host: Host) {
@@ -104,6 +110,11 @@ export class SingleUseTcpConnPool implements TcpConnPool {
 
   get inUse(): boolean {
     return this.host.counts.cxActive > 0;
+  }
+
+  /** Their users see them closed from here. */
+  closeConnections(): void {
+    for (const connection of [...this.live.values()]) connection.close(CloseType.NoFlush);
   }
 
   newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null {
@@ -127,6 +138,7 @@ export class SingleUseTcpConnPool implements TcpConnPool {
   }
 
   connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void {
+    this.live.delete(facts.id);
     const { stats, io } = this.#context;
     const { store } = stats;
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - facts.connectStartMs);

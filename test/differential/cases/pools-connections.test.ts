@@ -84,6 +84,7 @@ export const suite = await differential(
       'cluster.CASE-up.upstream_cx_*',
       'cluster.CASE-up.upstream_rq_*',
       'cluster.CASE-up.circuit_breakers*',
+      'cluster.CASE-up.bind_errors',
     ],
   },
   [

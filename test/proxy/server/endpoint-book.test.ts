@@ -67,6 +67,7 @@ class Listener {
         throw new Error('nobody chooses here');
       },
       onHostLeft: (gone: Host) => this.left.push(gone.addressText),
+      onHostLabelsChanged: () => {},
     };
   }
 }

@@ -47,7 +47,7 @@ t.test('CircuitBreakerStats', (t) => {
     t.equal(unread.names(), 0);
     const used = setUp();
     used.workers[0]!.markUsed();
-    t.equal(used.names(), 20);
+    t.equal(used.names(), 10);
     t.end();
   });
 

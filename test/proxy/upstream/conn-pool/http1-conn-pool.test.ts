@@ -427,4 +427,34 @@ t.test('Http1ConnPool', async (t) => {
     t.equal(caller.facts!.stale, true);
     await it.settle();
   });
+
+  await t.test('drains its connections and goes on', async (t) => {
+    const script: UpstreamScript = (connection) =>
+      connection.socket.on('data', () => {
+        if (!connection.text.includes('/slow')) connection.send(OK);
+      });
+    const [it, upstream] = await setup(t, script);
+    await all(it.call());
+    it.pool.drainConnections();
+    await eventually('the idle one is closed', () => it.counts[0] === 0);
+    t.equal(it.idle.length, 0, 'the pool stays');
+    await all(it.call());
+    t.equal(upstream.connections.length, 2);
+    await it.settle();
+  });
+
+  await t.test('counts bytes while connections live', async (t) => {
+    const [it, upstream] = await setup(t, answerEach(OK));
+    await all(it.call());
+    const bytes = (): number[] => {
+      it.stats.bytes.refresh();
+      return [it.stat('upstream_cx_rx_bytes_total'), it.stat('upstream_cx_tx_bytes_total')];
+    };
+    const [peer] = upstream.connections;
+    t.same(bytes(), [OK.length, peer!.byteCount]);
+    await all(it.call());
+    t.same(bytes(), [2 * OK.length, peer!.byteCount]);
+    await it.settle();
+    t.same(bytes(), [2 * OK.length, peer!.byteCount]);
+  });
 });
