@@ -189,7 +189,7 @@ export class WorkerRuntime implements BindReport {
         this.#apply(message.update, message.slots);
         return;
       case 'collect_stats':
-        for (const cluster of this.#clusters.all()) cluster.refreshStats();
+        this.#clusters.refreshStats();
         this.#post({
           kind: 'stats',
           requestId: message.requestId,

@@ -34,6 +34,11 @@ export class WorkerClusterManager implements ThreadLocalClusterManager {
     return this.#clusters.values();
   }
 
+  /** Brings counters up to date that are not kept so at every step. */
+  refreshStats(): void {
+    for (const cluster of this.#clusters.values()) cluster.refreshStats();
+  }
+
   /** `slot`: the cluster's place among the circuit-breaker counts. */
   upsert(config: ClusterConfig, slot: number): void {
     const present = this.#clusters.get(config.name);
