@@ -134,7 +134,7 @@ export interface SubsetConfig {
 
 export interface OverrideHostConfig {
   readonly kind: 'override_host';
-  /** Where a request names its host; the first that does counts. */
+  /** Where a request names hosts, in the order in which they are tried. */
   readonly sources: readonly (
     | { readonly kind: 'header'; readonly name: string }
     | { readonly kind: 'metadata'; readonly namespace: string; readonly path: readonly string[] }

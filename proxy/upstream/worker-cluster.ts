@@ -219,6 +219,7 @@ export class WorkerCluster
       clock: io.time,
       stats: new LbStats(store, stats.prefix),
       isLocalCluster: this.#config.name === balancing.localClusterName,
+      hostAt: (address) => this.#hosts.byAddress(address),
       activeRequests: () => store.value(stats.upstreamRqActive),
       panicThresholdPercent: this.#config.panicThresholdPercent,
     });

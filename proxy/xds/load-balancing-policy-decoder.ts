@@ -59,7 +59,7 @@ function decodePolicy(
   clusterName: string,
   depth: number,
 ): LoadBalancingPolicyConfig | undefined {
-  if (/\.(?:OverrideHost|ClientSideWeightedRoundRobin)$/.test(config.typeName)) return undefined;
+  if (config.typeName.endsWith('.ClientSideWeightedRoundRobin')) return undefined;
   switch (config.typeName) {
     case `${POLICIES}.subset.v3.Subset`:
       return subset(config, clusterName, depth);
@@ -180,6 +180,7 @@ function overrideHost(
   depth: number,
 ): LoadBalancingPolicyConfig {
   const settings = config.as(`${POLICIES}.override_host.v3.OverrideHost`);
+  settings?.refuse('selected_host_key');
   const list = settings?.required('fallback_policy');
   const child = list === undefined ? ROUND_ROBIN : decodePolicyList(list, clusterName, depth + 1);
   return {

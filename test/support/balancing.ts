@@ -61,6 +61,7 @@ export function testCluster(
     stats: new LbStats(store, 'cluster.c.'),
     isLocalCluster: false,
     activeRequests: () => 0,
+    hostAt: (address) => hosts.byAddress(address),
     panicThresholdPercent: 50,
     localClusterName: '',
     localHosts: () => null,

@@ -164,6 +164,8 @@ export interface ChoicePair {
   readonly ours: ChoosingProxy;
   /** Undefined without an Envoy binary. */
   readonly envoy: ChoosingProxy | undefined;
+  /** Of all hosts. */
+  readonly port: number;
 }
 
 export async function startChoice(
@@ -217,6 +219,7 @@ export async function startChoice(
   return {
     ours: new ChoosingProxy(ours, arrivals),
     envoy: envoy === undefined ? undefined : new ChoosingProxy(envoy, arrivals),
+    port,
   };
 }
 

@@ -3,6 +3,7 @@ import type { TimeSource } from '../../base/clock.ts';
 import type { RandomSource } from '../../base/random.ts';
 import type { Runtime } from '../../base/runtime.ts';
 import type { HostSet } from '../host-set.ts';
+import type { Host } from '../host.ts';
 import type { LbStats } from './lb-stats.ts';
 
 /** The same for all clusters of a worker. */
@@ -22,6 +23,8 @@ export interface BalancerEnvironment extends BalancingFacts {
   readonly stats: LbStats;
   /** Others ask for localities of this one. */
   readonly isLocalCluster: boolean;
+  /** One of the cluster's hosts, by `Host.addressText`. */
+  hostAt(address: string): Host | undefined;
   /** Requests under way to the whole cluster. */
   activeRequests(): number;
   readonly panicThresholdPercent: number;

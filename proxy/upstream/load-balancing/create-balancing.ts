@@ -8,10 +8,12 @@ import type {
 import { DEFAULT_ZONE_AWARE } from '../../config/load-balancing-config.ts';
 import type { HostSink } from '../host-set.ts';
 import { HostSet } from '../host-set.ts';
+import type { Host } from '../host.ts';
 import type { LoadBalancer } from '../load-balancer.ts';
 import type { BalancerEnvironment } from './balancer-environment.ts';
 import { HashBalancer } from './hash-balancer.ts';
 import { LeastRequestPicker } from './least-request.ts';
+import { OverrideHostBalancer } from './override-host-balancer.ts';
 import { PriorityBalancer } from './priority-balancer.ts';
 import type { PickerFactory } from './priority-balancer.ts';
 import { RandomPicker } from './random.ts';
@@ -43,6 +45,11 @@ export function createBalancing(
       stats: environment.stats,
     });
     return { balancer, sink: balancer, hosts: balancer.hosts };
+  }
+  if (policy.kind === 'override_host') {
+    const { balancer, sink, hosts } = createBalancing(policy.child, environment);
+    const hostAt = (address: string): Host | undefined => environment.hostAt(address);
+    return { balancer: new OverrideHostBalancer(policy, hostAt, balancer), sink, hosts };
   }
   const hosts = new HostSet(options);
   return { balancer: createBalancer(policy, hosts, environment), sink: hosts, hosts };

@@ -34,8 +34,7 @@ export abstract class WeightedPicker implements HostPicker {
   pick(): Host | null {
     const { hosts } = this.list;
     if (hosts.length < 2) return hosts.length === 0 ? null : hosts[0]!;
-    if (this.#slowStart !== null) this.#nowMs = this.#slowStart.nowMs;
-    if (this.list.sameWeights && this.#nowMs >= this.#warmUntilMs) {
+    if (this.list.sameWeights && (this.#slowStart === null || !this.#isWarming(this.#slowStart))) {
       this.#edf = null;
       return this.pickPlain(hosts);
     }
@@ -66,8 +65,13 @@ export abstract class WeightedPicker implements HostPicker {
   #weight(host: Host): number {
     const weight = this.weightOf(host);
     const slowStart = this.#slowStart;
-    if (slowStart === null || this.#nowMs >= this.#warmUntilMs) return weight;
+    if (slowStart === null || !this.#isWarming(slowStart)) return weight;
     return weight * slowStart.factor(host, this.#nowMs);
+  }
+
+  #isWarming(slowStart: SlowStart): boolean {
+    this.#nowMs = slowStart.nowMs;
+    return this.#nowMs < this.#warmUntilMs;
   }
 
   #noteWarming(host: Host, slowStart: SlowStart): void {
