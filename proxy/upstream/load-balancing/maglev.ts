@@ -8,7 +8,8 @@ import type { HashTable, TableBuild, WeightedHosts } from './hash-table.ts';
 import type { LbStats } from './lb-stats.ts';
 
 const TWO_TO_32 = 4294967296;
-const STEP = 4096;
+const STEP = 32_768;
+const KEYS_STEP = 128;
 const EMPTY = 0xffffffff;
 
 class MaglevTable implements HashTable {
@@ -47,8 +48,7 @@ export function* buildMaglev(
   const skip = new Uint32Array(count);
   const next = new Uint32Array(count);
   const chosen = new Uint32Array(count);
-  const order = inOrderOfKeys(weighted, config, skip, next);
-  yield;
+  const order = yield* inOrderOfKeys(weighted, config, skip, next);
   const target = new Float64Array(count);
   const owner = new Uint32Array(tableSize).fill(EMPTY);
   let filled = 0;
@@ -83,20 +83,22 @@ export function* buildMaglev(
 }
 
 /** Whose turn comes first must not depend on the order of an assignment; fills in the permutations as well. */
-function inOrderOfKeys(
+function* inOrderOfKeys(
   { hosts }: WeightedHosts,
   { tableSize, useHostname }: MaglevConfig,
   skip: Uint32Array,
   offset: Uint32Array,
-): readonly number[] {
+): Generator<undefined, readonly number[]> {
   const hash = new Hash64();
-  const keys = hosts.map((host, i) => {
-    const key = Buffer.from(hashKeyOf(host, useHostname), 'utf8');
+  const keys: string[] = [];
+  for (let i = 0; i < hosts.length; i++) {
+    const key = Buffer.from(hashKeyOf(hosts[i]!, useHostname), 'utf8');
     hash.xxHash64(key, key.length);
     offset[i] = remainder(hash.high, hash.low, tableSize);
     hash.xxHash64(key, key.length, 1);
     skip[i] = remainder(hash.high, hash.low, tableSize - 1) + 1;
-    return key;
-  });
-  return hosts.map((_, i) => i).toSorted((a, b) => Buffer.compare(keys[a]!, keys[b]!));
+    keys.push(key.toString('latin1'));
+    if (i % KEYS_STEP === 0) yield;
+  }
+  return hosts.map((_, i) => i).toSorted((a, b) => (keys[a]! < keys[b]! ? -1 : 1));
 }

@@ -3,11 +3,12 @@
 import type { TimeSource } from '../../base/clock.ts';
 import type { HashTable, TableBuild } from './hash-table.ts';
 
-/** Steps, of about 0.1 ms, that one request may take; the first one has nothing else to go by. */
-const AT_ONCE = 100;
-const FIRST_AT_ONCE = 300;
-/** Steps between requests. */
-const SLICE = 40;
+/** Steps (about 0.3 ms each) that one request does in any case: tables of usual size are there at once. */
+const AT_ONCE = 50;
+/** And goes on with for so long. */
+const AT_ONCE_MS = 10;
+/** Between requests. */
+const SLICE_MS = 4;
 /** A table serves at least that many times as long as it took to build. */
 const REST = 10;
 
@@ -43,24 +44,25 @@ export class TableKeeper {
     this.#build = start();
     this.#buildFor = version;
     this.#spentMs = 0;
-    if (!this.#run(this.#table === null ? FIRST_AT_ONCE : AT_ONCE)) this.#later();
+    if (!this.#run(AT_ONCE, AT_ONCE_MS)) this.#later();
   }
 
   #later(): void {
     this.#time.setTimer(() => {
-      if (!this.#run(SLICE)) this.#later();
+      if (!this.#run(1, SLICE_MS)) this.#later();
     }, 1);
   }
 
   /** False: there is more to do. */
-  #run(steps: number): boolean {
+  #run(steps: number, budgetMs: number): boolean {
     const startMs = this.#time.processMs();
     let table: HashTable | null = null;
-    for (let i = 0; i < steps && table === null; i++) {
+    let nowMs = startMs;
+    for (let i = 0; table === null && (i < steps || nowMs - startMs < budgetMs); i++) {
       const step = this.#build!.next();
       if (step.done === true) table = step.value;
+      nowMs = this.#time.processMs();
     }
-    const nowMs = this.#time.processMs();
     this.#spentMs += nowMs - startMs;
     if (table === null) return false;
     this.#table = table;
