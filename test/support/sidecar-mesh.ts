@@ -7,10 +7,14 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { openCaFolder } from '../../agent/control-plane/ca/ca-folder.ts';
+import type { CaMaterial } from '../../agent/control-plane/ca/ca-folder.ts';
+import { signToken } from '../../agent/control-plane/ca/service-account-token.ts';
 import { startControlPlane } from '../../agent/control-plane/control-plane.ts';
 import { realTime } from '../../proxy/base/clock.ts';
 import { captureLog } from './captured-log.ts';
 import { eventually } from './eventually.ts';
+import { putFile } from './local-authority.ts';
 import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
 
@@ -18,7 +22,7 @@ const PILOT_AGENT = fileURLToPath(new URL('../../agent/main.ts', import.meta.url
 const HOST = 'reviews.default.svc.cluster.local';
 const PORT = 9080;
 
-const SERVICES = `
+const servicesYaml = (policy: string): string => `
 apiVersion: v1
 kind: Service
 metadata: {name: reviews, namespace: default}
@@ -33,7 +37,7 @@ metadata: {name: reviews, namespace: default}
 spec:
   host: reviews
   subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
-`;
+${policy}`;
 
 export const splitYaml = (v1: number, v2: number): string => `
 apiVersion: networking.istio.io/v1
@@ -47,12 +51,25 @@ spec:
     - {destination: {host: reviews, subset: v2}, weight: ${v2}}
 `;
 
-const workloadYaml = (app: string, version: string, address: string): string => `
+const workloadYaml = (app: string, version: string, address: string, account: string): string => `
 apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
 metadata: {name: ${app}-${version}, namespace: default, labels: {app: ${app}, version: ${version}}}
-spec: {address: ${address}, labels: {app: ${app}, version: ${version}}}
+spec: {address: ${address}, labels: {app: ${app}, version: ${version}}${account}}
 `;
+
+/** STRICT mTLS from an authority of its own. */
+export interface StrictSettings {
+  /** As SECRET_TTL. */
+  readonly certificateLife?: string;
+  /** Of the caller's connections, so that handshakes go on. */
+  readonly requestsPerConnection?: number;
+}
+
+const poolPolicy = (strict: StrictSettings | undefined): string =>
+  strict?.requestsPerConnection === undefined
+    ? ''
+    : `  trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: ${strict.requestsPerConnection}}}}\n`;
 
 export interface Sidecar {
   readonly agent: ChildProcess;
@@ -63,6 +80,10 @@ export interface Sidecar {
 }
 
 export interface SidecarMesh {
+  /** Where the sidecar of `reviews` v1 takes what comes from outside. */
+  readonly serverAddress: string;
+  /** Undefined without mTLS. */
+  readonly authority: CaMaterial | undefined;
   /** Where the caller's application finds `reviews`. */
   readonly serviceAddress: string;
   readonly caller: Sidecar;
@@ -78,7 +99,10 @@ function addressOf(pod: number): string {
   return `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 200}.${pod}`;
 }
 
-export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
+export async function startSidecarMesh(
+  t: Teardowns,
+  strict?: StrictSettings,
+): Promise<SidecarMesh> {
   const [caller, callerApp, service, v1, v1App, v2] = [1, 2, 3, 11, 12, 21].map(addressOf) as [
     string,
     string,
@@ -98,7 +122,7 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
     'mesh.yaml',
     readFileSync(new URL('../fixtures/istiod/mesh.yaml', import.meta.url), 'utf8'),
   );
-  write('services.yaml', SERVICES);
+  write('services.yaml', servicesYaml(poolPolicy(strict)));
   const workloads = [
     ['caller', 'v1', caller],
     ['reviews', 'v1', v1],
@@ -106,26 +130,52 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
   ] as const;
   write(
     'workloads.yaml',
-    workloads.map(([app, version, address]) => workloadYaml(app, version, address)).join('---'),
+    workloads
+      .map(([app, version, address]) =>
+        // v2 has no sidecar, and so no identity.
+        workloadYaml(
+          app,
+          version,
+          address,
+          strict === undefined || version === 'v2' ? '' : `, serviceAccount: ${app}`,
+        ),
+      )
+      .join('---'),
   );
   write('routing.yaml', splitYaml(80, 20));
   const log = captureLog();
-  const options = { configFolder: config, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' } as const;
-  const controlPlane = await startControlPlane(options, log.logger, realTime);
+  const caFolder = join(dir, 'ca');
+  const controlPlane = await startControlPlane(
+    {
+      configFolder: config,
+      listen: strict === undefined ? '127.0.0.1:0' : undefined,
+      secure: strict === undefined ? undefined : { listen: '127.0.0.1:0', caFolder },
+      defaultMtls: strict === undefined ? 'DISABLE' : 'STRICT',
+    },
+    log.logger,
+    realTime,
+  );
+  const authority =
+    strict === undefined ? undefined : openCaFolder(caFolder, 'cluster.local', Date.now());
   t.teardown(() => controlPlane.close());
   await Promise.all([serveApplication(t, v1App, 'v1'), serveApplication(t, v2, 'v2')]);
-  const start = (name: string, address: string, appAddress: string): Sidecar =>
-    startSidecar(t, join(dir, name), {
+  const start = (name: string, address: string, appAddress: string): Sidecar => {
+    const account = name.split('-')[0]!;
+    if (authority !== undefined) giveIdentity(join(dir, name), account, authority);
+    return startSidecar(t, join(dir, name), {
       POD_NAME: name,
       POD_NAMESPACE: 'default',
       INSTANCE_IP: address,
       ISTIO_METAJSON_LABELS: JSON.stringify({ app: name.split('-')[0], version: 'v1' }),
       PROXY_CONFIG: JSON.stringify({
-        discoveryAddress: controlPlane.target,
-        controlPlaneAuthPolicy: 'NONE',
+        discoveryAddress: controlPlane.secureTarget ?? controlPlane.target,
+        controlPlaneAuthPolicy: strict === undefined ? 'NONE' : 'MUTUAL_TLS',
         concurrency: 1,
         drainDuration: '1s',
         terminationDrainDuration: '1s',
+        ...(strict === undefined
+          ? {}
+          : { proxyStatsMatcher: { inclusionRegexps: ['.*ssl.*', '^sds\\..*'] } }),
       }),
       MINIMUM_DRAIN_DURATION: '0s',
       OUTRIGGER_BIND_ADDRESS: address,
@@ -139,9 +189,15 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
       ISTIO_META_OUTRIGGER_INBOUND_ADDRESS: address,
       ISTIO_META_OUTRIGGER_INBOUND_PORT: '15006',
       ISTIO_META_OUTRIGGER_APP_ADDRESS: appAddress,
+      SERVICE_ACCOUNT: account,
+      ECC_SIGNATURE_ALGORITHM: 'ECDSA',
+      SECRET_TTL: strict?.certificateLife ?? '24h',
     });
+  };
   const mesh = {
     serviceAddress: service,
+    serverAddress: v1,
+    authority,
     server: start('reviews-v1', v1, v1App),
     caller: start('caller', caller, callerApp),
     controlPlaneLog: log.lines,
@@ -154,8 +210,17 @@ export async function startSidecarMesh(t: Teardowns): Promise<SidecarMesh> {
   return mesh;
 }
 
+/** What Kubernetes would mount. */
+function giveIdentity(sidecarDir: string, account: string, authority: CaMaterial): void {
+  const now = Date.now();
+  const validity = { fromMs: now, untilMs: now + 3_600_000 };
+  const token = signToken({ namespace: 'default', name: account }, authority.tokenKey, validity);
+  putFile(join(sidecarDir, 'var/run/secrets/tokens/istio-token'), token);
+  putFile(join(sidecarDir, 'var/run/secrets/istio/root-cert.pem'), authority.rootPem);
+}
+
 function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, string>>): Sidecar {
-  mkdirSync(cwd);
+  mkdirSync(cwd, { recursive: true });
   const agent = spawn(process.execPath, [PILOT_AGENT, 'proxy', 'sidecar'], {
     cwd,
     env: { ...process.env, ...env },
