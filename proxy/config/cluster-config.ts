@@ -57,7 +57,7 @@ export interface ClusterConfig {
   /** Came by CDS (not from the bootstrap). */
   readonly addedViaApi: boolean;
   readonly type: ClusterDiscoveryType;
-  /** Name asked of EDS; the cluster's name where not given. */
+  /** Name asked of EDS; '': the cluster's own. */
   readonly edsServiceName: string;
   /** Endpoints of STATIC and DNS clusters (addresses may be names in the latter). */
   readonly localities: readonly LocalityEndpointsConfig[];

@@ -6,6 +6,7 @@ import type { ConfigDumpSection } from '../config/config-resource.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { HostCounts } from '../upstream/host.ts';
+import type { RateNumbers } from '../upstream/outlier-rates.ts';
 import type { ServerOptions } from './options.ts';
 import type { MergedStat } from './stats-collector.ts';
 import type { ComponentLogLevel } from './worker-protocol.ts';
@@ -19,13 +20,28 @@ export interface ClusterHostReport {
   readonly zone: string;
   readonly subZone: string;
   readonly priority: number;
+  /** undefined: none was given. */
+  readonly localityWeight: number | undefined;
   /** Summed over the workers alive. */
   readonly counts: HostCounts;
+  /** `HealthFlag` bits. */
+  readonly flags: number;
+  /** 0 to 100, of the last interval of outlier detection; -1: not known. */
+  readonly successRate: number;
+  readonly localOriginSuccessRate: number;
+}
+
+export interface OutlierReport {
+  readonly external: RateNumbers;
+  readonly localOrigin: RateNumbers;
 }
 
 export interface ClusterReport {
   readonly config: ClusterConfig;
   readonly hosts: readonly ClusterHostReport[];
+  readonly overprovisioningPercent: number;
+  /** What success rates are held against; undefined: outliers are not detected. */
+  readonly outlier: OutlierReport | undefined;
 }
 
 export interface ListenerReport {
@@ -61,9 +77,10 @@ export interface AdminContext {
   /** `/reset_counters`: all counters are 0 from now on. */
   resetCounters(): Promise<void>;
   collectClusters(): Promise<readonly ClusterReport[]>;
+  /** The same without what workers count. */
+  endpoints(): readonly ClusterReport[];
   listeners(): readonly ListenerReport[];
   dumpClusters(): ConfigDumpSection;
-  dumpEndpoints(): ConfigDumpSection;
   dumpListeners(): ConfigDumpSection;
   dumpRoutes(): ConfigDumpSection;
   /** The bytes hold private keys: nothing of them leaves without redactSecrets(). */

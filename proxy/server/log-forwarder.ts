@@ -57,7 +57,7 @@ export class LogForwarder implements Closable {
 
 /** A first usable host of a cluster, for gRPC; a sentence: why there is none. */
 export function grpcHost(
-  clusters: readonly ActiveCluster[],
+  clusters: readonly Pick<ActiveCluster, 'config' | 'localities'>[],
   name: string,
 ): { readonly config: ClusterConfig; readonly address: AddressConfig } | string {
   const cluster = clusters.find(({ config }) => config.name === name);

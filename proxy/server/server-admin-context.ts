@@ -3,13 +3,11 @@ import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
-import type { ActiveCluster } from '../upstream/cluster-version.ts';
-import { addressText } from '../upstream/host.ts';
-import type { HostCounts } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
-import type { AdminContext, ClusterReport, ServerState } from './admin-context.ts';
+import type { AdminContext, ServerState } from './admin-context.ts';
 import { adsVersion } from './ads-wiring.ts';
+import { clusterReports } from './cluster-reports.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import type { DrainManager } from './drain-manager.ts';
 import type { InertNotes } from './inert-notes.ts';
@@ -17,7 +15,6 @@ import type { ServerOptions } from './options.ts';
 import type { StatsCollector } from './stats-collector.ts';
 import { BUILD_VERSION } from './version.ts';
 import type { WorkerPool } from './worker-pool.ts';
-import type { HostReport } from './worker-protocol.ts';
 
 /** What the server itself does for admin. */
 export interface AdminCommands {
@@ -70,9 +67,9 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
       parts.collector.resetCounters();
     },
     collectClusters: async () => clusterReports(clusters.clusters(), await pool.collectClusters()),
+    endpoints: () => clusterReports(clusters.clusters(), []),
     listeners: () => listeners.listeners(),
     dumpClusters: () => clusters.dumpClusters(adsVersion(ads, 'clusters')),
-    dumpEndpoints: () => clusters.dumpEndpoints(adsVersion(ads, 'endpoints')),
     dumpListeners: () => listeners.dumpListeners(adsVersion(ads, 'listeners')),
     dumpSecrets: () => parts.secrets.dump(),
     dumpRoutes: () => listeners.dumpRoutes(adsVersion(ads, 'routes')),
@@ -92,51 +89,4 @@ async function refreshAll(parts: AdminContextParts): Promise<void> {
   parts.refreshStats();
   parts.clusters.refreshStats();
   collector.add('main', stats.report(!collector.knows('main')));
-}
-
-function clusterReports(
-  clusters: readonly ActiveCluster[],
-  answers: readonly (readonly HostReport[])[],
-): readonly ClusterReport[] {
-  const counts = new Map<string, HostCounts>();
-  for (const { cluster, address, counts: more } of answers.flat()) {
-    const key = hostKey(cluster, address);
-    const sum = counts.get(key);
-    counts.set(key, sum === undefined ? more : add(sum, more));
-  }
-  return clusters.map(({ config, localities }) => ({
-    config,
-    hosts: localities.flatMap(({ region, zone, subZone, priority, endpoints }) =>
-      endpoints.map((endpoint) => {
-        const key = hostKey(config.name, addressText(endpoint.address));
-        return { endpoint, region, zone, subZone, priority, counts: counts.get(key) ?? NO_COUNTS };
-      }),
-    ),
-  }));
-}
-
-const hostKey = (cluster: string, address: string): string => `${cluster}\u0000${address}`;
-
-const NO_COUNTS: HostCounts = {
-  cxTotal: 0,
-  cxActive: 0,
-  cxConnectFail: 0,
-  rqTotal: 0,
-  rqActive: 0,
-  rqSuccess: 0,
-  rqError: 0,
-  rqTimeout: 0,
-};
-
-function add(a: HostCounts, b: HostCounts): HostCounts {
-  return {
-    cxTotal: a.cxTotal + b.cxTotal,
-    cxActive: a.cxActive + b.cxActive,
-    cxConnectFail: a.cxConnectFail + b.cxConnectFail,
-    rqTotal: a.rqTotal + b.rqTotal,
-    rqActive: a.rqActive + b.rqActive,
-    rqSuccess: a.rqSuccess + b.rqSuccess,
-    rqError: a.rqError + b.rqError,
-    rqTimeout: a.rqTimeout + b.rqTimeout,
-  };
 }

@@ -138,10 +138,6 @@ export class ClusterManager {
     return { entries, failures, versionInfo };
   }
 
-  dumpEndpoints(versionInfo: string): ConfigDumpSection {
-    return { entries: this.#assignments.entries(), failures: [], versionInfo };
-  }
-
   close(): void {
     this.#assignments.close();
     this.#deps.health?.close();

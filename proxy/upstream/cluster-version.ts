@@ -45,6 +45,7 @@ export const newCluster = (isStatic: boolean): KnownCluster => ({
 export interface ActiveCluster {
   readonly config: ClusterConfig;
   readonly localities: readonly LocalityEndpointsConfig[];
+  readonly overprovisioningPercent: number;
   /** Undefined: its hosts are neither checked nor ejected. */
   readonly health?: HealthKeeper | undefined;
 }
@@ -52,6 +53,7 @@ export interface ActiveCluster {
 export const activeOf = ({ resource, endpoints, health }: ClusterVersion): ActiveCluster => ({
   config: resource.config,
   localities: health?.localities ?? endpoints?.localities ?? [],
+  overprovisioningPercent: (endpoints ?? resource.config).overprovisioningPercent,
   health,
 });
 

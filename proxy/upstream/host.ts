@@ -23,6 +23,8 @@ export interface HostCounts {
   cxConnectFail: number;
   rqTotal: number;
   rqActive: number;
+  /** Requests that wait for a connection. */
+  rqPendingActive: number;
   rqSuccess: number;
   rqError: number;
   rqTimeout: number;
@@ -59,6 +61,7 @@ export class Host {
     cxConnectFail: 0,
     rqTotal: 0,
     rqActive: 0,
+    rqPendingActive: 0,
     rqSuccess: 0,
     rqError: 0,
     rqTimeout: 0,
@@ -177,7 +180,7 @@ export class Host {
   }
 }
 
-function saysCanary(endpoint: EndpointConfig): boolean {
+export function saysCanary(endpoint: EndpointConfig): boolean {
   const labels = endpoint.metadata.get(ENVOY_LB);
   return labels !== undefined && (JSON.parse(labels) as { canary?: unknown }).canary === true;
 }

@@ -96,7 +96,7 @@ export function decodeEdsName(reader: Reader, type: ClusterDiscoveryType): strin
     return name;
   }
   checkAdsSource(eds.child('eds_config'));
-  return eds.nonEmpty('service_name') ?? name;
+  return eds.string('service_name');
 }
 
 export function decodeInlineEndpoints(

@@ -52,6 +52,7 @@ const counts = {
   cxConnectFail: 0,
   rqTotal: 8,
   rqActive: 0,
+  rqPendingActive: 0,
   rqSuccess: 4,
   rqError: 4,
   rqTimeout: 0,
@@ -118,6 +119,8 @@ export async function adminFixture(
       Promise.resolve([
         {
           config: sampleCluster('up', { addedViaApi: false }),
+          overprovisioningPercent: 140,
+          outlier: undefined,
           hosts: [
             {
               endpoint: sampleEndpoint('127.0.0.1', 19801, { hostname: 'hh' }),
@@ -125,12 +128,21 @@ export async function adminFixture(
               zone: '',
               subZone: '',
               priority: 0,
+              localityWeight: undefined,
               counts,
+              flags: 0,
+              successRate: -1,
+              localOriginSuccessRate: -1,
             },
           ],
         },
         {
-          config: sampleCluster('outbound|80||a', { type: 'EDS', statName: 'outbound|80||a;' }),
+          config: sampleCluster('outbound|80||a', {
+            type: 'EDS',
+            altStatName: 'outbound|80||a;',
+          }),
+          overprovisioningPercent: 140,
+          outlier: undefined,
           hosts: [],
         },
       ]),
@@ -147,12 +159,14 @@ export async function adminFixture(
         dumpEntry('envoy.config.cluster.v3.Cluster', 'active', { name: 'dyn', type: 'EDS' }),
       ]),
     }),
-    dumpEndpoints: () =>
-      dumpSection([
-        dumpEntry('envoy.config.endpoint.v3.ClusterLoadAssignment', 'active', {
-          cluster_name: 'dyn',
-        }),
-      ]),
+    endpoints: () => [
+      {
+        config: sampleCluster('dyn', { type: 'EDS', addedViaApi: true }),
+        overprovisioningPercent: 140,
+        outlier: undefined,
+        hosts: [],
+      },
+    ],
     dumpListeners: () =>
       dumpSection([
         dumpEntry('envoy.config.listener.v3.Listener', 'active', { name: 'virtualOutbound' }),

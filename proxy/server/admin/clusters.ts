@@ -2,8 +2,14 @@
 import { toJson } from '../../../xds-protos/proto-json.ts';
 import type * as admin from '../../../xds-protos/gen/envoy.admin.v3.ts';
 import type { CircuitBreakerConfig } from '../../config/cluster-config.ts';
-import { addressText } from '../../upstream/host.ts';
-import type { AdminContext, ClusterHostReport, ClusterReport } from '../admin-context.ts';
+import { HealthFlag } from '../../upstream/host-health.ts';
+import { addressText, saysCanary } from '../../upstream/host.ts';
+import type {
+  AdminContext,
+  ClusterHostReport,
+  ClusterReport,
+  OutlierReport,
+} from '../admin-context.ts';
 import { addressMessage } from './address-message.ts';
 import { jsonResponse, textResponse } from './admin-endpoint.ts';
 import type { AdminResponse } from './admin-endpoint.ts';
@@ -27,18 +33,18 @@ export async function handleClusters(
   );
 }
 
-/** The stat name where it says more than the name with `:` replaced. */
-function observabilityName({ config }: ClusterReport): string {
-  return config.statName === config.name.replaceAll(':', '_') ? config.name : config.statName;
-}
+/** As it was written: logs call the cluster so. */
+const observabilityName = ({ config }: ClusterReport): string => config.altStatName ?? config.name;
 
 function clusterText(cluster: ClusterReport): string {
   const { config } = cluster;
   const lines = [`observability_name::${observabilityName(cluster)}`];
+  if (cluster.outlier !== undefined) lines.push(...outlierLines(cluster.outlier));
   lines.push(...breakerLines('default', config.circuitBreakers.default));
   lines.push(...breakerLines('high', config.circuitBreakers.high));
   lines.push(`added_via_api::${config.addedViaApi}`);
-  if (config.type === 'EDS') lines.push(`eds_service_name::${config.edsServiceName}`);
+  if (config.type === 'EDS' && config.edsServiceName !== '')
+    lines.push(`eds_service_name::${config.edsServiceName}`);
   lines.push(...cluster.hosts.flatMap(hostLines));
   return lines.map((line) => `${config.name}::${line}\n`).join('');
 }
@@ -50,11 +56,35 @@ const breakerLines = (priority: string, limits: CircuitBreakerConfig): readonly 
   `${priority}_priority::max_retries::${limits.maxRetries}`,
 ];
 
-const HEALTH_FLAGS = {
-  HEALTHY: 'healthy',
-  UNHEALTHY: '/failed_eds_health',
-  DEGRADED: '/degraded_eds_health',
-} as const;
+const outlierLines = ({ external, localOrigin }: OutlierReport): readonly string[] => [
+  `outlier::success_rate_average::${decimal(external.average)}`,
+  `outlier::success_rate_ejection_threshold::${decimal(external.threshold)}`,
+  `outlier::local_origin_success_rate_average::${decimal(localOrigin.average)}`,
+  `outlier::local_origin_success_rate_ejection_threshold::${decimal(localOrigin.threshold)}`,
+];
+
+/** Six digits that count, as `%g` prints. */
+const decimal = (value: number): string => String(Number(value.toPrecision(6)));
+
+/** In Envoy's order. */
+const FLAG_NAMES: readonly (readonly [flag: number, name: string])[] = [
+  [HealthFlag.FailedActiveCheck, 'failed_active_hc'],
+  [HealthFlag.FailedOutlierCheck, 'failed_outlier_check'],
+  [HealthFlag.FailedEds, 'failed_eds_health'],
+  [HealthFlag.DegradedActiveCheck, 'degraded_active_hc'],
+  [HealthFlag.DegradedEds, 'degraded_eds_health'],
+  [HealthFlag.PendingRemoval, 'pending_dynamic_removal'],
+  [HealthFlag.PendingFirstCheck, 'pending_active_hc'],
+  [HealthFlag.ExcludedByResponse, 'excluded_via_immediate_hc_fail'],
+  [HealthFlag.ActiveCheckTimeout, 'active_hc_timeout'],
+  [HealthFlag.DrainingEds, 'eds_status_draining'],
+  [HealthFlag.DegradedOutlierCheck, 'degraded_outlier_detection'],
+];
+
+function flagText(flags: number): string {
+  const names = FLAG_NAMES.filter(([flag]) => (flags & flag) !== 0).map(([, name]) => `/${name}`);
+  return names.length === 0 ? 'healthy' : names.join('');
+}
 
 function hostLines(host: ClusterHostReport): readonly string[] {
   const { endpoint, counts } = host;
@@ -64,19 +94,20 @@ function hostLines(host: ClusterHostReport): readonly string[] {
     ['cx_total', counts.cxTotal],
     ['rq_active', counts.rqActive],
     ['rq_error', counts.rqError],
+    ['rq_pending_active', counts.rqPendingActive],
     ['rq_success', counts.rqSuccess],
     ['rq_timeout', counts.rqTimeout],
     ['rq_total', counts.rqTotal],
     ['hostname', endpoint.hostname],
-    ['health_flags', HEALTH_FLAGS[endpoint.health]],
+    ['health_flags', flagText(host.flags)],
     ['weight', endpoint.weight],
     ['region', host.region],
     ['zone', host.zone],
     ['sub_zone', host.subZone],
-    ['canary', 'false'],
+    ['canary', String(saysCanary(endpoint))],
     ['priority', host.priority],
-    ['success_rate', '-1'],
-    ['local_origin_success_rate', '-1'],
+    ['success_rate', decimal(host.successRate)],
+    ['local_origin_success_rate', decimal(host.localOriginSuccessRate)],
   ];
   const address = addressText(endpoint.address);
   return facts.map(([name, value]) => `${address}::${name}::${value}`);
@@ -93,7 +124,21 @@ function clusterMessage(cluster: ClusterReport): admin.ClusterStatus {
       thresholds: [thresholds(normal), { priority: 'HIGH', ...thresholds(high) }],
     },
     observability_name: observabilityName(cluster),
-    ...(config.type === 'EDS' ? { eds_service_name: config.edsServiceName } : {}),
+    ...(config.type === 'EDS' && config.edsServiceName !== ''
+      ? { eds_service_name: config.edsServiceName }
+      : {}),
+    ...(cluster.outlier === undefined ? {} : thresholdFields(cluster.outlier)),
+  };
+}
+
+function thresholdFields({ external, localOrigin }: OutlierReport): Partial<admin.ClusterStatus> {
+  return {
+    ...(external.threshold > 0
+      ? { success_rate_ejection_threshold: { value: external.threshold } }
+      : {}),
+    ...(localOrigin.threshold > 0
+      ? { local_origin_success_rate_ejection_threshold: { value: localOrigin.threshold } }
+      : {}),
   };
 }
 
@@ -126,11 +171,44 @@ function hostMessage(host: ClusterHostReport): admin.HostStatus {
       metric('rq_total', counts.rqTotal),
       gauge('cx_active', counts.cxActive),
       gauge('rq_active', counts.rqActive),
+      gauge('rq_pending_active', counts.rqPendingActive),
     ],
-    health_status: { eds_health_status: endpoint.health },
+    health_status: healthStatus(host.flags),
+    ...rateFields(host),
     weight: endpoint.weight,
     hostname: endpoint.hostname,
     priority: host.priority,
     locality: { region: host.region, zone: host.zone, sub_zone: host.subZone },
+  };
+}
+
+function healthStatus(flags: number): admin.HostHealthStatus {
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  return {
+    failed_active_health_check: has(HealthFlag.FailedActiveCheck),
+    failed_outlier_check: has(HealthFlag.FailedOutlierCheck),
+    failed_active_degraded_check: has(HealthFlag.DegradedActiveCheck),
+    pending_dynamic_removal: has(HealthFlag.PendingRemoval),
+    pending_active_hc: has(HealthFlag.PendingFirstCheck),
+    excluded_via_immediate_hc_fail: has(HealthFlag.ExcludedByResponse),
+    active_hc_timeout: has(HealthFlag.ActiveCheckTimeout),
+    failed_degraded_outlier_detection: has(HealthFlag.DegradedOutlierCheck),
+    eds_health_status: edsStatus(flags),
+  };
+}
+
+function edsStatus(flags: number): 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING' {
+  if ((flags & HealthFlag.FailedEds) !== 0) return 'UNHEALTHY';
+  if ((flags & HealthFlag.DegradedEds) !== 0) return 'DEGRADED';
+  return (flags & HealthFlag.DrainingEds) !== 0 ? 'DRAINING' : 'HEALTHY';
+}
+
+function rateFields(host: ClusterHostReport): Partial<admin.HostStatus> {
+  const { successRate, localOriginSuccessRate } = host;
+  return {
+    ...(successRate >= 0 ? { success_rate: { value: successRate } } : {}),
+    ...(localOriginSuccessRate >= 0
+      ? { local_origin_success_rate: { value: localOriginSuccessRate } }
+      : {}),
   };
 }

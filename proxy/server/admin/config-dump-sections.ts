@@ -10,6 +10,7 @@ import type {
 } from '../../config/config-resource.ts';
 import type { AdminContext } from '../admin-context.ts';
 import { bootstrapMessage } from './bootstrap-message.ts';
+import { endpointsDump } from './endpoints-dump.ts';
 import { inlineRoutes } from './inline-routes.ts';
 
 export type NameFilter = (name: string) => boolean;
@@ -69,23 +70,6 @@ function clustersDump(section: ConfigDumpSection, filter: NameFilter): Any {
     })),
     dynamic_active_clusters: statesOf(section, filter, 'active').map(dynamic),
     dynamic_warming_clusters: statesOf(section, filter, 'warming').map(dynamic),
-  });
-}
-
-const ENDPOINTS = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
-
-function endpointsDump(section: ConfigDumpSection, filter: NameFilter): Any {
-  return packAny('envoy.admin.v3.EndpointsConfigDump', {
-    static_endpoint_configs: statesOf(section, filter, 'static').map((entry) => ({
-      endpoint_config: resource(ENDPOINTS, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
-    })),
-    dynamic_endpoint_configs: statesOf(section, filter, 'active').map((entry) => ({
-      version_info: entry.version,
-      endpoint_config: resource(ENDPOINTS, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
-      ...errorState(ENDPOINTS, entry),
-    })),
   });
 }
 
@@ -190,7 +174,7 @@ export function configDumpSections(
   return [
     bootstrapDump(context),
     clustersDump(context.dumpClusters(), filter),
-    ...(includeEds ? [endpointsDump(context.dumpEndpoints(), filter)] : []),
+    ...(includeEds ? [endpointsDump(context.endpoints(), filter)] : []),
     listenersDump(listeners, filter),
     packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),
     routesDump(context.dumpRoutes(), listeners, filter),

@@ -100,6 +100,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     resources.pendingRequests.inc();
     stats.store.inc(stats.upstreamRqPendingTotal);
     stats.store.inc(stats.upstreamRqPendingActive);
+    this.host.counts.rqPendingActive++;
     const stream = new PendingStream(this, decoder, callbacks);
     this.#pending.push(stream);
     this.#openIfNeeded();
@@ -270,6 +271,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     const { resources, stats } = this.context;
     resources.pendingRequests.dec();
     stats.store.dec(stats.upstreamRqPendingActive);
+    this.host.counts.rqPendingActive--;
   }
 
   #checkIdle(): void {

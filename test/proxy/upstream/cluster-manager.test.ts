@@ -323,7 +323,7 @@ t.test('ClusterManager', (t) => {
       lastUpdatedMs: 1e12,
     });
     manager.onEndpoints([endpoints('b', '1.1.1.1')]);
-    t.match(manager.dumpEndpoints('').entries, [{ name: 'b', state: 'active', version: 'v1' }]);
+    t.ok(manager.clusters().some(({ config }) => config.name === 'b'));
     t.end();
   });
   t.end();

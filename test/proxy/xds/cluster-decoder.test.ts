@@ -464,7 +464,7 @@ t.test('decodeCluster', (t) => {
   });
 
   t.test('reads the name asked of EDS', (t) => {
-    t.equal(cluster({ name: 'c', type: 'EDS', ...eds }).edsServiceName, 'c');
+    t.equal(cluster({ name: 'c', type: 'EDS', ...eds }).edsServiceName, '');
     const named = { eds_cluster_config: { ...eds.eds_cluster_config, service_name: 's' } };
     t.equal(cluster({ name: 'c', type: 'EDS', ...named }).edsServiceName, 's');
     t.end();

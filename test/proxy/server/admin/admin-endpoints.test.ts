@@ -44,6 +44,7 @@ up::127.0.0.1:19801::cx_connect_fail::0
 up::127.0.0.1:19801::cx_total::2
 up::127.0.0.1:19801::rq_active::0
 up::127.0.0.1:19801::rq_error::4
+up::127.0.0.1:19801::rq_pending_active::0
 up::127.0.0.1:19801::rq_success::4
 up::127.0.0.1:19801::rq_timeout::0
 up::127.0.0.1:19801::rq_total::8
@@ -84,6 +85,7 @@ up::127.0.0.1:19801::local_origin_success_rate::-1
             { value: '8', name: 'rq_total' },
             { type: 'GAUGE', value: '1', name: 'cx_active' },
             { type: 'GAUGE', name: 'rq_active' },
+            { type: 'GAUGE', name: 'rq_pending_active' },
           ],
           health_status: { eds_health_status: 'HEALTHY' },
           weight: 1,
