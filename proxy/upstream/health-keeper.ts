@@ -53,6 +53,7 @@ export class HealthKeeper implements WatchedHostOwner, OutlierEvents {
   #known = false;
   #active = false;
   #traffic = false;
+  #retired = false;
 
   constructor(config: ClusterConfig, environment: HealthEnvironment, events: HealthKeeperEvents) {
     this.config = config;
@@ -136,7 +137,11 @@ export class HealthKeeper implements WatchedHostOwner, OutlierEvents {
     this.#active = true;
     const { sink } = this.#environment;
     sink.resetHostHealth(this.config.name);
-    if (before !== undefined) this.#inherit(before);
+    if (before !== undefined) {
+      this.#inherit(before);
+      before.#retire();
+    }
+    this.#setGauges();
     if (this.config.outlierDetection !== undefined) this.#startDetector();
     for (const host of this.#hosts.values()) this.#publish(host);
   }
@@ -350,8 +355,15 @@ export class HealthKeeper implements WatchedHostOwner, OutlierEvents {
     this.#setGauges();
   }
 
+  /** Another version counts from now on, under the same names. */
+  #retire(): void {
+    this.#retired = true;
+    this.#detector?.close();
+    this.#detector = null;
+  }
+
   #setGauges(): void {
-    this.#stats?.setGauges(this.#tally.passing, this.#tally.passingDegraded);
+    if (!this.#retired) this.#stats?.setGauges(this.#tally.passing, this.#tally.passingDegraded);
   }
 }
 
