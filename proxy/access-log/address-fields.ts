@@ -28,7 +28,8 @@ const local: Address = ({ connection }) => connection.localAddress;
 const directLocal: Address = ({ connection }) =>
   connection.directLocalAddress ?? connection.localAddress;
 const remote: Address = (info) => info.remoteAddress;
-const directRemote: Address = ({ connection }) => connection.directRemoteAddress;
+const directRemote: Address = ({ connection }) =>
+  connection.socketRemoteAddress ?? connection.directRemoteAddress;
 const upstreamLocal: Address = (info) => info.upstreamLocalAddress;
 /** The peer of the connection, which a host that could not be reached has none of. */
 const upstreamRemote: Address = ({ upstreamConnection: connection }) =>
@@ -69,7 +70,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
 
 const IPS: readonly (readonly [string, Address])[] = [
   ['DOWNSTREAM_REMOTE_ADDRESS', (info) => info.remoteIp],
-  ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS', ({ connection }) => connection.directRemoteIp],
+  ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS', (info) => withoutPort(directRemote(info))],
   ['DOWNSTREAM_LOCAL_ADDRESS', ({ connection }) => connection.localIp],
   ['DOWNSTREAM_DIRECT_LOCAL_ADDRESS', (info) => withoutPort(directLocal(info))],
   ['UPSTREAM_LOCAL_ADDRESS', (info) => withoutPort(upstreamLocal(info))],

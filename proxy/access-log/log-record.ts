@@ -46,7 +46,8 @@ export class LogRecorder {
       type: entry.type,
       downstreamRemote: info.remoteAddress,
       downstreamLocal: info.connection.localAddress,
-      downstreamDirectRemote: info.connection.directRemoteAddress,
+      downstreamDirectRemote:
+        info.connection.socketRemoteAddress ?? info.connection.directRemoteAddress,
       upstreamRemote: info.upstreamHost,
       upstreamLocal: info.upstreamLocalAddress,
       startWallMs: info.startWallMs,

@@ -71,6 +71,8 @@ export interface ClusterConfig {
   readonly perConnectionBufferLimitBytes: number;
   readonly transportSocket: TransportSocketConfig;
   readonly transportSocketMatches: readonly TransportSocketMatchConfig[];
+  /** Some of its sockets begin with a PROXY header; absent: none. */
+  readonly sendsProxyHeader?: boolean | undefined;
   readonly http: UpstreamHttpConfig;
   /** TCP connections to a host end when it fails its health check or is ejected; absent: false. */
   readonly closeConnectionsOnHostFailure?: boolean;

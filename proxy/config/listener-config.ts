@@ -1,6 +1,7 @@
 // [b] Listeners, filter chains and their match as plain data (envoy.config.listener.v3).
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { NetworkFilterConfig } from './network-filter-config.ts';
+import type { ProxyProtocolFilterConfig } from './proxy-protocol-config.ts';
 import type { SocketOptionConfig, TcpKeepaliveConfig } from './socket-config.ts';
 import type { TransportSocketConfig } from './transport-socket-config.ts';
 
@@ -67,10 +68,25 @@ export interface ListenSocketConfig {
   readonly options: readonly SocketOptionConfig[];
 }
 
-export interface ListenerFilterConfig {
+export type ListenerFilterConfig = {
   readonly name: string;
-  readonly kind: 'original_dst' | 'tls_inspector' | 'http_inspector';
   readonly disabled: ListenerFilterPredicate | undefined;
+} & ListenerFilterSettings;
+
+export type ListenerFilterSettings =
+  | { readonly kind: 'original_dst' | 'http_inspector' }
+  | TlsInspectorConfig
+  /** `mark`: SO_MARK of upstream connections; 0: none. */
+  | { readonly kind: 'original_src'; readonly mark: number }
+  | { readonly kind: 'proxy_protocol'; readonly settings: ProxyProtocolFilterConfig };
+
+export interface TlsInspectorConfig {
+  readonly kind: 'tls_inspector';
+  /** Fingerprints of client hellos, for logs; absent: not taken. */
+  readonly ja3?: boolean | undefined;
+  readonly ja4?: boolean | undefined;
+  /** A hello that cannot be read closes the connection; absent: it is passed on as it is. */
+  readonly strict?: boolean | undefined;
 }
 
 /** `filter_disabled`: port ranges are half open. */

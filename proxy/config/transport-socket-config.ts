@@ -1,4 +1,5 @@
 // [b] Transport sockets as plain data (envoy.extensions.transport_sockets.tls.v3; envoy-behaviour §9.1).
+import type { UpstreamProxyProtocolConfig } from './proxy-protocol-config.ts';
 import type {
   CertificateSecretConfig,
   SecretRef,
@@ -6,9 +7,13 @@ import type {
   ValidationSecretConfig,
 } from './secret-config.ts';
 
-export type TransportSocketConfig =
+export type TransportSocketConfig = (
   | { readonly kind: 'raw_buffer' }
-  | { readonly kind: 'tls'; readonly settings: TlsContextConfig };
+  | { readonly kind: 'tls'; readonly settings: TlsContextConfig }
+) & {
+  /** A header that goes first, before any handshake; absent: none. */
+  readonly proxyProtocol?: UpstreamProxyProtocolConfig | undefined;
+};
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 

@@ -17,6 +17,7 @@ import { CloseType } from '../network/transport.ts';
 import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
 import { noteClose } from '../stream-info/close-facts.ts';
 import { ResponseFlag } from '../stream-info/response-flags.ts';
+import type { UpstreamSource } from '../stream-info/proxy-facts.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
 import { ServerHandshake } from '../tls/server-handshake.ts';
@@ -58,6 +59,9 @@ export class AcceptedConnection
   #remoteIp = '';
   #remotePort = 0;
   #restored = false;
+  /** Of the socket; '': as above. */
+  #directRemote = '';
+  #directRemoteIp = '';
   /** Where the socket arrived; undefined: at the local address. */
   #directLocal: string | undefined = undefined;
   #found: Readonly<InspectedConnection> = NOTHING_FOUND;
@@ -131,6 +135,7 @@ export class AcceptedConnection
   // === DetectionOwner
 
   onDetected(server: ActiveChain | null): void {
+    this.#takeProxiedAddresses();
     if (server === null) this.#chooseChain(true);
     else this.#useChain(server, true);
   }
@@ -139,7 +144,7 @@ export class AcceptedConnection
     const { stats } = this.#listener;
     if (reason === 'error') stats.store.inc(stats.filterError);
     if (reason === 'remote_close') stats.store.inc(stats.filterRemoteClose);
-    this.connection.close(CloseType.NoFlush);
+    this.#closeUnread();
   }
 
   findChain(): ActiveChain | null {
@@ -148,6 +153,7 @@ export class AcceptedConnection
       localPort: this.#localPort,
       remoteIp: this.#remoteIp,
       remotePort: this.#remotePort,
+      directRemoteIp: this.#directRemoteIp || this.#remoteIp,
       serverName: this.#found.serverName,
       transportProtocol: this.#found.transportProtocol || 'raw_buffer',
       applicationProtocols: this.#found.applicationProtocols,
@@ -171,6 +177,21 @@ export class AcceptedConnection
 
   closeNow(): void {
     this.connection.close(CloseType.NoFlush);
+  }
+
+  /** A PROXY header may say who is there, and whom they meant. */
+  #takeProxiedAddresses(): void {
+    const { remote, local } = this.#found;
+    if (remote === undefined || local === undefined) return;
+    this.#directRemote = printAddress(this.#remoteIp, this.#remotePort);
+    this.#directRemoteIp = this.#remoteIp;
+    this.#remoteIp = remote.ip;
+    this.#remotePort = remote.port;
+    if (local.ip === this.#localIp && local.port === this.#localPort) return;
+    this.#directLocal ??= printAddress(this.#localIp, this.#localPort);
+    this.#localIp = local.ip;
+    this.#localPort = local.port;
+    this.#restored = true;
   }
 
   /** A connection that was redirected to us belongs to the listener of the address its client meant. */
@@ -288,6 +309,11 @@ export class AcceptedConnection
     this.#timer = null;
   }
 
+  /** Bytes that nobody read make a reset of a close, as if they lay in the kernel still. */
+  #closeUnread(): void {
+    this.connection.close(this.connection.bytesRead > 0 ? CloseType.Abort : CloseType.NoFlush);
+  }
+
   #refuse(details: string, started: boolean): void {
     if (this.#listener.accessLogs.length > 0) {
       const info = this.#summary('');
@@ -296,7 +322,7 @@ export class AcceptedConnection
       this.#log(info);
     }
     if (!started) this.connection.start(this);
-    this.connection.close(CloseType.NoFlush);
+    this.#closeUnread();
   }
 
   /** The connection as a whole, as the listener's log tells of it. */
@@ -335,7 +361,13 @@ export class AcceptedConnection
     for (const log of this.#listener.accessLogs) log.log(entry);
   }
 
+  #source(): UpstreamSource | undefined {
+    const mark = this.#listener.sourceMark(this.#localPort);
+    return mark === null || this.#remoteIp === '' ? undefined : { ip: this.#remoteIp, mark };
+  }
+
   infoOn(chain: ActiveChain | null): DownstreamConnectionInfo {
+    const found = this.#found;
     const { security } = this.connection;
     return {
       connectionId: this.connection.id,
@@ -350,6 +382,11 @@ export class AcceptedConnection
       tlsFacts: security === null ? undefined : security.facts,
       transportFailureReason: this.#failureReason,
       directLocalAddress: this.#directLocal,
+      socketRemoteAddress: this.#directRemote === '' ? undefined : this.#directRemote,
+      proxyHeader: found.proxyHeader,
+      upstreamSource: this.#source(),
+      filterState: found.filterState,
+      dynamicMetadata: found.dynamicMetadata,
       listener: chain === null ? listenerFacts(this.#listener.config, '') : chain.facts,
     };
   }

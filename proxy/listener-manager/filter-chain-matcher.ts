@@ -11,6 +11,8 @@ export interface ConnectionFacts {
   readonly localPort: number;
   readonly remoteIp: string;
   readonly remotePort: number;
+  /** Of the socket, whatever a PROXY header said. */
+  readonly directRemoteIp: string;
   /** Lower-case; '' when there was none. */
   readonly serverName: string;
   /** `tls` or `raw_buffer`. */
@@ -82,7 +84,12 @@ export class FilterChainMatcher<T extends MatchableChain> {
     left = byServerName(left, facts.serverName);
     left = byExact(left, facts.transportProtocol);
     left = byAlpn(left, facts.applicationProtocols);
-    left = byRange(left, facts.remoteIp, (match) => match.directSourcePrefixRanges, this.#cidrs);
+    left = byRange(
+      left,
+      facts.directRemoteIp,
+      (match) => match.directSourcePrefixRanges,
+      this.#cidrs,
+    );
     left = bySourceType(left, facts);
     left = byRange(left, facts.remoteIp, (match) => match.sourcePrefixRanges, this.#cidrs);
     left = bySourcePort(left, facts.remotePort);

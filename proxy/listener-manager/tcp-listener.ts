@@ -4,6 +4,7 @@ import type {
   ListenerConfig,
   ListenerFilterConfig,
   ListenerFilterPredicate,
+  TlsInspectorConfig,
 } from '../config/listener-config.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
@@ -11,6 +12,7 @@ import type { RandomSource } from '../base/random.ts';
 import type { SharedCount, SharedCounts } from '../filters/shared-counts.ts';
 import { HttpInspector } from '../filters/listener/http-inspector.ts';
 import type { Inspector } from '../filters/listener/inspector.ts';
+import { ProxyProtocolFilter } from '../filters/listener/proxy-protocol.ts';
 import { TlsInspector } from '../filters/listener/tls-inspector.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import type { IoThread } from '../network/io-thread.ts';
@@ -64,6 +66,7 @@ export class TcpListener {
   #matcher: FilterChainMatcher<ActiveChain>;
   #accessLogs: readonly AccessLog[];
   #sockets: ListenSocket[] = [];
+  readonly #proxyProtocol = new WeakMap<ListenerFilterConfig, ProxyProtocolFilter>();
   readonly #ceiling: ConnectionCeiling | null;
   /** Where connections are shared by their number; null: they stay where they came. */
   #share: SharedCount | null = null;
@@ -167,12 +170,37 @@ export class TcpListener {
   inspectorsFor(port: number): readonly Inspector[] {
     const inspectors: Inspector[] = [];
     for (const filter of this.#config.listenerFilters) {
-      const inspector = inspectorOf(filter);
-      if (inspector === null) continue;
-      if (filter.disabled === undefined || !holds(filter.disabled, port))
-        inspectors.push(inspector);
+      const inspector = this.#inspectorOf(filter);
+      if (inspector !== null && isOn(filter, port)) inspectors.push(inspector);
     }
     return inspectors;
+  }
+
+  /** Upstream connections of this one come from where it came from (original_src). Null: they do not. */
+  sourceMark(port: number): number | null {
+    for (const filter of this.#config.listenerFilters)
+      if (filter.kind === 'original_src' && isOn(filter, port)) return filter.mark;
+    return null;
+  }
+
+  #inspectorOf(filter: ListenerFilterConfig): Inspector | null {
+    switch (filter.kind) {
+      case 'tls_inspector':
+        return tlsInspector(filter);
+      case 'http_inspector':
+        return HTTP_INSPECTOR;
+      case 'proxy_protocol': {
+        const { store } = this.environment;
+        let made = this.#proxyProtocol.get(filter);
+        if (made === undefined) {
+          made = new ProxyProtocolFilter(filter.settings, store, this.#config.statPrefix);
+          this.#proxyProtocol.set(filter, made);
+        }
+        return made;
+      }
+      default:
+        return null;
+    }
   }
 
   /** A connection that another worker has accepted and counted. */
@@ -245,10 +273,10 @@ export class TcpListener {
 const TLS_INSPECTOR = new TlsInspector();
 const HTTP_INSPECTOR = new HttpInspector();
 
-function inspectorOf(filter: ListenerFilterConfig): Inspector | null {
-  if (filter.kind === 'tls_inspector') return TLS_INSPECTOR;
-  return filter.kind === 'http_inspector' ? HTTP_INSPECTOR : null;
-}
+const tlsInspector = (_config: TlsInspectorConfig): Inspector => TLS_INSPECTOR;
+
+const isOn = ({ disabled }: ListenerFilterConfig, port: number): boolean =>
+  disabled === undefined || !holds(disabled, port);
 
 function holds(predicate: ListenerFilterPredicate, port: number): boolean {
   switch (predicate.kind) {

@@ -5,7 +5,15 @@ import type {
   TcpKeepaliveConfig,
   UpstreamBindConfig,
 } from '../config/socket-config.ts';
-import { freebindOption, keepaliveOptions, latePortOption, ofFamily } from './socket-options.ts';
+import type { UpstreamSource } from '../stream-info/proxy-facts.ts';
+import {
+  freebindOption,
+  keepaliveOptions,
+  latePortOption,
+  markOption,
+  ofFamily,
+  transparentOption,
+} from './socket-options.ts';
 import type { UpstreamTransport } from './upstream-transport.ts';
 
 /** For one family. */
@@ -50,6 +58,22 @@ export function dialOptions(parts: {
     transport: null,
     happyEyeballs: happyEyeballs ?? DEFAULT_HAPPY_EYEBALLS,
   };
+}
+
+/** From an address that need not be ours (original_src); other families are dialled as they were. */
+export function dialledFrom(options: DialOptions, { ip, mark }: UpstreamSource): DialOptions {
+  const v6 = ip.includes(':');
+  const before = v6 ? options.v6 : options.v4;
+  const family: FamilyDialling = {
+    source: { address: ip, port: 0 },
+    socketOptions: [
+      ...before.socketOptions,
+      transparentOption(v6),
+      ...(mark === 0 ? [] : [markOption(mark)]),
+    ],
+    niceToHave: [latePortOption],
+  };
+  return v6 ? { ...options, v6: family } : { ...options, v4: family };
 }
 
 function familyDialling(

@@ -7,6 +7,7 @@ import { parseIp } from '../network/address.ts';
 import type { FilterState, FilterStateObject } from '../stream-info/filter-state.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { Host } from '../upstream/host.ts';
+import { proxiedOverrides } from '../upstream/proxied-connection.ts';
 import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
 import type { TransportOverrides } from '../upstream/upstream-transports.ts';
 import { portStart } from './authority-port.ts';
@@ -20,6 +21,21 @@ const ofProtocols = new WeakMap<FilterStateObject, TransportOverrides>();
 
 /** Null, at little cost, where there is no TLS to the host or the request has no wishes. */
 export function transportOverridesOf(
+  config: ClusterConfig,
+  host: Host,
+  headers: RequestHeaders,
+  info: StreamInfo,
+): TransportOverrides | null {
+  const proxied =
+    config.sendsProxyHeader === true || info.connection.upstreamSource !== undefined
+      ? proxiedOverrides(info.connection, transportSocketFor(config, host).proxyProtocol)
+      : null;
+  const wishes = tlsOverridesOf(config, host, headers, info);
+  if (proxied === null || wishes === null) return proxied ?? wishes;
+  return { ...wishes, ...proxied, key: `${proxied.key} ${wishes.key}` };
+}
+
+function tlsOverridesOf(
   config: ClusterConfig,
   host: Host,
   headers: RequestHeaders,

@@ -2,6 +2,7 @@
 // walk, read once at the end by access logs and stats.
 import { DynamicMetadata } from './dynamic-metadata.ts';
 import { FilterState } from './filter-state.ts';
+import type { ProxyHeader, UpstreamSource } from './proxy-facts.ts';
 import type { ResponseFlag } from './response-flags.ts';
 import type { StreamMeter } from './stream-meter.ts';
 import type { TlsFacts } from './tls-facts.ts';
@@ -24,7 +25,7 @@ export interface ListenerFacts {
 /** Facts of the downstream connection; shared by all its streams. Addresses are printed as `ip:port` or `[v6]:port`. */
 export interface DownstreamConnectionInfo {
   readonly connectionId: number;
-  /** Peer of the socket. */
+  /** Peer of the socket, or whom a PROXY header named. */
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   /** Where the connection arrived; the original destination when that was restored. */
@@ -42,7 +43,13 @@ export interface DownstreamConnectionInfo {
   readonly transportFailureReason?: string | undefined;
   /** `ip:port` of the socket itself, where that is not the local address (an original destination was restored). */
   readonly directLocalAddress?: string | undefined;
+  /** Peer of the socket, where a PROXY header named another. */
+  readonly socketRemoteAddress?: string | undefined;
   readonly listener?: ListenerFacts | undefined;
+  /** Of a listener filter: what a PROXY header said. */
+  readonly proxyHeader?: ProxyHeader | undefined;
+  /** Where its upstream connections come from (original_src); absent: as the cluster says. */
+  readonly upstreamSource?: UpstreamSource | undefined;
   /** What listener and network filters set; streams see it under their own. Absent: nothing. */
   filterState?: FilterState | undefined;
   /** What listener filters set; TCP sessions have it as theirs, requests do not. Absent: nothing. */

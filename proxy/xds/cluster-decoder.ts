@@ -70,9 +70,8 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
       'per_connection_buffer_limit_bytes',
       DEFAULT_BUFFER_LIMIT_BYTES,
     ),
-    transportSocket: decodeTransportSocket(reader.child('transport_socket'), 'upstream'),
-    transportSocketMatches: decodeSocketMatches(reader),
-    http,
+    ...decodeSockets(reader),
+    http: decodeUpstreamHttp(reader),
     tcpKeepalive: decodeKeepalive(
       reader.child('upstream_connection_options')?.child('tcp_keepalive'),
     ),
@@ -112,6 +111,20 @@ function decodeHealth(
     ignoreNewHostsUntilFirstCheck:
       reader.child('common_lb_config')?.bool('ignore_new_hosts_until_first_hc') ?? false,
     ignoreHealthOnHostRemoval: reader.bool('ignore_health_on_host_removal'),
+  };
+}
+
+function decodeSockets(
+  reader: Reader,
+): Pick<ClusterConfig, 'transportSocket' | 'transportSocketMatches' | 'sendsProxyHeader'> {
+  const transportSocket = decodeTransportSocket(reader.child('transport_socket'), 'upstream');
+  const transportSocketMatches = decodeSocketMatches(reader);
+  const sockets = [transportSocket, ...transportSocketMatches.map((m) => m.transportSocket)];
+  const sendsProxyHeader = sockets.some(({ proxyProtocol }) => proxyProtocol !== undefined);
+  return {
+    transportSocket,
+    transportSocketMatches,
+    ...(sendsProxyHeader && { sendsProxyHeader }),
   };
 }
 

@@ -42,7 +42,6 @@ export function decodeListener(message: Listener, version: string): ListenerConf
 export function readListener(reader: Reader, version: string): ListenerConfig {
   refuseUnbuilt(reader);
   const address = decodeAddress(reader.required('address'), false);
-  const listenerFilters = decodeListenerFilters(reader.children('listener_filters'));
   const defaultChain = reader.child('default_filter_chain');
   const content = {
     name: reader.nonEmpty('name') ?? printAddress(address),
@@ -53,7 +52,7 @@ export function readListener(reader: Reader, version: string): ListenerConfig {
     bindToPort: reader.bool('bind_to_port', reader.message.deprecated_v1?.bind_to_port ?? true),
     useOriginalDst: reader.bool('use_original_dst'),
     trafficDirection: reader.enumName('traffic_direction', 'UNSPECIFIED'),
-    listenerFilters: listenerFilters.filters,
+    listenerFilters: decodeListenerFilters(reader.children('listener_filters')),
     listenerFiltersTimeoutMs: reader.durationMs(
       'listener_filters_timeout',
       DEFAULT_LISTENER_FILTERS_TIMEOUT_MS,
@@ -71,7 +70,7 @@ export function readListener(reader: Reader, version: string): ListenerConfig {
     drainType: reader.enumName('drain_type', 'DEFAULT'),
     ...decodeListenSockets(reader),
     metadata: decodeMetadata(reader.child('metadata')),
-    inert: [...listenerFilters.inert, ...inertFields(reader)],
+    inert: inertFields(reader),
   };
   return { ...content, version, hash: contentHash(content) };
 }

@@ -3,33 +3,27 @@ import type {
   ListenerFilter,
   ListenerFilterChainMatchPredicate,
 } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
-import type { ListenerFilterConfig, ListenerFilterPredicate } from '../config/listener-config.ts';
+import type {
+  ListenerFilterConfig,
+  ListenerFilterPredicate,
+  ListenerFilterSettings,
+} from '../config/listener-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeProxyProtocolFilter } from './proxy-protocol-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
+import type { TypedConfig } from './typed-config.ts';
 
-const KINDS: ReadonlyMap<string, ListenerFilterConfig['kind']> = new Map([
-  ['envoy.extensions.filters.listener.original_dst.v3.OriginalDst', 'original_dst'],
-  ['envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', 'tls_inspector'],
-  ['envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', 'http_inspector'],
-]);
-
-/**
- * Sent in TPROXY mode only. Without it the application sees the proxy's address instead of the client's; nothing is let
- * through that would not be. Refusing it would cost the whole inbound listener, so it is accepted and said so in dumps.
- */
-const ORIGINAL_SRC = 'envoy.extensions.filters.listener.original_src.v3.OriginalSrc';
-
-export interface ListenerFilters {
-  readonly filters: readonly ListenerFilterConfig[];
-  readonly inert: readonly string[];
-}
+const FILTERS = 'envoy.extensions.filters.listener';
+const TLS_INSPECTOR = `${FILTERS}.tls_inspector.v3.TlsInspector`;
+const PROXY_PROTOCOL = `${FILTERS}.proxy_protocol.v3.ProxyProtocol`;
+const ORIGINAL_SRC = `${FILTERS}.original_src.v3.OriginalSrc`;
+const MAX_UINT32 = 0xffff_ffff;
 
 export function decodeListenerFilters(
   readers: readonly FieldReader<ListenerFilter>[],
-): ListenerFilters {
+): readonly ListenerFilterConfig[] {
   const filters: ListenerFilterConfig[] = [];
-  const inert: string[] = [];
   for (const reader of readers) {
     const name = reader.requiredString('name');
     if (reader.has('config_discovery')) {
@@ -38,13 +32,45 @@ export function decodeListenerFilters(
     }
     const config = typedConfigOf(reader);
     const disabled = reader.child('filter_disabled');
-    const kind = KINDS.get(config?.typeName ?? '');
-    if (kind !== undefined)
-      filters.push({ name, kind, disabled: disabled && decodePredicate(disabled) });
-    else if (config?.typeName === ORIGINAL_SRC) inert.push(name);
-    else config?.unknown(name);
+    const settings = config && decodeSettings(config, name);
+    if (settings !== undefined)
+      filters.push({ name, ...settings, disabled: disabled && decodePredicate(disabled) });
   }
-  return { filters, inert };
+  return filters;
+}
+
+function decodeSettings(config: TypedConfig, name: string): ListenerFilterSettings | undefined {
+  switch (config.typeName) {
+    case `${FILTERS}.original_dst.v3.OriginalDst`:
+      return { kind: 'original_dst' };
+    case `${FILTERS}.http_inspector.v3.HttpInspector`:
+      return { kind: 'http_inspector' };
+    case TLS_INSPECTOR: {
+      const reader = config.as(TLS_INSPECTOR);
+      reader?.refuse('max_client_hello_size');
+      return {
+        kind: 'tls_inspector',
+        ja3: reader?.bool('enable_ja3_fingerprinting') === true ? true : undefined,
+        ja4: reader?.bool('enable_ja4_fingerprinting') === true ? true : undefined,
+        strict:
+          reader?.bool('close_connection_on_client_hello_parsing_errors') === true
+            ? true
+            : undefined,
+      };
+    }
+    case ORIGINAL_SRC: {
+      const reader = config.as(ORIGINAL_SRC);
+      reader?.refuse('bind_port');
+      return { kind: 'original_src', mark: reader?.number('mark', 0, 0, MAX_UINT32) ?? 0 };
+    }
+    case PROXY_PROTOCOL: {
+      const reader = config.as(PROXY_PROTOCOL);
+      return reader && { kind: 'proxy_protocol', settings: decodeProxyProtocolFilter(reader) };
+    }
+    default:
+      config.unknown(name);
+      return undefined;
+  }
 }
 
 const ANY: ListenerFilterPredicate = { kind: 'any' };

@@ -15,6 +15,7 @@ import type {
   ValidationSource,
 } from '../config/transport-socket-config.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeUpstreamProxyProtocol } from './proxy-protocol-decoder.ts';
 import { decodeSecretRef } from './sds-source-decoder.ts';
 import { decodeCertificate, decodeTicketKeys, decodeValidation } from './secret-decoder.ts';
 import { decodeAlpn, decodeTlsParameters } from './tls-parameters-decoder.ts';
@@ -22,6 +23,8 @@ import { typedConfigOf } from './typed-config.ts';
 
 export const RAW_BUFFER: TransportSocketConfig = { kind: 'raw_buffer' };
 
+const PROXY_PROTOCOL =
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
 const DOWNSTREAM = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
 const UPSTREAM = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
 const DEFAULT_SESSION_TIMEOUT_SECONDS = 7200;
@@ -45,6 +48,17 @@ export function decodeTransportSocket(
   if (side === 'upstream' && config.typeName === UPSTREAM) {
     const reader = config.as(UPSTREAM);
     return reader === undefined ? RAW_BUFFER : { kind: 'tls', settings: decodeUpstream(reader) };
+  }
+  if (side === 'upstream' && config.typeName === PROXY_PROTOCOL) {
+    const wrapper = config.as(PROXY_PROTOCOL);
+    wrapper?.refuse('tlv_as_pool_key');
+    const settings = wrapper?.child('config');
+    return {
+      ...decodeTransportSocket(wrapper?.required('transport_socket'), side),
+      proxyProtocol: settings
+        ? decodeUpstreamProxyProtocol(settings)
+        : { version: 1, passThroughTlvs: undefined, addedTlvs: [] },
+    };
   }
   config.unknown(reader.string('name'));
   return RAW_BUFFER;

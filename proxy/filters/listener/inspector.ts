@@ -1,6 +1,7 @@
 // [w] What listener filters that look at first bytes give and get.
 import type { DynamicMetadata } from '../../stream-info/dynamic-metadata.ts';
 import type { FilterState } from '../../stream-info/filter-state.ts';
+import type { ProxyHeader } from '../../stream-info/proxy-facts.ts';
 import type { IpPort } from '../../network/address.ts';
 
 /** Facts found out so far; filters add to them. */
@@ -14,6 +15,8 @@ export interface InspectedConnection {
   /** Addresses that a PROXY header gave; absent: the socket's. */
   remote?: IpPort | undefined;
   local?: IpPort | undefined;
+  /** The header itself, with the TLVs that upstreams may get. */
+  proxyHeader?: ProxyHeader;
   /** MD5 of what the client hello offers, in hex; absent: not asked for. */
   ja3?: string;
   ja4?: string;

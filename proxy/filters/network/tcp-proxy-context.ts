@@ -2,10 +2,14 @@
 import type { RandomSource } from '../../base/random.ts';
 import type { TimeSource } from '../../base/clock.ts';
 import type { TcpProxyConfig } from '../../config/tcp-proxy-config.ts';
+import { RequestHeaders } from '../../http/header-map.ts';
 import type { ThreadLocalClusterManager } from '../../upstream/thread-local-cluster.ts';
 import type { TcpProxyStats } from './tcp-proxy-stats.ts';
 import type { TcpRoutes } from './tcp-route.ts';
 import type { TcpLogSettings } from './tcp-session-log.ts';
+
+/** What is asked with the headers of a request has none here. */
+export const NO_HEADERS = new RequestHeaders();
 
 export interface TcpProxyContext {
   readonly config: TcpProxyConfig;

@@ -31,6 +31,8 @@ import { EarlyData } from './early-data.ts';
 import type { ConnectionOwner } from './network-filter.ts';
 import type { TcpProxyContext } from './tcp-proxy-context.ts';
 import type { TcpSpeculation } from './tcp-speculation.ts';
+import { transportOverridesOf } from '../../router/transport-overrides.ts';
+import { NO_HEADERS } from './tcp-proxy-context.ts';
 import { TcpSessionLog } from './tcp-session-log.ts';
 
 /** Why a session never began; Envoy's numbers and, in the log, its spelling. */
@@ -350,7 +352,10 @@ export class TcpProxySession
     }
     this.#info.attemptCount = this.#attempts;
     this.#pool = cluster.tcpPool(host, 'DEFAULT');
-    this.#ticket = this.#pool.newConnection(this);
+    this.#ticket = this.#pool.newConnection(
+      this,
+      transportOverridesOf(cluster.config, host, NO_HEADERS, this.#info),
+    );
   }
 
   #connectAgain(): void {

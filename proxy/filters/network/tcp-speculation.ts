@@ -18,6 +18,8 @@ import type { Host } from '../../upstream/host.ts';
 import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import type { SpeculationListener } from './network-filter.ts';
+import { transportOverridesOf } from '../../router/transport-overrides.ts';
+import { NO_HEADERS } from './tcp-proxy-context.ts';
 import type { TcpProxyContext } from './tcp-proxy-context.ts';
 
 /** Where the session goes that takes it over. */
@@ -71,7 +73,10 @@ export class TcpSpeculation implements ConnectionCallbacks, TcpPoolCallbacks, Lo
     if (cluster === undefined || host === null) return false;
     const pool = cluster.tcpPool(host, 'DEFAULT');
     this.#target = { cluster, pool };
-    this.#ticket = pool.newConnection(this);
+    this.#ticket = pool.newConnection(
+      this,
+      transportOverridesOf(cluster.config, host, NO_HEADERS, this.#info),
+    );
     return !this.#over;
   }
 

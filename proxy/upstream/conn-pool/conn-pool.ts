@@ -4,6 +4,7 @@ import type { Connection } from '../../network/connection.ts';
 import type { CloseEvent } from '../../network/transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
+import type { TransportOverrides } from '../upstream-transports.ts';
 
 /** Reasons as in response code details; `overflow` is the circuit breakers'. */
 export type PoolFailureReason =
@@ -57,7 +58,10 @@ export interface ManagedPool extends HttpConnPool {
 }
 
 export interface TcpConnPool {
-  newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null;
+  newConnection(
+    callbacks: TcpPoolCallbacks,
+    overrides?: TransportOverrides | null,
+  ): PoolTicket | null;
   /**
    * The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. Bytes are counted by
    * the user, as they come: some connections live for days.

@@ -5,6 +5,9 @@ import type { UpstreamBindConfig } from '../../config/socket-config.ts';
 import type { AddressConfig } from '../../config/listener-config.ts';
 import type { DialOptions } from '../../network/dial-options.ts';
 import type { IoThread } from '../../network/io-thread.ts';
+import { dialledFrom } from '../../network/dial-options.ts';
+import { ProxyHeaderTransport } from '../../network/proxy-header-transport.ts';
+import { ownHeader } from '../proxied-connection.ts';
 import type { UpstreamTransport } from '../../network/upstream-transport.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
@@ -57,14 +60,25 @@ export function diallingOf(
   host: Host,
   overrides: TransportOverrides | null,
 ): PoolDialling {
-  const { config, dialOptions, transports } = context;
+  const { config, transports } = context;
   const socket = transportSocketFor(config, host);
-  if (socket.kind === 'raw_buffer') return { options: dialOptions, unsupported: '' };
-  if (transports === null) {
-    const unsupported = 'TLS to upstreams is not supported by this version';
-    return { options: dialOptions, unsupported };
+  const source = overrides?.source;
+  const dialOptions =
+    source === undefined ? context.dialOptions : dialledFrom(context.dialOptions, source);
+  const { proxyProtocol } = socket;
+  if (socket.kind === 'raw_buffer' && proxyProtocol === undefined)
+    return { options: dialOptions, unsupported: '' };
+  let transport: UpstreamTransport | null = null;
+  if (socket.kind === 'tls') {
+    if (transports === null) {
+      const unsupported = 'TLS to upstreams is not supported by this version';
+      return { options: dialOptions, unsupported };
+    }
+    transport = transports.transportFor({ cluster: config, socket, host, overrides });
   }
-  const request = { cluster: config, socket, host, overrides };
-  const transport: UpstreamTransport = transports.transportFor(request);
+  if (proxyProtocol !== undefined) {
+    const header = overrides?.proxyHeader ?? ownHeader(proxyProtocol);
+    transport = new ProxyHeaderTransport(header, transport);
+  }
   return { options: { ...dialOptions, transport }, unsupported: '' };
 }

@@ -9,6 +9,7 @@ import { dial } from '../../network/happy-eyeballs.ts';
 import type { TransportFacts } from '../../network/upstream-transport.ts';
 import type { UpstreamConnectionFacts } from '../../stream-info/upstream-facts.ts';
 import type { Host } from '../host.ts';
+import type { TransportOverrides } from '../upstream-transports.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { PoolFailureReason, PoolTicket, TcpConnPool, TcpPoolCallbacks } from './conn-pool.ts';
 import { addressesOf, diallingOf } from './pool-context.ts';
@@ -22,14 +23,19 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
   #callbacks: TcpPoolCallbacks | null;
   #attempt: Dialled | null;
 
-  constructor(pool: SingleUseTcpConnPool, context: PoolContext, callbacks: TcpPoolCallbacks) {
+  // oxlint-disable-next-line eslint/max-params -- the pool's own, and the caller's
+  constructor(
+    pool: SingleUseTcpConnPool,
+    context: PoolContext,
+    callbacks: TcpPoolCallbacks,
+    { options }: PoolDialling,
+  ) {
     this.#pool = pool;
     this.#context = context;
     this.#callbacks = callbacks;
     this.#startMs = context.io.time.monotonicMs();
     this.#timer = new WheelTimer(this, 0);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
-    const { options } = pool.dialling;
     this.#attempt = dial(context.io, addressesOf(pool.host), options, this);
   }
 
@@ -117,9 +123,14 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     for (const connection of [...this.live.values()]) connection.close(CloseType.NoFlush);
   }
 
-  newConnection(callbacks: TcpPoolCallbacks): PoolTicket | null {
+  newConnection(
+    callbacks: TcpPoolCallbacks,
+    overrides: TransportOverrides | null = null,
+  ): PoolTicket | null {
     const { resources, stats } = this.#context;
-    const { unsupported } = this.dialling;
+    const dialling =
+      overrides === null ? this.dialling : diallingOf(this.#context, this.host, overrides);
+    const { unsupported } = dialling;
     if (unsupported !== '') {
       callbacks.onPoolFailure('local connection failure', unsupported, this.host);
       return null;
@@ -134,7 +145,7 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     store.inc(stats.upstreamCxTotal);
     store.inc(stats.upstreamCxActive);
     this.host.onConnectionMade();
-    return new TcpDial(this, this.#context, callbacks);
+    return new TcpDial(this, this.#context, callbacks, dialling);
   }
 
   connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void {

@@ -33,6 +33,7 @@ const facts: ConnectionFacts = {
   localPort: 80,
   remoteIp: '10.0.0.9',
   remotePort: 5000,
+  directRemoteIp: '10.0.0.9',
   serverName: '',
   transportProtocol: 'raw_buffer',
   applicationProtocols: [],

@@ -293,18 +293,18 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
-    'an upstream proxy protocol',
+    'a transport socket that is none',
     {
       name: 'c',
       transport_socket: {
         name: 's',
         typed_config: {
-          '@type': `${TYPE}/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+          '@type': `${TYPE}/envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport`,
         },
       },
     },
     [
-      "transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport'",
+      "transport_socket.typed_config: Didn't find a registered implementation for 's' with type URL: 'envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport'",
     ],
   ],
   [

@@ -144,11 +144,11 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     'an unknown listener filter',
     listenerJson({
       listener_filters: [
-        typed('p', `${TYPE}/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol`),
+        typed('p', `${TYPE}/envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit`),
       ],
     }),
     [
-      "listener_filters[0].typed_config: Didn't find a registered implementation for 'p' with type URL: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'",
+      "listener_filters[0].typed_config: Didn't find a registered implementation for 'p' with type URL: 'envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit'",
     ],
   ],
   [
@@ -454,9 +454,13 @@ t.test('decodeListener', (t) => {
             { kind: 'not', rule: { kind: 'destination_port', start: 9080, end: 9081 } },
           ],
         },
+        ja3: undefined,
+        ja4: undefined,
+        strict: undefined,
       },
+      { name: 'src', kind: 'original_src', mark: 1337, disabled: undefined },
     ]);
-    t.strictSame(config.inert, ['src'], 'original_src is accepted and said to do nothing');
+    t.strictSame(config.inert, []);
     t.end();
   });
 
