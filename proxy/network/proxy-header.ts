@@ -83,7 +83,6 @@ function parseV2(bytes: Buffer): ParsedHeader {
   return { header: { version: 2, source, destination, tlvs }, byteCount };
 }
 
-// oxlint-disable-next-line eslint/max-params -- where, how long, and the port that stands elsewhere
 function binaryAddress(bytes: Buffer, at: number, size: number, port: number): IpPort {
   return { ip: plainIp(printIp(bytes.subarray(at, at + size))), port };
 }

@@ -1,4 +1,5 @@
 // [m] Decodes listener filters and the predicates that switch them off (envoy-behaviour §8.4, istio-contract §2.4).
+import type { TlsInspector } from '../../xds-protos/gen/envoy.extensions.filters.listener.tls_inspector.v3.ts';
 import type {
   ListenerFilter,
   ListenerFilterChainMatchPredicate,
@@ -7,6 +8,7 @@ import type {
   ListenerFilterConfig,
   ListenerFilterPredicate,
   ListenerFilterSettings,
+  TlsInspectorConfig,
 } from '../config/listener-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -39,6 +41,19 @@ export function decodeListenerFilters(
   return filters;
 }
 
+function decodeTlsInspector(reader: FieldReader<TlsInspector>): TlsInspectorConfig {
+  reader.refuse('max_client_hello_size');
+  const asked = (
+    field: 'enable_ja3_fingerprinting' | 'enable_ja4_fingerprinting',
+  ): boolean | undefined => reader.bool(field) || undefined;
+  return {
+    kind: 'tls_inspector',
+    ja3: asked('enable_ja3_fingerprinting'),
+    ja4: asked('enable_ja4_fingerprinting'),
+    strict: reader.bool('close_connection_on_client_hello_parsing_errors') || undefined,
+  };
+}
+
 function decodeSettings(config: TypedConfig, name: string): ListenerFilterSettings | undefined {
   switch (config.typeName) {
     case `${FILTERS}.original_dst.v3.OriginalDst`:
@@ -47,16 +62,7 @@ function decodeSettings(config: TypedConfig, name: string): ListenerFilterSettin
       return { kind: 'http_inspector' };
     case TLS_INSPECTOR: {
       const reader = config.as(TLS_INSPECTOR);
-      reader?.refuse('max_client_hello_size');
-      return {
-        kind: 'tls_inspector',
-        ja3: reader?.bool('enable_ja3_fingerprinting') === true ? true : undefined,
-        ja4: reader?.bool('enable_ja4_fingerprinting') === true ? true : undefined,
-        strict:
-          reader?.bool('close_connection_on_client_hello_parsing_errors') === true
-            ? true
-            : undefined,
-      };
+      return reader && decodeTlsInspector(reader);
     }
     case ORIGINAL_SRC: {
       const reader = config.as(ORIGINAL_SRC);

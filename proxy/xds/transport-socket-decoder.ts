@@ -20,6 +20,7 @@ import { decodeSecretRef } from './sds-source-decoder.ts';
 import { decodeCertificate, decodeTicketKeys, decodeValidation } from './secret-decoder.ts';
 import { decodeAlpn, decodeTlsParameters } from './tls-parameters-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
+import type { TypedConfig } from './typed-config.ts';
 
 export const RAW_BUFFER: TransportSocketConfig = { kind: 'raw_buffer' };
 
@@ -49,19 +50,22 @@ export function decodeTransportSocket(
     const reader = config.as(UPSTREAM);
     return reader === undefined ? RAW_BUFFER : { kind: 'tls', settings: decodeUpstream(reader) };
   }
-  if (side === 'upstream' && config.typeName === PROXY_PROTOCOL) {
-    const wrapper = config.as(PROXY_PROTOCOL);
-    wrapper?.refuse('tlv_as_pool_key');
-    const settings = wrapper?.child('config');
-    return {
-      ...decodeTransportSocket(wrapper?.required('transport_socket'), side),
-      proxyProtocol: settings
-        ? decodeUpstreamProxyProtocol(settings)
-        : { version: 1, passThroughTlvs: undefined, addedTlvs: [] },
-    };
-  }
+  if (side === 'upstream' && config.typeName === PROXY_PROTOCOL) return decodeProxied(config);
   config.unknown(reader.string('name'));
   return RAW_BUFFER;
+}
+
+/** Another socket, behind a header. */
+function decodeProxied(config: TypedConfig): TransportSocketConfig {
+  const wrapper = config.as(PROXY_PROTOCOL);
+  wrapper?.refuse('tlv_as_pool_key');
+  const settings = wrapper?.child('config');
+  return {
+    ...decodeTransportSocket(wrapper?.required('transport_socket'), 'upstream'),
+    proxyProtocol: settings
+      ? decodeUpstreamProxyProtocol(settings)
+      : { version: 1, passThroughTlvs: undefined, addedTlvs: [] },
+  };
 }
 
 function decodeDownstream(reader: FieldReader<DownstreamTlsContext>): DownstreamTlsConfig {

@@ -23,7 +23,6 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
   #callbacks: TcpPoolCallbacks | null;
   #attempt: Dialled | null;
 
-  // oxlint-disable-next-line eslint/max-params -- the pool's own, and the caller's
   constructor(
     pool: SingleUseTcpConnPool,
     context: PoolContext,
