@@ -13,6 +13,8 @@ import { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
+import type { PoolVersion } from './conn-pool/pool-set.ts';
+import { transportSocketFor } from './transport-socket-choice.ts';
 import { Health, HealthFlag } from './host-health.ts';
 import type { HostSet } from './host-set.ts';
 import type { Host } from './host.ts';
@@ -123,13 +125,19 @@ export class WorkerCluster
   ): HttpConnPool | null {
     const owner = this.#aggregate?.ownerOf(host);
     if (owner !== undefined) return owner.httpPool(host, priority, downstream, overrides);
-    const { http, poolPerDownstreamConnection } = this.#config;
-    const http2 =
-      http.protocol === 'http2' ||
-      (http.protocol === 'use_downstream' && downstream.protocol === 'HTTP/2');
     const pools = this.#poolsOf(priority);
-    if (poolPerDownstreamConnection !== true) return pools.http(host, http2, overrides);
-    return pools.http(host, http2, overrides, downstream.connection.connectionId);
+    const version = this.#versionTo(host, downstream);
+    if (this.#config.poolPerDownstreamConnection !== true)
+      return pools.http(host, version, overrides);
+    return pools.http(host, version, overrides, downstream.connection.connectionId);
+  }
+
+  #versionTo(host: Host, downstream: PoolDownstream): PoolVersion {
+    const { protocol } = this.#config.http;
+    if (protocol === 'use_downstream') return downstream.protocol === 'HTTP/2' ? 'http2' : 'http1';
+    if (protocol !== 'auto') return protocol;
+    // Without TLS nothing is agreed on.
+    return transportSocketFor(this.#config, host).kind === 'raw_buffer' ? 'http1' : 'auto';
   }
 
   tcpPool(host: Host, priority: Priority): TcpConnPool {

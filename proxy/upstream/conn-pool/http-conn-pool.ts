@@ -4,6 +4,7 @@ import type { ResponseDecoder } from '../../http/codec.ts';
 import type { Host } from '../host.ts';
 import type { TransportOverrides } from '../upstream-transports.ts';
 import type { HttpPoolCallbacks, ManagedPool, PoolFailureReason, PoolTicket } from './conn-pool.ts';
+import type { MadeConnection, VersionChooser } from './version-chooser.ts';
 import { diallingOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 import type { ClientPool, PooledClient } from './pooled-client.ts';
@@ -23,19 +24,20 @@ interface Queue {
   cancelPending(stream: PendingStream): void;
 }
 
-class PendingStream implements PoolTicket {
+export class PendingStream implements PoolTicket {
   readonly decoder: ResponseDecoder;
   readonly callbacks: HttpPoolCallbacks;
-  readonly #queue: Queue;
+  /** In which it waits. */
+  queue: Queue;
 
   constructor(queue: Queue, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks) {
-    this.#queue = queue;
+    this.queue = queue;
     this.decoder = decoder;
     this.callbacks = callbacks;
   }
 
   cancel(): void {
-    this.#queue.cancelPending(this);
+    this.queue.cancelPending(this);
   }
 }
 
@@ -45,6 +47,8 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   readonly host: Host;
   readonly context: PoolContext;
   readonly dialling: PoolDialling;
+  /** Null: all connections speak what this pool does. */
+  chooser: VersionChooser | null = null;
   protected draining = false;
   readonly #clients = new Set<Client>();
   #connecting = 0;
@@ -66,8 +70,8 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
   protected abstract onReady(client: Client): void;
   /** It takes none any more. */
   protected abstract onGone(client: Client): void;
-  /** Dials and counts. */
-  protected abstract createClient(): Client;
+  /** Dials, unless a connection is given, and counts. */
+  protected abstract createClient(made?: MadeConnection): Client;
   /** Streams that a connection being dialled is good for. */
   protected abstract readonly streamsPerDial: number;
 
@@ -141,7 +145,38 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     return this.#clients.size > 0 || this.#pending.length > 0;
   }
 
+  /** The connection speaks another version: it is no longer this pool's, and neither are those who wait. */
+  release(client: PooledClient): readonly PendingStream[] {
+    this.#connecting--;
+    this.#clients.delete(client as Client);
+    const waiting = this.#pending;
+    this.#pending = [];
+    if (!this.inUse && this.#counted) {
+      this.context.resources.pools.dec();
+      this.#counted = false;
+    }
+    return waiting;
+  }
+
+  /** Its counterpart. The connection and those who wait are counted already. */
+  adopt(made: MadeConnection, waiting: readonly PendingStream[]): void {
+    if (!this.#counted) {
+      this.#counted = true;
+      this.context.resources.pools.inc();
+    }
+    for (const stream of waiting) stream.queue = this;
+    this.#pending.push(...waiting);
+    this.#connecting++;
+    const client = this.createClient(made);
+    this.#clients.add(client);
+    client.onConnected(made.connection, made.transport);
+  }
+
   // === ClientPool
+
+  takesElsewhere(client: PooledClient, made: MadeConnection): boolean {
+    return this.chooser !== null && this.chooser.redirect(this, client, made);
+  }
 
   onClientConnected(client: Client): void {
     this.#connecting--;

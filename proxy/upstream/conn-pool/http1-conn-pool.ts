@@ -7,6 +7,7 @@ import { CloseType } from '../../network/transport.ts';
 import type { CloseEvent } from '../../network/transport.ts';
 import { HttpConnPoolBase } from './http-conn-pool.ts';
 import { PooledClient } from './pooled-client.ts';
+import type { MadeConnection } from './version-chooser.ts';
 
 class Http1Client extends PooledClient implements ClientConnectionCallbacks {
   protected readonly protocol = 'HTTP/1.1';
@@ -15,8 +16,8 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
   /** The last stream did not come to its end. */
   #streamCut = false;
 
-  constructor(pool: Http1ConnPool) {
-    super(pool);
+  constructor(pool: Http1ConnPool, made?: MadeConnection) {
+    super(pool, made);
     this.#pool = pool;
   }
 
@@ -85,6 +86,8 @@ class Http1Client extends PooledClient implements ClientConnectionCallbacks {
   }
 
   protected startCodec(connection: Connection): void {
+    const { stats } = this.context;
+    if (this.#pool.chooser !== null) stats.store.inc(stats.upstreamCxHttp1Total);
     this.#codec = new Http1ClientConnection(connection, this, this.context.config.http);
   }
 
@@ -128,9 +131,10 @@ export class Http1ConnPool extends HttpConnPoolBase<Http1Client> {
     if (index >= 0) this.#idle.splice(index, 1);
   }
 
-  protected createClient(): Http1Client {
+  protected createClient(made?: MadeConnection): Http1Client {
     const { stats } = this.context;
-    stats.store.inc(stats.upstreamCxHttp1Total);
-    return new Http1Client(this);
+    // Of a pool that chooses, counted when it is known what the connection speaks.
+    if (this.chooser === null) stats.store.inc(stats.upstreamCxHttp1Total);
+    return new Http1Client(this, made);
   }
 }

@@ -14,6 +14,7 @@ import { HttpConnPoolBase } from './http-conn-pool.ts';
 import type { PoolKind } from './http-conn-pool.ts';
 import type { PoolContext } from './pool-context.ts';
 import { PooledClient } from './pooled-client.ts';
+import type { MadeConnection } from './version-chooser.ts';
 
 /** Envoy's client takes 60 KiB of headers on HTTP/2 (envoy-behaviour §1.14). */
 const MAX_HEADER_BYTES = 60 * 1024;
@@ -23,8 +24,8 @@ class Http2Client extends PooledClient implements Http2ClientCallbacks {
   readonly #pool: Http2ConnPool;
   #codec: Http2ClientConnection | null = null;
 
-  constructor(pool: Http2ConnPool) {
-    super(pool);
+  constructor(pool: Http2ConnPool, made?: MadeConnection) {
+    super(pool, made);
     this.#pool = pool;
   }
 
@@ -105,6 +106,8 @@ class Http2Client extends PooledClient implements Http2ClientCallbacks {
   }
 
   protected startCodec(connection: Connection): void {
+    const { stats } = this.context;
+    if (this.#pool.chooser !== null) stats.store.inc(stats.upstreamCxHttp2Total);
     this.#codec = new Http2ClientConnection(connection, this, this.#pool.settings);
   }
 
@@ -176,9 +179,10 @@ export class Http2ConnPool extends HttpConnPoolBase<Http2Client> {
     this.retire(client);
   }
 
-  protected createClient(): Http2Client {
+  protected createClient(made?: MadeConnection): Http2Client {
     const { stats } = this.context;
-    stats.store.inc(stats.upstreamCxHttp2Total);
-    return new Http2Client(this);
+    // Of a pool that chooses, counted when it is known what the connection speaks.
+    if (this.chooser === null) stats.store.inc(stats.upstreamCxHttp2Total);
+    return new Http2Client(this, made);
   }
 }

@@ -7,6 +7,7 @@ import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
 import type { TransportOverrides } from '../upstream-transports.ts';
 import type { HttpConnPool, ManagedPool, TcpConnPool } from './conn-pool.ts';
+import { AutoConnPool } from './auto-conn-pool.ts';
 import { Http1ConnPool } from './http1-conn-pool.ts';
 import { Http2ConnPool } from './http2-conn-pool.ts';
 import type { PoolContext, PoolEnvironment } from './pool-context.ts';
@@ -20,8 +21,13 @@ export interface PoolSetOwner {
   onFirstPool(): void;
 }
 
+/** `auto`: whatever the TLS of a connection agrees on. */
+export type PoolVersion = 'http1' | 'http2' | 'auto';
+
+const POOLS = { http1: Http1ConnPool, http2: Http2ConnPool, auto: AutoConnPool } as const;
+
 interface PoolKey {
-  readonly http2: boolean;
+  readonly version: PoolVersion;
   readonly overrides: TransportOverrides | null;
   readonly connectionId: number | undefined;
 }
@@ -30,6 +36,7 @@ interface PoolKey {
 class HostPools {
   http1: Http1ConnPool | null = null;
   http2: Http2ConnPool | null = null;
+  auto: AutoConnPool | null = null;
   /** Of streams with overrides or with a client of their own, by all of that; each goes when it is idle. */
   special: Map<string, ManagedPool> | null = null;
   tcp: SingleUseTcpConnPool | null = null;
@@ -44,6 +51,7 @@ class HostPools {
     const pools: ManagedPool[] = this.special === null ? [] : [...this.special.values()];
     if (this.http1 !== null) pools.push(this.http1);
     if (this.http2 !== null) pools.push(this.http2);
+    if (this.auto !== null) pools.push(this.auto);
     return pools;
   }
 
@@ -54,6 +62,7 @@ class HostPools {
   forget(pool: ManagedPool): void {
     if (this.http1 === pool) this.http1 = null;
     if (this.http2 === pool) this.http2 = null;
+    if (this.auto === pool) this.auto = null;
     if (this.special === null) return;
     for (const [key, present] of this.special) if (present === pool) this.special.delete(key);
   }
@@ -76,13 +85,13 @@ export class PoolSet {
   /** Null: there may be no further pool. */
   http(
     host: Host,
-    http2: boolean,
+    version: PoolVersion,
     overrides: TransportOverrides | null,
     /** Only streams of that client connection; undefined: of all. */
     connectionId?: number,
   ): HttpConnPool | null {
     const pools = this.#poolsOf(host);
-    const pool = this.#httpPool(pools, host, { http2, overrides, connectionId });
+    const pool = this.#httpPool(pools, host, { version, overrides, connectionId });
     if (this.resources.pools.max === Infinity || pool.inUse) return pool;
     return this.#mayEnter(pools) ? pool : null;
   }
@@ -102,10 +111,11 @@ export class PoolSet {
   }
 
   #httpPool(pools: HostPools, host: Host, key: PoolKey): ManagedPool {
-    const { http2, overrides, connectionId } = key;
+    const { version, overrides, connectionId } = key;
     if (overrides !== null || connectionId !== undefined)
       return this.#specialPool(pools, host, key);
-    if (http2) return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
+    if (version === 'http2') return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
+    if (version === 'auto') return (pools.auto ??= new AutoConnPool(this.#contextNow(), host));
     return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
   }
 
@@ -162,17 +172,16 @@ export class PoolSet {
   #specialPool(
     pools: HostPools,
     host: Host,
-    { http2, overrides, connectionId = -1 }: PoolKey,
+    { version, overrides, connectionId = -1 }: PoolKey,
   ): ManagedPool {
     const special = (pools.special ??= new Map<string, ManagedPool>());
-    const key = `${http2 ? 2 : 1} ${connectionId} ${overrides?.key ?? ''}`;
+    const key = `${version} ${connectionId} ${overrides?.key ?? ''}`;
     let pool = special.get(key);
     if (pool === undefined) {
       const kind = { overrides, special: true };
       const context = this.#contextNow();
-      pool = http2
-        ? new Http2ConnPool(context, host, kind)
-        : new Http1ConnPool(context, host, kind);
+      const Pool = POOLS[version];
+      pool = new Pool(context, host, kind);
       special.set(key, pool);
     }
     return pool;

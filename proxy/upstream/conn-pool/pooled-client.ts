@@ -16,6 +16,7 @@ import type { Host } from '../host.ts';
 import { connectionFacts } from './connection-facts.ts';
 import type { HttpPoolCallbacks, PoolFailureReason } from './conn-pool.ts';
 import { IdleLimit } from './idle-limit.ts';
+import type { MadeConnection } from './version-chooser.ts';
 import { addressesOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
 
@@ -30,6 +31,8 @@ export interface ClientPool {
   readonly dialling: PoolDialling;
   onClientConnected(client: PooledClient): void;
   onClientFailed(client: PooledClient, reason: PoolFailureReason, detail: string): void;
+  /** True: the connection speaks another version and is somebody else's now. */
+  takesElsewhere(client: PooledClient, made: MadeConnection): boolean;
   onDialCancelled(client: PooledClient): void;
   onClientGone(client: PooledClient): void;
 }
@@ -54,11 +57,15 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   /** The server closed its side. */
   #remoteEnded = false;
 
-  constructor(pool: ClientPool) {
+  /** `made`: nothing has to be dialled; onConnected() follows. */
+  constructor(pool: ClientPool, made?: MadeConnection) {
     const { context } = pool;
     this.#pool = pool;
     this.context = context;
-    this.#startMs = context.io.time.monotonicMs();
+    this.#startMs = made?.startMs ?? context.io.time.monotonicMs();
+    this.#timer = null;
+    this.#attempt = null;
+    if (made !== undefined) return;
     this.#timer = new WheelTimer(this, Timer.Connect);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
     const { options } = pool.dialling;
@@ -139,6 +146,10 @@ export abstract class PooledClient implements ConnectListener, ConnectionCallbac
   onConnected(connection: Connection, transport: TransportFacts): void {
     this.#attempt = null;
     this.#disarm();
+    if (this.#pool.takesElsewhere(this, { connection, transport, startMs: this.#startMs })) {
+      this.closed = true;
+      return;
+    }
     const { config, stats, io } = this.context;
     const nowMs = io.time.monotonicMs();
     stats.store.record(stats.upstreamCxConnectMs, nowMs - this.#startMs);

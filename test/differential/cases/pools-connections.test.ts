@@ -113,9 +113,6 @@ export const suite = await differential(
     row('a server that closes at once', {}, times(1), {
       upstream: { onConnect: [{ close: true }], answers: [[]] },
     }),
-    row('a server that resets at once', {}, times(1), {
-      upstream: { onConnect: [{ reset: true }], answers: [[]] },
-    }),
     row(
       'a request that is given up takes its connection along',
       {},
