@@ -54,8 +54,8 @@ class Reader {
       this.position = this.#end;
       return 0;
     }
-    const value = this.#bytes.readUIntBE(this.position, byteCount);
-    this.position += byteCount;
+    let value = 0;
+    for (let i = 0; i < byteCount; i++) value = value * 256 + this.#bytes[this.position++]!;
     return value;
   }
 
@@ -80,8 +80,11 @@ class Reader {
 
   /** 16 bit numbers to the end. */
   numbers(): readonly number[] {
-    const found: number[] = [];
-    while (this.left >= 2 && found.length < MAX_LISTED) found.push(this.number(2));
+    const count = Math.min(this.left >> 1, MAX_LISTED);
+    const found = new Array<number>(count);
+    for (let i = 0, at = this.position; i < count; i++, at += 2)
+      found[i] = this.#bytes[at]! * 256 + this.#bytes[at + 1]!;
+    this.position += count * 2;
     return found;
   }
 }

@@ -35,6 +35,8 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
   #hello: ClientHello | null = null;
   #state: ServerTlsState | null = null;
   #session: TlsSession | null = null;
+  /** The client was asked for its certificate. */
+  #asks = false;
   #over = false;
 
   constructor(
@@ -83,7 +85,7 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
   onHandshake(): void {
     const session = this.#session!;
     const { handle } = session;
-    const peer = peerOf(handle, this.#context.environment);
+    const peer = this.#asks ? peerOf(handle, this.#context.environment) : null;
     if (peer === 'unreadable') {
       this.#refuse('failVerifyError', 'certificate cannot be read');
       return;
@@ -141,7 +143,8 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const { trust } = state;
     const { requireClientCertificate } = this.#context.config;
     const requires = requireClientCertificate || trust?.requiresCertificate === true;
-    session.handle.setVerifyMode(requires || trust?.asksForCertificate === true, requires);
+    this.#asks = requires || trust?.asksForCertificate === true;
+    session.handle.setVerifyMode(this.#asks, requires);
     const alpn = this.#context.alpnFor(this.#hello);
     if (alpn !== null) session.handle.setALPNProtocols(alpn);
     session.handle.receive(bytes);
