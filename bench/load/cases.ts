@@ -23,6 +23,8 @@ export interface LoadCase {
   readonly origin?: 'h2' | 'grpc' | 'grpc-streams';
   /** HTTP/2 from the client, by prior knowledge, so many requests at once on a connection. */
   readonly streams?: number;
+  /** `downstream`: the client speaks TLS 1.3. `between`: two hops, mutual TLS from one to the other, as between sidecars. */
+  readonly tls?: 'downstream' | 'between';
   /** Worker threads of the proxy. Default 1. */
   readonly workers?: number;
   /** Fixed rates at which added latency and CPU are measured, requests per second. */
@@ -206,17 +208,49 @@ export const LOAD_CASES: readonly LoadCase[] = [
     responseBytes: 1_024,
     connections: 1,
   },
-  ...(
-    [
-      ['h1-tls-router', 'TLS downstream, router only', 'downstream TLS'],
-      ['h1-mtls-two-sidecars', 'two sidecars with mTLS between them', 'mTLS'],
-    ] as const
-  ).map(([name, meaning, what]) => ({
-    name,
-    meaning,
-    chain: 'router' as const,
+  {
+    name: 'h1-tls-router',
+    meaning: 'HTTP/1.1 GET over TLS 1.3, 100 B answer, router only',
+    chain: 'router',
+    tls: 'downstream',
     responseBytes: 100,
     connections: 32,
-    notBuilt: `${what} is not built in Outrigger yet`,
-  })),
+  },
+  {
+    name: 'h1-tls-100kb-router',
+    meaning: 'HTTP/1.1 GET over TLS 1.3, 100 KB answer, router only',
+    chain: 'router',
+    tls: 'downstream',
+    responseBytes: 102_400,
+    connections: 32,
+  },
+  {
+    name: 'h1-tls-handshakes-router',
+    meaning:
+      'HTTP/1.1 GET, a connection and a full TLS 1.3 handshake for each request, router only',
+    chain: 'router',
+    tls: 'downstream',
+    newConnections: true,
+    responseBytes: 100,
+    connections: 16,
+  },
+  {
+    name: 'idle-tls-connections-router',
+    meaning: '1000 idle TLS connections, then 1000 more, router only',
+    chain: 'router',
+    tls: 'downstream',
+    idleConnections: 1_000,
+    responseBytes: 100,
+    connections: 32,
+  },
+  {
+    name: 'h1-mtls-two-sidecars',
+    meaning:
+      'HTTP/1.1 GET, 100 B answer, two proxies with mutual TLS 1.3 between them (CPU and memory of both)',
+    chain: 'router',
+    hops: 2,
+    tls: 'between',
+    responseBytes: 100,
+    connections: 32,
+  },
 ];

@@ -1,6 +1,7 @@
 // One peer, started for one case: its process or processes, the port to load, and what it cost.
 import { mkdirSync, statSync, truncateSync } from 'node:fs';
 import { get } from 'node:http';
+import { get as getSecurely } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,6 +13,8 @@ import { SampleBag } from './metrics.ts';
 import type { Peer } from './peers.ts';
 import { memoryOf, processTree } from './process-tree.ts';
 import type { LoadRequest } from './request-load.ts';
+import { clientOptions, tlsMaterial } from './tls-material.ts';
+import type { HopTls } from './tls-material.ts';
 import { freePorts, RunningProcess } from './running-process.ts';
 
 export interface MeasureOptions {
@@ -71,7 +74,7 @@ export function requestOf(load: LoadCase, port: number, durationMs: number): Loa
     headers.push([`x-bench-header-${i}`, `a value of some length ${i}`]);
   if (load.newConnections === true) headers.push(['Connection', 'close']);
   return {
-    url: `http://127.0.0.1:${port}${load.origin === 'grpc' ? GRPC_PATH : '/'}`,
+    url: `${load.tls === 'downstream' ? 'https' : 'http'}://127.0.0.1:${port}${load.origin === 'grpc' ? GRPC_PATH : '/'}`,
     connections: load.connections,
     durationMs,
     method: load.method,
@@ -107,7 +110,8 @@ export async function startContestant(
       const dir = join(options.dir, `${load.name}-${peer.name}-${label}-${hop}`);
       mkdirSync(dir, { recursive: true });
       const [listenPort = 0, adminPort = 0] = await freePorts(2);
-      const args = peer.prepare({ case: load, dir, listenPort, adminPort, backendPort: port });
+      const tls = hopTls(load, hop, options.dir);
+      const args = peer.prepare({ case: load, dir, listenPort, adminPort, backendPort: port, tls });
       const traceEnv = heapTrace ? peer.heapTrace?.(dir) : undefined;
       const logFile = join(dir, 'output.log');
       const startedMs = performance.now();
@@ -122,7 +126,7 @@ export async function startContestant(
       options.running.add(process);
       processes.push(process);
       if (load.origin === 'grpc-streams') await waitForStream(process, listenPort, options.env);
-      else await waitForAnswer(process, listenPort);
+      else await waitForAnswer(process, listenPort, 'bench', tls);
       if (hops === 1 && load.startup === true)
         samples.add('readyMs', performance.now() - startedMs);
       accessLogs.push(join(dir, 'access.log'));
@@ -154,16 +158,27 @@ export async function stopAll(
   }
 }
 
+/** The hop next to the backend comes first. */
+function hopTls({ tls }: LoadCase, hop: number, dir: string): HopTls | undefined {
+  if (tls === undefined) return undefined;
+  const material = tlsMaterial(dir);
+  if (tls === 'downstream') return { accepts: 'tls', dials: false, material };
+  return hop === 0
+    ? { accepts: 'mtls', dials: false, material }
+    : { accepts: undefined, dials: true, material };
+}
+
 /** The port may be open before the proxy can do its work: only an answer counts. */
 export async function waitForAnswer(
   process: RunningProcess,
   port: number,
   host = 'bench',
+  tls: HopTls | undefined = undefined,
 ): Promise<void> {
   const deadlineMs = performance.now() + START_LIMIT_MS;
   let last = '';
   for (;;) {
-    const status = await answerStatus(port, host).catch((error: Error) => error.message);
+    const status = await answerStatus(port, host, tls).catch((error: Error) => error.message);
     if (status === 200) return;
     last = String(status);
     if (process.problem !== undefined) throw new Error(process.problem);
@@ -190,10 +205,18 @@ async function waitForStream(
   }
 }
 
-function answerStatus(port: number, host: string): Promise<number | undefined> {
+function answerStatus(
+  port: number,
+  host: string,
+  tls: HopTls | undefined,
+): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const where = { host: '127.0.0.1', port, path: '/', headers: { host } };
-    const request = get({ ...where, agent: false, timeout: 2_000 });
+    const options = { ...where, agent: false, timeout: 2_000 } as const;
+    const request =
+      tls?.accepts === undefined
+        ? get(options)
+        : getSecurely({ ...options, ...clientOptions(tls.material) });
     request.once('response', (response) => {
       response.resume();
       response.once('end', () => resolve(response.statusCode));

@@ -1,6 +1,8 @@
 // The bootstrap that Envoy and Outrigger both get, byte for byte: one listener, one cluster, the filters of a case.
 import { stringify } from 'yaml';
 
+import type { HopTls } from './tls-material.ts';
+
 /**
  * `router`: nothing but the router. `sidecar`: what Istio puts on an outbound HTTP listener, as far as stock Envoy has it.
  * `tcp`: the TCP proxy, without HTTP.
@@ -16,7 +18,53 @@ export interface BootstrapInput {
   readonly http2Backend?: boolean;
   /** Written only by the sidecar chain. */
   readonly accessLogPath: string;
+  /** Absent: none. */
+  readonly tls?: HopTls | undefined;
 }
+
+const TLS = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
+
+const certificateOf = (certificate: string, key: string): object => ({
+  certificate_chain: { filename: certificate },
+  private_key: { filename: key },
+});
+
+const identities = (ca: string): object => ({
+  trusted_ca: { filename: ca },
+  match_typed_subject_alt_names: [
+    { san_type: 'URI', matcher: { prefix: 'spiffe://cluster.local/' } },
+  ],
+});
+
+function acceptedTls({ accepts, material }: HopTls): object {
+  const mutual = accepts === 'mtls';
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': `${TLS}.DownstreamTlsContext`,
+      common_tls_context: {
+        alpn_protocols: ['http/1.1'],
+        tls_certificates: [certificateOf(material.serverCert, material.serverKey)],
+        ...(mutual ? { validation_context: identities(material.ca) } : {}),
+      },
+      require_client_certificate: mutual,
+    },
+  };
+}
+
+const dialledTls = ({ material }: HopTls): object => ({
+  name: 'envoy.transport_sockets.tls',
+  typed_config: {
+    '@type': `${TLS}.UpstreamTlsContext`,
+    sni: 'outbound_.80_._.bench.svc.cluster.local',
+    common_tls_context: {
+      alpn_protocols: ['http/1.1'],
+      tls_params: { tls_maximum_protocol_version: 'TLSv1_3' },
+      tls_certificates: [certificateOf(material.clientCert, material.clientKey)],
+      validation_context: identities(material.ca),
+    },
+  },
+});
 
 const TYPE = 'type.googleapis.com/envoy.';
 const MAX_UINT32 = 4_294_967_295;
@@ -123,7 +171,8 @@ const HTTP2_OPTIONS = {
   },
 };
 
-const cluster = (name: string, { backendPort, http2Backend }: BootstrapInput): object => ({
+const cluster = (name: string, { backendPort, http2Backend, tls }: BootstrapInput): object => ({
+  ...(tls?.dials === true ? { transport_socket: dialledTls(tls) } : {}),
   name,
   type: 'STATIC',
   connect_timeout: '10s',
@@ -163,6 +212,8 @@ function networkFilter(input: BootstrapInput): object {
 export function envoyBootstrap(input: BootstrapInput): string {
   const clusters = [cluster('backend', input)];
   if (input.chain === 'sidecar') clusters.push(cluster('backend-canary', input));
+  const { tls } = input;
+  const accepted = tls?.accepts === undefined ? {} : { transport_socket: acceptedTls(tls) };
   return stringify({
     admin: { address: loopback(input.adminPort) },
     static_resources: {
@@ -170,7 +221,7 @@ export function envoyBootstrap(input: BootstrapInput): string {
         {
           name: 'bench',
           address: loopback(input.listenPort),
-          filter_chains: [{ filters: [networkFilter(input)] }],
+          filter_chains: [{ filters: [networkFilter(input)], ...accepted }],
         },
       ],
       clusters,

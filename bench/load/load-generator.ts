@@ -181,6 +181,8 @@ function findHttp1Generator({ env, cpus, dir }: LoadGeneratorPlace): LoadGenerat
   const wrk = findProgram('wrk', env);
   if (wrk === undefined) {
     const run = async (request: LoadRequest): Promise<LoadResult> => {
+      if (request.url.startsWith('https:'))
+        throw new Error('TLS needs wrk, which is not installed');
       const reply = await runOwnLoad(request, cpus);
       return { ...reply, failures: reply.failures + reply.connectFailures };
     };

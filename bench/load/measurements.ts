@@ -1,6 +1,7 @@
 // The kinds of measurement that a case can ask of a contestant; each adds one value per metric.
 import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -147,7 +148,7 @@ export async function measureIdleConnections(
   await options.load.run(requestOf(load, port, options.warmUpMs));
   const sockets: Socket[] = [];
   const open = async (): Promise<number> => {
-    for (let i = 0; i < count; i++) sockets.push(await openAndAsk(port));
+    for (let i = 0; i < count; i++) sockets.push(await openAndAsk(port, load.tls !== undefined));
     await sleep(1_500);
     return memoryOf(ids()).privateDirtyKb;
   };
@@ -163,9 +164,12 @@ export async function measureIdleConnections(
   }
 }
 
-function openAndAsk(port: number): Promise<Socket> {
+function openAndAsk(port: number, secure: boolean): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const where = { host: '127.0.0.1', port };
+    const socket = secure
+      ? connectSecurely({ ...where, rejectUnauthorized: false })
+      : connect(where);
     const reader = new ResponseReader();
     socket.once('error', reject);
     socket.once('close', () => reject(new Error('an idle connection was closed')));

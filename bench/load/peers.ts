@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import type { LoadCase } from './cases.ts';
 import { envoyBootstrap } from './envoy-bootstrap.ts';
 import { findEnvoy, findProgram } from './find-program.ts';
+import type { HopTls } from './tls-material.ts';
 import { haproxyConfig, nghttpxConfig, nginxConfig } from './peer-configs.ts';
 
 /** A tree that holds Outrigger: emitted JavaScript where it could be built, else the sources. */
@@ -35,6 +36,7 @@ export interface PeerSetup {
   readonly listenPort: number;
   readonly adminPort: number;
   readonly backendPort: number;
+  readonly tls?: HopTls | undefined;
 }
 
 export interface Peer {
@@ -92,8 +94,9 @@ const prepareEnvoy =
 
 const ONE_WORKER = ['--concurrency', '1'];
 
-function plainOnly({ chain, streams, origin }: LoadCase): string | undefined {
+function plainOnly({ chain, streams, origin, tls }: LoadCase): string | undefined {
   if (origin !== undefined) return 'is set up for backends of HTTP/1 here';
+  if (tls !== undefined) return 'is set up without TLS here';
   if (streams !== undefined) return 'is set up for HTTP/1 here';
   return chain === 'sidecar' ? 'has nothing like the sidecar chain' : undefined;
 }
