@@ -173,7 +173,7 @@ export async function waitForAnswer(
   process: RunningProcess,
   port: number,
   host = 'bench',
-  tls: HopTls | undefined = undefined,
+  tls?: HopTls,
 ): Promise<void> {
   const deadlineMs = performance.now() + START_LIMIT_MS;
   let last = '';

@@ -81,9 +81,9 @@ class Reader {
   /** 16 bit numbers to the end. */
   numbers(): readonly number[] {
     const count = Math.min(this.left >> 1, MAX_LISTED);
-    const found = new Array<number>(count);
+    const found: number[] = [];
     for (let i = 0, at = this.position; i < count; i++, at += 2)
-      found[i] = this.#bytes[at]! * 256 + this.#bytes[at + 1]!;
+      found.push(this.#bytes[at]! * 256 + this.#bytes[at + 1]!);
     this.position += count * 2;
     return found;
   }
