@@ -96,7 +96,7 @@ export interface ClientSideWeightedConfig {
   readonly expirationPeriodMs: number;
   readonly updatePeriodMs: number;
   readonly errorUtilizationPenalty: number;
-  /** Names as in `named_metrics.x`; any of them, the highest counts, before the CPU's. */
+  /** As in `named_metrics.x`: of these the highest counts, where the application says nothing; then the CPU. */
   readonly metricNames: readonly string[];
   readonly slowStart?: SlowStartConfig | undefined;
   readonly locality?: LocalityPolicyConfig | undefined;

@@ -480,6 +480,8 @@ export class RouterFilter
     this.#info.upstreamFirstByteReceivedMs = nowMs;
     const { meter } = this.#info;
     if (meter !== null) meter.upstream.decompressedReceived += responseHeadersBytes(headers);
+    const { reports } = this.#cluster!;
+    if (reports !== null) reports.note(attempt.host, headers);
     if (this.#retry !== null && this.#isTriedAgain(attempt, headers)) return;
     const redirect = this.#action!.internalRedirect;
     if (redirect !== null && this.#isFollowed(redirect, headers)) return;
@@ -551,6 +553,8 @@ export class RouterFilter
   }
 
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderMap): void {
+    const { reports } = this.#cluster!;
+    if (reports !== null) reports.note(attempt.host, trailers);
     this.#complete(attempt, this.#context.time.monotonicMs(), trailers);
     this.#callbacks.encodeTrailers(trailers);
   }

@@ -13,6 +13,7 @@ import { ENVOY_LB, Host, addressText, localityOf } from './host.ts';
 import type { Locality } from './host.ts';
 import type { LoadBalancer } from './load-balancer.ts';
 import type { Balancing } from './load-balancing/create-balancing.ts';
+import type { LoadWeights } from './load-balancing/load-weights.ts';
 
 export type AssignedHosts = Pick<
   ClusterEndpointsConfig,
@@ -56,6 +57,11 @@ export class ClusterHosts {
 
   get balancer(): LoadBalancer {
     return (this.#balancing ??= this.#create()).balancer;
+  }
+
+  /** Of the balancer, once there is one. */
+  get reports(): LoadWeights | null {
+    return this.#balancing === null ? null : this.#balancing.reports;
   }
 
   get set(): HostSet {

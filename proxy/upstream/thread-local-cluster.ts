@@ -4,6 +4,7 @@ import type { ClusterStats } from './cluster-stats.ts';
 import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { Host } from './host.ts';
 import type { LoadBalancerContext } from './load-balancer.ts';
+import type { LoadWeights } from './load-balancing/load-weights.ts';
 import type { Priority, ResourceManager } from './resource-manager.ts';
 import type { TransportOverrides } from './upstream-transports.ts';
 
@@ -37,6 +38,8 @@ export interface ThreadLocalCluster {
     overrides?: TransportOverrides | null,
   ): HttpConnPool | null;
   tcpPool(host: Host, priority: Priority): TcpConnPool;
+  /** Wants to see the answers of hosts, headers and trailers; null: they say nothing to the balancer. */
+  readonly reports: LoadWeights | null;
   /** Share of requests that the assignment's overload policy turns away: 0 to 1. */
   readonly dropShare: number;
 }

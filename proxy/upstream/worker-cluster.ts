@@ -23,6 +23,7 @@ import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
 import { createBalancing } from './load-balancing/create-balancing.ts';
 import type { Balancing } from './load-balancing/create-balancing.ts';
 import { LbStats } from './load-balancing/lb-stats.ts';
+import type { LoadWeights } from './load-balancing/load-weights.ts';
 import { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
@@ -144,6 +145,10 @@ export class WorkerCluster
     const owner = this.#aggregate?.ownerOf(host);
     if (owner !== undefined) return owner.tcpPool(host, priority);
     return this.#poolsOf(priority).tcp(host);
+  }
+
+  get reports(): LoadWeights | null {
+    return this.#hosts.reports;
   }
 
   get dropShare(): number {

@@ -59,7 +59,6 @@ function decodePolicy(
   clusterName: string,
   depth: number,
 ): LoadBalancingPolicyConfig | undefined {
-  if (config.typeName.endsWith('.ClientSideWeightedRoundRobin')) return undefined;
   switch (config.typeName) {
     case `${POLICIES}.subset.v3.Subset`:
       return subset(config, clusterName, depth);
@@ -70,7 +69,12 @@ function decodePolicy(
       const picking = inner?.required('endpoint_picking_policy');
       const child =
         picking === undefined ? ROUND_ROBIN : decodePolicyList(picking, clusterName, depth + 1);
-      return 'locality' in child ? { ...child, locality: { kind: 'weighted' } } : child;
+      if (child.kind === 'client_side_weighted')
+        return { ...child, locality: { kind: 'weighted' } };
+      config.problem(
+        'Currently WrrLocalityLoadBalancer only supports ClientSideWeightedRoundRobinLoadBalancer as its endpoint picking policy.',
+      );
+      return child;
     }
     default:
       return decodeLeaf(config);
@@ -155,7 +159,7 @@ function clientSideWeighted(config: TypedConfig): LoadBalancingPolicyConfig {
     blackoutPeriodMs: ms('blackout_period', DEFAULT_BLACKOUT_MS),
     expirationPeriodMs: ms('weight_expiration_period', DEFAULT_EXPIRATION_MS),
     updatePeriodMs: Math.max(MIN_UPDATE_MS, ms('weight_update_period', DEFAULT_UPDATE_MS)),
-    errorUtilizationPenalty: settings?.number('error_utilization_penalty', 1) ?? 1,
+    errorUtilizationPenalty: settings?.number('error_utilization_penalty', 0) ?? 0,
     metricNames: settings?.message.metric_names_for_computing_utilization ?? [],
     slowStart: decodeSlowStart(settings?.child('slow_start_config')),
     locality: decodeLocality(undefined),

@@ -168,16 +168,24 @@ export interface ChoicePair {
   readonly port: number;
 }
 
+export interface ChoiceOptions {
+  readonly bootstrap?: Json;
+  readonly httpFilters?: readonly Json[];
+  /** Headers that the host of this address answers with. */
+  readonly headersOf?: (address: string) => Readonly<Record<string, string>>;
+}
+
 export async function startChoice(
   t: Teardowns,
   rows: readonly ChoiceRow[],
-  more: { readonly bootstrap?: Json; readonly httpFilters?: readonly Json[] } = {},
+  more: ChoiceOptions = {},
 ): Promise<ChoicePair> {
   const arrivals = new Arrivals();
   const server = createServer((request, response) => {
     if (request.url!.endsWith('/hold'))
       arrivals.onRequest(String(request.headers['x-id']), request.socket.localAddress!);
     else {
+      response.setHeaders(new Headers(more.headersOf?.(request.socket.localAddress!) ?? {}));
       response.statusCode = request.headers['x-fail'] === undefined ? 200 : 503;
       response.end('ok');
     }

@@ -156,6 +156,7 @@ export class ScriptedStream implements RequestEncoder, PoolTicket {
 }
 
 export class ScriptedCluster implements ThreadLocalCluster {
+  readonly reports = null;
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly hosts: Host[];

@@ -11,8 +11,10 @@ import { HostSet } from '../host-set.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer } from '../load-balancer.ts';
 import type { BalancerEnvironment } from './balancer-environment.ts';
+import { ClientSideWeightedPicker } from './client-side-weighted.ts';
 import { HashBalancer } from './hash-balancer.ts';
 import { LeastRequestPicker } from './least-request.ts';
+import { LoadWeights } from './load-weights.ts';
 import { OverrideHostBalancer } from './override-host-balancer.ts';
 import { PriorityBalancer } from './priority-balancer.ts';
 import type { PickerFactory } from './priority-balancer.ts';
@@ -27,12 +29,17 @@ export interface Balancing {
   readonly sink: HostSink;
   /** All of them. */
   readonly hosts: HostSet;
+  /** Is to see the answers of hosts; null: they say nothing to it. */
+  readonly reports: LoadWeights | null;
 }
 
 export function createBalancing(
   policy: LoadBalancingPolicyConfig,
   environment: BalancerEnvironment,
 ): Balancing {
+  const leaf = policy.kind === 'subset' ? policy.child : policy;
+  const reports =
+    leaf.kind === 'client_side_weighted' ? new LoadWeights(leaf, environment.clock) : null;
   const options = {
     byLocality: environment.isLocalCluster || usesLocalities(policy, environment),
     localKey: environment.localKey,
@@ -41,24 +48,26 @@ export function createBalancing(
     const child = policy.localityWeightAware ? policy.child : withoutLocalityWeights(policy.child);
     const balancer = new SubsetBalancer(policy, {
       options,
-      createBalancer: (hosts) => createBalancer(child, hosts, environment),
+      createBalancer: (hosts) => createBalancer(child, hosts, environment, reports),
       stats: environment.stats,
     });
-    return { balancer, sink: balancer, hosts: balancer.hosts };
+    return { balancer, sink: balancer, hosts: balancer.hosts, reports };
   }
   if (policy.kind === 'override_host') {
-    const { balancer, sink, hosts } = createBalancing(policy.child, environment);
+    const inner = createBalancing(policy.child, environment);
     const hostAt = (address: string): Host | undefined => environment.hostAt(address);
-    return { balancer: new OverrideHostBalancer(policy, hostAt, balancer), sink, hosts };
+    return { ...inner, balancer: new OverrideHostBalancer(policy, hostAt, inner.balancer) };
   }
   const hosts = new HostSet(options);
-  return { balancer: createBalancer(policy, hosts, environment), sink: hosts, hosts };
+  const balancer = createBalancer(policy, hosts, environment, reports);
+  return { balancer, sink: hosts, hosts, reports };
 }
 
-export function createBalancer(
+function createBalancer(
   policy: LoadBalancingPolicyConfig,
   hosts: HostSet,
   environment: BalancerEnvironment,
+  reports: LoadWeights | null,
 ): LoadBalancer {
   switch (policy.kind) {
     case 'ring_hash':
@@ -68,7 +77,7 @@ export function createBalancer(
       return new PriorityBalancer(
         hosts,
         localityPolicyOf(policy),
-        pickersFor(policy, environment),
+        pickersFor(policy, environment, reports),
         environment,
       );
   }
@@ -99,6 +108,7 @@ function usesLocalities(
 function pickersFor(
   policy: LoadBalancingPolicyConfig,
   { random, runtime, clock }: BalancerEnvironment,
+  reports: LoadWeights | null,
 ): PickerFactory {
   const slowStartFor = (config: SlowStartConfig | undefined): SlowStart | null =>
     config === undefined ? null : new SlowStart(config, runtime, clock);
@@ -106,6 +116,10 @@ function pickersFor(
     case 'round_robin': {
       const slowStart = slowStartFor(policy.slowStart);
       return (list) => new RoundRobinPicker(list, random, slowStart);
+    }
+    case 'client_side_weighted': {
+      const slowStart = slowStartFor(policy.slowStart);
+      return (list) => new ClientSideWeightedPicker(list, reports!, random, slowStart);
     }
     case 'least_request': {
       const slowStart = slowStartFor(policy.slowStart);

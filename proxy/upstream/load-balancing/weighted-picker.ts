@@ -31,10 +31,15 @@ export abstract class WeightedPicker implements HostPicker {
   /** Not 0. */
   protected abstract weightOf(host: Host): number;
 
+  /** Hosts differ in nothing but what they warm up for. */
+  protected get even(): boolean {
+    return this.list.sameWeights;
+  }
+
   pick(): Host | null {
     const { hosts } = this.list;
     if (hosts.length < 2) return hosts.length === 0 ? null : hosts[0]!;
-    if (this.list.sameWeights && (this.#slowStart === null || !this.#isWarming(this.#slowStart))) {
+    if (this.even && (this.#slowStart === null || !this.#isWarming(this.#slowStart))) {
       this.#edf = null;
       return this.pickPlain(hosts);
     }
