@@ -16,6 +16,8 @@ export const StreamResetReason = {
   ConnectionTermination: 'connection termination',
   LocalReset: 'local reset',
   RemoteReset: 'remote reset',
+  /** RST_STREAM with CONNECT_ERROR. */
+  ConnectError: 'remote error with CONNECT request',
   RemoteRefusedStreamReset: 'remote refused stream reset',
   Overflow: 'overflow',
   ProtocolError: 'protocol error',

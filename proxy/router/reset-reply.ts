@@ -13,6 +13,7 @@ export function flagOfReset(reason: StreamResetReason): ResponseFlag {
     case StreamResetReason.LocalReset:
       return ResponseFlag.LocalReset;
     case StreamResetReason.RemoteReset:
+    case StreamResetReason.ConnectError:
     case StreamResetReason.RemoteRefusedStreamReset:
       return ResponseFlag.UpstreamRemoteReset;
     case StreamResetReason.Overflow:

@@ -22,6 +22,10 @@ const HEAD = `# Differences from Envoy
 Where we answer otherwise than Envoy 1.40 **on purpose**. Everything else is meant to be the same, byte for byte; what is not is a bug.
 This page is written by \`node_modules/.bin/node test/differential/write-differences.ts\` out of the rows of
 [the differential suite](../test/differential/README.md), each of which plays both proxies and fails when the difference is gone.
+
+Clients of HTTP/2 are compared frame by frame in \`test/integration/http2-beside-envoy.test.ts\`: a client that breaks a rule gets GOAWAY with the
+reason where Envoy closes without a word, and the rows of its list \`declared\`. HTTP/3 is out of scope: istiod never asks a sidecar for it, and
+a UDP listener is refused.
 `;
 
 export function differencesPage(suites: readonly Suite[]): string {

@@ -15,6 +15,8 @@ import type { StreamHost } from './stream.ts';
 import { StreamEvent, StreamState, isError, transition } from './stream-state.ts';
 
 export interface Http2ClientCallbacks extends SessionCallbacks {
+  /** A stream that was open comes to a bad end, or was given up; onStreamComplete() follows. */
+  onStreamReset(reason: StreamResetReason): void;
   /** A stream is over: both sides are done, or it was reset. Its place is free. */
   onStreamComplete(): void;
   /** The server takes no further stream on this connection. */
@@ -52,6 +54,7 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
 
   /** Upstream, details are those of the transport: the reason says it all. */
   override die(reason: StreamResetReason, _details: string): void {
+    this.#connection.onReset(this, reason);
     super.die(reason, '');
   }
 
@@ -98,6 +101,8 @@ interface ClientHost extends StreamHost {
   /** Gives the stream its number; false: the connection takes no more, the stream has been told. */
   open(stream: Http2ClientStream): boolean;
   cancel(stream: Http2ClientStream): void;
+  /** Before the stream is told. */
+  onReset(stream: Http2ClientStream, reason: StreamResetReason): void;
 }
 
 export class Http2ClientConnection extends Http2Session implements ClientHost {
@@ -206,8 +211,13 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
     // An answer that came early ends the request in peace (envoy-behaviour §2.2).
     const answered = stream.state === StreamState.HalfClosedRemote;
     const code = answered ? ErrorCode.NoError : ErrorCode.InternalError;
+    this.onReset(stream, StreamResetReason.LocalReset);
     if (stream.id === 0) stream.close();
     else stream.reset(code);
+  }
+
+  onReset(stream: Http2ClientStream, reason: StreamResetReason): void {
+    if (stream.open && stream.id !== 0) this.#callbacks.onStreamReset(reason);
   }
 
   override onStreamClosed(stream: Http2Stream): void {
@@ -238,7 +248,13 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
   protected override onPeerReset(stream: Http2Stream, code: number): void {
     // After a complete answer this only says that the rest of the request is not wanted.
     if (code === ErrorCode.NoError && stream.state === StreamState.HalfClosedRemote) stream.close();
+    else if (code === ErrorCode.ProtocolError) stream.die(StreamResetReason.ProtocolError, '');
+    else if (code === ErrorCode.ConnectError) stream.die(StreamResetReason.ConnectError, '');
     else super.onPeerReset(stream, code);
+  }
+
+  protected override acceptsBody(stream: Http2Stream): boolean {
+    return (stream as Http2ClientStream).headersReceived;
   }
 
   // oxlint-disable-next-line eslint/max-params -- see Http2Session
@@ -298,7 +314,7 @@ export class Http2ClientConnection extends Http2Session implements ClientHost {
     }
     stream.headersReceived = true;
     const bodiless = stream.toHead || headers.status === 204 || headers.status === 304;
-    if (!bodiless) stream.bodyBytesLeft = response.contentLength;
+    stream.bodyBytesLeft = bodiless ? 0 : response.contentLength;
     if (endStream && !stream.countBody(0, true)) {
       this.#refuse(stream, Fault.Messaging);
       return;

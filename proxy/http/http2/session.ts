@@ -114,7 +114,7 @@ export abstract class Http2Session extends Http2Endpoint implements FrameHandler
       return;
     }
     const endStream = last && (this.reader.flags & Flag.EndStream) !== 0;
-    if (!stream.countBody(chunk.length, endStream)) {
+    if (!this.acceptsBody(stream) || !stream.countBody(chunk.length, endStream)) {
       this.onConsumed(chunk.length + padding);
       this.onMessagingError(stream);
       return;
@@ -252,6 +252,11 @@ export abstract class Http2Session extends Http2Endpoint implements FrameHandler
       refused ? StreamResetReason.RemoteRefusedStreamReset : StreamResetReason.RemoteReset,
       refused ? 'http2.remote_refuse' : 'http2.remote_reset',
     );
+  }
+
+  /** Bytes of a body may come now: a head came before them. */
+  protected acceptsBody(_stream: Http2Stream): boolean {
+    return true;
   }
 
   #onPing(bytes: Buffer, start: number): void {

@@ -51,6 +51,9 @@ export class Http2Peer implements ConnectionCallbacks, Http2ClientCallbacks {
 
   // === Http2ClientCallbacks
 
+  /** Each stream counts its own end. */
+  onStreamReset(): void {}
+
   onStreamComplete(): void {
     if (this.#draining && this.codec.activeStreams === 0) this.close();
   }

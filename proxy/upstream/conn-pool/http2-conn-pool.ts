@@ -65,6 +65,23 @@ class Http2Client extends PooledClient implements Http2ClientCallbacks {
 
   // === Http2ClientCallbacks
 
+  onStreamReset(reason: StreamResetReason): void {
+    const { stats } = this.context;
+    switch (reason) {
+      case StreamResetReason.RemoteReset:
+        stats.store.inc(stats.upstreamRqRxReset);
+        break;
+      case StreamResetReason.LocalReset:
+      case StreamResetReason.ProtocolError:
+        stats.store.inc(stats.upstreamRqTxReset);
+        break;
+      case StreamResetReason.ConnectionTermination:
+        stats.store.inc(stats.upstreamRqPendingFailureEject);
+        break;
+      default:
+    }
+  }
+
   onStreamComplete(): void {
     const { stats } = this.context;
     stats.store.dec(stats.upstreamRqActive);

@@ -155,6 +155,8 @@ class ClientSide implements Http2ClientCallbacks {
     await eventually('all has arrived', () => this.pair.peer.bytesRead >= before);
   }
 
+  onStreamReset(): void {}
+
   onStreamComplete(): void {
     this.complete++;
   }
