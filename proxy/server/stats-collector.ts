@@ -1,4 +1,5 @@
 // [m] Sums the StatsReports of main and all workers by name and tags; counters of dead workers are carried over.
+import { sameInAllThreads } from '../stats/balancing-stat-names.ts';
 import type { HistogramValue, StatValue } from '../stats/stat-value.ts';
 import type { StatDefinition, StatsReport } from '../stats/store.ts';
 
@@ -19,6 +20,8 @@ interface Stat {
   readonly definition: StatDefinition;
   /** Counter values of sources that are gone, less what was reset. */
   carried: number;
+  /** Sources do not add up. */
+  readonly same: boolean;
   readonly buckets: Map<number, number>;
   count: number;
   sum: number;
@@ -79,9 +82,11 @@ export class StatsCollector {
     const sums = new Map<Stat, number>();
     for (const stat of this.#stats.values()) sums.set(stat, stat.carried);
     for (const source of this.#sources.values()) {
-      source.stats.forEach((stat, id) =>
-        sums.set(stat, sums.get(stat)! + (source.values[id] ?? 0)),
-      );
+      source.stats.forEach((stat, id) => {
+        const value = source.values[id] ?? 0;
+        const before = sums.get(stat)!;
+        sums.set(stat, stat.same ? Math.max(before, value) : before + value);
+      });
     }
     const touched = new Set<Stat>();
     for (const source of this.#sources.values()) {
@@ -99,7 +104,8 @@ export class StatsCollector {
     const key = `${definition.kind}\u0000${definition.name}\u0000${tags}`;
     let stat = this.#stats.get(key);
     if (stat === undefined) {
-      stat = { definition, carried: 0, buckets: new Map(), count: 0, sum: 0 };
+      const same = sameInAllThreads(definition.name);
+      stat = { definition, carried: 0, same, buckets: new Map(), count: 0, sum: 0 };
       this.#stats.set(key, stat);
     }
     return stat;

@@ -1,5 +1,6 @@
 // [b] The table of all stats: name, kind, unit, meaning. docs/stats.md is made from it (stats-document.ts); a test holds
 // it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
+import { BALANCING_ROWS } from './balancing-stat-names.ts';
 import { CLUSTER_UPDATE_ROWS } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
@@ -248,6 +249,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_active: requests under way
         upstream_rq_pending_active: requests that wait for a connection`),
       ...CLUSTER_UPDATE_ROWS,
+      ...BALANCING_ROWS,
       ...histograms(`
         upstream_cx_connect_ms [ms]: time to open a connection
         upstream_cx_length_ms [ms]: life of a connection

@@ -18,6 +18,11 @@ import { statsDocument } from '../../../proxy/stats/stats-document.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { ClusterManagerStats } from '../../../proxy/upstream/cluster-manager-stats.ts';
 import { ClusterStats } from '../../../proxy/upstream/cluster-stats.ts';
+import {
+  LB_COUNTERS,
+  LB_GAUGES,
+  LbStats,
+} from '../../../proxy/upstream/load-balancing/lb-stats.ts';
 import { ControlPlaneStats, SubscriptionStats } from '../../../proxy/xds/subscription-stats.ts';
 
 /** `<n>` and its like match one part of a name. */
@@ -98,6 +103,9 @@ t.test('stat names', (t) => {
     new SubscriptionStats(store, 'sds.default.');
     new SubscriptionStats(store, 'cluster_manager.cds.');
     registerFilterStats(store);
+    const balancing = new LbStats(store, 'cluster.c.');
+    for (const name of LB_COUNTERS) balancing.inc(name);
+    for (const name of LB_GAUGES) balancing.set(name, 1);
     const missing: string[] = [];
     for (let id = 0; id < store.size; id++) {
       const { name, kind } = store.definition(id);
