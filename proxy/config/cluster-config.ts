@@ -74,6 +74,8 @@ export interface ClusterConfig {
   /** Some of its sockets begin with a PROXY header; absent: none. */
   readonly sendsProxyHeader?: boolean | undefined;
   readonly http: UpstreamHttpConfig;
+  /** `track_cluster_stats`; absent: nothing of it. */
+  readonly measures?: { readonly timeoutBudgets: boolean; readonly sizes: boolean } | undefined;
   /** TCP connections to a host end when it fails its health check or is ejected; absent: false. */
   readonly closeConnectionsOnHostFailure?: boolean;
   /** All pools start anew whenever a host comes or goes; absent: false. */

@@ -9,6 +9,7 @@ import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
 import { ResponseHeaders } from '../http/header-map.ts';
 import type { ResponseFlag } from '../stream-info/response-flags.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
+import type { AttemptWatch } from './attempt-watch.ts';
 import type { HostFacts, UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 
 export interface UpstreamLogSettings {
@@ -21,7 +22,7 @@ export interface UpstreamLogSettings {
   readonly time: TimeSource;
 }
 
-export class AttemptLog implements TimerOwner {
+export class AttemptLog implements AttemptWatch, TimerOwner {
   readonly #settings: UpstreamLogSettings;
   readonly #info: StreamInfo;
   readonly #headers: RequestHeaders;

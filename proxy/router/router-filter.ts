@@ -20,7 +20,8 @@ import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { admit, replyWithoutUpstream } from './admission.ts';
-import { AttemptLog } from './attempt-log.ts';
+import { recordBudget } from './attempt-measure.ts';
+import { watchOf } from './attempt-watch.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
 import { AttemptTimer, countAttemptTimeout } from './attempt-timers.ts';
 import { HostSelection } from './host-selection.ts';
@@ -233,8 +234,10 @@ export class RouterFilter
     info.upstreamConnection = null;
     if (info.meter !== null) info.meter.attemptStartMs = this.#context.time.monotonicMs();
     const attempt = new UpstreamRequest(this, host, this.clusterStats);
-    const { upstreamLog } = this.#context;
-    if (upstreamLog !== null) attempt.log = new AttemptLog(upstreamLog, info, this.headers, host);
+    if (this.#context.upstreamLog !== null || cluster.config.measures !== undefined) {
+      const { headers, timeouts } = this;
+      attempt.log = watchOf({ cluster, host, headers, info, timeouts }, this.#context);
+    }
     this.#attempt = attempt;
     attempt.start(pool, fresh);
   }
@@ -670,6 +673,10 @@ export class RouterFilter
 
   /** Lets go of attempts, timers and kept bytes; safe to call again. */
   #end(): void {
+    if (!this.#over && this.#requestSent && this.#requestEnded) {
+      const ms = this.#context.time.monotonicMs() - this.#requestCompleteMs;
+      recordBudget(this.#cluster!, ms, this.timeouts.globalMs);
+    }
     this.#over = true;
     const attempt = this.#attempt;
     this.#attempt = null;

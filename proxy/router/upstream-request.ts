@@ -18,7 +18,7 @@ import type {
 import type { WireCounts } from '../stream-info/stream-meter.ts';
 import type { UpstreamConnectionFacts } from '../stream-info/upstream-facts.ts';
 import type { Host } from '../upstream/host.ts';
-import type { AttemptLog } from './attempt-log.ts';
+import type { AttemptWatch } from './attempt-watch.ts';
 import { AttemptTimers } from './attempt-timers.ts';
 import type { AttemptTimer } from './attempt-timers.ts';
 import type { RequestTimeouts } from './request-timeouts.ts';
@@ -50,8 +50,8 @@ export class UpstreamRequest
 {
   /** As chosen by the balancer. */
   readonly host: Host;
-  /** Null: no log tells of attempts. Set before start(). */
-  log: AttemptLog | null = null;
+  /** Null: nobody wants to know of attempts. Set before start(). */
+  log: AttemptWatch | null = null;
   readonly #owner: UpstreamRequestOwner;
   readonly #stats: ClusterStats;
   #ticket: PoolTicket | null = null;

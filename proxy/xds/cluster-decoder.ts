@@ -75,6 +75,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     tcpKeepalive: decodeKeepalive(
       reader.child('upstream_connection_options')?.child('tcp_keepalive'),
     ),
+    measures: decodeMeasures(reader),
     closeConnectionsOnHostFailure: reader.bool('close_connections_on_host_health_failure'),
     drainOnHostSetChange:
       reader.child('common_lb_config')?.bool('close_connections_on_host_set_change') ?? false,
@@ -133,6 +134,7 @@ const INERT_FIELDS = ['lrs_server'] as const;
 
 const inertFields = (reader: Reader, type: ClusterConfig['type']): readonly string[] => [
   ...INERT_FIELDS.filter((field) => reader.has(field)),
+  ...inertOptions(reader),
   // Its hosts are known to workers alone.
   ...(type === 'ORIGINAL_DST' && reader.has('outlier_detection') ? ['outlier_detection'] : []),
 ];
@@ -157,6 +159,24 @@ function decodeSocketMatches(reader: Reader): readonly TransportSocketMatchConfi
     match: structLabels(match.message.match),
     transportSocket: decodeTransportSocket(match.child('transport_socket'), 'upstream'),
   }));
+}
+
+function decodeMeasures(reader: Reader): ClusterConfig['measures'] {
+  const track = reader.child('track_cluster_stats');
+  const timeoutBudgets =
+    track?.bool('timeout_budgets') === true || reader.bool('track_timeout_budgets');
+  const sizes = track?.bool('request_response_sizes') ?? false;
+  return timeoutBudgets || sizes ? { timeoutBudgets, sizes } : undefined;
+}
+
+/** Parts of fields that are otherwise built. */
+function inertOptions(reader: Reader): readonly string[] {
+  const notes: string[] = [];
+  if ((reader.message.preconnect_policy?.predictive_preconnect_ratio ?? 1) > 1)
+    notes.push('preconnect_policy.predictive_preconnect_ratio');
+  if (reader.child('track_cluster_stats')?.bool('per_endpoint_stats') === true)
+    notes.push('track_cluster_stats.per_endpoint_stats');
+  return notes;
 }
 
 function decodePreconnect(reader: Reader): number | undefined {

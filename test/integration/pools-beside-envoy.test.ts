@@ -127,9 +127,42 @@ t.test('breakers show that they are full', async (t) => {
       which,
     );
     waiting.abort();
-    await proxy.untilStat('cluster.c.circuit_breakers.default.remaining_cx', 2);
+    await proxy.untilStat('cluster.c.circuit_breakers.default.remaining_rq', 2);
     await proxy.stop();
   }
+});
+
+t.test('track_cluster_stats measures messages', async (t) => {
+  const port = await serveHttp(t, (request, response) => {
+    request.resume();
+    response.end('four');
+  });
+  const track = { track_cluster_stats: { request_response_sizes: true, timeout_budgets: true } };
+  const bootstrap = bootstrapOf(
+    [httpListener('in', [toCluster('c')])],
+    [cluster('c', [port], track)],
+  );
+  const seen: string[][] = [];
+  for (const [, binary] of binaries) {
+    const proxy = await ProxyProcess.start(t, bootstrap, binary);
+    await fetch(`http://127.0.0.1:${proxy.port('in')}/`, { method: 'POST', body: 'seven77' });
+    let lines: string[] = [];
+    await eventually('histograms are merged', async () => {
+      const filter = 'upstream_r[qs]_(headers|body|timeout)';
+      const stats = await ask(
+        proxy.adminPort,
+        'GET',
+        `/stats?filter=${encodeURIComponent(filter)}`,
+      );
+      lines = stats.body.split('\n').filter((line) => line.includes('P100('));
+      return lines.length === 8;
+    });
+    seen.push(lines.map((line) => line.replace(/: P0.*P100\([^,]*,/, ' ').replace(')', '')));
+    await proxy.stop();
+  }
+  const [ours, envoys = ours!] = seen;
+  t.same(ours, envoys);
+  t.match(ours!.join(' '), /rq_body_size 7\.\d* .*rs_body_size 4\.\d*/);
 });
 
 t.test('an HTTP/2 connection that dies as it is used again costs nothing', async (t) => {
