@@ -9,8 +9,9 @@ import {
   marksPackets,
   removeIptables,
 } from './iptables-backend.ts';
-import type { FamilyState } from './iptables-backend.ts';
+import type { FamilyState, Removal } from './iptables-backend.ts';
 import { applyNft, compareNft, presentNftTables, removeNft } from './nft-backend.ts';
+import { nftRemovalText } from './nft-text.ts';
 import type { Family, IptablesOptions } from './options.ts';
 import { addRoutes, missingRoutes, removeRoutes, routesMarkedPackets } from './routes.ts';
 import { planRules } from './rule-plan.ts';
@@ -41,35 +42,49 @@ export function applyRules(
 /** Takes away what is ours and nothing else, whichever program laid it and whichever families are in use today. */
 export function removeRules(options: IptablesOptions): readonly string[] {
   return withUndo((undo) => {
-    const done: string[] = [];
-    for (const family of hasIPv6() ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)) {
-      const removals = iptablesRemovals(options, family);
+    const native = presentNftTables();
+    const done = removals(options).map(({ family, removals, failure }) => {
+      if (failure !== undefined)
+        return `${family}: not looked at, because it is not in use: ${failure}`;
       for (const removal of removals) removeIptables(removal, undo);
       const marked =
-        routesMarkedPackets(options) || removals.some(({ saved }) => marksPackets(saved));
-      const hadRoutes = removeRoutes(
-        options,
-        family,
-        marked || presentNftTables().has('istio-proxy-mangle'),
-        undo,
-      );
+        routesMarkedPackets(options) ||
+        native.has('istio-proxy-mangle') ||
+        removals.some(({ saved }) => marksPackets(saved));
+      const hadRoutes = removeRoutes(options, family, { address: true, marked }, undo);
       const found = removals.length > 0 || hadRoutes;
-      done.push(found ? `${family}: rules are removed` : `${family}: there were no rules`);
-    }
-    if (presentNftTables().size > 0) {
-      removeNft(undo);
-      done.push('nftables: tables are removed');
-    }
-    return done;
+      return `${family}: ${found ? 'rules are removed' : 'there were no rules'}`;
+    });
+    if (native.size === 0) return done;
+    removeNft(undo);
+    return [...done, 'nftables: tables are removed'];
   });
 }
 
 /** What `removeRules` would give to the programs. */
 export function removalText(options: IptablesOptions): string {
-  return (hasIPv6() ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const))
-    .flatMap((family) => iptablesRemovals(options, family))
-    .map(({ binary, lines }) => `# ${binary.name}\n${restoreText(lines)}`)
-    .join('');
+  const texts = removals(options)
+    .flatMap((family) => family.removals)
+    .map(({ binary, lines }) => `# ${binary.name}\n${restoreText(lines)}`);
+  return texts.join('') + (presentNftTables().size > 0 ? `# nft\n${nftRemovalText()}` : '');
+}
+
+/** A family that is not in use, and whose programs fail, is let be. */
+function removals(options: IptablesOptions): readonly {
+  readonly family: Family;
+  readonly removals: readonly Removal[];
+  readonly failure: string | undefined;
+}[] {
+  const families = hasIPv6() ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const);
+  return families.map((family) => {
+    try {
+      return { family, removals: iptablesRemovals(options, family), failure: undefined };
+    } catch (error) {
+      const isNeeded = familiesInUse(options).includes(family);
+      if (isNeeded || !(error instanceof ApplyError)) throw error;
+      return { family, removals: [], failure: error.message };
+    }
+  });
 }
 
 function applyTables(
@@ -90,7 +105,8 @@ function applyTables(
   if (otherKind.size > 0) removeNft(undo);
   return states.map((state) => {
     const missing = missingRoutes(options, state.family);
-    addRoutes(options, state.family, undo);
+    const marked = marksPackets(state.saved) || otherKind.has('istio-proxy-mangle');
+    settleRoutes(options, state.family, marked, undo);
     const { state: found } = state.comparison;
     if (found === 'same' && options.replace !== 'always') {
       const added =
@@ -108,7 +124,8 @@ function applyNative(
   undo: UndoList,
 ): readonly string[] {
   const plans = new Map(families.map((family) => [family, planRules(options, family)]));
-  const state = compareNft(presentNftTables(), plans);
+  const present = presentNftTables();
+  const state = compareNft(present, plans);
   const otherKind = families.flatMap((family) => iptablesRemovals(options, family));
   if (options.replace === 'never' && (state === 'different' || otherKind.length > 0)) {
     const what =
@@ -117,7 +134,9 @@ function applyNative(
         : 'other tables istio-proxy-*';
     throw new ApplyError(`nftables: ${what} are in place; ${howToReplace}`);
   }
-  for (const family of families) addRoutes(options, family, undo);
+  const marked =
+    present.has('istio-proxy-mangle') || otherKind.some(({ saved }) => marksPackets(saved));
+  for (const family of families) settleRoutes(options, family, marked, undo);
   for (const removal of otherKind) removeIptables(removal, undo);
   if (state === 'same' && options.replace !== 'always')
     return ['nftables: tables were in place already, nothing changed'];
@@ -125,6 +144,18 @@ function applyNative(
   if (compareNft(presentNftTables(), plans) !== 'same')
     throw new ApplyError('nft took the tables, and they are not all there');
   return [`nftables: tables ${state === 'absent' ? 'are in place' : 'were replaced'}`];
+}
+
+/** @param wereMarked whether the rules that are there, and will go, may have marked packets. */
+function settleRoutes(
+  options: IptablesOptions,
+  family: Family,
+  wereMarked: boolean,
+  undo: UndoList,
+): void {
+  addRoutes(options, family, undo);
+  if (wereMarked && !routesMarkedPackets(options))
+    removeRoutes(options, family, { address: false, marked: true }, undo);
 }
 
 function refuse({ family, comparison }: FamilyState): never {

@@ -1,10 +1,17 @@
 // Which iptables this pod uses, nft or legacy, and the calls to it. Two kinds in one pod fight each other. [m] Istio contract: istio-iptables.
 import type { Family, IptablesOptions } from './options.ts';
-import { run, mustRun } from './run-command.ts';
+import { ApplyError, explainFailure, isRefusal, mustRun, run } from './run-command.ts';
 import { hasOwnRules, hasRules, parseSavedRules } from './saved-rules.ts';
 import type { SavedRules } from './saved-rules.ts';
 
 const lockWaitSeconds = 30;
+
+type Variant = '' | '-legacy' | '-nft';
+
+export interface PresentBinary {
+  readonly binary: Binary;
+  readonly saved: SavedRules;
+}
 
 export interface Binary {
   readonly family: Family;
@@ -32,20 +39,33 @@ export function chooseBinary(options: IptablesOptions, family: Family): Binary {
   return nft !== undefined && isUsable(nft.binary) ? nft.binary : binaryOf(options, family, '');
 }
 
-/** The kinds that are installed and can be asked, with what they have. */
+/**
+ * The kinds that are installed and that the kernel has, with their rules. Throws where one does not answer for lack of rights,
+ * and where none answers: what cannot be seen must not pass for nothing.
+ */
 export function presentBinaries(
   options: IptablesOptions,
   family: Family,
-): readonly { readonly binary: Binary; readonly saved: SavedRules }[] {
-  const variants =
-    options.iptablesBinary === undefined
-      ? (['-nft', '-legacy'] as const)
-      : ([`-${options.iptablesBinary}`] as const);
-  return variants.flatMap((variant) => {
-    const saved = run(`${commandName(family)}${variant}-save`, []);
-    if (saved.status !== 0) return [];
-    return [{ binary: binaryOf(options, family, variant), saved: parseSavedRules(saved.stdout) }];
-  });
+): readonly PresentBinary[] {
+  const forced = options.iptablesBinary;
+  const suffixed =
+    forced === undefined ? (['-nft', '-legacy'] as const) : ([`-${forced}`] as const);
+  const failures: string[] = [];
+  const ask = (variant: Variant): readonly PresentBinary[] => {
+    const command = `${commandName(family)}${variant}-save`;
+    const ran = run(command, []);
+    if (ran.status === 0) {
+      return [{ binary: binaryOf(options, family, variant), saved: parseSavedRules(ran.stdout) }];
+    }
+    if (ran.status !== undefined) failures.push(explainFailure(command, ran, ''));
+    return [];
+  };
+  const present = suffixed.flatMap(ask);
+  if (present.length === 0 && failures.length === 0 && forced === undefined)
+    present.push(...ask(''));
+  const failure = failures.find(isRefusal) ?? (present.length === 0 ? failures[0] : undefined);
+  if (failure !== undefined) throw new ApplyError(failure);
+  return present;
 }
 
 export function save(binary: Binary): SavedRules {
@@ -70,8 +90,8 @@ export function hasRule(
   table: string,
   [chain, ...words]: readonly [string, ...string[]],
 ): boolean {
-  const words_ = ['-t', table, '-C', chain, ...words, ...binary.lockArguments];
-  return run(binary.name, words_, { env: binary.environment }).status === 0;
+  const question = ['-t', table, '-C', chain, ...words, ...binary.lockArguments];
+  return run(binary.name, question, { env: binary.environment }).status === 0;
 }
 
 /**
@@ -91,11 +111,7 @@ function commandName(family: Family): string {
   return family === 'IPv4' ? 'iptables' : 'ip6tables';
 }
 
-function binaryOf(
-  options: IptablesOptions,
-  family: Family,
-  variant: '' | '-legacy' | '-nft',
-): Binary {
+function binaryOf(options: IptablesOptions, family: Family, variant: Variant): Binary {
   const name = `${commandName(family)}${variant}`;
   if (variant === '-nft')
     return { family, name, isLegacy: false, lockArguments: [], environment: {} };

@@ -62,6 +62,9 @@ export const flags: readonly Flag[] = [
   toggle('iptables-trace-logging', 'taken, no effect'),
   text('log_output_level', undefined, 'taken, no effect'),
   toggle('log_as_json', 'taken, no effect'),
+  toggle('log_caller', 'taken, no effect'),
+  text('log_stacktrace_level', undefined, 'taken, no effect'),
+  text('log_target', undefined, 'taken, no effect'),
   toggle('help', 'print this', 'h'),
 ];
 

@@ -8,7 +8,7 @@ import {
   restore,
   save,
 } from './binaries.ts';
-import type { Binary } from './binaries.ts';
+import type { Binary, PresentBinary } from './binaries.ts';
 import type { Family, IptablesOptions } from './options.ts';
 import { Chain } from './plan-builder.ts';
 import type { Rule } from './plan-builder.ts';
@@ -52,15 +52,13 @@ export function applyIptables(options: IptablesOptions, state: FamilyState, undo
   );
 }
 
-/** What would take away what is ours, by program. */
-export function iptablesRemovals(
-  options: IptablesOptions,
-  family: Family,
-): readonly {
-  readonly binary: Binary;
-  readonly saved: SavedRules;
+/** One program's rules, and the lines that take ours away. */
+export interface Removal extends PresentBinary {
   readonly lines: LinesByTable;
-}[] {
+}
+
+/** Of the programs that have any of ours. */
+export function iptablesRemovals(options: IptablesOptions, family: Family): readonly Removal[] {
   return presentBinaries(options, family)
     .map(({ binary, saved }) => ({
       binary,
@@ -70,10 +68,7 @@ export function iptablesRemovals(
     .filter(({ lines }) => lines.size > 0);
 }
 
-export function removeIptables(
-  { binary, saved, lines }: ReturnType<typeof iptablesRemovals>[number],
-  undo: UndoList,
-): void {
+export function removeIptables({ binary, saved, lines }: Removal, undo: UndoList): void {
   undo.add(() => putBack(binary, saved, [...lines.keys()]));
   restore(binary, restoreText(lines), 'add');
   dropUnusedTables(binary, [...lines.keys()]);

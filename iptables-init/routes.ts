@@ -18,18 +18,19 @@ export function addRoutes(options: IptablesOptions, family: Family, undo: UndoLi
   }
 }
 
-/** Takes away what is there. @param marked whether the way of marked packets goes too. Returns whether anything was. */
+/** Takes away what is there: the address of loopback, the way of marked packets. Returns whether anything was. */
 export function removeRoutes(
   options: IptablesOptions,
   family: Family,
-  marked: boolean,
+  parts: { readonly address: boolean; readonly marked: boolean },
   undo: UndoList,
 ): boolean {
   const present: Words[] = [];
-  if (family === 'IPv6' && hasPassthroughAddress()) present.push(passthroughAddress);
-  if (marked && hasMarkRule(options, family))
+  if (parts.address && family === 'IPv6' && hasPassthroughAddress())
+    present.push(passthroughAddress);
+  if (parts.marked && hasMarkRule(options, family))
     present.push((verb) => markRule(options, family, verb));
-  if (marked && hasLocalRoute(options, family))
+  if (parts.marked && hasLocalRoute(options, family))
     present.push((verb) => localRoute(options, family, verb));
   for (const words of present) {
     mustRun('ip', words('del'));

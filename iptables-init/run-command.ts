@@ -96,7 +96,7 @@ function hintFor(said: string, line: string): string {
     return 'another program holds the lock of iptables; wait for it and run again';
   if (/disable_ipv6|IPv6 is disabled/.test(said))
     return 'IPv6 is off here: sysctl net.ipv6.conf.lo.disable_ipv6=0, or leave out --dual-stack';
-  if (/ermission denied|must be root|not permitted/.test(said)) {
+  if (isRefusal(said)) {
     return 'run as root, or with the capabilities NET_ADMIN and NET_RAW: securityContext.capabilities.add';
   }
   if (isMissingModule(said)) {
@@ -105,6 +105,11 @@ function hintFor(said: string, line: string): string {
     return `the node’s kernel lacks a module: modprobe ${named} on the node, or try the other kind with --force-iptables-binary`;
   }
   return '';
+}
+
+/** Whether rights are missing, and nothing else. */
+export function isRefusal(said: string): boolean {
+  return /ermission denied|must be root|not permitted/.test(said);
 }
 
 function isMissingModule(said: string): boolean {

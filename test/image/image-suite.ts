@@ -76,8 +76,7 @@ export function imageSuite(name: string, copyPackages: boolean): void {
       ['pilot-agent', ['istio-iptables', ...iptables], /-N ISTIO_IN_REDIRECT\n/],
       ['istio-iptables', iptables, /-N ISTIO_IN_REDIRECT\n/],
       ['outrigger-iptables', iptables, /-N ISTIO_IN_REDIRECT\n/],
-      ['istio-clean-iptables', ['--dry-run'], /^(?:# ip6?tables-|$)/],
-      ['pilot-agent', ['istio-clean-iptables', '--dry-run'], /^(?:# ip6?tables-|$)/],
+      ['istio-clean-iptables', ['--help'], /usage: outrigger-iptables/],
       ['outrigger-control-plane', ['--help'], /--config/],
     ];
     for (const [path, args, stdout] of rows) {

@@ -174,6 +174,7 @@ function suite(t: Test, variant: string): void {
       );
     }
     t.equal(savedRules(pod, variant), applied, 'no mark of TPROXY is left');
+    t.notMatch(pod.run('ip', ['rule']).stdout, /133/, 'and no route');
     t.equal(applyIn(pod, '--cleanup-only').status, 0);
     t.equal(savedRules(pod, variant), before);
   });
@@ -214,6 +215,7 @@ function suite(t: Test, variant: string): void {
     for (const ran of [
       pod.run(launcher, flags, { uid: 1000 }),
       pod.run('setpriv', [...bounded, launcher, ...flags]),
+      pod.run('setpriv', [...bounded, launcher, '--cleanup-only']),
     ]) {
       t.equal(ran.status, 1);
       t.match(

@@ -92,6 +92,9 @@ t.test('choosing iptables', { skip: needsBoth }, async (t) => {
     }
     t.equal(kindIn(pod, { env }), 'iptables');
     t.match(savedRules(pod, 'legacy'), /ISTIO_OUTPUT/);
+    t.match(pod.run(launcher, injected, { env }).stdout, /IPv4: rules were in place already/);
+    t.equal(pod.run(launcher, ['--cleanup-only'], { env }).status, 0);
+    t.notMatch(savedRules(pod, 'legacy'), /ISTIO/);
   });
   await t.test('waits for the lock of legacy', async (t) => {
     const pod = freshPod(t);
