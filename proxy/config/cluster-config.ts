@@ -1,4 +1,5 @@
 // [b] Clusters as plain data (envoy.config.cluster.v3; defaults from envoy-behaviour §7).
+import type { DnsCacheConfig } from './dns-cache-config.ts';
 import type { Http2Config } from './http2-config.ts';
 import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
 import type { FractionConfig } from './matcher-config.ts';
@@ -20,7 +21,9 @@ export type ClusterDiscoveryType =
   | 'EDS'
   | 'ORIGINAL_DST'
   /** `envoy.clusters.aggregate`: the priorities of other clusters, one cluster after the other. */
-  | 'AGGREGATE';
+  | 'AGGREGATE'
+  /** `envoy.clusters.dynamic_forward_proxy`: the host is the one the request names. */
+  | 'DYNAMIC_FORWARD_PROXY';
 
 export interface CircuitBreakerConfig {
   readonly maxConnections: number;
@@ -92,6 +95,8 @@ export interface ClusterConfig {
   readonly originalDst: OriginalDstConfig | undefined;
   /** Of an AGGREGATE cluster: the clusters it is made of, preferred ones first. */
   readonly aggregateOf?: readonly string[] | undefined;
+  /** Of a DYNAMIC_FORWARD_PROXY cluster: where addresses come from. */
+  readonly forwardProxy?: DnsCacheConfig | undefined;
   readonly dns: DnsConfig;
   /** False: a DNS cluster is ready before its first answer. */
   readonly waitForWarmOnInit?: boolean;

@@ -1,4 +1,5 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
+import type { DnsCacheConfig } from './dns-cache-config.ts';
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type {
   CompressorConfig,
@@ -58,6 +59,7 @@ export type HttpFilterSettings =
   | HealthCheckFilterConfig
   | CompressorConfig
   | DecompressorConfig
+  | ForwardProxyFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -74,8 +76,23 @@ export type HttpFilterPerRouteSettings =
   | SetFilterStateConfig
   | SetMetadataConfig
   | CompressorPerRouteConfig
+  | ForwardProxyRouteConfig
   | InertFilterConfig
   | RefusingFilterConfig;
+
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig */
+export interface ForwardProxyFilterConfig {
+  readonly kind: 'dynamic_forward_proxy';
+  readonly cache: DnsCacheConfig;
+}
+
+/** …PerRouteConfig: what the host of a request becomes before it is looked up. */
+export interface ForwardProxyRouteConfig {
+  readonly kind: 'dynamic_forward_proxy_route';
+  readonly hostRewriteLiteral: string | undefined;
+  /** Lower case; the value of this header. */
+  readonly hostRewriteHeader: string | undefined;
+}
 
 /** Istio's own filter that is known but not built yet: accepted by name, does nothing, said so in dumps. */
 export interface InertFilterConfig {

@@ -8,6 +8,7 @@ import type { Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { ForwardHosts } from '../upstream/forward-hosts.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 import type { SharedCounts } from './shared-counts.ts';
 import type { TokenBucketMemory } from './token-bucket-memory.ts';
@@ -40,6 +41,8 @@ export interface FilterFactoryContext {
   readonly zone?: string | undefined;
   /** Server-wide; absent: nobody fails health checks. */
   readonly server?: ServerHealth;
+  /** Absent: names are never looked up. */
+  readonly forwardHosts?: ForwardHosts;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
   readonly bufferLimitBytes?: number;
 }

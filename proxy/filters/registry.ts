@@ -9,6 +9,7 @@ import { CorsFilterFactory } from './http/cors.ts';
 import { CsrfFilterFactory } from './http/csrf.ts';
 import { DecompressorFilterFactory } from './http/decompressor.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
+import { DynamicForwardProxyFilterFactory } from './http/dynamic-forward-proxy.ts';
 import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
 import { FaultFilterFactory } from './http/fault.ts';
 import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
@@ -59,6 +60,8 @@ const CREATORS: Creators = {
     new SetFilterStateFilterFactory(name, settings, context),
   set_metadata: (name, settings, context) => new SetMetadataFilterFactory(name, settings, context),
   health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
+  dynamic_forward_proxy: (name, settings, context) =>
+    new DynamicForwardProxyFilterFactory(name, settings, context),
   compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
   decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
   alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),

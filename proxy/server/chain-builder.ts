@@ -1,4 +1,5 @@
 // [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
+import type { ForwardHosts } from '../upstream/forward-hosts.ts';
 import { StringMatcher } from '../router/string-matcher.ts';
 import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -65,6 +66,7 @@ export interface ChainBuilderParts {
   readonly tokenBuckets: TokenBucketMemory;
   readonly sharedCounts: SharedCounts;
   readonly serverHealth: ServerHealth;
+  readonly forwardHosts: ForwardHosts;
   readonly node: {
     readonly ip: string;
     readonly cluster: string;
@@ -180,6 +182,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       nodeIp: node.ip,
       zone: node.zone,
       server: this.#parts.serverHealth,
+      forwardHosts: this.#parts.forwardHosts,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
     const logs: AccessLog[] = [];

@@ -6,7 +6,6 @@ import { Lifetime } from '../base/lifetime.ts';
 import type { Logger, LogLevel } from '../base/logger.ts';
 import { Runtime } from '../base/runtime.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
-import { SystemDnsResolver } from '../network/dns-resolver.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
@@ -21,6 +20,7 @@ import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
 import { resourceCount } from '../config/snapshot.ts';
+import { NameResolution } from './name-resolution.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
@@ -52,6 +52,7 @@ export class Server {
   readonly #publisher: ConfigPublisher;
   readonly #health: ServerHealth;
   readonly #secrets: SecretManager;
+  readonly #names: NameResolution;
   readonly #clusters: ClusterManager;
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
@@ -89,6 +90,7 @@ export class Server {
     );
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#secrets = this.#createSecretManager();
+    this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
     this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
@@ -106,6 +108,7 @@ export class Server {
       this.#publisher,
       this.#settler,
       this.#secrets,
+      this.#names,
       this.#clusters,
       this.#listeners,
       this.#drain,
@@ -194,14 +197,17 @@ export class Server {
     return new ClusterManager({
       sink: this.#publisher,
       events: {
-        onPublished: (config) => this.#notes.addCluster(config),
+        onPublished: (config) => {
+          this.#notes.addCluster(config);
+          this.#names.onCluster(config);
+        },
         onEndpointNames: (names) => this.#ads?.setNames('endpoints', names),
         onChange: () => {
           this.#listeners.onClustersChanged();
           this.#advance();
         },
       },
-      resolver: new SystemDnsResolver(time),
+      resolver: this.#names.resolver,
       secrets: this.#secrets,
       time,
       random: this.#deps.random,
@@ -421,12 +427,8 @@ export class Server {
       case 'cluster_used':
         this.#health.onWorkerMessage(message);
         break;
-      case 'fatal':
-      case 'ready':
-      case 'applied':
-      case 'stats':
-      case 'clusters':
-        break;
+      default:
+        this.#names.onWorkerMessage(index, message);
     }
   }
 }

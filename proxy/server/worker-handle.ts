@@ -109,6 +109,8 @@ export class WorkerHandle {
       case 'connections':
       case 'host_event':
       case 'cluster_used':
+      case 'forward_lookup':
+      case 'forward_used':
         break;
     }
     this.#events.onMessage(this, message);

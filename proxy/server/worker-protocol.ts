@@ -5,6 +5,7 @@
 import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
 import type { GrpcLogConfig } from '../config/access-log-config.ts';
 import type { UpstreamBindConfig } from '../config/socket-config.ts';
+import type { DnsCacheConfig, ForwardHostConfig } from '../config/dns-cache-config.ts';
 import type { LogRecord } from '../config/log-record.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
@@ -111,6 +112,13 @@ export type ToWorker =
   | { readonly kind: 'secrets'; readonly updates: readonly SecretUpdate[] }
   /** A `grpc_logs` batch of that key is done with: another may follow. */
   | { readonly kind: 'grpc_logs_sent'; readonly key: string }
+  /** News of the hosts of a DNS cache; `removed`: forgotten ones. */
+  | {
+      readonly kind: 'forward_hosts';
+      readonly cache: string;
+      readonly hosts: readonly ForwardHostConfig[];
+      readonly removed: readonly string[];
+    }
   /** SIGUSR1: access log files are closed and opened again. */
   | { readonly kind: 'reopen_logs' }
   /** Flush logs, close everything, let the thread end. */
@@ -176,6 +184,10 @@ export type FromWorker =
     }
   /** A cluster that is checked opens its first connections. */
   | { readonly kind: 'cluster_used'; readonly cluster: string }
+  /** A host of a DNS cache that this worker does not know. Answer: `forward_hosts`, now or when the name is resolved. */
+  | { readonly kind: 'forward_lookup'; readonly cache: DnsCacheConfig; readonly host: string }
+  /** It still has requests; a few times in its time to live. */
+  | { readonly kind: 'forward_used'; readonly cache: string; readonly host: string }
   /** Live downstream connections; at most once a second, when it changed. */
   | { readonly kind: 'connections'; readonly active: number }
   /** Last words of a thread that cannot go on; it ends right after. */

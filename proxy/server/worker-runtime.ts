@@ -37,6 +37,8 @@ import { SecretStore } from '../tls/secret-store.ts';
 import { TlsContexts } from '../tls/tls-contexts.ts';
 import { localityOf } from '../upstream/host.ts';
 import { SharedHostCounts } from '../upstream/shared-host-counts.ts';
+import { ForwardHosts } from '../upstream/forward-hosts.ts';
+import type { ForwardHostsOwner } from '../upstream/forward-hosts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerHealth } from '../upstream/worker-health.ts';
 import type { HealthReport } from '../upstream/worker-health.ts';
@@ -68,6 +70,7 @@ export class WorkerRuntime implements BindReport {
   readonly #files: LogFiles;
   readonly #logFilters: FilterEnvironment;
   readonly #grpcLogs: GrpcLogs;
+  readonly #forwardHosts: ForwardHosts;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
   readonly #tokenBuckets: TokenBucketMemory;
@@ -84,8 +87,7 @@ export class WorkerRuntime implements BindReport {
     this.#post = post;
     this.#time = time;
     this.#log = new WorkerLog(init.logLevel, time, post);
-    for (const { component, level } of init.componentLogLevels)
-      this.#log.registry.get(component).level = level;
+    this.#setLogLevels(init);
     this.#logger = this.#log.registry.get('config');
     this.#io = new IoThread(time);
     this.#settler = new HeapSettler(time, () => this.#io.eventCount);
@@ -101,11 +103,13 @@ export class WorkerRuntime implements BindReport {
       post({ kind: 'grpc_logs', key, config, records }),
     );
     this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
+    this.#forwardHosts = new ForwardHosts(time, forwardQuestions(post));
     const tls = this.#newTls(init);
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
       random: realRandom,
+      forwardHosts: this.#forwardHosts,
       transports: new TlsTransports(tls),
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
       runtime,
@@ -130,6 +134,7 @@ export class WorkerRuntime implements BindReport {
       clusters: this.#clusters,
       tls,
       serverHealth: this.#drain,
+      forwardHosts: this.#forwardHosts,
       node: nodeFacts(init),
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),
@@ -199,16 +204,9 @@ export class WorkerRuntime implements BindReport {
       case 'collect_clusters':
         this.#post({ kind: 'clusters', requestId: message.requestId, hosts: this.#hostReports() });
         return;
-      case 'drain_started': {
-        const order = {
-          strategy: message.strategy,
-          drainTimeMs: message.drainTimeMs,
-          startMs: this.#time.monotonicMs() - message.elapsedMs,
-        };
-        this.#drain.inbound = order;
-        if (!message.inboundOnly) this.#drain.other = order;
+      case 'drain_started':
+        this.#startDrain(message);
         return;
-      }
       case 'stop_listeners':
         this.#handler.stopListeners(message.inboundOnly);
         return;
@@ -222,6 +220,9 @@ export class WorkerRuntime implements BindReport {
       case 'secrets':
         this.#secrets.apply(message.updates);
         return;
+      case 'forward_hosts':
+        this.#forwardHosts.update(message.cache, message.hosts, message.removed);
+        return;
       case 'grpc_logs_sent':
         this.#grpcLogs.onSent(message.key);
         return;
@@ -229,13 +230,31 @@ export class WorkerRuntime implements BindReport {
         this.#files.reopen();
         return;
       case 'shutdown':
-        this.#settler.close();
-        this.#handler.closeAll();
-        this.#files.close();
-        this.#grpcLogs.close();
-        this.#log.flush();
-        return;
+        this.#shutDown();
     }
+  }
+
+  #setLogLevels({ componentLogLevels }: WorkerInit): void {
+    for (const { component, level } of componentLogLevels)
+      this.#log.registry.get(component).level = level;
+  }
+
+  #startDrain(message: Extract<ToWorker, { kind: 'drain_started' }>): void {
+    const order = {
+      strategy: message.strategy,
+      drainTimeMs: message.drainTimeMs,
+      startMs: this.#time.monotonicMs() - message.elapsedMs,
+    };
+    this.#drain.inbound = order;
+    if (!message.inboundOnly) this.#drain.other = order;
+  }
+
+  #shutDown(): void {
+    this.#settler.close();
+    this.#handler.closeAll();
+    this.#files.close();
+    this.#grpcLogs.close();
+    this.#log.flush();
   }
 
   #apply(update: ConfigUpdate, slots: readonly CircuitBreakerSlot[]): void {
@@ -348,6 +367,11 @@ const localityKeyOf = ({ locality }: WorkerInit['node']): string | null =>
 const healthReport = (post: (message: FromWorker) => void): HealthReport => ({
   onHostEvent: (cluster, address, event) => post({ kind: 'host_event', cluster, address, event }),
   onTraffic: (cluster) => post({ kind: 'cluster_used', cluster }),
+});
+
+const forwardQuestions = (post: (message: FromWorker) => void): ForwardHostsOwner => ({
+  askForHost: (cache, host) => post({ kind: 'forward_lookup', cache, host }),
+  reportUse: (cache, host) => post({ kind: 'forward_used', cache, host }),
 });
 
 const nodeFacts = ({ localAddress, node }: WorkerInit): ChainBuilderParts['node'] => ({

@@ -1,6 +1,6 @@
 // [b] Stats of a cluster that tell of its hosts and where they come from; part of the table in stat-names.ts.
 import { counters, gauges } from './stat-rows.ts';
-import type { StatRow } from './stat-rows.ts';
+import type { StatGroup, StatRow } from './stat-rows.ts';
 
 export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
   ...counters(`
@@ -22,3 +22,23 @@ export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
     membership_healthy: healthy hosts
     membership_degraded: degraded hosts`),
 ];
+
+export const DNS_CACHE_GROUP: StatGroup = {
+  title: 'DNS caches of dynamic forward proxies',
+  prefix: 'dns_cache.<name>.',
+  rows: [
+    ...counters(`
+      dns_query_attempt: queries
+      dns_query_success: those that were answered
+      dns_query_failure: those that failed
+      dns_query_timeout: those that took too long
+      dns_rq_pending_overflow: requests refused because too many waited for an answer
+      host_added: hosts that came
+      host_address_changed: hosts whose addresses are others now
+      host_overflow: hosts refused because the cache is full
+      host_removed: hosts that nobody wanted any more
+      cache_load: always 0`),
+    ...gauges(`
+      num_hosts: hosts`),
+  ],
+};

@@ -1,7 +1,7 @@
 // [b] The table of all stats: name, kind, unit, meaning. docs/stats.md is made from it (stats-document.ts); a test holds
 // it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
 import { BALANCING_ROWS } from './balancing-stat-names.ts';
-import { CLUSTER_UPDATE_ROWS } from './cluster-stat-names.ts';
+import { CLUSTER_UPDATE_ROWS, DNS_CACHE_GROUP } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
@@ -290,6 +290,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         upstream_rq_time [ms]: from the last byte of the request to the last byte of the response`),
     ],
   },
+  DNS_CACHE_GROUP,
   {
     title: 'Cluster manager',
     prefix: 'cluster_manager.',

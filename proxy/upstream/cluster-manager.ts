@@ -224,6 +224,7 @@ export class ClusterManager {
         break;
       case 'ORIGINAL_DST':
       case 'AGGREGATE':
+      case 'DYNAMIC_FORWARD_PROXY':
         this.#take(config.name, version, undefined);
         break;
       case 'STRICT_DNS':

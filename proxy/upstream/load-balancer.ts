@@ -13,6 +13,8 @@ export interface LoadBalancerContext {
   readonly requestHeaders: RequestHeaders | undefined;
   /** `ip:port` that a filter put in place of the original destination; undefined or absent: none did. */
   readonly originalDestination?: string | undefined;
+  /** Name, with or without port, that a dynamic forward proxy is to reach, where not the request's host. */
+  readonly forwardTo?: string | undefined;
   /** What filters said of the stream; null or absent: nothing. */
   readonly dynamicMetadata?: DynamicMetadata | null;
   /** Values of `envoy.lb` that hosts must have; absent: any host will do. */

@@ -1,5 +1,6 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
+import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
@@ -7,6 +8,8 @@ import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { AggregateBalancer } from './aggregate-balancer.ts';
+import type { ForwardHosts } from './forward-hosts.ts';
+import { ForwardProxyBalancer } from './forward-proxy-balancer.ts';
 import { ClusterHosts } from './cluster-hosts.ts';
 import type { ClusterHostsOwner } from './cluster-hosts.ts';
 import { ClusterStats } from './cluster-stats.ts';
@@ -35,6 +38,8 @@ import type { WorkerHealth } from './worker-health.ts';
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment extends PoolEnvironment {
   readonly balancing: BalancingFacts;
+  /** Absent: dynamic forward proxies reach nobody. */
+  readonly forwardHosts?: ForwardHosts | undefined;
   /** Another cluster of the worker, for those that are made of several. */
   clusterNamed(name: string): WorkerCluster | undefined;
   readonly store: StatsStore;
@@ -55,6 +60,7 @@ export class WorkerCluster
   #dropShare: number;
   #originalDst: OriginalDstBalancer | null = null;
   #aggregate: AggregateBalancer<WorkerCluster> | null = null;
+  #forwardProxy: ForwardProxyBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
   readonly #default: PoolSet;
   readonly #high: PoolSet;
@@ -83,8 +89,9 @@ export class WorkerCluster
     this.#stats?.bytes.refresh();
   }
 
-  /** Hosts of the last update, and those an ORIGINAL_DST cluster made. */
+  /** Hosts of the last update, or those that the balancer makes as they are asked for. */
   hosts(): Iterable<Host> {
+    if (this.#forwardProxy !== null) return this.#forwardProxy.hosts();
     return this.#originalDst === null ? this.#hosts.all : this.#originalDst.hosts();
   }
 
@@ -165,6 +172,7 @@ export class WorkerCluster
     this.#hosts.forgetBalancer();
     this.#originalDst = null;
     this.#aggregate = null;
+    this.#forwardProxy = null;
   }
 
   /** New endpoints; connections to hosts that stay are not touched. */
@@ -267,7 +275,13 @@ export class WorkerCluster
     this.#countMembers(-1);
   }
 
-  /** Of an ORIGINAL_DST cluster, whose hosts main does not know. */
+  /** The name has another address, or none. */
+  onHostReplaced(host: Host): void {
+    this.onHostLeft(host);
+    this.#countMembers(-1);
+  }
+
+  /** Of a cluster whose hosts main does not know. */
   #countMembers(change: 1 | -1): void {
     const { store, prefix } = this.stats;
     for (const name of ['membership_total', 'membership_healthy']) {
@@ -284,7 +298,12 @@ export class WorkerCluster
   }
 
   #balancer(): LoadBalancer {
-    const { aggregateOf, originalDst, name } = this.#config;
+    const { aggregateOf, forwardProxy, originalDst, name } = this.#config;
+    if (forwardProxy !== undefined && this.#environment.forwardHosts !== undefined)
+      return (this.#forwardProxy ??= this.#newForwardProxy(
+        forwardProxy,
+        this.#environment.forwardHosts,
+      ));
     if (aggregateOf !== undefined) return (this.#aggregate ??= this.#newAggregate(aggregateOf));
     if (originalDst === undefined) return this.#hosts.balancer;
     if (this.#originalDst === null) {
@@ -292,6 +311,11 @@ export class WorkerCluster
       this.#armSweep();
     }
     return this.#originalDst;
+  }
+
+  #newForwardProxy(cache: DnsCacheConfig, known: ForwardHosts): ForwardProxyBalancer {
+    const defaultPort = this.#config.transportSocket.kind === 'tls' ? 443 : 80;
+    return new ForwardProxyBalancer(cache, known, this, defaultPort);
   }
 
   #newAggregate(clusters: readonly string[]): AggregateBalancer<WorkerCluster> {

@@ -12,9 +12,11 @@ import type {
   OriginalDstConfig,
 } from '../config/cluster-config.ts';
 import type { LoadBalancingPolicyConfig } from '../config/load-balancing-config.ts';
+import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { checkAdsSource } from './config-source.ts';
+import { decodeDnsCache } from './dns-cache-decoder.ts';
 import { decodeDns, decodeDnsCluster } from './dns-decoder.ts';
 import { readEndpoints } from './endpoint-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -22,6 +24,7 @@ import { typedConfigOf } from './typed-config.ts';
 
 const DEFAULT_CLEANUP_MS = 5000;
 const DNS_CLUSTER = 'envoy.extensions.clusters.dns.v3.DnsCluster';
+const FORWARD_PROXY = 'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig';
 const AGGREGATE = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig';
 
 /** Extensions that are known by their name alone. The one of EDS refuses the settings it needs, as Envoy's does. */
@@ -41,6 +44,8 @@ export interface DiscoveryConfig {
   readonly dns: DnsConfig;
   /** Of an aggregate cluster. */
   readonly aggregateOf?: readonly string[];
+  /** Of a dynamic forward proxy. */
+  readonly forwardProxy?: DnsCacheConfig;
 }
 
 export function decodeDiscovery(reader: Reader): DiscoveryConfig {
@@ -70,6 +75,13 @@ export function decodeDiscovery(reader: Reader): DiscoveryConfig {
       const clusters = config.as(AGGREGATE)?.message.clusters ?? [];
       if (clusters.length === 0) config.problem('clusters: at least 1 is required');
       return { ...plain, type: 'AGGREGATE', aggregateOf: clusters };
+    }
+    case FORWARD_PROXY: {
+      const proxy = config.as(FORWARD_PROXY);
+      if (proxy === undefined) return plain;
+      proxy.refuse('sub_clusters_config');
+      const forwardProxy = decodeDnsCache(proxy.required('dns_cache_config'));
+      return { ...plain, type: 'DYNAMIC_FORWARD_PROXY', forwardProxy };
     }
     default:
       config.problem(
@@ -104,7 +116,7 @@ export function decodeInlineEndpoints(
   type: ClusterDiscoveryType,
 ): ClusterEndpointsConfig | undefined {
   const assignment = reader.child('load_assignment');
-  if (type === 'AGGREGATE') return undefined;
+  if (type === 'AGGREGATE' || type === 'DYNAMIC_FORWARD_PROXY') return undefined;
   if (assignment === undefined) {
     if (type === 'LOGICAL_DNS')
       reader.problem('load_assignment', 'LOGICAL_DNS clusters must have a single host');
@@ -136,8 +148,9 @@ export function checkPolicyFits(
   policy: LoadBalancingPolicyConfig,
 ): void {
   const provided = policy.kind === 'cluster_provided';
-  if (provided === (type === 'ORIGINAL_DST' || type === 'AGGREGATE')) return;
-  if (type === 'AGGREGATE') {
+  const isExtension = type === 'AGGREGATE' || type === 'DYNAMIC_FORWARD_PROXY';
+  if (provided === (type === 'ORIGINAL_DST' || isExtension)) return;
+  if (isExtension) {
     reader.problem(
       'lb_policy',
       `cluster provided LB not specified but cluster '${reader.string('name')}' provided one`,

@@ -14,6 +14,7 @@ import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
 import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
 import { decodeExtAuthz } from './ext-authz-decoder.ts';
 import { decodeCsrf } from './csrf-decoder.ts';
+import { decodeForwardProxyFilter } from './dns-cache-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -59,6 +60,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.compressor.v3.Compressor', decodeCompressorFilter],
   ['envoy.extensions.filters.http.decompressor.v3.Decompressor', decodeDecompressorFilter],
   ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', decodeCsrfFilter],
+  ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', decodeForwardProxyFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],

@@ -10,6 +10,7 @@ import { decodeCompressorPerRoute } from './compressor-decoder.ts';
 import { decodeCorsPolicy } from './cors-decoder.ts';
 import { decodeExtAuthzPerRoute } from './ext-authz-decoder.ts';
 import { decodeCsrf } from './csrf-decoder.ts';
+import { decodeForwardProxyRoute } from './dns-cache-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
@@ -50,6 +51,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.set_metadata.v3.Config', setMetadata],
   ['envoy.extensions.filters.http.compressor.v3.CompressorPerRoute', compressor],
   ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', csrf],
+  ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig', forwardProxy],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -101,6 +103,11 @@ function decodeSettings(config: TypedConfig, name: string, optional: boolean): V
 function fault(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.fault.v3.HTTPFault');
   return reader && settled(decodeFault(reader));
+}
+
+function forwardProxy(config: TypedConfig): Verdict | undefined {
+  const settings = decodeForwardProxyRoute(config);
+  return settings && settled(settings);
 }
 
 function cors(config: TypedConfig): Verdict | undefined {
