@@ -7,9 +7,13 @@ import process from 'node:process';
 import t from 'tap';
 
 import { findProgram } from '../../bench/load/find-program.ts';
+import { TestCertificate } from '../support/test-certificates.ts';
+import { certificateOf, downstreamTls } from '../support/tls-samples.ts';
 import { ProxyProcess, bootstrapOf, cluster, httpListener } from '../support/proxy-process.ts';
 
 t.setTimeout(280_000);
+
+type Json = { readonly [key: string]: unknown };
 
 const h2spec = process.env['H2SPEC_BIN'] ?? findProgram('h2spec', process.env);
 
@@ -35,23 +39,32 @@ t.test(
       origin.close();
     });
     const { port } = origin.address() as AddressInfo;
+    const leaf = TestCertificate.root().issue({ names: [{ dns: 'localhost' }] });
+    const secured = downstreamTls({
+      tls_certificates: [certificateOf(leaf)],
+      alpn_protocols: ['h2'],
+    });
+    const listener = (name: string): Json =>
+      httpListener(name, [{ match: { prefix: '/' }, route: { cluster: 'up' } }], {
+        hcm: { codec_type: 'HTTP2' },
+      });
+    const tls = listener('tls');
+    const [chain] = tls['filter_chains'] as readonly Json[];
     const proxy = await ProxyProcess.start(
       t,
       bootstrapOf(
-        [
-          httpListener('l', [{ match: { prefix: '/' }, route: { cluster: 'up' } }], {
-            hcm: { codec_type: 'HTTP2' },
-          }),
-        ],
+        [listener('plain'), { ...tls, filter_chains: [{ ...chain, transport_socket: secured }] }],
         [cluster('up', [port])],
       ),
     );
-    const args = ['-h', '127.0.0.1', '-p', String(proxy.port('l')), '-o', '5'];
-    const output = await run(h2spec!, args);
-    const [, all, passed, failed] =
-      /(\d+) tests?, (\d+) passed, \d+ skipped, (\d+) failed/.exec(output) ?? [];
-    t.equal(failed, '0', failed === '0' ? 'none failed' : output.slice(-6000));
-    t.equal(passed, all);
-    t.ok(Number(all) >= 145, `${all} cases`);
+    for (const [name, ...flags] of [['plain'], ['tls', '-t', '-k']] as const) {
+      const args = ['-h', '127.0.0.1', '-p', String(proxy.port(name)), '-o', '5', ...flags];
+      const output = await run(h2spec!, args);
+      const [, all, passed, failed] =
+        /(\d+) tests?, (\d+) passed, \d+ skipped, (\d+) failed/.exec(output) ?? [];
+      t.equal(failed, '0', failed === '0' ? `${name}: none failed` : output.slice(-6000));
+      t.equal(passed, all);
+      t.ok(Number(all) >= 145, `${name}: ${all} cases`);
+    }
   },
 );
