@@ -3,7 +3,8 @@
 import type { StringMatchConfig } from './matcher-config.ts';
 
 export type PemSource =
-  | { readonly kind: 'inline'; readonly pem: string }
+  /** `path`: the file that main read it from. */
+  | { readonly kind: 'inline'; readonly pem: string; readonly path?: string | undefined }
   /** Read, and read again when the file is replaced, by whoever uses it. */
   | { readonly kind: 'file'; readonly path: string };
 

@@ -5,6 +5,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ConfigDumpSection } from '../config/config-resource.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { PemSource } from '../config/secret-config.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { RateNumbers } from '../upstream/outlier-rates.ts';
 import type { ServerOptions } from './options.ts';
@@ -50,6 +51,12 @@ export interface ListenerReport {
   readonly boundAddresses: readonly AddressConfig[];
 }
 
+/** Of one TLS context: what peers are verified by, and what is shown to them. */
+export interface TlsMaterial {
+  readonly trustedCas: readonly PemSource[];
+  readonly chains: readonly PemSource[];
+}
+
 export interface DrainRequest {
   readonly inboundOnly: boolean;
   /** Ask clients to leave for the drain time, then stop accepting; else stop accepting now. */
@@ -83,6 +90,9 @@ export interface AdminContext {
   dumpClusters(): ConfigDumpSection;
   dumpListeners(): ConfigDumpSection;
   dumpRoutes(): ConfigDumpSection;
+  /** Of all TLS contexts, those of listeners first. */
+  tlsMaterials(): readonly TlsMaterial[];
+  wallMs(): number;
   /** The bytes hold private keys: nothing of them leaves without redactSecrets(). */
   dumpSecrets(): ConfigDumpSection;
 

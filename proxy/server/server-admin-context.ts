@@ -13,6 +13,7 @@ import type { DrainManager } from './drain-manager.ts';
 import type { InertNotes } from './inert-notes.ts';
 import type { ServerOptions } from './options.ts';
 import type { StatsCollector } from './stats-collector.ts';
+import { tlsMaterials } from './tls-materials.ts';
 import { BUILD_VERSION } from './version.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -40,6 +41,7 @@ export interface AdminContextParts {
   readonly ads: AdsClient | undefined;
   readonly server: AdminCommands;
   readonly uptimeMs: () => number;
+  readonly wallMs: () => number;
   /** Brings main's gauges up to date. */
   readonly refreshStats: () => void;
 }
@@ -72,6 +74,13 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     dumpClusters: () => clusters.dumpClusters(adsVersion(ads, 'clusters')),
     dumpListeners: () => listeners.dumpListeners(adsVersion(ads, 'listeners')),
     dumpSecrets: () => parts.secrets.dump(),
+    tlsMaterials: () =>
+      tlsMaterials(
+        listeners.listeners().map(({ config }) => config),
+        clusters.clusters().map(({ config }) => config),
+        (key) => parts.secrets.current(key),
+      ),
+    wallMs: parts.wallMs,
     dumpRoutes: () => listeners.dumpRoutes(adsVersion(ads, 'routes')),
     logLevels: () => parts.loggers.levels(),
     setLogLevel: (component, level) => server.setLogLevel(component, level),

@@ -368,6 +368,7 @@ export class Server {
       ads: this.#ads,
       server: this,
       uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
+      wallMs: () => this.#deps.time.wallMs(),
       refreshStats: () => this.#refreshStats(),
     });
     const bound = await this.#lifetime.own(createAdmin(context)).listen(address);

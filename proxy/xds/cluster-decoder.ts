@@ -71,7 +71,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
       DEFAULT_BUFFER_LIMIT_BYTES,
     ),
     ...decodeSockets(reader),
-    http: decodeUpstreamHttp(reader),
+    http,
     tcpKeepalive: decodeKeepalive(
       reader.child('upstream_connection_options')?.child('tcp_keepalive'),
     ),

@@ -70,7 +70,7 @@ function sourcesOf(secret: SecretConfig): readonly (PemSource | undefined)[] {
 
 function inline<T extends PemSource | undefined>(source: T, field: string): T | PemSource {
   if (source === undefined || source.kind === 'inline') return source;
-  return { kind: 'inline', pem: readFile(source.path, field) };
+  return { kind: 'inline', pem: readFile(source.path, field), path: source.path };
 }
 
 function readFile(path: string, field: string): string {

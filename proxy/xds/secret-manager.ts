@@ -78,6 +78,8 @@ const FILE_DEBOUNCE_MS = 20;
 export class SecretManager implements Closable {
   readonly #deps: SecretManagerDeps;
   readonly #known = new Map<string, KnownSecret>();
+  /** By secretKey(), with the content of files. */
+  readonly #published = new Map<string, SecretConfig>();
   readonly #statics = new Map<string, XdsResource<SecretConfig>>();
   #staticsAtMs = 0;
   #sweepTimer: TimerHandle | undefined;
@@ -96,7 +98,7 @@ export class SecretManager implements Closable {
       checkSecret(config);
       this.#statics.set(resource.name, resource);
       const key = secretKey({ name: resource.name, source: { kind: 'static' } });
-      this.#deps.sink.publishSecret(key, config);
+      this.#publish(key, config);
     }
   }
 
@@ -118,6 +120,11 @@ export class SecretManager implements Closable {
       if (known !== undefined) known.users.add(user);
       else this.#subscribe(key, ref, user);
     }
+  }
+
+  /** As workers have it; undefined: none came yet. */
+  current(key: string): SecretConfig | undefined {
+    return this.#published.get(key);
   }
 
   /** What nobody needs any more is asked for no longer; not at once, so that a successor finds it. */
@@ -293,14 +300,19 @@ export class SecretManager implements Closable {
     return [];
   }
 
+  #publish(key: string, config: SecretConfig): void {
+    this.#published.set(key, config);
+    this.#deps.sink.publishSecret(key, config);
+  }
+
   #accept(known: KnownSecret, resource: XdsResource<SecretConfig>, config: SecretConfig): void {
-    const { sink, time, log } = this.#deps;
+    const { time, log } = this.#deps;
     log.debug(`secret ${known.ref.name} taken`, { version: resource.version });
     known.resource = resource;
     known.errorState = undefined;
     known.lastUpdatedMs = time.wallMs();
     this.#watchFiles(known);
-    sink.publishSecret(known.key, config);
+    this.#publish(known.key, config);
     for (const user of known.users) user.onSecret();
     this.#settle(known);
   }
@@ -318,12 +330,12 @@ export class SecretManager implements Closable {
 
   #reread(known: KnownSecret): void {
     const { resource } = known;
-    const { sink, stats, log, time } = this.#deps;
+    const { stats, log, time } = this.#deps;
     if (resource === undefined) return;
     try {
       const config = withFilesRead(resource.config);
       checkSecret(config);
-      sink.publishSecret(known.key, config);
+      this.#publish(known.key, config);
     } catch (error) {
       stats.inc(known.rotationFailed);
       log.warn(`secret ${known.ref.name}: ${(error as Error).message}; the one before stays`);
@@ -375,6 +387,7 @@ export class SecretManager implements Closable {
       if (known.users.size > 0) continue;
       this.#known.delete(known.key);
       closeSecret(known);
+      this.#published.delete(known.key);
       if (known.resource !== undefined) this.#deps.sink.removeSecret(known.key);
     }
     this.#tellAdsNames();

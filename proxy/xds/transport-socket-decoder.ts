@@ -14,7 +14,11 @@ import type {
   UpstreamTlsConfig,
   ValidationSource,
 } from '../config/transport-socket-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { SecretConfig } from '../config/secret-config.ts';
 import type { FieldReader } from './field-reader.ts';
+import { checkSecret } from './secret-check.ts';
+import { withFilesRead } from './secret-files.ts';
 import { decodeUpstreamProxyProtocol } from './proxy-protocol-decoder.ts';
 import { decodeSecretRef } from './sds-source-decoder.ts';
 import { decodeCertificate, decodeTicketKeys, decodeValidation } from './secret-decoder.ts';
@@ -154,7 +158,7 @@ function decodeCommon(
 function certificatesOf(reader: FieldReader<CommonTlsContext>): readonly CertificateSource[] {
   const inline = reader.children('tls_certificates').map((certificate): CertificateSource => ({
     kind: 'inline',
-    certificate: decodeCertificate(certificate, '', ''),
+    certificate: usable(certificate, () => decodeCertificate(certificate, '', '')),
   }));
   const secrets = reader
     .children('tls_certificate_sds_secret_configs')
@@ -171,7 +175,7 @@ function validationOf(reader: FieldReader<CommonTlsContext>): ValidationSource |
     const fallback = combined.required('default_validation_context');
     const secret = combined.required('validation_context_sds_secret_config');
     return {
-      inline: fallback && decodeValidation(fallback, '', ''),
+      inline: fallback && usable(fallback, () => decodeValidation(fallback, '', '')),
       secret: secret && decodeSecretRef(secret),
     };
   }
@@ -179,9 +183,29 @@ function validationOf(reader: FieldReader<CommonTlsContext>): ValidationSource |
   if (secret !== undefined) return { inline: undefined, secret: decodeSecretRef(secret) };
   const inline = reader.child('validation_context');
   if (inline === undefined) return undefined;
-  const validation = decodeValidation(inline, '', '');
+  const validation = usable(inline, () => decodeValidation(inline, '', ''));
   checkInsecure(inline, validation.subjectAltNames.length > 0);
   return { inline: validation, secret: undefined };
+}
+
+/** With the content of its files, and proven to load: what workers get never fails there. */
+function usable<Secret extends SecretConfig>(
+  reader: FieldReader<object>,
+  decode: () => Secret,
+): Secret {
+  const { count } = reader.problems;
+  const secret = decode();
+  if (reader.problems.count > count) return secret;
+  try {
+    const whole = withFilesRead(secret) as Secret;
+    checkSecret(whole);
+    return whole;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { path, message } of error.problems)
+      reader.problem(path.replace(/^(?:tls_certificate|validation_context)\./, ''), message);
+    return secret;
+  }
 }
 
 /** What is written inline is whole: names without anybody who vouches for them guard nothing. */

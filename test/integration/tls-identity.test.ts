@@ -5,6 +5,7 @@ import t from 'tap';
 
 import { ProxyProcess, bootstrapOf, envoyBinary, httpListener } from '../support/proxy-process.ts';
 import type { Teardowns } from '../support/private-dir.ts';
+import { ask } from '../support/test-http.ts';
 import { TestCertificate } from '../support/test-certificates.ts';
 import type { AltName, CertificateRequest } from '../support/test-certificates.ts';
 import {
@@ -402,13 +403,19 @@ function listenerOf(row: Row, index: number): Json {
   };
 }
 
+interface Played {
+  readonly outcomes: readonly Outcome[];
+  /** /certs of the first context; parts that change with the day left out. */
+  readonly certs: unknown;
+}
+
 interface Outcome {
   readonly status: string;
   readonly log: string;
   readonly stats: readonly string[];
 }
 
-async function play(t: Teardowns, binary?: string): Promise<readonly Outcome[]> {
+async function play(t: Teardowns, binary?: string): Promise<Played> {
   const proxy = await ProxyProcess.start(t, bootstrapOf(rows.map(listenerOf), []), binary);
   const outcomes: { status: string; log: string }[] = [];
   for (const [index, row] of rows.entries()) {
@@ -428,7 +435,9 @@ async function play(t: Teardowns, binary?: string): Promise<readonly Outcome[]> 
     outcomes.push({ status, log: log.replace(/^L \S+ /, '') });
   }
   const stats = await proxy.stats();
-  return outcomes.map((outcome, index) => {
+  const reply = await ask(proxy.adminPort, 'GET', '/certs');
+  const { certificates } = JSON.parse(reply.body) as { readonly certificates: readonly unknown[] };
+  const judged = outcomes.map((outcome, index) => {
     const prefix = `listener.${idOf(index)}.ssl.`;
     const counted = [...stats]
       .filter(([name, value]) => name.startsWith(prefix) && value > 0)
@@ -436,12 +445,13 @@ async function play(t: Teardowns, binary?: string): Promise<readonly Outcome[]> 
       .filter((name) => !/^(versions|ciphers|curves|sigalgs|certificate)\./.test(name));
     return { ...outcome, stats: counted.sort() };
   });
+  return { outcomes: judged, certs: certificates[0] };
 }
 
 t.setTimeout(120_000);
 
 t.test('Mutual TLS', async (t) => {
-  const ours = await play(t);
+  const { outcomes: ours, certs } = await play(t);
   for (const [index, row] of rows.entries()) {
     t.test(
       `${row.reason === '' && row.stats[0] === 'handshake' ? 'lets in' : 'keeps out'}: ${row.name}`,
@@ -461,7 +471,8 @@ t.test('Mutual TLS', async (t) => {
     'agrees with Envoy',
     { skip: envoyBinary === undefined && 'no Envoy found' },
     async (t) => {
-      const theirs = await play(t, envoyBinary);
+      const { outcomes: theirs, certs: theirCerts } = await play(t, envoyBinary);
+      t.strictSame(certs, theirCerts, '/certs');
       for (const [index, row] of rows.entries()) {
         if (row.differs !== undefined)
           t.notSame(ours[index], theirs[index], `${row.name}: ${row.differs}`);
@@ -470,3 +481,94 @@ t.test('Mutual TLS', async (t) => {
     },
   );
 });
+
+t.test('A context that cannot work ends the start, as in Envoy', async (t) => {
+  const wrong: readonly (readonly [what: string, common: Json, says: RegExp])[] = [
+    [
+      'a key of another certificate',
+      {
+        tls_certificates: [
+          { ...certificateOf(server), private_key: { inline_string: client().keyPem } },
+        ],
+      },
+      /Failed to load private key/,
+    ],
+    [
+      'no certificate in the text',
+      {
+        tls_certificates: [{ ...certificateOf(server), certificate_chain: { inline_string: 'x' } }],
+      },
+      /Failed to load certificate chain/,
+    ],
+    [
+      'a file that is not there',
+      {
+        tls_certificates: [
+          { ...certificateOf(server), certificate_chain: { filename: '/nowhere/cert.pem' } },
+        ],
+      },
+      /Invalid path: \/nowhere\/cert.pem/,
+    ],
+    ['no certificate at all', {}, /No TLS certificates found for server context/],
+    [
+      'names without an authority',
+      {
+        tls_certificates: [certificateOf(server)],
+        validation_context: { match_typed_subject_alt_names: [san('URI', { exact: 'x' })] },
+      },
+      /SAN-based verification of peer certificates without trusted CA is insecure and not allowed/,
+    ],
+    [
+      'an unknown cipher',
+      { tls_certificates: [certificateOf(server)], tls_params: { cipher_suites: ['NOPE'] } },
+      /Failed to initialize cipher suites NOPE/,
+    ],
+    [
+      'an unknown curve',
+      { tls_certificates: [certificateOf(server)], tls_params: { ecdh_curves: ['NOPE'] } },
+      /Failed to initialize ECDH curves NOPE/,
+    ],
+    [
+      'a hash that is none',
+      {
+        tls_certificates: [certificateOf(server)],
+        validation_context: { verify_certificate_hash: ['ab'] },
+      },
+      /Invalid hex-encoded SHA-256 ab/,
+    ],
+    [
+      'a trusted text that is none',
+      {
+        tls_certificates: [certificateOf(server)],
+        validation_context: { trusted_ca: { inline_string: 'x' } },
+      },
+      /Failed to load trusted CA certificates from <inline>/,
+    ],
+  ];
+  for (const [what, common, says] of wrong) {
+    const base = httpListener('bad', []);
+    const [chain] = base['filter_chains'] as readonly Json[];
+    const listener = {
+      ...base,
+      filter_chains: [{ ...chain, transport_socket: downstreamTls(common) }],
+    };
+    const failure = await refusal(t, bootstrapOf([listener], []));
+    t.match(failure, says, what);
+    t.notMatch(failure, 'PRIVATE KEY', `${what}: no key in the message`);
+    if (envoyBinary !== undefined)
+      t.not(
+        await refusal(t, bootstrapOf([listener], []), envoyBinary),
+        'it started',
+        `${what}: Envoy refuses it, too`,
+      );
+  }
+});
+
+async function refusal(t: Teardowns, bootstrap: Json, binary?: string): Promise<string> {
+  try {
+    await ProxyProcess.start(t, bootstrap, binary);
+    return 'it started';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -172,6 +172,8 @@ export async function adminFixture(
         dumpEntry('envoy.config.listener.v3.Listener', 'active', { name: 'virtualOutbound' }),
         dumpEntry('envoy.config.listener.v3.Listener', 'warming', { name: 'virtualOutbound' }),
       ]),
+    tlsMaterials: () => [],
+    wallMs: () => 0,
     dumpSecrets: () => ({ entries: [], failures: [], versionInfo: '' }),
     dumpRoutes: () =>
       dumpSection([

@@ -2,6 +2,7 @@
 import { LOG_LEVELS } from '../../base/logger.ts';
 import { textResponse } from './admin-endpoint.ts';
 import type { AdminHandler, AdminParameter, AdminResponse, AdminRoute } from './admin-endpoint.ts';
+import { handleCerts } from './certs.ts';
 import { handleClusters } from './clusters.ts';
 import {
   handleDrainListeners,
@@ -17,7 +18,6 @@ import { homePage } from './home-page.ts';
 import { handleListeners } from './listeners.ts';
 import { handleLogging } from './logging.ts';
 import {
-  handleCerts,
   handleContention,
   handleHotRestartVersion,
   handleInert,

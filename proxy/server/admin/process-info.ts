@@ -32,9 +32,6 @@ export function handleRuntime({ bootstrap }: AdminContext): AdminResponse {
   return jsonResponse({ entries, layers: layers.map(({ name }) => name) });
 }
 
-/** Certificates are read with TLS, which is not built yet. */
-export const handleCerts = (): AdminResponse => jsonResponse({ certificates: [] });
-
 /** Listeners that wait for their routes or clusters. */
 export function handleInitDump(context: AdminContext): AdminResponse {
   const warming = context.dumpListeners().entries.filter(({ state }) => state === 'warming');
