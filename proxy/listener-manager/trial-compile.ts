@@ -10,6 +10,7 @@ import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
+import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
 import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
@@ -39,9 +40,11 @@ export function listenerProblem(config: ListenerConfig, runtime: Runtime): strin
 
 function compileChain(chain: FilterChainConfig, runtime: Runtime): void {
   for (const filter of chain.networkFilters) {
-    if (filter.kind === 'tcp_proxy')
+    if (filter.kind === 'tcp_proxy') {
       compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
-    else if (filter.kind === 'http_connection_manager')
+      const { tunneling } = filter.settings;
+      if (tunneling !== undefined) void new TunnelRequests(tunneling);
+    } else if (filter.kind === 'http_connection_manager')
       compileConnManager(filter.settings, chain.name, runtime);
     else if (filter.kind === 'connection_filter_state')
       compileAt(`network filter '${filter.name}'`, () => trialCompile(filter.settings));

@@ -30,6 +30,7 @@ import { SharedTokenBucket } from '../filters/http/shared-token-bucket.ts';
 import type { GateConfig } from '../config/network-filter-config.ts';
 import { TcpProxyFactory } from '../filters/network/tcp-proxy.ts';
 import { TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
+import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
 import { TcpRoutes } from '../filters/network/tcp-route.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnManagerStats } from '../http/conn-manager-stats.ts';
@@ -265,6 +266,10 @@ export class WorkerChainBuilder implements ChainBuilder {
     return new TcpProxyFactory({
       config,
       routes: new TcpRoutes(config, random),
+      tunnel:
+        config.tunneling === undefined
+          ? null
+          : new TunnelRequests(config.tunneling, this.#parts.routeEnvironment),
       clusters,
       stats: new TcpProxyStats(store, config.statPrefix),
       log: {

@@ -19,7 +19,6 @@ const MAX_EARLY_DATA_BYTES = 16 * 1024 * 1024;
 export function decodeTcpProxy(reader: FieldReader<TcpProxy>): TcpProxyConfig {
   reader.refuse('on_demand');
   reader.refuse('check_drain_close');
-  reader.refuse('tunneling_config');
   reader.refuse('proxy_protocol_tlvs');
   const tunneling = reader.child('tunneling_config');
   const earlyData = decodeEarlyData(reader);

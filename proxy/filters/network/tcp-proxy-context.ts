@@ -6,6 +6,7 @@ import { RequestHeaders } from '../../http/header-map.ts';
 import type { ThreadLocalClusterManager } from '../../upstream/thread-local-cluster.ts';
 import type { TcpProxyStats } from './tcp-proxy-stats.ts';
 import type { TcpRoutes } from './tcp-route.ts';
+import type { TunnelRequests } from './tcp-tunnel.ts';
 import type { TcpLogSettings } from './tcp-session-log.ts';
 
 /** What is asked with the headers of a request has none here. */
@@ -15,6 +16,8 @@ export interface TcpProxyContext {
   readonly config: TcpProxyConfig;
   readonly routes: TcpRoutes;
   readonly clusters: ThreadLocalClusterManager;
+  /** Null: upstreams get the bytes as they are. */
+  readonly tunnel: TunnelRequests | null;
   readonly stats: TcpProxyStats;
   readonly log: TcpLogSettings;
   readonly time: TimeSource;

@@ -2,13 +2,11 @@
 //
 //   downstream ──data──▶ upstream        reading downstream begins when the upstream is connected, so that nothing
 //   downstream ◀──data── upstream        has to be kept and server-first protocols work; early data is asked for
-import type { TcpProxyConfig } from '../../config/tcp-proxy-config.ts';
 import { JitteredBackoff } from '../../base/backoff.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { MetadataStruct } from '../../config/metadata-value.ts';
-import type { RequestHeaders } from '../../http/header-map.ts';
-import { lengthened } from '../../http/jitter.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '../../http/header-map.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CloseEvent, CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
@@ -29,7 +27,13 @@ import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import { EarlyData } from './early-data.ts';
 import type { ConnectionOwner } from './network-filter.ts';
+import { SessionClocks, idleTimeoutOf } from './session-clocks.ts';
+import type { SessionEnd } from './session-clocks.ts';
 import type { TcpProxyContext } from './tcp-proxy-context.ts';
+import { HttpTunnel, keepTunnelFields } from './tcp-tunnel.ts';
+import type { TunnelOwner } from './tcp-tunnel.ts';
+import { UpstreamSide } from './tcp-upstream.ts';
+import type { TcpUpstream } from './tcp-upstream.ts';
 import type { TcpSpeculation } from './tcp-speculation.ts';
 import { transportOverridesOf } from '../../router/transport-overrides.ts';
 import { NO_HEADERS } from './tcp-proxy-context.ts';
@@ -42,37 +46,19 @@ type Failure = (typeof Failure)[keyof typeof Failure];
 /** As the kernel calls it. */
 const RESET = 'ECONNRESET';
 
-const Timer = { Idle: 0, MaxDuration: 1, Backoff: 2 } as const;
-
-/** Filter state that overrides `idle_timeout`. */
-const IDLE_STATE = 'envoy.tcp_proxy.per_connection_idle_timeout_ms';
+/** Filter state that lets bytes go as they are. */
+const NO_TUNNEL_STATE = 'envoy.tcp_proxy.disable_tunneling';
 /** Filter state that overrides the destination of an ORIGINAL_DST cluster. */
 const DESTINATION_STATE = 'envoy.network.transport_socket.original_dst_address';
 
-/** The upstream connection's side of a session. */
-class UpstreamSide implements ConnectionCallbacks {
-  readonly #session: TcpProxySession;
-
-  constructor(session: TcpProxySession) {
-    this.#session = session;
-  }
-
-  onData(chunk: Buffer, endStream: boolean): void {
-    this.#session.onUpstreamData(chunk, endStream);
-  }
-  onClose(event: CloseEvent, detail: string): void {
-    this.#session.onUpstreamClose(event, detail);
-  }
-  onAboveWriteBufferHighWatermark(): void {
-    this.#session.pauseDownstream(true);
-  }
-  onBelowWriteBufferLowWatermark(): void {
-    this.#session.pauseDownstream(false);
-  }
-}
-
 export class TcpProxySession
-  implements ConnectionCallbacks, TcpPoolCallbacks, LoadBalancerContext, TimerOwner
+  implements
+    ConnectionCallbacks,
+    TcpPoolCallbacks,
+    LoadBalancerContext,
+    TimerOwner,
+    SessionEnd,
+    TunnelOwner
 {
   readonly downstreamConnection: DownstreamConnectionInfo;
   readonly requestHeaders: RequestHeaders | undefined = undefined;
@@ -86,14 +72,13 @@ export class TcpProxySession
   readonly #idleTimeoutMs: number;
   metadataMatch: MetadataStruct | undefined = undefined;
   #cluster: ThreadLocalCluster | null = null;
-  #upstream: Connection | null = null;
+  #upstream: TcpUpstream | null = null;
+  /** Of connections of our own; null: the bytes go through a tunnel. */
   #pool: TcpConnPool | null = null;
   #ticket: PoolTicket | null = null;
   #attempts = 0;
   #early: EarlyData | null = null;
-  #idleTimer: WheelTimer | null = null;
-  #activeMs: number;
-  #durationTimer: WheelTimer | null = null;
+  readonly #clocks: SessionClocks;
   #backoff: JitteredBackoff | null = null;
   #backoffTimer: WheelTimer | null = null;
   /** The client is gone and the upstream still takes what it said. */
@@ -120,9 +105,8 @@ export class TcpProxySession
         : new TcpSessionLog(context.log, this.#info, downstream);
     if (info.dynamicMetadata !== undefined) this.#info.dynamicMetadata = info.dynamicMetadata;
     stats.store.inc(stats.cxTotal);
-    this.#idleTimeoutMs = idleTimeout(config, info);
-    this.#activeMs = time.monotonicMs();
-    this.#armClocks();
+    this.#idleTimeoutMs = idleTimeoutOf(config, info);
+    this.#clocks = new SessionClocks(context, downstream.io.timers, this.#idleTimeoutMs, this);
     // A side that has nothing more to say still gets what waits for it, for as long as an idle session may last.
     downstream.delayedCloseTimeoutMs = this.#idleTimeoutMs;
     if (config.maxEarlyDataBytes === undefined) downstream.readDisable(true);
@@ -175,7 +159,7 @@ export class TcpProxySession
     const { length } = chunk;
     this.#info.bytesReceived += length;
     const { stats, time } = this.#context;
-    this.#activeMs = time.monotonicMs();
+    this.#clocks.activeMs = time.monotonicMs();
     stats.store.add(stats.cxRxBytesTotal, length);
     if (upstream === null) {
       this.#keepEarly(chunk, endStream);
@@ -217,10 +201,12 @@ export class TcpProxySession
     const { length } = chunk;
     this.#info.bytesSent += length;
     const { stats, time } = this.#context;
-    this.#activeMs = time.monotonicMs();
+    this.#clocks.activeMs = time.monotonicMs();
     stats.store.add(stats.cxTxBytesTotal, length);
-    const { stats: ofCluster } = this.#cluster!;
-    ofCluster.store.add(ofCluster.upstreamCxRxBytesTotal, length);
+    if (this.#pool !== null) {
+      const { stats: ofCluster } = this.#cluster!;
+      ofCluster.store.add(ofCluster.upstreamCxRxBytesTotal, length);
+    }
     this.#downstream.write(chunk);
     if (!endStream || this.#upstream === null) return;
     this.#upstreamLeft = this.#downstream.readEnded;
@@ -261,20 +247,46 @@ export class TcpProxySession
       this.#pool?.connectionDone(CloseEvent.Local, facts);
       return;
     }
-    this.#upstream = connection;
     connection.delayedCloseTimeoutMs = this.#idleTimeoutMs;
-    this.#info.host = host;
     host.monitor?.onConnectedForGood();
+    this.#onConnected(connection, host, facts);
+    connection.start(new UpstreamSide(this));
+    this.#beginReading(connection);
+  }
+
+  // === TunnelOwner
+
+  onTunnelReady(tunnel: TcpUpstream, host: Host, facts: UpstreamConnectionFacts): void {
+    this.#ticket = null;
+    this.#onConnected(tunnel, host, facts);
+    this.#beginReading(tunnel);
+  }
+
+  onTunnelHeaders(headers: ResponseHeaders): void {
+    if (this.#context.tunnel?.config.propagateResponseHeaders !== true) return;
+    keepTunnelFields(this.#info, 'headers', headers);
+  }
+
+  onTunnelTrailers(trailers: HeaderMap): void {
+    if (this.#context.tunnel?.config.propagateResponseTrailers !== true) return;
+    keepTunnelFields(this.#info, 'trailers', trailers);
+  }
+
+  #onConnected(upstream: TcpUpstream, host: Host, facts: UpstreamConnectionFacts): void {
+    this.#upstream = upstream;
+    this.#info.host = host;
     this.#info.upstreamConnection = facts;
     this.#log?.onConnected();
-    connection.start(new UpstreamSide(this));
+  }
+
+  #beginReading(upstream: TcpUpstream): void {
     const early = this.#early;
     if (early === null) {
       this.#downstream.readDisable(false);
       return;
     }
     this.#early = null;
-    this.#send(connection, early.take(), early.ended);
+    this.#send(upstream, early.take(), early.ended);
     if (early.full) this.#downstream.readDisable(false);
   }
 
@@ -306,17 +318,18 @@ export class TcpProxySession
     this.#giveUp(Failure.Connect);
   }
 
-  onTimer(kind: number): void {
-    if (kind === Timer.Backoff) {
-      this.#connect();
-      return;
-    }
+  /** The pause before another attempt is over. */
+  onTimer(_kind: number): void {
+    this.#connect();
+  }
+
+  // === SessionEnd
+
+  onTooLong(why: 'idle' | 'duration'): void {
     const { stats } = this.#context;
     let reason = 'tcp_session_idle_timeout';
-    if (kind === Timer.Idle) {
-      if (this.#stillActive()) return;
-      stats.store.inc(stats.idleTimeout);
-    } else {
+    if (why === 'idle') stats.store.inc(stats.idleTimeout);
+    else {
       stats.store.inc(stats.maxDuration);
       this.#info.setFlag(ResponseFlag.DurationTimeout);
       reason = 'max_connection_duration_reached';
@@ -351,11 +364,21 @@ export class TcpProxySession
       return;
     }
     this.#info.attemptCount = this.#attempts;
+    const wishes = transportOverridesOf(cluster.config, host, NO_HEADERS, this.#info);
+    const { tunnel } = this.#context;
+    if (tunnel !== null && this.#info.filterState?.get(NO_TUNNEL_STATE)?.text !== 'true') {
+      const pool = cluster.httpPool(host, 'DEFAULT', this.#info, wishes);
+      if (pool === null) {
+        this.onPoolFailure('overflow', '', host);
+        return;
+      }
+      const attempt = new HttpTunnel(this, tunnel.headersFor(this.#info));
+      this.#ticket = attempt;
+      attempt.start(pool);
+      return;
+    }
     this.#pool = cluster.tcpPool(host, 'DEFAULT');
-    this.#ticket = this.#pool.newConnection(
-      this,
-      transportOverridesOf(cluster.config, host, NO_HEADERS, this.#info),
-    );
+    this.#ticket = this.#pool.newConnection(this, wishes);
   }
 
   #connectAgain(): void {
@@ -366,7 +389,7 @@ export class TcpProxySession
     }
     const { baseMs, maxMs } = config.backoff;
     this.#backoff ??= new JitteredBackoff(baseMs, maxMs, random);
-    this.#backoffTimer ??= new WheelTimer(this, Timer.Backoff);
+    this.#backoffTimer ??= new WheelTimer(this, 0);
     this.#downstream.io.timers.arm(this.#backoffTimer, this.#backoff.nextMs());
   }
 
@@ -383,10 +406,12 @@ export class TcpProxySession
     else if (endStream) this.#downstream.close(CloseType.NoFlush);
   }
 
-  #send(upstream: Connection, chunk: Buffer, endStream: boolean): void {
+  #send(upstream: TcpUpstream, chunk: Buffer, endStream: boolean): void {
     upstream.write(chunk);
-    const { stats } = this.#cluster!;
-    stats.store.add(stats.upstreamCxTxBytesTotal, chunk.length);
+    if (this.#pool !== null) {
+      const { stats } = this.#cluster!;
+      stats.store.add(stats.upstreamCxTxBytesTotal, chunk.length);
+    }
     if (endStream) this.#halfClose(upstream, this.#downstream);
   }
 
@@ -399,7 +424,7 @@ export class TcpProxySession
   }
 
   /** FIN goes on to the other side; when both have ended, the session is over. */
-  #halfClose(to: Connection, from: Connection): void {
+  #halfClose(to: TcpUpstream, from: TcpUpstream): void {
     if (to.readEnded) {
       from.close(CloseType.FlushWrite);
       to.close(CloseType.FlushWrite);
@@ -409,39 +434,9 @@ export class TcpProxySession
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
-    const timers = this.#downstream.io.timers;
-    for (const timer of [this.#idleTimer, this.#durationTimer, this.#backoffTimer])
-      if (timer !== null) timers.cancel(timer);
+    this.#clocks.cancel();
+    if (this.#backoffTimer !== null) this.#downstream.io.timers.cancel(this.#backoffTimer);
     this.#info.endMs = this.#context.time.monotonicMs();
     this.#log?.onEnd();
   }
-
-  #armClocks(): void {
-    const { config, random } = this.#context;
-    const { timers } = this.#downstream.io;
-    if (config.maxDownstreamConnectionDurationMs !== undefined) {
-      const jitter = config.maxDurationJitterPercent ?? 0;
-      this.#durationTimer = new WheelTimer(this, Timer.MaxDuration);
-      timers.arm(
-        this.#durationTimer,
-        lengthened(config.maxDownstreamConnectionDurationMs, jitter, random),
-      );
-    }
-    if (this.#idleTimeoutMs === 0) return;
-    this.#idleTimer = new WheelTimer(this, Timer.Idle);
-    timers.arm(this.#idleTimer, this.#idleTimeoutMs);
-  }
-
-  /** The timer is not armed with every chunk: it looks when it fires, and waits for the rest. */
-  #stillActive(): boolean {
-    const leftMs = this.#activeMs + this.#idleTimeoutMs - this.#context.time.monotonicMs();
-    if (leftMs <= 0) return false;
-    this.#downstream.io.timers.arm(this.#idleTimer!, leftMs);
-    return true;
-  }
-}
-
-function idleTimeout(config: TcpProxyConfig, info: DownstreamConnectionInfo): number {
-  const own = info.filterState?.get(IDLE_STATE)?.text;
-  return own === undefined || own === null ? config.idleTimeoutMs : Number(own);
 }

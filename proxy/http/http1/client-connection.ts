@@ -180,7 +180,10 @@ export class Http1ClientConnection implements RequestEncoder, BodySink {
         if (endStream) this.#connection.writeText(LAST_CHUNK);
       } else if (endStream) this.#connection.writeText(LAST_CHUNK);
     } else this.#sendData(chunk);
-    if (endStream) this.#onRequestComplete();
+    if (!endStream) return;
+    // Of a tunnel there is no other sign that its bytes are at their end.
+    if (this.#connect && this.#requestFraming === BodyFraming.None) this.#connection.endWrite();
+    this.#onRequestComplete();
   }
 
   encodeTrailers(trailers: HeaderMap): void {

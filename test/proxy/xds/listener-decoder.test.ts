@@ -136,9 +136,11 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
-    'a tunnel',
-    network(tcpProxyFilter({ tunneling_config: { hostname: 'h:1' } })),
-    ['filter_chains[0].filters[0].typed_config.tunneling_config: is not supported by this version'],
+    'a tunnel with a path that no request has',
+    network(tcpProxyFilter({ tunneling_config: { hostname: 'h:1', post_path: '/' } })),
+    [
+      "filter_chains[0].filters[0].typed_config.tunneling_config.post_path: Can't set a post path when POST method isn't used",
+    ],
   ],
   [
     'an unknown listener filter',
