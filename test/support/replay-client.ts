@@ -24,6 +24,8 @@ export interface ClientAnswer {
   readonly status: number;
   /** The upstream's, as it says. */
   readonly address: string;
+  /** Who the caller's sidecar proved to be; undefined in plaintext. */
+  readonly client?: string | undefined;
   readonly ms: number;
   readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: string;
@@ -39,11 +41,12 @@ function ask(work: ClientWork, agent: Agent): Promise<ClientAnswer> {
       text(response).then(
         (body) => {
           const address = /^{"address":"([^"]*)"/.exec(body)?.[1] ?? '';
+          const client = /^{"address":"[^"]*","peer":"[^"]*","client":"([^"]*)"/.exec(body)?.[1];
           const status = response.statusCode ?? 0;
           done(
             work.brief === true
-              ? { status, address }
-              : { status, address, headers: response.headers, body },
+              ? { status, address, client }
+              : { status, address, client, headers: response.headers, body },
           );
         },
         (error: Error) => done({ status: 0, address: '', body: error.message }),

@@ -1,4 +1,6 @@
 // [m] A recorded node as a pod with the real redirect rules and our proxy, and the services of the recording in a second pod.
+import { chmodSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
@@ -8,10 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
 import { PodNetwork } from './netns.ts';
 import type { Pod } from './netns.ts';
+import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
 import type { ClientAnswer, ClientWork } from './replay-client.ts';
 import { startReplayProxy } from './replay-proxy.ts';
 import type { ReplayProxy } from './replay-proxy.ts';
+import type { UpstreamTls } from './replay-upstream-tls.ts';
+import { TestAuthority } from './test-authority.ts';
 
 const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const UPSTREAM = pathOf('./replay-upstream.ts');
@@ -27,7 +32,7 @@ export interface ReplayMeshOptions {
   /** Addresses of endpoints elsewhere. */
   readonly endpoints: readonly string[];
   readonly ports: readonly number[];
-  /** Default true. */
+  /** Takes the label off that asks for mTLS. Default false. */
   readonly plaintextEndpoints?: boolean;
 }
 
@@ -55,12 +60,18 @@ export async function startReplayMesh(
   giveAddresses(node, services, options);
   must(node, IPTABLES, [...RULES, ...PORTS]);
   const upstreamLines: string[] = [];
+  const authority = new TestAuthority();
+  const ports = options.ports.map(String);
+  const tlsFile = join(privateDir(t), 'tls.json');
+  writeFileSync(tlsFile, JSON.stringify(upstreamTls(authority)));
+  chmodSync(dirname(tlsFile), 0o755);
   await Promise.all([
-    startUpstream(services, options.ports, upstreamLines),
-    startUpstream(node, options.ports, upstreamLines),
+    startUpstream(services, [...ports, `--tls=${tlsFile}`], upstreamLines),
+    // The application behind the proxy: whatever came by mTLS reaches it in plaintext.
+    startUpstream(node, ports, upstreamLines),
   ]);
-  const plaintextEndpoints = options.plaintextEndpoints ?? true;
-  const proxy = await startReplayProxy(t, recording, { pod: node, plaintextEndpoints });
+  const plaintextEndpoints = options.plaintextEndpoints ?? false;
+  const proxy = await startReplayProxy(t, recording, { pod: node, plaintextEndpoints, authority });
   await isLive(proxy);
   return {
     proxy,
@@ -89,8 +100,18 @@ function must(pod: Pod, command: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
 }
 
-function startUpstream(pod: Pod, ports: readonly number[], lines: string[]): Promise<void> {
-  const child = pod.spawn(process.execPath, [UPSTREAM, ...ports.map(String)], {
+const SERVICES = ['productpage', 'details', 'ratings', 'reviews'] as const;
+
+/** Accounts as the recordings name them. */
+function upstreamTls(authority: TestAuthority): UpstreamTls {
+  const identityOf = (service: string) =>
+    authority.identity(`spiffe://cluster.local/ns/default/sa/bookinfo-${service}`);
+  const identities = Object.fromEntries(SERVICES.map((name) => [name, identityOf(name)]));
+  return { rootPem: authority.rootPem, identities };
+}
+
+function startUpstream(pod: Pod, args: readonly string[], lines: string[]): Promise<void> {
+  const child = pod.spawn(process.execPath, [UPSTREAM, ...args], {
     uid: APPLICATION_UID,
   });
   return new Promise((resolve, reject) => {
