@@ -1,4 +1,5 @@
 // [m] 10-updates while requests run: every change of the recording is in force for the next request, and none is lost over it. Root only.
+// @timeout 180 s
 import t from 'tap';
 import type { Test } from 'tap';
 

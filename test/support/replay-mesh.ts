@@ -100,7 +100,7 @@ function must(pod: Pod, command: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
 }
 
-const SERVICES = ['productpage', 'details', 'ratings', 'reviews'] as const;
+const SERVICES = ['productpage', 'details', 'ratings', 'reviews', 'hours'] as const;
 
 /** Accounts as the recordings name them. */
 function upstreamTls(authority: TestAuthority): UpstreamTls {
