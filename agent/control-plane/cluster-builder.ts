@@ -19,7 +19,7 @@ import {
 import { ADS_SOURCE, metadataExchange } from './network-filter-config.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
 import type { ServiceTarget } from './service-registry.ts';
-import { autoMtlsMatches, upstreamTls } from './tls-config.ts';
+import { autoMtlsMatches, originationTls, upstreamTls } from './tls-config.ts';
 import type { UpstreamTls } from './tls-config.ts';
 import {
   balancerFields,
@@ -112,10 +112,13 @@ function transportFields(
 ): JsonObject {
   const { service, port, subset } = target;
   if (policy?.tlsMode === 'DISABLE') return {};
+  const http2 = isHttp2(port.protocol) || policy?.connectionPool?.h2Upgrade === true;
+  if (policy?.origination !== undefined)
+    return { transport_socket: originationTls(policy.origination, http2) };
   const tls: UpstreamTls = {
     sni: outboundSni(port.number, subset, service.host),
     spiffeNames: spiffeNames(push, service),
-    http2: isHttp2(port.protocol) || policy?.connectionPool?.h2Upgrade === true,
+    http2,
   };
   if (policy?.tlsMode === 'ISTIO_MUTUAL') return { transport_socket: upstreamTls(tls) };
   const auto =
@@ -170,7 +173,7 @@ function buildOutboundCluster(
       outlier === undefined ? {} : { healthy_panic_threshold: { value: outlier.minHealthPercent } },
     alt_stat_name: `${name};`,
     upstream_connection_options: upstreamConnectionOptions(pool),
-    typed_extension_protocol_options: httpProtocolOptions(pool, port.protocol),
+    typed_extension_protocol_options: httpProtocolOptions(pool, port.protocol, policy?.origination),
     filters: [metadataExchange],
     ...transportFields(push, target, policy, originalDst),
   };

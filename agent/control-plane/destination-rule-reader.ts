@@ -8,6 +8,7 @@ import type {
   ConsistentHash,
   DestinationRule,
   LoadBalancer,
+  OriginationTls,
   OutlierDetection,
   TrafficPolicy,
 } from './istio-model.ts';
@@ -156,28 +157,45 @@ function readOutlier(field: FieldReader): OutlierDetection | undefined {
   };
 }
 
-function readTlsMode(field: FieldReader): ClientTlsMode | undefined {
-  if (!field.present) return undefined;
-  field.object([
-    'mode',
-    'clientCertificate',
-    'privateKey',
-    'caCertificates',
-    'credentialName',
-    'subjectAltNames',
-    'sni',
-    'insecureSkipVerify',
-    'caCrl',
-  ]);
-  const mode = field.at('mode').choice(TLS_MODES) ?? 'DISABLE';
-  if (mode === 'SIMPLE' || mode === 'MUTUAL') {
-    return field
-      .at('mode')
-      .fail(
-        `${mode} is not supported by the embedded control plane; use DISABLE, ISTIO_MUTUAL or istiod`,
-      );
-  }
-  return mode;
+interface ReadTls {
+  readonly tlsMode: ClientTlsMode | undefined;
+  readonly origination: OriginationTls | undefined;
+}
+
+function readTls(field: FieldReader): ReadTls {
+  if (!field.present) return { tlsMode: undefined, origination: undefined };
+  field
+    .unsupported(['credentialName', 'caCrl'])
+    .object([
+      'mode',
+      'clientCertificate',
+      'privateKey',
+      'caCertificates',
+      'credentialName',
+      'subjectAltNames',
+      'sni',
+      'insecureSkipVerify',
+      'caCrl',
+    ]);
+  const tlsMode = field.at('mode').choice(TLS_MODES) ?? 'DISABLE';
+  if (tlsMode !== 'SIMPLE' && tlsMode !== 'MUTUAL') return { tlsMode, origination: undefined };
+  const identity =
+    tlsMode === 'MUTUAL'
+      ? {
+          certificate: field.at('clientCertificate').requiredText(),
+          key: field.at('privateKey').requiredText(),
+        }
+      : undefined;
+  return {
+    tlsMode,
+    origination: {
+      sni: field.at('sni').text(),
+      subjectAltNames: field.at('subjectAltNames').texts(),
+      caCertificates: field.at('caCertificates').text(),
+      identity,
+      insecureSkipVerify: field.at('insecureSkipVerify').flag() ?? false,
+    },
+  };
 }
 
 export function readTrafficPolicy(field: FieldReader): TrafficPolicy | undefined {
@@ -205,7 +223,7 @@ export function readTrafficPolicy(field: FieldReader): TrafficPolicy | undefined
     loadBalancer: readLoadBalancer(field.at('loadBalancer')),
     connectionPool: readPool(field.at('connectionPool')),
     outlierDetection: readOutlier(field.at('outlierDetection')),
-    tlsMode: readTlsMode(field.at('tls')),
+    ...readTls(field.at('tls')),
     portLevel,
   };
 }

@@ -214,13 +214,27 @@ export interface OutlierDetection {
 }
 
 export const TLS_MODES = ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'] as const;
-export type ClientTlsMode = 'DISABLE' | 'ISTIO_MUTUAL';
+export type ClientTlsMode = (typeof TLS_MODES)[number];
+
+/** How TLS is begun towards a server outside the mesh (SIMPLE, MUTUAL). Paths are the sidecar's. */
+export interface OriginationTls {
+  /** Undefined: the host that the request asks for. */
+  readonly sni: string | undefined;
+  readonly subjectAltNames: readonly string[];
+  /** Undefined: the system's roots. */
+  readonly caCertificates: string | undefined;
+  /** MUTUAL alone. */
+  readonly identity: { readonly certificate: string; readonly key: string } | undefined;
+  readonly insecureSkipVerify: boolean;
+}
 
 export interface TrafficPolicy {
   readonly loadBalancer: LoadBalancer | undefined;
   readonly connectionPool: ConnectionPool | undefined;
   readonly outlierDetection: OutlierDetection | undefined;
   readonly tlsMode: ClientTlsMode | undefined;
+  /** With SIMPLE and MUTUAL. */
+  readonly origination: OriginationTls | undefined;
   readonly portLevel: ReadonlyMap<number, TrafficPolicy>;
 }
 

@@ -1,8 +1,10 @@
 // [m] Istio mTLS contexts of both sides; certificates come over SDS from the agent. Istio: pilot/pkg/security/model.
+import type { OriginationTls } from './istio-model.ts';
 import { anyOf } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 
-const sdsSecret = (name: string): JsonObject => ({
+/** `workload`: its own, which is waited for as long as it takes. */
+const sdsSecret = (name: string, workload = true): JsonObject => ({
   name,
   sds_config: {
     api_config_source: {
@@ -11,10 +13,15 @@ const sdsSecret = (name: string): JsonObject => ({
       set_node_on_first_message_only: true,
       transport_api_version: 'V3',
     },
-    initial_fetch_timeout: '0s',
+    ...(workload ? { initial_fetch_timeout: '0s' } : {}),
     resource_api_version: 'V3',
   },
 });
+
+const TLS_VERSIONS = {
+  tls_minimum_protocol_version: 'TLSv1_2',
+  tls_maximum_protocol_version: 'TLSv1_3',
+} as const;
 
 interface CommonTls {
   readonly alpn: readonly string[];
@@ -25,11 +32,7 @@ interface CommonTls {
 
 function commonTlsContext({ alpn, cipherSuites, subjectAltNames }: CommonTls): JsonObject {
   return {
-    tls_params: {
-      tls_minimum_protocol_version: 'TLSv1_2',
-      tls_maximum_protocol_version: 'TLSv1_3',
-      cipher_suites: cipherSuites,
-    },
+    tls_params: { ...TLS_VERSIONS, cipher_suites: cipherSuites },
     alpn_protocols: alpn,
     tls_certificate_sds_secret_configs: [sdsSecret('default')],
     combined_validation_context: {
@@ -81,6 +84,37 @@ export function upstreamTls({ sni, spiffeNames, http2 }: UpstreamTls): JsonObjec
         subjectAltNames: spiffeNames.map((exact) => ({ exact })),
       }),
       sni,
+    }),
+  };
+}
+
+/** TLS towards a server outside the mesh; certificates from files of the sidecar, by SDS. */
+export function originationTls(tls: OriginationTls, http2: boolean): JsonObject {
+  const { identity, caCertificates, subjectAltNames, insecureSkipVerify } = tls;
+  const certificates =
+    identity === undefined
+      ? undefined
+      : [sdsSecret(`file-cert:${identity.certificate}~${identity.key}`, false)];
+  const validation = {
+    default_validation_context:
+      subjectAltNames.length === 0
+        ? {}
+        : { match_subject_alt_names: subjectAltNames.map((exact) => ({ exact })) },
+    validation_context_sds_secret_config: sdsSecret(
+      `file-root:${caCertificates ?? 'system'}`,
+      false,
+    ),
+  };
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: anyOf('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+      common_tls_context: {
+        tls_params: TLS_VERSIONS,
+        alpn_protocols: http2 ? ['h2'] : undefined,
+        tls_certificate_sds_secret_configs: certificates,
+        combined_validation_context: insecureSkipVerify ? undefined : validation,
+      },
+      sni: tls.sni,
     }),
   };
 }

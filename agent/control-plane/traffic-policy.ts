@@ -4,6 +4,7 @@ import type { JsonObject } from './json.ts';
 import type {
   ConnectionPool,
   LoadBalancer,
+  OriginationTls,
   OutlierDetection,
   Protocol,
   TrafficPolicy,
@@ -27,6 +28,7 @@ function merge(
     connectionPool: over.connectionPool ?? base.connectionPool,
     outlierDetection: over.outlierDetection ?? base.outlierDetection,
     tlsMode: over.tlsMode ?? base.tlsMode,
+    origination: over.tlsMode === undefined ? base.origination : over.origination,
     portLevel: base.portLevel,
   };
 }
@@ -166,12 +168,24 @@ export function balancerFields(balancer: LoadBalancer | undefined): BalancerFiel
   }
 }
 
+/** Where no server name is given it is the request's, and the certificate must have it unless names are given. */
+function serverNameByHost(origination: OriginationTls | undefined): JsonObject | undefined {
+  if (origination === undefined || origination.sni !== undefined) return undefined;
+  const { subjectAltNames, insecureSkipVerify } = origination;
+  return {
+    auto_sni: true,
+    auto_san_validation: subjectAltNames.length === 0 && !insecureSkipVerify ? true : undefined,
+  };
+}
+
 /** HttpProtocolOptions of a cluster, absent where everything is at Envoy's default (HTTP/1.1). */
 // oxlint-disable-next-line eslint/complexity -- the message as a literal: each field with its absence
 export function httpProtocolOptions(
   pool: ConnectionPool | undefined,
   protocol: Protocol,
+  origination?: OriginationTls,
 ): JsonObject | undefined {
+  const byHost = serverNameByHost(origination);
   const http2 = isHttp2(protocol);
   // On a port that declares nothing the upstream side speaks what the downstream side spoke.
   const asClient = protocol === 'AUTO' || pool?.useClientProtocol === true;
@@ -187,7 +201,7 @@ export function httpProtocolOptions(
           max_requests_per_connection: maxRequests,
         };
   const useHttp2 = http2 || pool?.h2Upgrade === true;
-  if (common === undefined && !useHttp2 && !asClient) return undefined;
+  if (common === undefined && !useHttp2 && !asClient && byHost === undefined) return undefined;
   const streams =
     http2 && pool?.maxConcurrentStreams !== undefined
       ? { max_concurrent_streams: pool.maxConcurrentStreams }
@@ -196,6 +210,7 @@ export function httpProtocolOptions(
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': anyOf(
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
       {
+        upstream_http_protocol_options: byHost,
         common_http_protocol_options: common ?? (pool?.h2Upgrade === true ? {} : undefined),
         ...(asClient
           ? {

@@ -110,8 +110,12 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
     /loadBalancer\.simple: must be one of UNSPECIFIED, LEAST_REQUEST/,
   ],
   [
-    destinationRule('trafficPolicy: {tls: {mode: MUTUAL}}'),
-    /tls\.mode: MUTUAL is not supported by the embedded control plane/,
+    destinationRule('trafficPolicy: {tls: {mode: MUTUAL, privateKey: /k.pem}}'),
+    /tls\.clientCertificate: is required/,
+  ],
+  [
+    destinationRule('trafficPolicy: {tls: {mode: SIMPLE, credentialName: web}}'),
+    /tls\.credentialName: is not supported by the embedded control plane/,
   ],
   [
     'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {clusterIP: here, ports: []}',
