@@ -183,7 +183,7 @@ export class ClusterHosts {
     const host = new Host(endpoint, priority);
     host.slot = this.#freeSlots.pop() ?? this.#slotCount++;
     host.locality = locality;
-    host.healthySinceMs = this.#owner.nowMs;
+    host.healthySinceMs = Math.floor(this.#owner.nowMs);
     this.#balancing?.sink.add(host);
     return host;
   }

@@ -9,7 +9,6 @@ import {
   HealthFlag,
   edsFlags,
   healthOf,
-  isExcluded,
   withCheckHealth,
   withEdsHealth,
 } from './host-health.ts';
@@ -82,7 +81,7 @@ export class Host {
   removed = false;
   /** `healthFlags` that balancers know of. */
   listedFlags: number;
-  /** When it came, or last began to pass active checks (monotonic): slow start counts from here. */
+  /** When it came, or last began to pass active checks (monotonic, whole): slow start counts from here. */
   healthySinceMs = 0;
   #healthFlags: number;
   #endpoint: EndpointConfig;
@@ -139,17 +138,14 @@ export class Host {
   /** What main's checks say (all bits but the assignment's). The cluster is to be told: `onHostHealthChanged`. */
   setCheckFlags(flags: number, nowMs: number): void {
     const failed = HealthFlag.FailedActiveCheck;
-    if ((this.#healthFlags & failed) !== 0 && (flags & failed) === 0) this.healthySinceMs = nowMs;
+    if ((this.#healthFlags & failed) !== 0 && (flags & failed) === 0) {
+      this.healthySinceMs = Math.floor(nowMs);
+    }
     this.#healthFlags = withCheckHealth(this.#healthFlags, flags);
   }
 
   get health(): HealthState {
     return healthOf(this.#healthFlags);
-  }
-
-  /** Does not count as one of its priority's hosts. */
-  get excluded(): boolean {
-    return isExcluded(this.#healthFlags);
   }
 
   /** Metadata `envoy.lb` says `canary: true`. */

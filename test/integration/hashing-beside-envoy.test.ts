@@ -4,7 +4,7 @@
 // @timeout 120 s
 import t from 'tap';
 
-import { endpoint, endpoints, locality, startChoice } from '../support/host-choice.ts';
+import { endpoint, endpoints, hostAddress, locality, startChoice } from '../support/host-choice.ts';
 import type { ChoiceRow, HostSample } from '../support/host-choice.ts';
 
 t.setTimeout(120_000);
@@ -233,6 +233,22 @@ const cookieRows: readonly ChoiceRow[] = [
   { id: 'cookieTurns', endpoints: [locality(endpoints(1, 20))], action: COOKIE },
 ];
 
+/** Sessions of TCP: by the address of the client, and by metadata. */
+const tcpRows: readonly ChoiceRow[] = [
+  {
+    id: 'tcpHash',
+    cluster: maglev(65537),
+    endpoints: [locality(endpoints(1, 200))],
+    tcp: { hash_policy: [{ source_ip: {} }] },
+  },
+  {
+    id: 'tcpSubset',
+    cluster: { lb_subset_config: { subset_selectors: [{ keys: ['v'] }] } },
+    endpoints: [locality(endpoints(1, 9, (i) => ({ labels: { v: i === 4 ? 'one' : 'other' } })))],
+    tcp: { metadata_match: { filter_metadata: { 'envoy.lb': { v: 'one' } } } },
+  },
+];
+
 const withIds = (prefix: string, list: typeof rows): readonly ChoiceRow[] =>
   list.map(([, row], i) => ({ id: `${prefix}${i}`, ...row }));
 
@@ -242,6 +258,7 @@ t.test('hashing', async (t) => {
     ...withIds('retry', RETRIES),
     ...withIds('bound', BOUNDED),
     ...cookieRows,
+    ...tcpRows,
   ]);
 
   for (const [i, [what]] of rows.entries()) {
@@ -286,6 +303,19 @@ t.test('hashing', async (t) => {
       'no cookie where nobody hashes',
     );
   }
+
+  const hosts: string[] = [];
+  for (let i = 1; i <= 20; i++) {
+    const from = `127.2.0.${i}`;
+    const host = await ours.tcp('tcpHash', from);
+    t.equal(await ours.tcp('tcpHash', from), host, 'a client of TCP keeps its host');
+    hosts.push(host);
+    if (envoy === undefined) continue;
+    t.equal(await envoy.tcp('tcpHash', from), host, 'which is that of Envoy');
+    t.equal(await envoy.tcp('tcpSubset', from), hostAddress(5));
+  }
+  t.ok(new Set(hosts).size > 10, 'and others have others');
+  t.equal(await ours.tcp('tcpSubset', '127.0.0.1'), hostAddress(5), 'metadata_match of TCP');
 
   if (envoy === undefined) return;
   const [oursStats, envoyStats] = [await ours.process.stats(), await envoy.process.stats()];

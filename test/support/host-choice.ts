@@ -4,7 +4,14 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect } from 'node:net';
-import { ProxyProcess, bootstrapOf, envoyBinary, httpListener } from './proxy-process.ts';
+import {
+  ProxyProcess,
+  address,
+  bootstrapOf,
+  envoyBinary,
+  httpListener,
+  tcpProxy,
+} from './proxy-process.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -24,6 +31,8 @@ export interface ChoiceRow {
   readonly action?: Json;
   /** Fields beside it. */
   readonly route?: Json;
+  /** Fields of a TCP proxy to the cluster, which has a listener of its own. */
+  readonly tcp?: Json;
 }
 
 export interface HostSample {
@@ -112,6 +121,16 @@ export class ChoosingProxy {
     return addresses;
   }
 
+  /** Where a TCP session of the row's own listener goes; `from`: the address of the client. */
+  async tcp(row: string, from: string): Promise<string> {
+    const socket = connect({ port: this.process.port(row), host: '127.0.0.1', localAddress: from });
+    let text = '';
+    socket.on('error', () => undefined).on('data', (chunk) => (text += chunk.toString('latin1')));
+    socket.write('GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n');
+    await new Promise((resolve) => socket.on('close', resolve));
+    return /x-address: ([^\r]*)/.exec(text)?.[1] ?? '';
+  }
+
   release(): void {
     for (const socket of this.#held.splice(0)) socket.destroy();
   }
@@ -185,6 +204,7 @@ export async function startChoice(
     if (request.url!.endsWith('/hold'))
       arrivals.onRequest(String(request.headers['x-id']), request.socket.localAddress!);
     else {
+      response.setHeader('x-address', request.socket.localAddress!);
       response.setHeaders(new Headers(more.headersOf?.(request.socket.localAddress!) ?? {}));
       response.statusCode = request.headers['x-fail'] === undefined ? 200 : 503;
       response.end('ok');
@@ -216,7 +236,19 @@ export async function startChoice(
     },
     ...row.cluster,
   }));
-  const text = JSON.stringify({ ...bootstrapOf([listener], clusters), ...more.bootstrap });
+  const tcp = rows.flatMap((row) =>
+    row.tcp === undefined
+      ? []
+      : [
+          {
+            name: row.id,
+            address: address(0),
+            filter_chains: [{ filters: [tcpProxy(row.id, { access_log: [], ...row.tcp })] }],
+          },
+        ],
+  );
+  const parts = bootstrapOf([listener, ...tcp], clusters);
+  const text = JSON.stringify({ ...parts, ...more.bootstrap });
   const bootstrap = JSON.parse(
     text.replaceAll(`"port_value":${PORT}}`, `"port_value":${port}}`),
   ) as Json;

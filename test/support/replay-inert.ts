@@ -33,12 +33,6 @@ export const INERT_ROWS: readonly InertRow[] = [
   { note: 'http filter extensions.istio.io/wasmplugin/default.auth-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
   { note: 'http filter extensions.istio.io/wasmplugin/default.count-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
   { note: 'network filter envoy.filters.network.mongo_proxy:', recordings: '06-protocols', meaning: 'no Mongo statistics; bytes pass' },
-  { note: 'cluster slow_start_config:', recordings: '05-resilience', meaning: 'new hosts get their full share at once' },
-  { note: 'cluster ring_hash_lb_config:', recordings: '05-resilience', meaning: 'sizes of a ring that is not built' },
-  { note: 'cluster maglev_lb_config:', recordings: '05-resilience', meaning: 'sizes of a table that is not built' },
-  { note: 'cluster locality_weighted_lb_config:', recordings: '05-resilience', meaning: 'localities are not weighted' },
-  { note: 'lb policy ring_hash:', recordings: '05-resilience', meaning: 'consistent hash: hosts are picked at random' },
-  { note: 'lb policy maglev:', recordings: '05-resilience', meaning: 'consistent hash: hosts are picked at random' },
 ];
 
 /** Responses that the proxy never asks for. */

@@ -136,9 +136,10 @@ function leastRequestSettings(
   runtime: BalancerEnvironment['runtime'],
 ): ConstructorParameters<typeof LeastRequestPicker>[1] {
   const { value, runtimeKey } = activeRequestBias ?? { value: 1, runtimeKey: '' };
+  const bias = runtime.number(runtimeKey, value);
   return {
     choiceCount,
     fullScan: fullScan === true,
-    activeRequestBias: runtime.number(runtimeKey, value),
+    activeRequestBias: bias >= 0 ? bias : 1,
   };
 }

@@ -6,6 +6,9 @@ import type { Host } from '../host.ts';
 import type { SlowStart } from './slow-start.ts';
 import { WeightedPicker } from './weighted-picker.ts';
 
+/** A host must not get so little that it is never looked at again. */
+const LEAST_WEIGHT = 1e-6;
+
 export interface LeastRequestSettings {
   readonly choiceCount: number;
   readonly fullScan: boolean;
@@ -42,7 +45,8 @@ export class LeastRequestPicker extends WeightedPicker {
   protected override weightOf(host: Host): number {
     const load = host.counts.rqActive + 1;
     if (this.#bias === 1) return host.weight / load;
-    return this.#bias === 0 ? host.weight : host.weight / load ** this.#bias;
+    if (this.#bias === 0) return host.weight;
+    return Math.max(LEAST_WEIGHT, host.weight / load ** this.#bias);
   }
 
   /** Among equals any, with the same chance. */
