@@ -18,6 +18,7 @@ import { EndpointBook } from './endpoint-book.ts';
 import type { EndpointNews } from './endpoint-book.ts';
 import type { SecretUpdate } from '../tls/secret-store.ts';
 import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
+import { SecretStore } from '../tls/secret-store.ts';
 import { HostHealthBook } from './host-health-book.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
 import type { CircuitBreakerSlot, WorkerInit } from './worker-protocol.ts';
@@ -80,6 +81,8 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   readonly #slots: CircuitBreakerSlots;
   readonly #buckets = new TokenBucketPlaces();
   readonly #health = new HostHealthBook();
+  /** The secrets that workers have or are about to get, for main's own use. */
+  readonly secretStore = new SecretStore();
   /** What workers count together besides breakers. */
   readonly sharedCounts: SharedArrayBuffer;
   /** Their connections to single hosts. */
@@ -159,11 +162,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
 
   publishSecret(key: string, secret: SecretConfig): void {
     this.#secrets.put(key, { key, secret });
+    this.secretStore.apply([{ key, secret }]);
     this.#later();
   }
 
   removeSecret(key: string): void {
     this.#secrets.remove(key);
+    this.secretStore.apply([{ key, secret: undefined }]);
     this.#later();
   }
 

@@ -8,16 +8,12 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { HealthCheckConfig } from '../config/health-check-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
-import { dialOptions } from '../network/dial-options.ts';
-import { IoThread } from '../network/io-thread.ts';
 import { StringMatcher } from '../router/string-matcher.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { SecretStore } from '../tls/secret-store.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
-import { checkAddress } from '../upstream/health-address.ts';
-import { PlainDialer } from '../upstream/health-dialer.ts';
-import type { HealthDialer } from '../upstream/health-dialer.ts';
 import type { HostHealthSink, ProbeMaker } from '../upstream/health-environment.ts';
 import type { WriteLine } from '../upstream/health-event-log.ts';
 import { GrpcProbe } from '../upstream/health-grpc-probe.ts';
@@ -27,6 +23,7 @@ import { HealthPacer } from '../upstream/health-pacer.ts';
 import type { CheckStat } from '../upstream/health-session.ts';
 import { TcpProbe } from '../upstream/health-tcp-probe.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
+import { HealthDialers } from './health-dialers.ts';
 import { compileCheckHeaders, healthCheckProblem } from './health-headers.ts';
 import { readHostEnvironment } from './options.ts';
 import type { ServerOptions } from './options.ts';
@@ -41,6 +38,11 @@ export interface HealthDeps {
   readonly loggers: LoggerRegistry;
 }
 
+export interface HealthPublisher extends HostHealthSink {
+  readonly outlierCounts: SharedArrayBuffer;
+  readonly secretStore: SecretStore;
+}
+
 export class ServerHealth {
   readonly keepers: HealthKeepers;
   readonly #deps: HealthDeps;
@@ -48,19 +50,22 @@ export class ServerHealth {
   readonly #runtime: Runtime;
   readonly #files: LogFiles;
   readonly #pacer: HealthPacer;
-  #io: IoThread | null = null;
+  readonly #dialers: HealthDialers;
 
-  constructor(
-    deps: HealthDeps,
-    stats: StatsStore,
-    publisher: HostHealthSink & { readonly outlierCounts: SharedArrayBuffer },
-  ) {
+  constructor(deps: HealthDeps, stats: StatsStore, publisher: HealthPublisher) {
     const { time, random, options } = deps;
     const { config } = deps.bootstrap;
     this.#deps = deps;
     this.#stats = stats;
     this.#runtime = new Runtime(config.runtime);
     this.#pacer = new HealthPacer(time);
+    this.#dialers = new HealthDialers({
+      time,
+      stats,
+      secrets: publisher.secretStore,
+      log: deps.loggers.get('upstream'),
+      bind: config.upstreamBind,
+    });
     this.#files = new LogFiles(time, options.fileFlushIntervalMs, {
       store: stats,
       flushBytes: options.fileFlushMinSizeKb * 1024,
@@ -95,7 +100,7 @@ export class ServerHealth {
   #close(): void {
     this.#pacer.close();
     this.#files.close();
-    this.#io?.timers.close();
+    this.#dialers.close();
   }
 
   /** A file that cannot be had is told of, and what it should hold is lost. */
@@ -119,7 +124,7 @@ export class ServerHealth {
     const { checker, reuseConnection: reuse, timeoutMs } = check;
     if (checker.kind === 'tcp')
       return (endpoint, owner) =>
-        new TcpProbe(checker, reuse, this.#dialer(cluster, endpoint), owner);
+        new TcpProbe(checker, reuse, this.#dialers.dialer(cluster, check, endpoint), owner);
     const client = {
       http2: checker.kind === 'grpc' || checker.http2,
       random: this.#deps.random,
@@ -132,24 +137,23 @@ export class ServerHealth {
       const authority = checker.authority === '' ? cluster.name : checker.authority;
       const common = { serviceName, timeoutMs, reuse, authority, client, decorate };
       return (endpoint, owner) =>
-        new GrpcProbe(common, hostnameOf(endpoint), this.#dialer(cluster, endpoint), owner);
+        new GrpcProbe(
+          common,
+          hostnameOf(endpoint),
+          this.#dialers.dialer(cluster, check, endpoint),
+          owner,
+        );
     }
     const matchesService = this.#serviceMatcher(checker.serviceNameMatcher, count);
     const authority = checker.host === '' ? cluster.name : checker.host;
     const common = { config: checker, reuse, authority, client, decorate, matchesService };
     return (endpoint, owner) =>
-      new HttpProbe(common, hostnameOf(endpoint), this.#dialer(cluster, endpoint), owner);
-  }
-
-  #dialer(cluster: ClusterConfig, endpoint: EndpointConfig): HealthDialer {
-    this.#io ??= new IoThread(this.#deps.time);
-    const { upstreamBind } = this.#deps.bootstrap.config;
-    const options = dialOptions({
-      bind: cluster.bind ?? upstreamBind,
-      keepalive: cluster.tcpKeepalive,
-      happyEyeballs: cluster.happyEyeballs,
-    });
-    return new PlainDialer(this.#io, checkAddress(endpoint), options);
+      new HttpProbe(
+        common,
+        hostnameOf(endpoint),
+        this.#dialers.dialer(cluster, check, endpoint),
+        owner,
+      );
   }
 
   #serviceMatcher(

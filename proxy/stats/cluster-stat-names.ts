@@ -1,5 +1,5 @@
-// [b] Stats of a cluster that tell of its hosts and where they come from; part of the table in stat-names.ts.
-import { counters, gauges } from './stat-rows.ts';
+// [b] Stats of a cluster that tell of its hosts, where they come from, and of pools; part of the table in stat-names.ts.
+import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
 
 export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
@@ -14,13 +14,20 @@ export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
     init_fetch_timeout: waits for the first assignment that were given up
     assignment_stale: assignments whose hosts were dropped because nobody renewed them
     assignment_timeout_received: assignments that name a time within which to renew them
-    assignment_use_cached: always 0`),
+    assignment_use_cached: always 0
+    upstream_cx_pool_overflow: times the limit of connection pools was met
+    upstream_cx_connect_attempts_exceeded: TCP sessions given up after their last attempt
+    upstream_cx_max_duration_reached: connections closed for their age
+    bind_errors: connections whose source address could not be had`),
   ...gauges(`
     warming_state: 1 while a version waits for its endpoints
     version: hash of the version of the last assignment
     membership_total: hosts
     membership_healthy: healthy hosts
-    membership_degraded: degraded hosts`),
+    membership_degraded: degraded hosts
+    membership_excluded: hosts that do not count
+    upstream_cx_tx_bytes_buffered [bytes]: bytes that sockets have not taken`),
+  ...histograms(`upstream_rq_per_cx: requests of a connection`),
 ];
 
 export const DNS_CACHE_GROUP: StatGroup = {

@@ -3,6 +3,7 @@
 import { BALANCING_ROWS } from './balancing-stat-names.ts';
 import { CLUSTER_UPDATE_ROWS, DNS_CACHE_GROUP } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
+import { HEALTH_STAT_GROUPS } from './health-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
 import { SECRET_STAT_GROUPS } from './secret-stat-names.ts';
@@ -399,4 +400,5 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         grpc_entries_flush_failed: entries lost because the service could not be found`),
     ],
   },
+  ...HEALTH_STAT_GROUPS,
 ];

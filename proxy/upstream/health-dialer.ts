@@ -19,28 +19,31 @@ export interface HealthDial {
 
 export interface HealthDialer {
   readonly io: IoThread;
+  /** TLS. */
+  readonly secure: boolean;
   /** One call of the owner follows, never from within, unless cancelled. */
   dial(owner: HealthDialOwner): HealthDial;
 }
 
-/** Without a transport socket. */
-export class PlainDialer implements HealthDialer {
+export class SocketDialer implements HealthDialer {
   readonly io: IoThread;
+  readonly secure: boolean;
   readonly #address: AddressConfig;
   readonly #options: DialOptions;
 
-  constructor(io: IoThread, address: AddressConfig, options: DialOptions) {
+  constructor(io: IoThread, address: AddressConfig, options: DialOptions, secure: boolean) {
     this.io = io;
+    this.secure = secure;
     this.#address = address;
     this.#options = options;
   }
 
   dial(owner: HealthDialOwner): HealthDial {
-    return new ConnectAttempt(this.io, this.#address, this.#options, new PlainDial(owner));
+    return new ConnectAttempt(this.io, this.#address, this.#options, new SocketDial(owner));
   }
 }
 
-class PlainDial implements ConnectListener {
+class SocketDial implements ConnectListener {
   readonly #owner: HealthDialOwner;
 
   constructor(owner: HealthDialOwner) {

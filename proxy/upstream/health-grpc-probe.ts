@@ -31,6 +31,7 @@ export interface GrpcCheck {
 export class GrpcProbe implements Probe, HealthClientOwner {
   readonly #check: GrpcCheck;
   readonly #authority: string;
+  readonly #scheme: string;
   readonly #owner: ProbeOwner;
   readonly #client: HealthClient;
   #response: ResponseHeaders | null = null;
@@ -41,6 +42,7 @@ export class GrpcProbe implements Probe, HealthClientOwner {
   constructor(check: GrpcCheck, authority: string, dialer: HealthDialer, owner: ProbeOwner) {
     this.#check = check;
     this.#authority = authority === '' ? check.authority : authority;
+    this.#scheme = dialer.secure ? 'https' : 'http';
     this.#owner = owner;
     this.#client = new HealthClient(dialer, check.client, this);
   }
@@ -51,7 +53,7 @@ export class GrpcProbe implements Probe, HealthClientOwner {
     headers.method = 'POST';
     headers.path = PATH;
     headers.authority = this.#authority;
-    headers.scheme = 'http';
+    headers.scheme = this.#scheme;
     headers.push(H.te, 'trailers');
     headers.push(H.contentType, 'application/grpc');
     headers.push(H.userAgent, 'Envoy/HC');

@@ -31,6 +31,7 @@ export interface HttpCheck {
 export class HttpProbe implements Probe, HealthClientOwner {
   readonly #check: HttpCheck;
   readonly #authority: string;
+  readonly #scheme: string;
   readonly #owner: ProbeOwner;
   readonly #client: HealthClient;
   readonly #payload: PayloadMatcher;
@@ -42,6 +43,7 @@ export class HttpProbe implements Probe, HealthClientOwner {
   constructor(check: HttpCheck, authority: string, dialer: HealthDialer, owner: ProbeOwner) {
     this.#check = check;
     this.#authority = authority === '' ? check.authority : authority;
+    this.#scheme = dialer.secure ? 'https' : 'http';
     this.#owner = owner;
     this.#client = new HealthClient(dialer, check.client, this);
     this.#payload = new PayloadMatcher(check.config.receive);
@@ -53,7 +55,7 @@ export class HttpProbe implements Probe, HealthClientOwner {
     headers.method = config.method;
     headers.path = config.path;
     headers.authority = this.#authority;
-    headers.scheme = 'http';
+    headers.scheme = this.#scheme;
     headers.push(H.userAgent, USER_AGENT);
     decorate(headers);
     const body = config.send === undefined ? NOTHING : Buffer.from(config.send);

@@ -25,6 +25,7 @@ import { NO_RATES } from './outlier-rates.ts';
 import { OutlierDetector } from './outlier-detector.ts';
 import type { OutlierEvents, OutlierHost, OutlierType } from './outlier-detector.ts';
 import { OutlierStats } from './outlier-stats.ts';
+import { sameSocketLabels } from './transport-socket-choice.ts';
 import { localitiesWith } from './health-localities.ts';
 
 export interface HealthKeeperEvents {
@@ -255,7 +256,9 @@ export class HealthKeeper implements WatchedHostOwner, OutlierEvents {
   }
 
   #replace(host: WatchedHost, endpoint: EndpointConfig, locality: LocalityEndpointsConfig): void {
-    const sameCheck = this.#context === null || checkKey(host.endpoint) === checkKey(endpoint);
+    const sameCheck =
+      this.#context === null ||
+      (checkKey(host.endpoint) === checkKey(endpoint) && sameSocketLabels(host.endpoint, endpoint));
     host.endpoint = endpoint;
     host.locality = locality;
     host.setFlags(

@@ -1,5 +1,5 @@
 // [b] What workers count of hosts that outlier detection watches: a few integers a host in one SharedArrayBuffer. Any
-// worker adds, so "consecutive" means of the whole proxy; main takes what an interval gathered (docs/adr/0008).
+// worker adds, so "consecutive" means of the whole proxy; main takes what an interval gathered (docs/adr/0012).
 
 export const INTS_PER_OUTLIER_SLOT = 8;
 /** Hosts that can be watched at once; later ones are not. */

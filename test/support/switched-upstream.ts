@@ -6,8 +6,8 @@ interface Teardowns {
   teardown(fn: () => void | Promise<void>): void;
 }
 
-/** A status with further header lines, or what it does instead of an answer. */
-export type Behaviour = number | string | 'hang' | 'reset';
+/** A status, with further header lines behind `; `, or what it does instead of an answer: `hang`, `reset`. */
+export type Behaviour = number | string;
 
 export class SwitchedUpstream {
   behaviour: Behaviour = 200;

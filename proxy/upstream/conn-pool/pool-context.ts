@@ -56,7 +56,7 @@ export const addressesOf = (
 const NO_OTHERS: readonly AddressConfig[] = [];
 
 export function diallingOf(
-  context: PoolContext,
+  context: Pick<PoolContext, 'config' | 'transports' | 'dialOptions'>,
   host: Host,
   overrides: TransportOverrides | null,
 ): PoolDialling {

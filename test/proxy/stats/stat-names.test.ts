@@ -17,6 +17,8 @@ import { STAT_GROUPS } from '../../../proxy/stats/stat-names.ts';
 import { statsDocument } from '../../../proxy/stats/stats-document.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { ClusterManagerStats } from '../../../proxy/upstream/cluster-manager-stats.ts';
+import { HealthStats } from '../../../proxy/upstream/health-stats.ts';
+import { OutlierStats } from '../../../proxy/upstream/outlier-stats.ts';
 import { ClusterStats } from '../../../proxy/upstream/cluster-stats.ts';
 import {
   LB_COUNTERS,
@@ -87,6 +89,8 @@ t.test('stat names', (t) => {
       if (codes !== retry && codes !== canary) codes.recordTime(1);
     }
     new ClusterManagerStats(store, () => true);
+    new HealthStats(store, 'c', () => true);
+    new OutlierStats(store, 'c', () => true);
     new ListenerManagerStats(store);
     new RouterStats(store, 'p');
     for (const prefix of ['vhost.v.vcluster.c.', 'vhost.v.route.r.']) {
