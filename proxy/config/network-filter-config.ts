@@ -1,5 +1,6 @@
 // [b] Network filters of a chain as plain data: one tagged shape per filter that is built.
 import type { FeatureFlagConfig } from './compression-config.ts';
+import type { DnsCacheConfig } from './dns-cache-config.ts';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.ts';
 import type { TokenBucketConfig } from './local-rate-limit-config.ts';
 import type { SetFilterStateConfig } from './metadata-filter-config.ts';
@@ -8,6 +9,11 @@ import type { TcpProxyConfig } from './tcp-proxy-config.ts';
 export type NetworkFilterConfig =
   | TerminalNetworkFilterConfig
   | GateConfig
+  | {
+      readonly kind: 'sni_forward_proxy';
+      readonly name: string;
+      readonly settings: SniForwardProxyConfig;
+    }
   /** Istio's own, or of a database: known but not built, passes everything. */
   | { readonly kind: 'inert'; readonly name: string; readonly typeUrl: string }
   /** A security filter that is not enforced yet: closes the connection. */
@@ -48,6 +54,13 @@ export type GateConfig =
       readonly name: string;
       readonly settings: SetFilterStateConfig;
     };
+
+/** envoy.filters.network.sni_dynamic_forward_proxy: holds connections until the name in their hello is resolved. */
+export interface SniForwardProxyConfig {
+  readonly cache: DnsCacheConfig;
+  /** Default 443. */
+  readonly port: number;
+}
 
 export interface ConnectionLimitConfig {
   readonly statPrefix: string;

@@ -27,7 +27,8 @@ import {
 } from '../filters/network/connection-gates.ts';
 import { DirectResponseFactory, EchoFactory } from '../filters/network/own-answers.ts';
 import { SharedTokenBucket } from '../filters/http/shared-token-bucket.ts';
-import type { GateConfig } from '../config/network-filter-config.ts';
+import type { GateConfig, SniForwardProxyConfig } from '../config/network-filter-config.ts';
+import { SniForwardProxyFactory } from '../filters/network/sni-forward-proxy.ts';
 import { TcpProxyFactory } from '../filters/network/tcp-proxy.ts';
 import { TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
 import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
@@ -118,6 +119,14 @@ export class WorkerChainBuilder implements ChainBuilder {
     drain: ChainDrainState,
   ): TerminalFilterFactory | string {
     const gates: NetworkGate[] = [];
+    let held: SniForwardProxyConfig | undefined;
+    const ends = (terminal: TerminalFilterFactory): TerminalFilterFactory =>
+      behind(
+        gates,
+        held === undefined
+          ? terminal
+          : new SniForwardProxyFactory(held, this.#parts.forwardHosts, terminal),
+      );
     for (const [index, filter] of chain.networkFilters.entries()) {
       switch (filter.kind) {
         case 'refuse':
@@ -125,13 +134,16 @@ export class WorkerChainBuilder implements ChainBuilder {
         case 'inert':
           continue;
         case 'http_connection_manager':
-          return behind(gates, this.#connManager(filter.settings, listener, drain));
+          return ends(this.#connManager(filter.settings, listener, drain));
         case 'tcp_proxy':
-          return behind(gates, this.#tcpProxy(filter.settings, listener));
+          return ends(this.#tcpProxy(filter.settings, listener));
         case 'echo':
-          return behind(gates, new EchoFactory());
+          return ends(new EchoFactory());
         case 'direct_response':
-          return behind(gates, new DirectResponseFactory(filter.text));
+          return ends(new DirectResponseFactory(filter.text));
+        case 'sni_forward_proxy':
+          held = filter.settings;
+          continue;
         default:
           gates.push(this.#gate(filter, `${listener.name} ${chain.hash} ${index}`));
       }

@@ -4,6 +4,9 @@ import type { ForwardHosts } from './forward-hosts.ts';
 import { Host } from './host.ts';
 import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
 
+/** Filter state of a connection that has no request: `name:port` to reach. */
+export const FORWARD_TO_STATE = 'envoy.upstream.dynamic_host';
+
 export interface ForwardProxyOwner {
   onHostAdded(host: Host): void;
   /** Its pools are to drain. */

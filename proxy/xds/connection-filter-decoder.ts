@@ -1,5 +1,7 @@
 // [m] Decodes the smaller network filters: those that decide about a connection as a whole, or answer it themselves, and
 // the proxies of databases, which pass bytes on (docs/differences.md).
+import { decodeDnsCache } from './dns-cache-decoder.ts';
+import { MAX_PORT } from './address-decoder.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { TcpProxyConfig } from '../config/tcp-proxy-config.ts';
 import { decodeFeatureFlag } from './compression-library-decoder.ts';
@@ -14,6 +16,7 @@ const CONNECTION_LIMIT = `${FILTERS}.connection_limit.v3.ConnectionLimit`;
 const LOCAL_RATE_LIMIT = `${FILTERS}.local_ratelimit.v3.LocalRateLimit`;
 const SET_FILTER_STATE = `${FILTERS}.set_filter_state.v3.Config`;
 const DIRECT_RESPONSE = `${FILTERS}.direct_response.v3.Config`;
+const SNI_FORWARD_PROXY = `${FILTERS}.sni_dynamic_forward_proxy.v3.FilterConfig`;
 const REDIS = `${FILTERS}.redis_proxy.v3.RedisProxy`;
 const THRIFT = `${FILTERS}.thrift_proxy.v3.ThriftProxy`;
 
@@ -28,6 +31,8 @@ export function decodeConnectionFilter(
   switch (config.typeName) {
     case `${FILTERS}.sni_cluster.v3.SniCluster`:
       return { kind: 'sni_cluster', name };
+    case SNI_FORWARD_PROXY:
+      return sniForwardProxy(config, name);
     case `${FILTERS}.echo.v3.Echo`:
       return { kind: 'echo', name };
     case DIRECT_RESPONSE: {
@@ -47,6 +52,19 @@ export function decodeConnectionFilter(
     default:
       return undefined;
   }
+}
+
+function sniForwardProxy(config: TypedConfig, name: string): NetworkFilterConfig | undefined {
+  const reader = config.as(SNI_FORWARD_PROXY);
+  if (reader === undefined) return undefined;
+  return {
+    kind: 'sni_forward_proxy',
+    name,
+    settings: {
+      cache: decodeDnsCache(reader.required('dns_cache_config')),
+      port: reader.number('port_value', 443, 1, MAX_PORT),
+    },
+  };
 }
 
 function connectionLimit(config: TypedConfig, name: string): NetworkFilterConfig | undefined {

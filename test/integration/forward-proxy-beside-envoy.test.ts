@@ -1,9 +1,11 @@
 // Dynamic forward proxy: ours and the real Envoy with the same names, hosts, rewrites and limits: replies, log lines, what the upstream was
 // asked, and the counters of the DNS cache must be the same. Without Envoy (ENVOY_BIN) ours alone runs.
 // @long
+// @timeout 120 s
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 
 import { DnsServer } from '../support/dns-server.ts';
@@ -14,6 +16,7 @@ import {
   envoyBinary,
   filterOf,
   httpListener,
+  tcpProxy,
 } from '../support/proxy-process.ts';
 
 type Json = { readonly [key: string]: unknown };
@@ -127,22 +130,36 @@ async function nameServer(t: Teardowns): Promise<DnsServer> {
   return names;
 }
 
+const cacheOf = (names: DnsServer): Json => ({
+  name: 'names',
+  dns_lookup_family: 'V4_ONLY',
+  typed_dns_resolver_config: {
+    name: 'cares',
+    typed_config: {
+      '@type': `${EXTENSION}network.dns_resolver.cares.v3.CaresDnsResolverConfig`,
+      resolvers: [address(names.port)],
+      dns_resolver_options: { no_default_search_domain: true },
+    },
+  },
+});
+
+const clusterOf = (cache: Json): Json => ({
+  name: 'dfp',
+  connect_timeout: '1s',
+  lb_policy: 'CLUSTER_PROVIDED',
+  cluster_type: {
+    name: 'envoy.clusters.dynamic_forward_proxy',
+    typed_config: {
+      '@type': `${EXTENSION}clusters.dynamic_forward_proxy.v3.ClusterConfig`,
+      dns_cache_config: cache,
+    },
+  },
+});
+
 async function play(t: Teardowns, row: Row, binary: string | undefined): Promise<Seen> {
   const [names, upstream] = await Promise.all([nameServer(t), upstreamFor(t)]);
   const port = String(upstream);
-  const cache = {
-    name: 'names',
-    dns_lookup_family: 'V4_ONLY',
-    typed_dns_resolver_config: {
-      name: 'cares',
-      typed_config: {
-        '@type': `${EXTENSION}network.dns_resolver.cares.v3.CaresDnsResolverConfig`,
-        resolvers: [address(names.port)],
-        dns_resolver_options: { no_default_search_domain: true },
-      },
-    },
-    ...row.cache,
-  };
+  const cache = { ...cacheOf(names), ...row.cache };
   const dfp = `${EXTENSION}filters.http.dynamic_forward_proxy.v3.`;
   const route = (prefix: string, settings: Json | undefined): Json => ({
     match: { prefix },
@@ -178,19 +195,8 @@ async function play(t: Teardowns, row: Row, binary: string | undefined): Promise
       },
     },
   );
-  const cluster = {
-    name: 'dfp',
-    connect_timeout: '1s',
-    lb_policy: 'CLUSTER_PROVIDED',
-    cluster_type: {
-      name: 'envoy.clusters.dynamic_forward_proxy',
-      typed_config: {
-        '@type': `${EXTENSION}clusters.dynamic_forward_proxy.v3.ClusterConfig`,
-        dns_cache_config: cache,
-      },
-    },
-  };
-  const proxy = await ProxyProcess.start(t, bootstrapOf([listener], [cluster]), binary);
+  const bootstrap = bootstrapOf([listener], [clusterOf(cache)]);
+  const proxy = await ProxyProcess.start(t, bootstrap, binary);
   const plain = (text: string): string =>
     text
       .replaceAll(port, 'PORT')
@@ -230,4 +236,68 @@ t.test('dynamic forward proxy beside Envoy', async (t) => {
       t.strictSame(ours.stats, theirs.stats, 'counters');
     });
   }
+});
+
+/** For each name in a TLS hello: the address it was passed on to, `-` where it was not; and the first byte that came. */
+async function playHellos(t: Teardowns, binary: string | undefined): Promise<readonly string[]> {
+  const names = await nameServer(t);
+  let reached = '-';
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (hello) => {
+      reached = `${socket.localAddress} ${hello[0]}`;
+      socket.destroy();
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, '0.0.0.0', done));
+  t.teardown(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const cache = cacheOf(names);
+  const listener = {
+    name: 'main',
+    address: address(0),
+    listener_filters: [
+      filterOf(
+        'envoy.filters.listener.tls_inspector',
+        'filters.listener.tls_inspector.v3.TlsInspector',
+      ),
+    ],
+    filter_chains: [
+      {
+        filters: [
+          filterOf(
+            'envoy.filters.network.sni_dynamic_forward_proxy',
+            'filters.network.sni_dynamic_forward_proxy.v3.FilterConfig',
+            { dns_cache_config: cache, port_value: port },
+          ),
+          tcpProxy('dfp'),
+        ],
+      },
+    ],
+  };
+  const bootstrap = bootstrapOf([listener], [clusterOf(cache)]);
+  const proxy = await ProxyProcess.start(t, bootstrap, binary);
+  const seen: string[] = [];
+  for (const servername of ['a.test', 'b.test', 'nobody.test', 'a.test']) {
+    reached = '-';
+    await new Promise<void>((done) => {
+      const socket = connectTls({ host: '127.0.0.1', port: proxy.port('main'), servername });
+      socket.on('error', () => {});
+      socket.on('close', () => done());
+    });
+    seen.push(`${servername} ${reached}`);
+  }
+  await proxy.stop();
+  return seen;
+}
+
+t.test('the server named in a TLS hello, beside Envoy', async (t) => {
+  const ours = await playHellos(t, undefined);
+  t.strictSame(ours, [
+    'a.test 127.0.0.1 22',
+    'b.test 127.0.0.3 22',
+    'nobody.test -',
+    'a.test 127.0.0.1 22',
+  ]);
+  if (envoyBinary !== undefined) t.strictSame(ours, await playHellos(t, envoyBinary));
 });

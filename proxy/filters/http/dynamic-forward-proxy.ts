@@ -42,6 +42,7 @@ class DynamicForwardProxyFilter extends PassThroughFilter implements ForwardHost
   readonly #hosts: ForwardHosts;
   readonly #cache: DnsCacheConfig;
   readonly #defaultPort: number;
+  readonly #onPendingOverflow: () => void;
   readonly #route: ForwardProxyRouteConfig | undefined;
   readonly #callbacks: FilterCallbacks;
   /** '' while the request does not wait. */
@@ -52,6 +53,7 @@ class DynamicForwardProxyFilter extends PassThroughFilter implements ForwardHost
       readonly hosts: ForwardHosts;
       readonly cache: DnsCacheConfig;
       readonly defaultPort: number;
+      readonly onPendingOverflow: () => void;
     },
     route: ForwardProxyRouteConfig | undefined,
     callbacks: FilterCallbacks,
@@ -60,6 +62,7 @@ class DynamicForwardProxyFilter extends PassThroughFilter implements ForwardHost
     this.#hosts = parts.hosts;
     this.#cache = parts.cache;
     this.#defaultPort = parts.defaultPort;
+    this.#onPendingOverflow = parts.onPendingOverflow;
     this.#route = route;
     this.#callbacks = callbacks;
   }
@@ -76,6 +79,7 @@ class DynamicForwardProxyFilter extends PassThroughFilter implements ForwardHost
       this.#awaited = key;
       return FilterStatus.StopIteration;
     }
+    if (known === undefined) this.#onPendingOverflow();
     const refusal = known === undefined ? PENDING_OVERFLOW : refusalOf(known);
     if (refusal === null) return FilterStatus.Continue;
     this.#callbacks.sendLocalReply(refusal);
@@ -113,11 +117,15 @@ export class DynamicForwardProxyFilterFactory implements HttpFilterFactory {
   readonly name: string;
   readonly #config: ForwardProxyFilterConfig;
   readonly #context: FilterFactoryContext;
+  readonly #onPendingOverflow: () => void;
 
   constructor(name: string, config: ForwardProxyFilterConfig, context: FilterFactoryContext) {
     this.name = name;
     this.#config = config;
     this.#context = context;
+    const { stats } = context;
+    const overflow = `dns_cache.${config.cache.name}.dns_rq_pending_overflow`;
+    this.#onPendingOverflow = () => stats.inc(stats.counter(overflow));
   }
 
   createFilter(callbacks: FilterCallbacks): HttpFilter | null {
@@ -129,7 +137,7 @@ export class DynamicForwardProxyFilterFactory implements HttpFilterFactory {
     const settings = route.filterSettings(this.name);
     const defaultPort = cluster.config.transportSocket.kind === 'tls' ? 443 : 80;
     return new DynamicForwardProxyFilter(
-      { hosts, cache: this.#config.cache, defaultPort },
+      { hosts, cache: this.#config.cache, defaultPort, onPendingOverflow: this.#onPendingOverflow },
       settings?.kind === 'dynamic_forward_proxy_route' ? settings : undefined,
       callbacks,
     );

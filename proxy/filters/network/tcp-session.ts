@@ -2,6 +2,7 @@
 //
 //   downstream ──data──▶ upstream        reading downstream begins when the upstream is connected, so that nothing
 //   downstream ◀──data── upstream        has to be kept and server-first protocols work; early data is asked for
+import { FORWARD_TO_STATE } from '../../upstream/forward-proxy-balancer.ts';
 import { JitteredBackoff } from '../../base/backoff.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
@@ -341,6 +342,10 @@ export class TcpProxySession
   #giveUp(failure: Failure): void {
     noteClose(this.#info, { downstreamReason: `tcp_initializion_failure:${failure}` });
     this.#downstream.close(CloseType.NoFlush);
+  }
+
+  get forwardTo(): string | undefined {
+    return this.downstreamConnection.filterState?.get(FORWARD_TO_STATE)?.text ?? undefined;
   }
 
   #connect(): void {
