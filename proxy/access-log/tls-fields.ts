@@ -65,8 +65,8 @@ const DOWNSTREAM_ONLY: Readonly<Record<string, Field>> = {
   ),
   DOWNSTREAM_PEER_ISSUER_SERIAL: ofPeer(downstream, (peer) => peer.chainSerials[1] ?? ''),
   // Fingerprints of the client hello, which the TLS inspector takes only where it is told to.
-  TLS_JA3_FINGERPRINT: () => null,
-  TLS_JA4_FINGERPRINT: () => null,
+  TLS_JA3_FINGERPRINT: ({ info }) => info.connection.ja3 ?? null,
+  TLS_JA4_FINGERPRINT: ({ info }) => info.connection.ja4 ?? null,
 };
 
 /** Validity of the peer's certificate; default format: as START_TIME. */

@@ -383,6 +383,8 @@ export class AcceptedConnection
       transportFailureReason: this.#failureReason,
       directLocalAddress: this.#directLocal,
       socketRemoteAddress: this.#directRemote === '' ? undefined : this.#directRemote,
+      ja3: found.ja3,
+      ja4: found.ja4,
       proxyHeader: found.proxyHeader,
       upstreamSource: this.#source(),
       filterState: found.filterState,

@@ -273,7 +273,10 @@ export class TcpListener {
 const TLS_INSPECTOR = new TlsInspector();
 const HTTP_INSPECTOR = new HttpInspector();
 
-const tlsInspector = (_config: TlsInspectorConfig): Inspector => TLS_INSPECTOR;
+const tlsInspector = (config: TlsInspectorConfig): Inspector =>
+  config.ja3 === true || config.ja4 === true || config.strict === true
+    ? new TlsInspector(config)
+    : TLS_INSPECTOR;
 
 const isOn = ({ disabled }: ListenerFilterConfig, port: number): boolean =>
   disabled === undefined || !holds(disabled, port);

@@ -46,6 +46,9 @@ export interface DownstreamConnectionInfo {
   /** Peer of the socket, where a PROXY header named another. */
   readonly socketRemoteAddress?: string | undefined;
   readonly listener?: ListenerFacts | undefined;
+  /** Fingerprints of the client hello; absent: not taken. */
+  readonly ja3?: string | undefined;
+  readonly ja4?: string | undefined;
   /** Of a listener filter: what a PROXY header said. */
   readonly proxyHeader?: ProxyHeader | undefined;
   /** Where its upstream connections come from (original_src); absent: as the cluster says. */

@@ -12,6 +12,7 @@ const MAX_SERVER_NAME_BYTES = 255;
 const Extension = {
   ServerName: 0,
   SupportedGroups: 10,
+  PointFormats: 11,
   SignatureAlgorithms: 13,
   Alpn: 16,
   SupportedVersions: 43,
@@ -23,6 +24,10 @@ export interface ClientHello {
   serverName: string;
   /** In the client's order. */
   applicationProtocols: readonly string[];
+  legacyVersion: number;
+  /** Types, in the client's order. */
+  extensions: number[];
+  pointFormats: readonly number[];
   /** Cipher suites, groups, signature schemes and versions by their numbers, in the client's order. */
   cipherSuites: readonly number[];
   groups: readonly number[];
@@ -89,12 +94,14 @@ class Reader {
   }
 }
 
+const TOO_LONG = -2;
+
 /** Handshake bytes of the hello under inspection; used within one call only. */
 const hello = Buffer.alloc(MAX_HELLO_BYTES);
 
 /**
  * Gathers the handshake bytes of all records into `hello`. Their count once the message is complete, 0 while more is
- * needed, -1 when this is no TLS. One pass: a hello cut into many small records costs no more than a whole one.
+ * needed, -1 when this is no TLS, TOO_LONG. One pass: a hello cut into many small records costs no more than a whole one.
  */
 function gatherHello(bytes: Buffer): number {
   if (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3)) return -1;
@@ -111,17 +118,18 @@ function gatherHello(bytes: Buffer): number {
     position += 5 + length;
     if (total >= 1 && hello[0] !== CLIENT_HELLO) return -1;
     if (total >= 4) wanted = 4 + hello.readUIntBE(1, 3);
-    if (wanted > MAX_HELLO_BYTES) return -1;
+    if (wanted > MAX_HELLO_BYTES) return TOO_LONG;
     if (total >= wanted) return wanted;
   }
   return 0;
 }
 
-/** `wait`: more bytes are needed. `no`: this is no ClientHello, or one longer than anybody sends. */
-export function readClientHello(bytes: Buffer): ClientHello | 'wait' | 'no' {
+/** `wait`: more bytes are needed. `no`: this is no ClientHello. `long`: longer than anybody sends. */
+export function readClientHello(bytes: Buffer): ClientHello | 'wait' | 'no' | 'long' {
   if (bytes.length === 0) return 'wait';
   const length = gatherHello(bytes);
   if (length === 0) return 'wait';
+  if (length === TOO_LONG) return 'long';
   return length < 0 ? 'no' : readHello(length);
 }
 
@@ -129,6 +137,9 @@ function readHello(length: number): ClientHello {
   const found: ClientHello = {
     serverName: '',
     applicationProtocols: [],
+    legacyVersion: 0,
+    extensions: [],
+    pointFormats: [],
     cipherSuites: [],
     groups: [],
     keyShares: [],
@@ -137,6 +148,7 @@ function readHello(length: number): ClientHello {
   };
   const reader = new Reader(hello, 4, length);
   const legacyVersion = reader.number(2);
+  found.legacyVersion = legacyVersion;
   reader.skip(32);
   reader.skip(reader.number(1));
   found.cipherSuites = reader.sub(reader.number(2)).numbers();
@@ -144,6 +156,7 @@ function readHello(length: number): ClientHello {
   const extensions = reader.sub(reader.number(2));
   while (extensions.left >= 4 && !extensions.short) {
     const type = extensions.number(2);
+    if (found.extensions.length < MAX_LISTED) found.extensions.push(type);
     readExtension(type, extensions.sub(extensions.number(2)), found);
   }
   if (found.versions.length === 0) found.versions = [legacyVersion];
@@ -160,6 +173,9 @@ function readExtension(type: number, body: Reader, found: ClientHello): void {
       return;
     case Extension.SupportedGroups:
       found.groups = body.sub(body.number(2)).numbers();
+      return;
+    case Extension.PointFormats:
+      found.pointFormats = bytesOf(body.sub(body.number(1)));
       return;
     case Extension.SignatureAlgorithms:
       found.signatureSchemes = body.sub(body.number(2)).numbers();
@@ -192,6 +208,12 @@ function readAlpn(body: Reader, found: ClientHello): void {
   while (list.left >= 2 && !list.short && protocols.length < MAX_PROTOCOLS)
     protocols.push(list.text(list.number(1)));
   if (!list.short) found.applicationProtocols = protocols;
+}
+
+function bytesOf(list: Reader): readonly number[] {
+  const bytes: number[] = [];
+  while (list.left > 0) bytes.push(list.number(1));
+  return bytes;
 }
 
 function readKeyShares(list: Reader): readonly number[] {

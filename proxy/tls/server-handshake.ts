@@ -119,7 +119,7 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     // A client that ends its side now cannot finish the handshake.
     if (ended) this.#fail('');
     if (ended || hello === 'wait') return;
-    this.#hello = hello === 'no' ? null : hello;
+    this.#hello = hello === 'no' || hello === 'long' ? null : hello;
     if (this.#hello !== null && this.#context.config.requireSni && this.#hello.serverName === '') {
       this.#fail('');
       return;

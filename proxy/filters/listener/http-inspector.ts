@@ -8,7 +8,10 @@ const MAX_METHOD_BYTES = 64;
 const LF = 0x0a;
 
 const isMethodByte = (byte: number): boolean =>
-  (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d || byte === 0x5f;
+  (byte >= 0x41 && byte <= 0x5a) ||
+  (byte >= 0x61 && byte <= 0x7a) ||
+  byte === 0x2d ||
+  byte === 0x5f;
 
 /** Behind the letters of a method, looking no further than a method can be long. */
 function endOfMethod(bytes: Buffer, start: number): number {
