@@ -166,6 +166,8 @@ export interface DnsResolverConfig {
   /** Queries per server; 0: the default. */
   readonly tries: number;
   readonly rotate: boolean;
+  /** `use_tcp_for_dns_lookups`: does nothing, queries go over UDP first; absent: not said. */
+  readonly overTcp?: boolean;
 }
 
 /** What a request's host says to TLS; absent: nothing. */

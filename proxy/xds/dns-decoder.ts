@@ -127,6 +127,7 @@ export function decodeResolution(
     ...SYSTEM,
     servers,
     searchDomains: options?.bool('no_default_search_domain') !== true,
+    ...(options?.bool('use_tcp_for_dns_lookups') === true && { overTcp: true }),
   };
 }
 
@@ -156,9 +157,10 @@ function decodeCares(reader: FieldReader<CaresDnsResolverConfig>): DnsResolverCo
     timeoutMs: reader.number('query_timeout_seconds', 0, 0, MAX_QUERY_TIMEOUT_S) * 1000,
     tries: reader.number('query_tries', 0, 0, MAX_TRIES),
     rotate: reader.bool('rotate_nameservers'),
+    ...(options?.bool('use_tcp_for_dns_lookups') === true && { overTcp: true }),
   };
   const plain = config.servers.length === 0 && config.timeoutMs === 0 && config.tries === 0;
-  return plain && config.searchDomains ? undefined : config;
+  return plain && config.searchDomains && !config.overTcp ? undefined : config;
 }
 
 const withServers = (servers: readonly string[]): DnsResolverConfig | undefined =>

@@ -92,6 +92,9 @@ function noteRoutes(routes: RouteConfig, notes: Set<string>): void {
 
 function noteCluster(cluster: ClusterConfig, notes: Set<string>): void {
   for (const part of cluster.inert) notes.add(idle(`cluster ${part}`));
+  const resolver = (cluster.forwardProxy ?? cluster).dns.resolver;
+  if (resolver?.overTcp === true) notes.add(idle('cluster use_tcp_for_dns_lookups'));
+  if (resolver?.rotate === true) notes.add(idle('cluster rotate_nameservers'));
 }
 
 function noteAccessLogs(logs: readonly AccessLogConfig[], notes: Set<string>): void {

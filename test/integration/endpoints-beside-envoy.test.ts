@@ -75,9 +75,15 @@ const steps: readonly Step[] = [
     put: assignment(
       endpoint('10.0.0.1', { health_status: 'UNHEALTHY' }),
       endpoint('10.0.0.2', { health_status: 'DEGRADED' }),
+      endpoint('10.0.0.3', { health_status: 'DRAINING' }),
       endpoint('10.0.0.4', { health_status: 'TIMEOUT' }),
     ),
-    hosts: ['1 /failed_eds_health', '2 /degraded_eds_health', '4 /failed_eds_health'],
+    hosts: [
+      '1 /failed_eds_health',
+      '2 /degraded_eds_health',
+      '3 /eds_status_draining',
+      '4 /failed_eds_health',
+    ],
   },
   {
     what: 'metadata',
@@ -201,7 +207,7 @@ const steps: readonly Step[] = [
 ];
 
 const COUNTED =
-  /^cluster\.c\.(update_(attempt|success|failure|rejected|empty|no_rebuild)|membership_(change|degraded|healthy|total)|version|assignment_\w+|init_fetch_timeout|warming_state)$|^cluster_manager\.(cluster_\w+|active_clusters|warming_clusters)$/;
+  /^cluster\.c\.(update_(attempt|success|failure|rejected|empty|no_rebuild)|membership_\w+|version|assignment_\w+|init_fetch_timeout|warming_state)$|^cluster_manager\.(cluster_\w+|active_clusters|warming_clusters)$/;
 
 interface Teardowns {
   teardown(fn: () => void | Promise<void>): void;
