@@ -28,12 +28,23 @@ reason where Envoy closes without a word, and the rows of its list \`declared\`.
 a UDP listener is refused.
 `;
 
+/** What no row can show: both proxies are fed the same bytes, and give the same. */
+const BEYOND = `## Beyond the suite
+
+| what | Envoy | ours | because |
+|---|---|---|---|
+| \`mongo_proxy\`, \`mysql_proxy\`, \`postgres_proxy\`, \`zookeeper_proxy\`, \`kafka_broker\` | read what is said, count operations, some may delay or refuse them | accepted; the bytes pass as they are, counted by the \`tcp_proxy\` behind them | the mesh needs the connection, not the protocol; \`/outrigger/inert\` and the start name each |
+| \`redis_proxy\`, \`thrift_proxy\` | route by command, key or method | a \`tcp_proxy\` to the cluster of the route that takes everything, with \`tcp.<stat_prefix>.*\` counters; without such a route the listener is refused | as above; what would go elsewhere must not go there unseen |
+| listeners that share ports among workers | \`exact_balance\` holds a lock | counts of all workers are compared without one: they may differ by one or two for a moment | [ADR 11](adr/0011-handed-over-connections.md) |
+| pipes, and \`enable_reuse_port: false\` | all workers accept from one socket | the first worker accepts, and hands connections to the one with the fewest | [ADR 11](adr/0011-handed-over-connections.md) |
+`;
+
 export function differencesPage(suites: readonly Suite[]): string {
   const sections = suites.flatMap(({ title, rows }) => {
     const differing = rows.filter((row) => row.differs !== undefined);
     return differing.length === 0 ? [] : [sectionOf(title, differing)];
   });
-  return [HEAD, ...sections].join('\n');
+  return [HEAD, ...sections, BEYOND].join('\n');
 }
 
 function sectionOf(title: string, rows: readonly Row[]): string {
