@@ -6,12 +6,20 @@ export const SECRET_STAT_GROUPS: readonly StatGroup[] = [
   {
     title: 'Clusters: secrets',
     prefix: 'cluster.<name>.client_ssl_socket_factory.',
-    rows: [...counters(`ssl_context_update_by_sds: secrets of its TLS sockets that came`)],
+    rows: [
+      ...counters(`
+        ssl_context_update_by_sds: secrets of its TLS sockets that came
+        upstream_context_secrets_not_ready: connections that failed as a secret has not come`),
+    ],
   },
   {
     title: 'Listeners: secrets',
     prefix: 'listener.<stat_prefix>.server_ssl_socket_factory.',
-    rows: [...counters(`ssl_context_update_by_sds: secrets of its filter chains that came`)],
+    rows: [
+      ...counters(`
+        ssl_context_update_by_sds: secrets of its filter chains that came
+        downstream_context_secrets_not_ready: connections closed as a secret has not come`),
+    ],
   },
   {
     title: 'Secrets (SDS)',

@@ -44,6 +44,7 @@ export class ClientTransport implements UpstreamTransport {
   begin(io: IoThread, handle: SocketHandle, listener: TransportListener): TransportStep {
     const state = this.context.current();
     if (state === null) {
+      this.context.stats.onSecretMissing('upstream');
       handle.close();
       listener.onTransportFailed(NOT_READY);
       return NOTHING;

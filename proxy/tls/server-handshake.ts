@@ -132,6 +132,7 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const state = this.#context.current();
     if (state === null) {
       this.#over = true;
+      this.#context.stats.onSecretMissing('downstream');
       this.#listener.onHandshakeFailed(NOT_READY);
       return;
     }

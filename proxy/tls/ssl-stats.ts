@@ -12,6 +12,7 @@ export class SslStats {
   readonly failVerifyError: StatId;
   readonly failVerifySan: StatId;
   readonly failVerifyCertHash: StatId;
+  readonly #scope: string;
   readonly #prefix: string;
   readonly #named = new Map<string, StatId>();
 
@@ -19,6 +20,7 @@ export class SslStats {
   constructor(store: StatsStore, scope: string) {
     const prefix = `${scope}.ssl.`;
     this.store = store;
+    this.#scope = scope;
     this.#prefix = prefix;
     this.connectionError = store.counter(`${prefix}connection_error`);
     this.handshake = store.counter(`${prefix}handshake`);
@@ -29,6 +31,13 @@ export class SslStats {
     this.failVerifySan = store.counter(`${prefix}fail_verify_san`);
     this.failVerifyCertHash = store.counter(`${prefix}fail_verify_cert_hash`);
     for (const name of UNCOUNTED) store.counter(prefix + name);
+  }
+
+  /** A connection that could not begin, as a secret has not come. */
+  onSecretMissing(side: 'upstream' | 'downstream'): void {
+    const factory = side === 'upstream' ? 'client_ssl_socket_factory' : 'server_ssl_socket_factory';
+    const name = `${this.#scope}.${factory}.${side}_context_secrets_not_ready`;
+    this.store.inc(this.store.counter(name));
   }
 
   /** `versions`, `ciphers`, `curves`, `sigalgs`. */

@@ -1,4 +1,5 @@
 // [m] What istiod sent in 04-security, with real certificates: the client's modes by DestinationRule, the server's STRICT. Root only.
+// @long
 // @timeout 120 s
 import t from 'tap';
 
