@@ -2,7 +2,9 @@
 // peers; what is matched is the bytes they hold, never a text that some library made of them (attack checklist 61).
 
 /** What a peer sent is no DER: callers take the whole structure for unreadable. */
-export class DerError extends Error {}
+export class DerError extends Error {
+  override readonly name = 'DerError';
+}
 
 export const Tag = {
   Boolean: 0x01,

@@ -77,7 +77,7 @@ const algorithm = (key: KeyObject): Buffer =>
 const nameOf = (commonName: string): Buffer =>
   sequence(
     der(0x31, sequence(oid('2.5.4.10'), text(0x0c, 'org'))),
-    der(0x31, sequence(oid('2.5.4.3'), text(0x0c, commonName))),
+    der(0x31, sequence(oid('2.5.4.3'), der(0x0c, Buffer.from(commonName, 'utf8')))),
   );
 
 const timeOf = (date: Date): Buffer =>
