@@ -6,7 +6,7 @@ import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { HEALTH_STAT_GROUPS } from './health-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
-import { SECRET_STAT_GROUPS } from './secret-stat-names.ts';
+import { TLS_STAT_GROUPS } from './ssl-stat-names.ts';
 
 const HTTP2_ROWS: readonly StatRow[] = [
   ...counters(`
@@ -51,7 +51,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         worker_<n>.downstream_cx_total: connections accepted by one worker
         downstream_cx_overflow: registered as in Envoy, and never counted
         downstream_cx_overload_reject: registered as in Envoy, and never counted
-        downstream_cx_transport_socket_connect_timeout: registered as in Envoy, and never counted
+        downstream_cx_transport_socket_connect_timeout: connections closed because their handshake took too long
         downstream_global_cx_overflow: registered as in Envoy, and never counted
         downstream_listener_filter_error: registered as in Envoy, and never counted
         downstream_listener_filter_remote_close: registered as in Envoy, and never counted
@@ -353,7 +353,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         pending_requests: requests that wait to be sent`),
     ],
   },
-  ...SECRET_STAT_GROUPS,
+  ...TLS_STAT_GROUPS,
   {
     title: 'Server',
     prefix: 'server.',

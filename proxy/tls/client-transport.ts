@@ -180,6 +180,7 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
     stats.count('versions', session.version);
     stats.count('ciphers', session.cipher);
     stats.count('curves', session.group);
+    if (peer !== null && !handle.isSessionReused()) stats.countSignature(peer.certificate);
   }
 
   #fail(stat: TrustFailure['stat'] | 'connectionError', reason: string): void {

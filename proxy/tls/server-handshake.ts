@@ -100,6 +100,7 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     stats.count('versions', session.version);
     stats.count('ciphers', session.cipher);
     stats.count('curves', session.group);
+    if (peer !== null && !handle.isSessionReused()) stats.countSignature(peer.certificate);
     session.settle();
     this.#over = true;
     this.#hello = null;

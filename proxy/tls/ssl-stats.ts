@@ -1,5 +1,6 @@
 // [w] `ssl.*` of a listener or a cluster (envoy-behaviour §9.6). Names with ciphers, versions and groups come with the first
 // connection that has them: the library's lists bound them, not the peer.
+import type { KeyType } from './certificate.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
 
 export class SslStats {
@@ -52,6 +53,14 @@ export class SslStats {
     this.store.inc(id);
   }
 
+  /** By the key of the peer's certificate, which leaves one algorithm or is what all of today choose of several. */
+  countSignature({ keyType, curve }: { readonly keyType: KeyType; readonly curve: string }): void {
+    this.count(
+      'sigalgs',
+      keyType === 'ecdsa' ? (ECDSA.get(curve) ?? '') : (OTHERS.get(keyType) ?? ''),
+    );
+  }
+
   /** `secretName` '': what Envoy calls what has no name. The certificate that ends first counts. */
   setExpiration(
     kind: 'cert' | 'ca_cert',
@@ -65,6 +74,17 @@ export class SslStats {
     this.store.set(this.store.gauge(stat), Math.trunc(soonestMs / 1000));
   }
 }
+
+const ECDSA: ReadonlyMap<string, string> = new Map([
+  ['P-256', 'ecdsa_secp256r1_sha256'],
+  ['P-384', 'ecdsa_secp384r1_sha384'],
+  ['P-521', 'ecdsa_secp521r1_sha512'],
+]);
+
+const OTHERS: ReadonlyMap<KeyType, string> = new Map([
+  ['rsa', 'rsa_pss_rsae_sha256'],
+  ['ed25519', 'ed25519'],
+]);
 
 /** Names that Envoy shows and that nothing counts. */
 const UNCOUNTED: readonly string[] = [

@@ -1,4 +1,4 @@
-// [w] The one place that touches Node's TLS below `tls` (docs/adr/0008-tls-handles.md): a TLSWrap is a stream handle like a
+// [w] The one place that touches Node's TLS below `tls` (docs/adr/0014-tls-handles.md): a TLSWrap is a stream handle like a
 // socket's, laid over one, so a Connection reads and writes through it and no TLSSocket is made.
 //
 // Rules of the handle, each of which costs a crash: `onread` and the other callbacks must be functions before bytes come;

@@ -365,7 +365,7 @@ async function play(
     const counted = [...stats]
       .filter(([name, value]) => name.startsWith(prefix) && value > 0)
       .map(([name]) => name.slice(prefix.length))
-      .filter((name) => !/^(ciphers|sigalgs|certificate)\./.test(name));
+      .filter((name) => !/^(ciphers|certificate)\./.test(name));
     return { ...outcome, stats: counted.sort() };
   });
 }

@@ -16,6 +16,7 @@ import { ServerStats } from '../../../proxy/server/server-stats.ts';
 import { STAT_GROUPS } from '../../../proxy/stats/stat-names.ts';
 import { statsDocument } from '../../../proxy/stats/stats-document.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
+import { SslStats } from '../../../proxy/tls/ssl-stats.ts';
 import { ClusterManagerStats } from '../../../proxy/upstream/cluster-manager-stats.ts';
 import { HealthStats } from '../../../proxy/upstream/health-stats.ts';
 import { OutlierStats } from '../../../proxy/upstream/outlier-stats.ts';
@@ -101,6 +102,11 @@ t.test('stat names', (t) => {
     new ServerStats(store);
     new Http2Stats(store, '');
     new Http2Stats(store, 'cluster.c.');
+    for (const scope of ['listener.0_0_0_0_80', 'cluster.c']) {
+      const ssl = new SslStats(store, scope);
+      ssl.count('versions', 'TLSv1_3');
+      ssl.setExpiration('cert', 'default', [{ validToMs: 1 }]);
+    }
     new LogFileStats(store);
     new ControlPlaneStats(store, '');
     new ControlPlaneStats(store, 'sds.default.');
