@@ -2,9 +2,7 @@
 // the first batch.
 import type { Closable } from '../base/lifetime.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { AddressConfig } from '../config/listener-config.ts';
 import { Host } from '../upstream/host.ts';
-import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
 import type { ActiveCluster } from '../upstream/cluster-version.ts';
 import type { AccessLogService } from '../xds/access-log-service.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
@@ -59,15 +57,13 @@ export class LogForwarder implements Closable {
 export function grpcHost(
   clusters: readonly Pick<ActiveCluster, 'config' | 'localities'>[],
   name: string,
-): { readonly config: ClusterConfig; readonly address: AddressConfig } | string {
+): { readonly config: ClusterConfig; readonly host: Host } | string {
   const cluster = clusters.find(({ config }) => config.name === name);
   if (cluster === undefined) return 'there is no such cluster';
   const hosts = cluster.localities
     .toSorted((a, b) => a.priority - b.priority)
     .flatMap(({ endpoints, priority }) => endpoints.map((endpoint) => new Host(endpoint, priority)))
     .filter(({ healthy }) => healthy);
-  if (hosts.length === 0) return 'it has no host';
-  const host = hosts.find((each) => transportSocketFor(cluster.config, each).kind !== 'tls');
-  if (host === undefined) return 'TLS to upstreams is not supported by this version';
-  return { config: cluster.config, address: host.address };
+  const host = hosts[0];
+  return host === undefined ? 'it has no host' : { config: cluster.config, host };
 }

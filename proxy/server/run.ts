@@ -10,6 +10,7 @@ import { AdminServer } from './admin/admin-server.ts';
 import { bootstrapPlace, loadBootstrap } from './bootstrap.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { BootstrapError } from './bootstrap-source.ts';
+import { Host } from '../upstream/host.ts';
 import type { ControlChannels } from './grpc/control-channels.ts';
 import { LOG_COMPONENTS } from './log-components.ts';
 import { parseOptions, readHostFacts } from './options.ts';
@@ -105,7 +106,7 @@ async function openAdsTransport(
     );
   }
   const { grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
-  const channel = channels.open(cluster, endpoint.address, '');
+  const channel = channels.open(cluster, new Host(endpoint, 0), '');
   return grpcAdsTransport({ channel, node, userAgentVersion: VERSION });
 }
 

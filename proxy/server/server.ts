@@ -11,7 +11,6 @@ import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
-import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
 import { wireAds } from './ads-wiring.ts';
@@ -28,8 +27,9 @@ import { ServerHealth } from './health-wiring.ts';
 import { InertNotes } from './inert-notes.ts';
 import { localAddress } from './local-address.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
+import { ControlTls } from './grpc/control-tls.ts';
 import { LogLevels } from './log-levels.ts';
-import { LogForwarder, grpcHost } from './log-forwarder.ts';
+import { LogForwarder } from './log-forwarder.ts';
 import { readHostEnvironment } from './options.ts';
 import { createAdminContext } from './server-admin-context.ts';
 import { wireSecrets } from './secrets-wiring.ts';
@@ -48,6 +48,7 @@ export class Server {
   readonly #stats = new StatsStore();
   readonly #serverStats: ServerStats;
   readonly #channels: ControlChannels;
+  readonly #controlTls: ControlTls;
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
   readonly #health: ServerHealth;
@@ -82,7 +83,14 @@ export class Server {
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
-    this.#channels = new ControlChannels(deps.time, this.#stats);
+    this.#controlTls = new ControlTls({
+      time,
+      stats: this.#stats,
+      log: deps.loggers.get('connection'),
+      ticketSecret: newTicketSecret(),
+      workers: () => this.#publisher,
+    });
+    this.#channels = new ControlChannels(time, this.#stats, this.#controlTls);
     this.#publisher = new ConfigPublisher(
       time,
       (config) => this.#publish(config),
@@ -178,8 +186,8 @@ export class Server {
     const { bootstrap, time, random, loggers } = this.#deps;
     return wireSecrets({
       bootstrap: bootstrap.config,
-      sink: this.#publisher,
-      connect: (cluster) => this.#connectTo(cluster, ''),
+      sink: this.#controlTls,
+      connect: (cluster) => this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
       onAdsNames: (names) => this.#ads?.setNames('secrets', names),
       onSettled: () => {
         this.#clusters.onSecrets();
@@ -287,17 +295,11 @@ export class Server {
         this.#deps.openAccessLogs({
           stats: this.#stats,
           log: this.#log,
-          connect: (cluster, authority) => this.#connectTo(cluster, authority),
+          connect: (cluster, authority) =>
+            this.#channels.openTo(this.#clusters.clusters(), cluster, authority),
         }),
       tell: (index, message) => this.#pool.tell(index, message),
     });
-  }
-
-  #connectTo(cluster: string, authority: string): GrpcChannel | string {
-    const host = grpcHost(this.#clusters.clusters(), cluster);
-    return typeof host === 'string'
-      ? host
-      : this.#channels.open(host.config, host.address, authority);
   }
 
   #createStartup(): Startup {

@@ -4,6 +4,8 @@ import { parseIp } from '../../network/address.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
 import type { ConnectListener } from '../../network/connect.ts';
 import { PLAIN_DIAL } from '../../network/dial-options.ts';
+import type { DialOptions } from '../../network/dial-options.ts';
+import type { UpstreamTransport } from '../../network/upstream-transport.ts';
 import type { Connection } from '../../network/connection.ts';
 import type { IoThread } from '../../network/io-thread.ts';
 
@@ -13,16 +15,24 @@ export interface DialListener {
   onConnectFailed(reason: string): void;
 }
 
+export interface DialTarget {
+  readonly address: AddressConfig;
+  /** Null: plaintext. */
+  readonly transport: UpstreamTransport | null;
+}
+
 export class Dial implements ConnectListener {
   readonly #io: IoThread;
+  readonly #options: DialOptions;
   #listener: DialListener | null;
   #attempt: ConnectAttempt | null = null;
 
-  constructor(io: IoThread, address: AddressConfig, listener: DialListener) {
+  constructor(io: IoThread, { address, transport }: DialTarget, listener: DialListener) {
     this.#io = io;
+    this.#options = { ...PLAIN_DIAL, transport };
     this.#listener = listener;
     if (address.kind === 'pipe' || parseIp(address.address) !== null)
-      this.#attempt = new ConnectAttempt(io, address, PLAIN_DIAL, this);
+      this.#attempt = new ConnectAttempt(io, address, this.#options, this);
     else this.#resolve(address.address, address.port);
   }
 
@@ -56,7 +66,7 @@ export class Dial implements ConnectListener {
         this.#attempt = new ConnectAttempt(
           this.#io,
           { kind: 'ip', address: ip, port },
-          PLAIN_DIAL,
+          this.#options,
           this,
         );
     });

@@ -20,6 +20,7 @@ import type { Http2ClientConnection } from '../../http/http2/client-connection.t
 import type { SessionSettings } from '../../http/http2/endpoint.ts';
 import { Http2Stats } from '../../http/http2/http2-stats.ts';
 import type { Connection } from '../../network/connection.ts';
+import type { UpstreamTransport } from '../../network/upstream-transport.ts';
 import type { IoThread } from '../../network/io-thread.ts';
 import type { StatsStore } from '../../stats/store.ts';
 import { Dial } from './dial.ts';
@@ -31,8 +32,10 @@ import { withPrefix } from './message-splitter.ts';
 
 export interface ChannelOptions {
   readonly io: IoThread;
-  /** An IP, a name that the system resolves, or a pipe. Plaintext. */
+  /** An IP, a name that the system resolves, or a pipe. */
   readonly address: AddressConfig;
+  /** Null: plaintext. */
+  readonly transport: UpstreamTransport | null;
   readonly authority: string;
   /** Of the cluster, for `cluster.<name>.http2.*`. */
   readonly statName: string;
@@ -132,8 +135,8 @@ export class Http2Channel implements GrpcChannel, DialListener, TimerOwner {
 
   #startDial(): void {
     if (this.#dial !== null) return;
-    const { io, address, connectTimeoutMs } = this.options;
-    this.#dial = new Dial(io, address, this);
+    const { io, connectTimeoutMs } = this.options;
+    this.#dial = new Dial(io, this.options, this);
     io.timers.arm(this.#timer, connectTimeoutMs);
   }
 
@@ -232,7 +235,7 @@ class ChannelStream implements GrpcStream, GrpcAnswerOwner {
     headers.method = 'POST';
     headers.path = this.#call.path;
     headers.authority = this.#channel.options.authority;
-    headers.scheme = 'http';
+    headers.scheme = this.#channel.options.transport === null ? 'http' : 'https';
     headers.push(H.te, 'trailers');
     headers.push(H.contentType, 'application/grpc');
     for (const [name, value] of this.#call.metadata) headers.push(headerName(name), value);

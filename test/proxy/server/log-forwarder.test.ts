@@ -9,7 +9,7 @@ t.test('grpcHost', (t) => {
   const endpoint = sampleEndpoint('10.0.0.1', 9000);
   const at = (localities: Parameters<typeof grpcHost>[0][number]['localities']): string => {
     const host = grpcHost([{ config, localities }], 'als');
-    return typeof host === 'string' ? host : addressText(host.address);
+    return typeof host === 'string' ? host : addressText(host.host.address);
   };
   t.equal(at([sampleLocality([endpoint])]), '10.0.0.1:9000');
   t.equal(at([]), 'it has no host');
