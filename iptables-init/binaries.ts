@@ -25,7 +25,7 @@ export interface Binary {
 
 /**
  * The kind asked for; else the one that has rules of ours; else legacy if it has any rules; else nft where the kernel does
- * it; else whatever `iptables` is.
+ * it, or legacy where it does that; else whatever `iptables` is.
  */
 export function chooseBinary(options: IptablesOptions, family: Family): Binary {
   if (options.iptablesBinary !== undefined)
@@ -35,8 +35,10 @@ export function chooseBinary(options: IptablesOptions, family: Family): Binary {
   const legacyInUse = present.find(({ binary, saved }) => binary.isLegacy && hasRules(saved));
   const found = own ?? legacyInUse;
   if (found !== undefined) return found.binary;
-  const nft = present.find(({ binary }) => !binary.isLegacy);
-  return nft !== undefined && isUsable(nft.binary) ? nft.binary : binaryOf(options, family, '');
+  const nftFirst = present
+    .map(({ binary }) => binary)
+    .sort((a, b) => Number(a.isLegacy) - Number(b.isLegacy));
+  return nftFirst.find(isUsable) ?? binaryOf(options, family, '');
 }
 
 /**
@@ -145,9 +147,10 @@ function isAtLeast(text: string, wanted: readonly number[]): boolean {
 /** A rule that matches nothing (protocol 255 does not exist), added and taken away in one transaction. */
 function isUsable(binary: Binary): boolean {
   const rule = 'INPUT -p 255 -j RETURN';
-  const text = `*nat\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
+  const input = `*nat\n-A ${rule}\n-D ${rule}\nCOMMIT\n`;
   const before = save(binary);
-  const isUsable = run(`${binary.name}-restore`, ['--noflush'], { input: text }).status === 0;
+  const words = ['--noflush', ...binary.lockArguments];
+  const { status } = run(`${binary.name}-restore`, words, { input, env: binary.environment });
   if (!before.has('nat')) dropUnusedTables(binary, ['nat']);
-  return isUsable;
+  return status === 0;
 }

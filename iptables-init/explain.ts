@@ -36,11 +36,11 @@ export function explain(argv: readonly string[], environment: Variables, machine
   const problems: string[] = [];
   const { given, showsAll, rest, wantsHelp } = splitWords(argv, problems);
   if (wantsHelp) return { status: 0, text: help };
-  const capturing =
+  const saysNothing =
     rest.length === 0 &&
     environment['ISTIO_SERVICE_CIDR'] === undefined &&
     environment['ISTIO_INBOUND_PORTS'] === undefined;
-  const parsed = parseOptions(capturing ? injected : rest, environment, machine);
+  const parsed = parseOptions(saysNothing ? injected : rest, environment, machine);
   if (parsed.kind === 'help') return { status: 0, text: usage() };
   if (parsed.kind === 'problems') problems.push(...parsed.problems);
   const packet =

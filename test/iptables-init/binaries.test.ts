@@ -96,6 +96,24 @@ t.test('choosing iptables', { skip: needsBoth }, async (t) => {
     t.equal(pod.run(launcher, ['--cleanup-only'], { env }).status, 0);
     t.notMatch(savedRules(pod, 'legacy'), /ISTIO/);
   });
+  await t.test('takes legacy where nft does not work', async (t) => {
+    const folder = t.testdir({});
+    for (const name of [
+      'iptables-nft-save',
+      'iptables-nft-restore',
+      'iptables-nft',
+      'iptables-save',
+    ]) {
+      const said = `${name}: Could not fetch rule set generation id: Protocol not supported`;
+      writeFileSync(join(folder, name), `#!/bin/sh\necho '${said}' >&2\nexit 1\n`, { mode: 0o755 });
+    }
+    const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` };
+    t.equal(
+      kindIn(freshPod(t), { env }),
+      'iptables-legacy',
+      'a stand-in for a kernel without nf_tables',
+    );
+  });
   await t.test('waits for the lock of legacy', async (t) => {
     const pod = freshPod(t);
     const holder = spawn('flock', ['/run/xtables.lock', 'sh', '-c', 'echo held; sleep 2'], {

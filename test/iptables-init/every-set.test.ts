@@ -6,19 +6,24 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { PodNetwork, netnsUnavailableReason } from '../support/netns.ts';
 import type { SetResult } from './every-set.ts';
+import { kernelLacks } from './kernel-features.ts';
 import { optionSets } from './option-sets.ts';
 
 const driver = fileURLToPath(new URL('./every-set.ts', import.meta.url));
 const skip = netnsUnavailableReason();
+const features = ['owner', 'REDIRECT', 'TPROXY', 'zones', 'INVALID'] as const;
 const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
 
-for (const [kind, program] of [
-  ['nft', 'iptables-nft-save'],
-  ['legacy', 'iptables-legacy-save'],
-  ['native', 'nft'],
+for (const [kind, program, rules] of [
+  ['nft', 'iptables-nft-save', 'iptables-nft'],
+  ['legacy', 'iptables-legacy-save', 'iptables-legacy'],
+  ['native', 'nft', 'nftables'],
 ] as const) {
-  const why =
-    skip ?? (has(program) && has('nft') ? false : `there is no ${program}, or no nft, here`);
+  const gap =
+    skip === undefined && has(program) && has('nft')
+      ? kernelLacks(rules, features)
+      : `there is no ${program}, or no nft, here`;
+  const why = skip ?? gap ?? false;
   t.test(`every option set, ${kind}`, { skip: why }, async (t) => {
     const network = new PodNetwork(['pod']);
     t.teardown(() => network.close());

@@ -140,16 +140,9 @@ t.test('outrigger-iptables', async (t) => {
       ran.stdout,
       /It goes to port 16001 of this pod instead, because 10\.0\.0\.0\/8 is a captured/,
     );
-    for (const [words, problem] of [
-      [['--to', 'nowhere'], /--to "nowhere" is no address with a port/],
-      [['--to', '10.0.0.5:443', '-b', 'x'], /-b, --istio-inbound-ports: "x" is no port/],
-      [['--to', '10.0.0.5:443', '--from', 'me'], /--from: "me" is none of app, proxy/],
-      [['--from', 'app'], /--to is needed/],
-    ] as const) {
-      const refused = run(launcher, ['explain', ...words]);
-      t.equal(refused.status, 2);
-      t.match(refused.stderr, problem);
-    }
+    const refused = run(launcher, ['explain', '--to', 'nowhere']);
+    t.equal(refused.status, 2);
+    t.match(refused.stderr, /--to "nowhere" is no address with a port/);
   });
 
   await t.test('prints help', async (t) => {

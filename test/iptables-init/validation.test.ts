@@ -8,6 +8,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { PodNetwork, netnsUnavailableReason } from '../support/netns.ts';
 import type { Pod, RunOptions, RunResult } from '../support/netns.ts';
+import { kernelLacks } from './kernel-features.ts';
+import type { Feature } from './kernel-features.ts';
 
 const launcher = fileURLToPath(
   new URL('../../iptables-init/bin/outrigger-iptables', import.meta.url),
@@ -49,10 +51,13 @@ const has = (program: string): boolean => spawnSync(program, ['--version']).stat
 for (const [kind, words] of [
   ['iptables-nft', ['--force-iptables-binary', 'nft']],
   ['iptables-legacy', ['--force-iptables-binary', 'legacy']],
-  ['nft', ['--native-nftables']],
+  ['nftables', ['--native-nftables']],
 ] as const) {
+  const program = kind === 'nftables' ? 'nft' : kind;
   for (const mode of ['REDIRECT', 'TPROXY']) {
-    const why = skip ?? (has(kind) ? false : `there is no ${kind} here`);
+    const needed: readonly Feature[] = mode === 'TPROXY' ? ['TPROXY'] : ['REDIRECT'];
+    const gap = skip ?? (has(program) ? kernelLacks(kind, needed) : `there is no ${program} here`);
+    const why = gap ?? false;
     t.test(`${kind}, ${mode}`, { skip: why }, async (t) => {
       const pod = podWithRoutes(t);
       const ran = run(pod, [...words, '-m', mode, '--run-validation']);
