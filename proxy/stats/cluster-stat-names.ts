@@ -15,6 +15,13 @@ export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
     assignment_stale: assignments whose hosts were dropped because nobody renewed them
     assignment_timeout_received: assignments that name a time within which to renew them
     assignment_use_cached: always 0
+    upstream_cx_connect_with_0_rtt: always 0
+    upstream_cx_http3_total: always 0
+    upstream_cx_preconnect_skipped: registered as in Envoy, and never counted
+    upstream_http3_broken: always 0
+    upstream_queue_overloaded: registered as in Envoy, and never counted
+    upstream_rq_0rtt: always 0
+    upstream_rq_rx_reset_no_error: registered as in Envoy, and never counted
     upstream_cx_pool_overflow: times the limit of connection pools was met
     upstream_cx_connect_attempts_exceeded: TCP sessions given up after their last attempt
     upstream_cx_max_duration_reached: connections closed for their age
@@ -26,6 +33,8 @@ export const CLUSTER_UPDATE_ROWS: readonly StatRow[] = [
     membership_healthy: healthy hosts
     membership_degraded: degraded hosts
     membership_excluded: hosts that do not count
+    max_host_weight: the greatest weight of a host
+    upstream_cx_rx_bytes_buffered [bytes]: always 0
     upstream_cx_tx_bytes_buffered [bytes]: bytes that sockets have not taken`),
   ...histograms(`upstream_rq_per_cx: requests of a connection`),
 ];

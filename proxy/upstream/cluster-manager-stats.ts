@@ -111,6 +111,7 @@ export class ClusterManagerStats {
   ): void {
     this.onHealth(config, census);
     this.#bump(config, 'membership_change', diff.membershipChanges);
+    this.#setGauge(config, 'max_host_weight', () => maxWeightOf(localities));
   }
 
   /** The health of its hosts is not what it was. */
@@ -140,6 +141,13 @@ export class ClusterManagerStats {
     if (!this.#wanted(full)) return;
     this.#store.set(this.#store.gauge(full), typeof value === 'number' ? value : value());
   }
+}
+
+function maxWeightOf(localities: readonly LocalityEndpointsConfig[]): number {
+  let most = 0;
+  for (const { endpoints } of localities)
+    for (const { weight } of endpoints) most = Math.max(most, weight);
+  return most;
 }
 
 function censusOf(localities: readonly LocalityEndpointsConfig[]): HostCensus {

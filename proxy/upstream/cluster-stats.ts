@@ -1,6 +1,7 @@
 // [w] Counters of one cluster, registered when the cluster is first used by this worker, never before.
 import type { StatId, StatsStore } from '../stats/store.ts';
 import { CodeCounters } from './code-counters.ts';
+import { registerQuietStats } from './quiet-cluster-stats.ts';
 import { ByteCounts } from './conn-pool/byte-counts.ts';
 
 export class ClusterStats {
@@ -139,6 +140,7 @@ export class ClusterStats {
     this.upstreamFlowControlBackedUp = counter('upstream_flow_control_backed_up_total');
     this.upstreamFlowControlDrained = counter('upstream_flow_control_drained_total');
     this.originalDstHostInvalid = counter('original_dst_host_invalid');
+    registerQuietStats(store, prefix);
     this.all = this.#codes('');
     this.internal = this.#codes('internal.');
     this.external = this.#codes('external.');

@@ -2,6 +2,10 @@
 // events must be the same. Without Envoy (ENVOY_BIN) ours alone runs, and what the rows say is asserted.
 // @long
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createHttp2Server } from 'node:http2';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -390,4 +394,199 @@ t.test('Checks beside Envoy', async (t) => {
   t.strictSame(ours.events.slice(0, written), theirs.events, 'the events');
   for (const [i, [behaviour]] of moods.entries())
     t.strictSame(ours.seen[i], theirs.seen[i], `/clusters with ${behaviour}`);
+});
+
+interface ProbeRow {
+  readonly what: string;
+  readonly check: Json;
+  /** What the server says to whatever comes; undefined: nothing. */
+  readonly answer?: string | undefined;
+  /** What it says on HTTP/2, status and headers, message, trailers. */
+  readonly grpc?: readonly [headers: OutgoingHttpHeaders, message: string, status: string | null];
+  readonly healthy: boolean;
+}
+
+const response = (body: string, head = 'HTTP/1.1 200 OK'): string =>
+  `${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+const get = (more: Json): Json => ({ http_health_check: { path: '/', ...more } });
+const tcp = (send: string, ...receive: readonly string[]): Json => ({
+  tcp_health_check: {
+    // As text: Envoy does not send what is given as bytes; we do.
+    send: { text: Buffer.from(send).toString('hex') },
+    receive: receive.map((text) => ({ binary: Buffer.from(text).toString('base64') })),
+  },
+});
+const piece = (text: string): Json => ({ binary: Buffer.from(text).toString('base64') });
+const GRPC = { ':status': 200, 'content-type': 'application/grpc' };
+
+const probeRows: readonly ProbeRow[] = [
+  { what: 'a 200', check: get({}), answer: response(''), healthy: true },
+  { what: 'a 204', check: get({}), answer: 'HTTP/1.1 204 No\r\n\r\n', healthy: false },
+  {
+    what: 'a 204 that is expected',
+    check: get({ expected_statuses: [{ start: 200, end: 300 }] }),
+    answer: 'HTTP/1.1 204 No\r\n\r\n',
+    healthy: true,
+  },
+  { what: 'HTTP/1.0', check: get({}), answer: 'HTTP/1.0 200 OK\r\n\r\nhello', healthy: true },
+  {
+    what: 'an interim answer first',
+    check: get({}),
+    answer: `HTTP/1.1 100 Go\r\n\r\n${response('')}`,
+    healthy: true,
+  },
+  { what: 'no HTTP', check: get({}), answer: 'hello there\r\n\r\n', healthy: false },
+  { what: 'silence', check: get({}), answer: undefined, healthy: false },
+  {
+    what: 'a body',
+    check: get({ receive: [piece('b'), piece('d')] }),
+    answer: response('abcde'),
+    healthy: true,
+  },
+  {
+    what: 'another body',
+    check: get({ receive: [piece('d'), piece('b')] }),
+    answer: response('abcde'),
+    healthy: false,
+  },
+  {
+    what: 'a body that is cut',
+    check: get({ receive: [piece('z')] }),
+    answer: response(`${'a'.repeat(1024)}z`),
+    healthy: false,
+  },
+  {
+    what: 'a long body that is wanted whole',
+    check: get({ receive: [piece('z')], response_buffer_size: 0 }),
+    answer: response(`${'a'.repeat(1024)}z`),
+    healthy: true,
+  },
+  {
+    what: 'the name of its cluster',
+    check: get({ service_name_matcher: { prefix: 'loc' } }),
+    answer: response('', 'HTTP/1.1 200 OK\r\nx-envoy-upstream-healthchecked-cluster: locations'),
+    healthy: true,
+  },
+  {
+    what: 'the name of another cluster',
+    check: get({ service_name_matcher: { prefix: 'loc' } }),
+    answer: response('', 'HTTP/1.1 200 OK\r\nx-envoy-upstream-healthchecked-cluster: other'),
+    healthy: false,
+  },
+  {
+    what: 'TCP: what is expected',
+    check: tcp('ping', 'po', 'ng'),
+    answer: 'xpo-ngx',
+    healthy: true,
+  },
+  { what: 'TCP: something else', check: tcp('ping', 'pong'), answer: 'pang', healthy: false },
+  { what: 'TCP: silence', check: tcp('ping', 'pong'), answer: undefined, healthy: false },
+  {
+    what: 'gRPC: serving',
+    check: { grpc_health_check: {} },
+    grpc: [GRPC, '00000000020801', '0'],
+    healthy: true,
+  },
+  {
+    what: 'gRPC: not serving',
+    check: { grpc_health_check: {} },
+    grpc: [GRPC, '00000000020802', '0'],
+    healthy: false,
+  },
+  {
+    what: 'gRPC: an empty answer',
+    check: { grpc_health_check: {} },
+    grpc: [GRPC, '0000000000', '0'],
+    healthy: false,
+  },
+  {
+    what: 'gRPC: unknown method',
+    check: { grpc_health_check: {} },
+    grpc: [GRPC, '', '12'],
+    healthy: false,
+  },
+  {
+    what: 'gRPC: no trailers',
+    check: { grpc_health_check: {} },
+    grpc: [GRPC, '00000000020801', null],
+    healthy: false,
+  },
+  {
+    what: 'gRPC: a 503',
+    check: { grpc_health_check: {} },
+    grpc: [{ ':status': 503 }, '', null],
+    healthy: false,
+  },
+  {
+    what: 'gRPC: no gRPC',
+    check: { grpc_health_check: {} },
+    grpc: [{ ':status': 200, 'content-type': 'text/plain' }, '68690a', null],
+    healthy: false,
+  },
+  {
+    what: 'HTTP/2',
+    check: get({ codec_client_type: 'HTTP2' }),
+    grpc: [{ ':status': 200 }, '68690a', null],
+    healthy: true,
+  },
+];
+
+async function serveProbe(t: Teardowns, { answer, grpc }: ProbeRow): Promise<number> {
+  const server = grpc === undefined ? createTcpServer() : createHttp2Server();
+  if (grpc === undefined) {
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        if (answer !== undefined) socket.write(answer);
+        if (answer?.startsWith('HTTP/1.0') === true) socket.end();
+      });
+    });
+  } else {
+    const [headers, message, status] = grpc;
+    server.on('stream', (stream: ServerHttp2Stream) => {
+      stream.on('error', () => {});
+      stream.respond(headers, { waitForTrailers: status !== null });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status! }));
+      stream.end(Buffer.from(message, 'hex'));
+    });
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function playProbes(t: Teardowns, binary: string | undefined) {
+  const ports = await Promise.all(probeRows.map((row) => serveProbe(t, row)));
+  const clusters = probeRows.map(({ check, grpc }, i) =>
+    cluster(`row${i}`, [ports[i]!], {
+      ...(grpc === undefined ? {} : { http2_protocol_options: {} }),
+      health_checks: [
+        {
+          timeout: '1s',
+          interval: '600s',
+          no_traffic_interval: '600s',
+          unhealthy_threshold: 1,
+          healthy_threshold: 1,
+          ...check,
+        },
+      ],
+    }),
+  );
+  const bootstrap = { static_resources: { clusters, listeners: [httpListener('main', [])] } };
+  // Ready: each of them was checked once.
+  const proxy = await ProxyProcess.start(t, bootstrap, binary);
+  return Promise.all(probeRows.map((_, i) => look(proxy, `row${i}`, [ports[i]!])));
+}
+
+t.test('Answers to checks beside Envoy', async (t) => {
+  const [ours, theirs] = await Promise.all([
+    playProbes(t, undefined),
+    envoyBinary === undefined ? undefined : playProbes(t, envoyBinary),
+  ]);
+  for (const [i, { what, healthy }] of probeRows.entries()) {
+    t.equal(ours[i]!.lines.includes(`row${i}::host0::health_flags::healthy`), healthy, what);
+    if (theirs === undefined) continue;
+    t.strictSame(ours[i]!.lines, theirs[i]!.lines, `${what}: /clusters`);
+    t.strictSame(ours[i]!.stats, theirs[i]!.stats, `${what}: stats`);
+  }
 });
