@@ -47,6 +47,9 @@ export interface TransportSocketMatchConfig {
   readonly transportSocket: TransportSocketConfig;
 }
 
+/** As `health_status` of EDS. */
+export type HostStatus = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED';
+
 export interface ClusterConfig {
   readonly name: string;
   /** `alt_stat_name`, else the name, with `:` made `_`. */
@@ -101,6 +104,8 @@ export interface ClusterConfig {
   /** False: a DNS cluster is ready before its first answer. */
   readonly waitForWarmOnInit?: boolean;
   readonly panicThresholdPercent: number;
+  /** Hosts that a request may insist on; absent: UNKNOWN, HEALTHY, DEGRADED. */
+  readonly overrideHostStatuses?: readonly HostStatus[];
   readonly overprovisioningPercent: number;
   /** Percentage of requests dropped by EDS policy; empty: none. */
   readonly dropOverloads: readonly FractionConfig[];

@@ -1,4 +1,5 @@
 // [b] Settings of HTTP filters as plain data: one tagged shape per filter that is built.
+import type { StatefulSessionConfig } from './stateful-session-config.ts';
 import type { DnsCacheConfig } from './dns-cache-config.ts';
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type {
@@ -41,6 +42,7 @@ export interface HttpFilterPerRouteConfig {
 
 export type HttpFilterSettings =
   | RouterFilterConfig
+  | StatefulSessionConfig
   | FaultConfig
   | { readonly kind: 'cors' }
   | HeaderMutationFilterConfig
@@ -65,6 +67,7 @@ export type HttpFilterSettings =
 
 export type HttpFilterPerRouteSettings =
   | FaultConfig
+  | StatefulSessionConfig
   | CorsPolicyConfig
   | HeaderMutationPerRouteConfig
   | LocalRateLimitConfig

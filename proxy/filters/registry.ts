@@ -25,6 +25,7 @@ import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
 import { SetMetadataFilterFactory } from './http/set-metadata.ts';
+import { StatefulSessionFilterFactory } from './http/stateful-session.ts';
 
 type Creator<Settings> = (
   name: string,
@@ -59,6 +60,8 @@ const CREATORS: Creators = {
   set_filter_state: (name, settings, context) =>
     new SetFilterStateFilterFactory(name, settings, context),
   set_metadata: (name, settings, context) => new SetMetadataFilterFactory(name, settings, context),
+  stateful_session: (name, settings, context) =>
+    new StatefulSessionFilterFactory(name, settings, context),
   health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
   dynamic_forward_proxy: (name, settings, context) =>
     new DynamicForwardProxyFilterFactory(name, settings, context),

@@ -1,4 +1,6 @@
 // [w] Cookies of a request, read where they stand (envoy-behaviour §3.2, §3.6).
+import type { CookieAttributeConfig } from '../config/route-config.ts';
+import { wireText } from './wire-text.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 
@@ -29,3 +31,17 @@ function valueIn(line: string, name: string): string | undefined {
 
 const unquoted = (value: string): string =>
   value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
+
+/** What follows the value. Without a whole second to live it is a session's cookie. */
+export function cookieTail(config: {
+  readonly ttlMs: number | undefined;
+  readonly path: string;
+  readonly attributes?: readonly CookieAttributeConfig[] | undefined;
+}): string {
+  const seconds = Math.floor((config.ttlMs ?? 0) / 1000);
+  let tail = seconds === 0 ? '' : `; Max-Age=${seconds}`;
+  if (config.path !== '') tail += `; Path=${config.path}`;
+  for (const { name, value } of config.attributes ?? [])
+    tail += value === '' ? `; ${name}` : `; ${name}=${value}`;
+  return wireText(`${tail}; HttpOnly`);
+}

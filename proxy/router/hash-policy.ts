@@ -5,7 +5,7 @@ import type { RequestHeaders } from '../http/header-map.ts';
 import { headerName } from '../http/headers.ts';
 import type { HeaderName } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import { cookieValue } from './cookies.ts';
+import { cookieTail, cookieValue } from './cookies.ts';
 import { queryParameter } from './query-matcher.ts';
 import { RegexRewriter } from './regex.ts';
 import { wireText } from './wire-text.ts';
@@ -114,13 +114,3 @@ const newCookieValue = ({ connection }: StreamInfo): string =>
   xxHash64OfWire(connection.directRemoteAddress + connection.localAddress)
     .toString(16)
     .padStart(16, '0');
-
-/** What follows the value. Without a whole second to live it is a session's cookie. */
-function cookieTail(config: HashPolicyConfig & { readonly kind: 'cookie' }): string {
-  const seconds = Math.floor((config.ttlMs ?? 0) / 1000);
-  let tail = seconds === 0 ? '' : `; Max-Age=${seconds}`;
-  if (config.path !== '') tail += `; Path=${config.path}`;
-  for (const { name, value } of config.attributes ?? [])
-    tail += value === '' ? `; ${name}` : `; ${name}=${value}`;
-  return wireText(`${tail}; HttpOnly`);
-}

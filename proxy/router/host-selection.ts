@@ -7,13 +7,17 @@ import { mergedStructs } from '../config/metadata-value.ts';
 import type { MetadataStruct } from '../config/metadata-value.ts';
 import { ENVOY_LB } from '../upstream/host.ts';
 import type { Host } from '../upstream/host.ts';
-import type { LoadBalancerContext } from '../upstream/load-balancer.ts';
+import type { LoadBalancerContext, OverrideHost } from '../upstream/load-balancer.ts';
 import type { CookieSink } from './hash-policy.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { RouteEntry } from './route-entry.ts';
 
 const ORIGINAL_DST_ADDRESS = 'envoy.network.transport_socket.original_dst_address';
+
+/** Filter state: the address of the host that the first attempt is to go to, and to no other. */
+export const OVERRIDE_HOST = 'outrigger.override_host';
+export const OVERRIDE_HOST_STRICT = 'outrigger.override_host.strict';
 
 export class HostSelection implements LoadBalancerContext, CookieSink {
   readonly requestHeaders: RequestHeaders;
@@ -41,6 +45,14 @@ export class HostSelection implements LoadBalancerContext, CookieSink {
   get originalDestination(): string | undefined {
     const state = this.#info.filterState;
     return state === null ? undefined : (state.get(ORIGINAL_DST_ADDRESS)?.text ?? undefined);
+  }
+
+  get overrideHost(): OverrideHost | null {
+    const state = this.#info.filterState;
+    if (state === null || this.#retry !== null) return null;
+    const strict = state.get(OVERRIDE_HOST_STRICT)?.text;
+    const address = strict ?? state.get(OVERRIDE_HOST)?.text;
+    return address ? { address, strict: strict !== undefined } : null;
   }
 
   /** Computed anew each time: balancers ask once per attempt, if at all. */

@@ -2,6 +2,7 @@
 // stay, facts that came from configuration are replaced in place.
 import type { IdleLimit } from './conn-pool/idle-limit.ts';
 import type { HostConnections, SharedHostCounts } from './shared-host-counts.ts';
+import type { HostStatus } from '../config/cluster-config.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import {
@@ -168,6 +169,16 @@ export class Host {
 
   get weight(): number {
     return this.endpoint.weight;
+  }
+
+  /** In the words of EDS: what checks found goes over what it said. */
+  get status(): HostStatus {
+    const flags = this.#healthFlags;
+    if ((flags & (HealthFlag.FailedActiveCheck | HealthFlag.FailedOutlierCheck)) !== 0)
+      return 'UNHEALTHY';
+    const { edsStatus, health } = this.#endpoint;
+    if (health !== 'UNHEALTHY' && this.health === Health.Degraded) return 'DEGRADED';
+    return edsStatus ?? health;
   }
 
   /** Usable by balancers outside of panic. */

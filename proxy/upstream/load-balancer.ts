@@ -19,12 +19,21 @@ export interface LoadBalancerContext {
   readonly dynamicMetadata?: DynamicMetadata | null;
   /** Values of `envoy.lb` that hosts must have; absent: any host will do. */
   readonly metadataMatch?: MetadataStruct | undefined;
+  /** A host that the stream is to go to, unless it is sick; null or absent: none. */
+  readonly overrideHost?: OverrideHost | null;
   /** A host an earlier attempt used and the retry policy wants to avoid: true asks for another choice. */
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to choose again at most. */
   readonly hostSelectionRetryCount: number;
   /** A retry that has its own mind about priorities; absent or null: the balancer's loads count. */
   readonly retryPriority?: RetryPriority | null;
+}
+
+export interface OverrideHost {
+  /** `Host.addressText` */
+  readonly address: string;
+  /** No other host will do. */
+  readonly strict: boolean;
 }
 
 export interface RetryPriority {

@@ -1,7 +1,7 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
 import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
-import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterConfig, HostStatus } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
@@ -21,7 +21,7 @@ import { transportSocketFor } from './transport-socket-choice.ts';
 import { Health, HealthFlag } from './host-health.ts';
 import type { HostSet } from './host-set.ts';
 import type { Host } from './host.ts';
-import type { LoadBalancer, LoadBalancerContext } from './load-balancer.ts';
+import type { LoadBalancer, LoadBalancerContext, OverrideHost } from './load-balancer.ts';
 import type { BalancingFacts } from './load-balancing/balancer-environment.ts';
 import { createBalancing } from './load-balancing/create-balancing.ts';
 import type { Balancing } from './load-balancing/create-balancing.ts';
@@ -34,6 +34,8 @@ import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { Membership, PoolDownstream, ThreadLocalCluster } from './thread-local-cluster.ts';
 import type { TransportOverrides } from './upstream-transports.ts';
 import type { WorkerHealth } from './worker-health.ts';
+
+const USUAL_STATUSES: readonly HostStatus[] = ['UNKNOWN', 'HEALTHY', 'DEGRADED'];
 
 /** What all clusters of one worker share. */
 export interface ClusterEnvironment extends PoolEnvironment {
@@ -115,9 +117,23 @@ export class WorkerCluster
   }
 
   chooseHost(context: LoadBalancerContext | null): Host | null {
-    const host = this.chooseMemberHost(context);
+    const override = context === null ? null : context.overrideHost;
+    const host = override
+      ? this.#overridingHost(override, context)
+      : this.chooseMemberHost(context);
     if (host === null) this.stats.store.inc(this.stats.upstreamCxNoneHealthy);
     return host;
+  }
+
+  /** Of any priority and locality, if its health is one of those that may be. */
+  #overridingHost(
+    { address, strict }: OverrideHost,
+    context: LoadBalancerContext | null,
+  ): Host | null {
+    const host = this.#hosts.byAddress(address);
+    const { overrideHostStatuses = USUAL_STATUSES } = this.#config;
+    if (host !== undefined && overrideHostStatuses.includes(host.status)) return host;
+    return strict ? null : this.chooseMemberHost(context);
   }
 
   /** For the cluster it is a part of, which counts for itself. */

@@ -16,6 +16,7 @@ import { FieldReader } from './field-reader.ts';
 import { decodeHealthCheck } from './health-check-decoder.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
 import { decodeLoadBalancing } from './load-balancing-decoder.ts';
+import { decodeOverrideStatuses } from './load-balancing-settings-decoder.ts';
 import { decodeMetadata, structLabels } from './metadata-decoder.ts';
 import { decodeOutlierDetection } from './outlier-detection-decoder.ts';
 import { decodeBindConfig, decodeKeepalive } from './socket-option-decoder.ts';
@@ -87,6 +88,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     ...discovery,
     ...(!reader.bool('wait_for_warm_on_init', true) && { waitForWarmOnInit: false }),
     panicThresholdPercent: decodePanicThreshold(reader),
+    ...overrideStatuses(reader),
     overprovisioningPercent: endpoints?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT,
     dropOverloads: dropOverloads(endpoints),
     ...(endpoints?.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
@@ -198,6 +200,11 @@ function decodeHappyEyeballs(reader: Reader): ClusterConfig['happyEyeballs'] {
       firstFamilyCount: config.number('first_address_family_count', 1, 1),
     }
   );
+}
+
+function overrideStatuses(reader: Reader): Pick<ClusterConfig, 'overrideHostStatuses'> {
+  const statuses = decodeOverrideStatuses(reader.child('common_lb_config'));
+  return statuses === undefined ? {} : { overrideHostStatuses: statuses };
 }
 
 function decodePanicThreshold(reader: Reader): number {

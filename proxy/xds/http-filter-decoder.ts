@@ -27,6 +27,7 @@ import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeRateLimitService } from './rate-limit-service-decoder.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
+import { decodeStatefulSession } from './stateful-session-decoder.ts';
 import { TypedConfig, typedConfigOf } from './typed-config.ts';
 
 const STRICT_HEADERS: ReadonlySet<string> = new Set([
@@ -63,7 +64,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', decodeForwardProxyFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
-  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', decodeStatefulSession],
+  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', statefulSession],
 ]);
 
 /** Filters in order, unknown optional ones left out; the last one has to be the router. */
@@ -277,8 +278,7 @@ function decodeWasm(config: TypedConfig, name: string): HttpFilterSettings | und
   return wasmGuards(reader.message.config) ? refuse(config.typeUrl, name) : inert(config.typeUrl);
 }
 
-function decodeStatefulSession(config: TypedConfig): HttpFilterSettings | undefined {
+function statefulSession(config: TypedConfig): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.stateful_session.v3.StatefulSession');
-  reader?.refuse('session_state');
-  return reader && inert(config.typeUrl);
+  return reader && decodeStatefulSession(reader);
 }

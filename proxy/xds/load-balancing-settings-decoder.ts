@@ -8,6 +8,7 @@ import type {
   LocalityLbConfig_ZoneAwareLbConfig,
   SlowStartConfig as SlowStartMessage,
 } from '../../xds-protos/gen/envoy.extensions.load_balancing_policies.common.v3.ts';
+import type { HostStatus } from '../config/cluster-config.ts';
 import type {
   ConsistentHashingConfig,
   LocalityPolicyConfig,
@@ -85,4 +86,12 @@ export function decodeHashing(
     balanceFactor: reader?.number('hash_balance_factor', 0, MIN_BALANCE_FACTOR) ?? 0,
     localityWeighted,
   };
+}
+
+/** Undefined: nothing is said. Numbers of a newer API are of no host. */
+export function decodeOverrideStatuses(
+  reader: FieldReader<Cluster_CommonLbConfig> | undefined,
+): readonly HostStatus[] | undefined {
+  const set = reader?.child('override_host_status');
+  return set?.message.statuses?.filter((status) => typeof status === 'string') ?? (set && []);
 }

@@ -21,6 +21,7 @@ import { decodeRateLimitServicePerRoute } from './rate-limit-service-decoder.ts'
 import { rbacGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
+import { decodeStatefulSession } from './stateful-session-decoder.ts';
 import { TypedConfig } from './typed-config.ts';
 
 interface PerFilterFields {
@@ -198,6 +199,6 @@ function statefulSession(config: TypedConfig): Verdict | undefined {
   );
   if (reader === undefined) return undefined;
   if (reader.bool('disabled')) return OFF;
-  reader.child('stateful_session')?.refuse('session_state');
-  return settled(inert(config.typeUrl));
+  const own = reader.child('stateful_session');
+  return own && settled(decodeStatefulSession(own));
 }

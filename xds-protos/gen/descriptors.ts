@@ -472,7 +472,7 @@ envoy.extensions.filters.http.router.v3.Router.UpstreamAccessLogOptions envoy.ex
 envoy.extensions.filters.http.set_filter_state.v3.Config envoy.extensions.filters.http.set_filter_state.v3 1:on_request_headers:*>envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue 2:clear_route_cache:b
 envoy.extensions.filters.http.set_metadata.v3.Config envoy.extensions.filters.http.set_metadata.v3 1:metadata_namespace:s 2:value:>google.protobuf.Struct 3:metadata:*>.Metadata
 envoy.extensions.filters.http.set_metadata.v3.Metadata envoy.extensions.filters.http.set_metadata.v3 1:metadata_namespace:s 2:allow_overwrite:b 3:value:>google.protobuf.Struct 4:typed_value:>google.protobuf.Any
-envoy.extensions.filters.http.stateful_session.v3.StatefulSession envoy.extensions.filters.http.stateful_session.v3 1:session_state:>envoy.config.core.v3.TypedExtensionConfig 2:strict:b
+envoy.extensions.filters.http.stateful_session.v3.StatefulSession envoy.extensions.filters.http.stateful_session.v3 1:session_state:>envoy.config.core.v3.TypedExtensionConfig 2:strict:b 3:stat_prefix:s 4:status_on_strict_destination_not_found:u
 envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute envoy.extensions.filters.http.stateful_session.v3 1:disabled:@ab 2:stateful_session:@a>.StatefulSession
 envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec envoy.extensions.filters.http.upstream_codec.v3
 envoy.extensions.filters.http.wasm.v3.Wasm envoy.extensions.filters.http.wasm.v3 1:config:>envoy.extensions.wasm.v3.PluginConfig
@@ -682,7 +682,8 @@ envoy.service.discovery.v3.Resource.CacheControl envoy.service.discovery.v3 1:do
 envoy.service.discovery.v3.ResourceLocator envoy.service.discovery.v3 1:name:s 2:dynamic_parameters:%ss
 envoy.service.discovery.v3.ResourceName envoy.service.discovery.v3 1:name:s 2:dynamic_parameter_constraints:>.DynamicParameterConstraints
 envoy.tcp.metadataexchange.config.MetadataExchange envoy.tcp.metadataexchange.config 1:protocol:s 2:enable_discovery:b
-envoy.type.http.v3.Cookie envoy.type.http.v3 1:name:s 2:ttl:>google.protobuf.Duration 3:path:s
+envoy.type.http.v3.Cookie envoy.type.http.v3 1:name:s 2:ttl:>google.protobuf.Duration 3:path:s 4:attributes:*>.CookieAttribute
+envoy.type.http.v3.CookieAttribute envoy.type.http.v3 1:name:s 2:value:s
 envoy.type.http.v3.PathTransformation envoy.type.http.v3 1:operations:*>.PathTransformation.Operation
 envoy.type.http.v3.PathTransformation.Operation envoy.type.http.v3 2:normalize_path_rfc_3986:@a>.PathTransformation.Operation.NormalizePathRFC3986 3:merge_slashes:@a>.PathTransformation.Operation.MergeSlashes
 envoy.type.http.v3.PathTransformation.Operation.MergeSlashes envoy.type.http.v3

@@ -4,6 +4,8 @@ import type * as envoy_config_core_v3 from './envoy.config.core.v3.ts';
 export interface StatefulSession {
   session_state?: envoy_config_core_v3.TypedExtensionConfig | undefined;
   strict?: boolean | undefined;
+  stat_prefix?: string | undefined;
+  status_on_strict_destination_not_found?: number | undefined;
 }
 
 export interface StatefulSessionPerRoute {

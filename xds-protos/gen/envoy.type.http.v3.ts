@@ -5,6 +5,12 @@ export interface Cookie {
   name?: string | undefined;
   ttl?: Duration | undefined;
   path?: string | undefined;
+  attributes?: CookieAttribute[] | undefined;
+}
+
+export interface CookieAttribute {
+  name?: string | undefined;
+  value?: string | undefined;
 }
 
 export interface PathTransformation {

@@ -866,6 +866,7 @@ export interface MessageTypes {
   'envoy.service.discovery.v3.ResourceName': envoy_service_discovery_v3.ResourceName;
   'envoy.tcp.metadataexchange.config.MetadataExchange': envoy_tcp_metadataexchange_config.MetadataExchange;
   'envoy.type.http.v3.Cookie': envoy_type_http_v3.Cookie;
+  'envoy.type.http.v3.CookieAttribute': envoy_type_http_v3.CookieAttribute;
   'envoy.type.http.v3.PathTransformation': envoy_type_http_v3.PathTransformation;
   'envoy.type.http.v3.PathTransformation.Operation': envoy_type_http_v3.PathTransformation_Operation;
   'envoy.type.http.v3.PathTransformation.Operation.MergeSlashes': envoy_type_http_v3.PathTransformation_Operation_MergeSlashes;

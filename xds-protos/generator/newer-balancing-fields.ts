@@ -7,6 +7,8 @@ const COMMON = `${POLICIES}.common.v3`;
 const ZONE_AWARE = `${COMMON}.LocalityLbConfig.ZoneAwareLbConfig`;
 const WEIGHTED = `${POLICIES}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`;
 
+const HTTP_TYPE = 'envoy.type.http.v3';
+
 type Row = Omit<NewerField, 'message'>;
 const row = (number: number, name: string, type: string): Row => ({ name, number, type });
 const rows = (number: number, name: string, type: string): Row => ({
@@ -28,6 +30,12 @@ export const newerBalancingFields: readonly NewerField[] = [
     rows(3, 'hash_policy', 'envoy.config.route.v3.RouteAction.HashPolicy'),
   ),
   ...of(
+    'envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
+    row(3, 'stat_prefix', 'string'),
+    row(4, 'status_on_strict_destination_not_found', 'uint32'),
+  ),
+  ...of(`${HTTP_TYPE}.Cookie`, rows(4, 'attributes', `${HTTP_TYPE}.CookieAttribute`)),
+  ...of(
     WEIGHTED,
     rows(7, 'metric_names_for_computing_utilization', 'string'),
     row(8, 'slow_start_config', `${COMMON}.SlowStartConfig`),
@@ -37,6 +45,7 @@ export const newerBalancingFields: readonly NewerField[] = [
 
 export const newerBalancingMessages: Readonly<Record<string, readonly Row[]>> = {
   [`${ZONE_AWARE}.ForceLocalZone`]: [row(1, 'min_size', 'google.protobuf.UInt32Value')],
+  [`${HTTP_TYPE}.CookieAttribute`]: [row(1, 'name', 'string'), row(2, 'value', 'string')],
   [`${COMMON}.OrcaOobReportingConfig`]: [
     row(1, 'port_value', 'uint32'),
     row(2, 'authority', 'string'),
