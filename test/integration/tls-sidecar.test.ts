@@ -417,6 +417,27 @@ t.test('63 a ticket of other trust is none', async (t) => {
   t.equal(noCert.status, '');
 });
 
+t.test('70 a client that does not finish its handshake in time', async (t) => {
+  const base = sessionListener('slow', [root]);
+  const [only] = base['filter_chains'] as readonly Json[];
+  const bootstrap = bootstrapOf(
+    [{ ...base, filter_chains: [{ ...only, transport_socket_connect_timeout: '0.2s' }] }],
+    [],
+  );
+  const hello = await clientHello();
+  for (const binary of envoyBinary === undefined ? [undefined] : [undefined, envoyBinary]) {
+    const proxy = await ProxyProcess.start(t, bootstrap, binary);
+    const port = proxy.port('slow');
+    t.equal(await plainAttempt(port, ''), '', 'nothing at all');
+    t.equal(await plainAttempt(port, hello.subarray(0, 40)), '', 'a part of a hello');
+    await plainAttempt(port, hello);
+    const prefix = 'listener.slow.downstream_cx_transport_socket_connect_timeout';
+    await proxy.untilStat(prefix, 3);
+    t.equal(await proxy.stat('listener.slow.downstream_cx_active'), 0);
+    t.equal((await attempt(port, withCert)).body, 'slow', 'one that does is served');
+  }
+});
+
 function sessionListener(name: string, roots: readonly TestCertificate[]): Json {
   return {
     ...listener(name, [

@@ -12,6 +12,7 @@ import {
   envoyBinary,
   filterOf,
   httpListener,
+  tcpListener,
   toCluster,
 } from '../support/proxy-process.ts';
 import { TestCertificate } from '../support/test-certificates.ts';
@@ -427,4 +428,47 @@ t.test('TLS to upstreams', async (t) => {
       }
     },
   );
+});
+
+t.test('TCP over TLS to an upstream, both ways, ended by either side', async (t) => {
+  const { connect } = await import('node:net');
+  const upstream = createTlsServer(
+    { cert: servers.good.pem, key: servers.good.keyPem, allowHalfOpen: true },
+    (socket) => {
+      let got = 0;
+      socket.on('error', () => {});
+      socket.on('data', (chunk: Buffer) => (got += chunk.length));
+      socket.on('end', () => socket.end(`got ${got} of ${'x'.repeat(300_000)}`));
+    },
+  );
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => upstream.close());
+  const { port } = upstream.address() as AddressInfo;
+  const bootstrap = bootstrapOf(
+    [tcpListener('tcp', 'secure'), tcpListener('bad', 'distrusted')],
+    [
+      cluster('secure', [port], {
+        transport_socket: upstreamTls(exactly('URI', spiffe.uri), { sni: 'srv.example.com' }),
+      }),
+      cluster('distrusted', [port], {
+        transport_socket: upstreamTls({ ...TLS13, validation_context: caOf(other) }),
+      }),
+    ],
+  );
+  const talk = (to: number, bytes: number): Promise<number> =>
+    new Promise((resolve) => {
+      let got = 0;
+      const socket = connect({ host: '127.0.0.1', port: to, allowHalfOpen: true }, () =>
+        socket.end(Buffer.alloc(bytes, 'y')),
+      );
+      socket.on('data', (chunk: Buffer) => (got += chunk.length));
+      socket.on('error', () => resolve(got));
+      socket.on('close', () => resolve(got));
+    });
+  const whole = 'got 500000 of '.length + 300_000;
+  const proxy = await ProxyProcess.start(t, bootstrap);
+  t.equal(await talk(proxy.port('tcp'), 500_000), whole, 'all bytes of both ways');
+  t.equal(await talk(proxy.port('bad'), 10), 0, 'nothing of a server that is not trusted');
+  t.equal(await proxy.stat('cluster.distrusted.ssl.fail_verify_error'), 1);
+  t.equal(await proxy.stat('cluster.distrusted.upstream_cx_connect_fail'), 1);
 });
