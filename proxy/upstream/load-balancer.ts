@@ -1,4 +1,4 @@
-// [w] What balancers need and give. A balancer reads an immutable host set; the slow side replaces it whole.
+// [w] What balancers need and give. A choice only reads; changes of hosts come in between (host-set.ts).
 import type { MetadataStruct } from '../config/metadata-value.ts';
 import type { DynamicMetadata } from '../stream-info/dynamic-metadata.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';

@@ -1,7 +1,7 @@
 // [w] PriorityLevels: how requests divide over the priorities of a host set; worked out when asked after a change.
 import type { HostSet, PriorityHosts } from '../host-set.ts';
 import type { BalancerEnvironment } from './balancer-environment.ts';
-import { priorityLoads } from './priority-load.ts';
+import { priorityLoads, usablePercent } from './priority-load.ts';
 import type { PriorityHealth, PriorityLoads } from './priority-load.ts';
 
 const PANIC_KEY = 'upstream.healthy_panic_threshold';
@@ -33,8 +33,7 @@ export class PriorityLevels {
 
   /** Whether the hosts of a priority, alone, are in panic. */
   isPanicking({ hosts }: PriorityHealth): boolean {
-    const percent = hosts.counted <= 0 ? 0 : (100 * hosts.usable) / hosts.counted;
-    return percent < this.#panicThresholdPercent;
+    return usablePercent(hosts) < this.#panicThresholdPercent;
   }
 }
 

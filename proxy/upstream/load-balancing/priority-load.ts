@@ -56,7 +56,8 @@ export function priorityLoads(
   return { ...loads, panic, availability };
 }
 
-const usablePercent = (hosts: PriorityHealth['hosts']): number =>
+/** Of the hosts that count. */
+export const usablePercent = (hosts: PriorityHealth['hosts']): number =>
   hosts.counted <= 0 ? 0 : (100 * hosts.usable) / hosts.counted;
 
 type Loads = Pick<PriorityLoads, 'healthy' | 'degraded'>;

@@ -25,6 +25,7 @@ export class SubsetIndex {
   readonly #stats: LbStats;
   readonly #byPath = new Map<string, Subset>();
   readonly #pathsOf = new Map<Host, readonly string[]>();
+  #duplicates = 0;
 
   constructor(config: SubsetConfig, create: (single: boolean) => Subset, stats: LbStats) {
     this.#config = config;
@@ -55,7 +56,7 @@ export class SubsetIndex {
         this.#subsetAt(path, selector.singleHost).hosts.add(host);
         const single = this.#byPath.get(path)!.single;
         single?.push(host);
-        if (single !== null && single.length > 1) this.#countDuplicates();
+        if (single?.length === 2) this.#countDuplicates(1);
       }
     }
     if (paths.size > 0) this.#pathsOf.set(host, [...paths]);
@@ -70,7 +71,7 @@ export class SubsetIndex {
       const { single } = subset;
       if (single !== null) {
         single.splice(single.indexOf(host), 1);
-        this.#countDuplicates();
+        if (single.length === 1) this.#countDuplicates(-1);
       }
       if (subset.hosts.hostCount > 0) continue;
       this.#byPath.delete(path);
@@ -90,11 +91,9 @@ export class SubsetIndex {
     return subset;
   }
 
-  #countDuplicates(): void {
-    let count = 0;
-    for (const { single } of this.#byPath.values())
-      if (single !== null && single.length > 1) count++;
-    this.#stats.set('lb_subsets_single_host_per_subset_duplicate', count);
+  #countDuplicates(change: 1 | -1): void {
+    this.#duplicates += change;
+    this.#stats.set('lb_subsets_single_host_per_subset_duplicate', this.#duplicates);
   }
 }
 
