@@ -7,6 +7,7 @@ import type { Logger, LogLevel } from '../base/logger.ts';
 import { Runtime } from '../base/runtime.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
+import { runtimeReader } from '../upstream/runtime-limits.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
@@ -226,7 +227,7 @@ export class Server {
       endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
       maxClusters: MAX_SLOTS,
       health: this.#health.keepers,
-      breakers: this.#publisher.breakers,
+      breakers: runtimeReader(this.#publisher.breakers, new Runtime(bootstrap.config.runtime)),
     });
   }
 

@@ -1,7 +1,7 @@
 // [w] WorkerCluster: one cluster as one worker uses it. Hosts keep their identity by address through updates (law 6);
 // counters, balancer and pools are made when the first request names the cluster, never before.
 import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
-import type { ClusterConfig, HostStatus } from '../config/cluster-config.ts';
+import type { CircuitBreakerConfig, ClusterConfig, HostStatus } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
@@ -17,6 +17,7 @@ import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
 import type { PoolVersion } from './conn-pool/pool-set.ts';
+import { runtimeLimits } from './runtime-limits.ts';
 import { transportSocketFor } from './transport-socket-choice.ts';
 import { Health, HealthFlag } from './host-health.ts';
 import type { HostSet } from './host-set.ts';
@@ -182,8 +183,8 @@ export class WorkerCluster
   update(config: ClusterConfig): void {
     if (config.hash === this.#config.hash && config.hash !== '') return;
     this.#config = config;
-    this.#default.resources.update(config.circuitBreakers.default);
-    this.#high.resources.update(config.circuitBreakers.high);
+    this.#default.resources.update(this.#limits('DEFAULT'));
+    this.#high.resources.update(this.#limits('HIGH'));
     this.#drainPools();
     this.#hosts.forgetBalancer();
     this.#originalDst = null;
@@ -361,11 +362,15 @@ export class WorkerCluster
   }
 
   #newPools(priority: Priority): PoolSet {
-    const breakers = this.#config.circuitBreakers;
-    const config = priority === 'HIGH' ? breakers.high : breakers.default;
     const { counts } = this.#environment;
-    const resources = new ResourceManager(counts, this.#slot, priority, config);
+    const resources = new ResourceManager(counts, this.#slot, priority, this.#limits(priority));
     return new PoolSet(this.#environment, this, resources);
+  }
+
+  #limits(priority: Priority): CircuitBreakerConfig {
+    const { name, circuitBreakers } = this.#config;
+    const config = priority === 'HIGH' ? circuitBreakers.high : circuitBreakers.default;
+    return runtimeLimits(config, name, priority, this.#environment.balancing.runtime);
   }
 
   #drainPools(): void {
