@@ -8,7 +8,7 @@ import type { ClusterConfig } from '../../../proxy/config/cluster-config.ts';
 import type { EndpointConfig } from '../../../proxy/config/endpoint-config.ts';
 import { RequestHeaders } from '../../../proxy/http/header-map.ts';
 import type { RequestEncoder } from '../../../proxy/http/codec.ts';
-import { Connection } from '../../../proxy/network/connection.ts';
+import type { Connection } from '../../../proxy/network/connection.ts';
 import { IoThread } from '../../../proxy/network/io-thread.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { HealthFlag } from '../../../proxy/upstream/host-health.ts';
