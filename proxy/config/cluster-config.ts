@@ -88,6 +88,8 @@ export interface ClusterConfig {
   readonly drainOnHostSetChange?: boolean;
   /** Streams share connections only with those of the same client connection. */
   readonly poolPerDownstreamConnection?: boolean;
+  /** The same of the whole cluster, for hosts that are chosen ahead; absent: none is. */
+  readonly preconnectAheadRatio?: number | undefined;
   /** Connections there should be for each stream, by host: 1 to 3; absent: 1. */
   readonly preconnectRatio?: number | undefined;
   readonly tcpKeepalive: TcpKeepaliveConfig | undefined;

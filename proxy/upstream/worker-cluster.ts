@@ -17,6 +17,7 @@ import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
 import type { PoolVersion } from './conn-pool/pool-set.ts';
+import { PreconnectAhead } from './preconnect-ahead.ts';
 import { runtimeLimits } from './runtime-limits.ts';
 import { transportSocketFor } from './transport-socket-choice.ts';
 import { Health, HealthFlag } from './host-health.ts';
@@ -65,6 +66,8 @@ export class WorkerCluster
   #aggregate: AggregateBalancer<WorkerCluster> | null = null;
   #forwardProxy: ForwardProxyBalancer | null = null;
   #sweepTimer: WheelTimer | null = null;
+  /** Null: no host is chosen before its request. */
+  #ahead: PreconnectAhead | null = null;
   readonly #default: PoolSet;
   readonly #high: PoolSet;
 
@@ -139,7 +142,7 @@ export class WorkerCluster
 
   /** For the cluster it is a part of, which counts for itself. */
   chooseMemberHost(context: LoadBalancerContext | null): Host | null {
-    return this.#balancer().chooseHost(context);
+    return this.#ahead?.take() ?? this.#balancer().chooseHost(context);
   }
 
   httpPool(
@@ -152,9 +155,22 @@ export class WorkerCluster
     if (owner !== undefined) return owner.httpPool(host, priority, downstream, overrides);
     const pools = this.#poolsOf(priority);
     const version = this.#versionTo(host, downstream);
+    const { preconnectAheadRatio } = this.#config;
+    if (preconnectAheadRatio !== undefined)
+      this.#dialAhead(preconnectAheadRatio, pools, downstream);
     if (this.#config.poolPerDownstreamConnection !== true)
       return pools.http(host, version, overrides);
     return pools.http(host, version, overrides, downstream.connection.connectionId);
+  }
+
+  #dialAhead(ratio: number, pools: PoolSet, downstream: PoolDownstream): void {
+    this.#ahead ??= new PreconnectAhead();
+    this.#ahead.dial(ratio, {
+      load: () => pools.load(),
+      usableHosts: this.membership().usable,
+      nextHost: () => this.#balancer().chooseHost(null),
+      preconnect: (host) => pools.preconnect(host, this.#versionTo(host, downstream), ratio),
+    });
   }
 
   #versionTo(host: Host, downstream: PoolDownstream): PoolVersion {

@@ -82,6 +82,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
       reader.child('common_lb_config')?.bool('close_connections_on_host_set_change') ?? false,
     poolPerDownstreamConnection: reader.bool('connection_pool_per_downstream_connection'),
     preconnectRatio: decodePreconnect(reader),
+    preconnectAheadRatio: aheadRatio(reader, lbPolicy),
     bind: decodeBindConfig(reader.child('upstream_bind_config'), `Cluster ${name}`),
     happyEyeballs: decodeHappyEyeballs(reader),
     originalDst: decodeOriginalDst(reader, type),
@@ -174,11 +175,20 @@ function decodeMeasures(reader: Reader): ClusterConfig['measures'] {
 /** Parts of fields that are otherwise built. */
 function inertOptions(reader: Reader): readonly string[] {
   const notes: string[] = [];
-  if ((reader.message.preconnect_policy?.predictive_preconnect_ratio ?? 1) > 1)
-    notes.push('preconnect_policy.predictive_preconnect_ratio');
   if (reader.child('track_cluster_stats')?.bool('per_endpoint_stats') === true)
     notes.push('track_cluster_stats.per_endpoint_stats');
   return notes;
+}
+
+/** Of balancers whose next choices can be known, as in Envoy. */
+function aheadRatio(
+  reader: Reader,
+  policy: ClusterConfig['lbPolicy'],
+): ClusterConfig['preconnectAheadRatio'] {
+  const ratio = reader.message.preconnect_policy?.predictive_preconnect_ratio ?? 1;
+  return ratio > 1 && ['round_robin', 'least_request', 'random'].includes(policy.kind)
+    ? ratio
+    : undefined;
 }
 
 function decodePreconnect(reader: Reader): number | undefined {

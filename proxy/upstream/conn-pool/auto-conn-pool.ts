@@ -2,7 +2,7 @@
 // connection that turns out to speak the other version goes over to the other pool, and those who wait with it.
 import type { ResponseDecoder } from '../../http/codec.ts';
 import type { Host } from '../host.ts';
-import type { HttpPoolCallbacks, ManagedPool, PoolTicket } from './conn-pool.ts';
+import type { HttpPoolCallbacks, ManagedPool, PoolLoad, PoolTicket } from './conn-pool.ts';
 import type { HttpConnPoolBase, PoolKind } from './http-conn-pool.ts';
 import { Http1ConnPool } from './http1-conn-pool.ts';
 import { Http2ConnPool } from './http2-conn-pool.ts';
@@ -37,6 +37,16 @@ export class AutoConnPool implements ManagedPool, VersionChooser {
     fresh?: boolean,
   ): PoolTicket | null {
     return (this.#speaksHttp2 ? this.#http2 : this.#http1).newStream(decoder, callbacks, fresh);
+  }
+
+  get load(): PoolLoad {
+    const [a, b] = [this.#http1.load, this.#http2.load];
+    const { pending, active, free } = b;
+    return { pending: a.pending + pending, active: a.active + active, free: a.free + free };
+  }
+
+  preconnect(ratio: number): boolean {
+    return (this.#speaksHttp2 ? this.#http2 : this.#http1).preconnect(ratio);
   }
 
   get inUse(): boolean {

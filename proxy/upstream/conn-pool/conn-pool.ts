@@ -44,8 +44,18 @@ export interface HttpConnPool {
   ): PoolTicket | null;
 }
 
+/** Streams that wait, that are on their way, and that connections, dialled ones too, have room for. */
+export interface PoolLoad {
+  readonly pending: number;
+  readonly active: number;
+  readonly free: number;
+}
+
 /** As those who keep it see it. */
 export interface ManagedPool extends HttpConnPool {
+  readonly load: PoolLoad;
+  /** Dials a connection where a stream to come, and `ratio` for each, would want it; false: it does not. */
+  preconnect(ratio: number): boolean;
   readonly host: Host;
   /** Has connections or waiters. */
   readonly inUse: boolean;

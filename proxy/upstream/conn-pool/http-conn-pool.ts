@@ -3,7 +3,13 @@
 import type { ResponseDecoder } from '../../http/codec.ts';
 import type { Host } from '../host.ts';
 import type { TransportOverrides } from '../upstream-transports.ts';
-import type { HttpPoolCallbacks, ManagedPool, PoolFailureReason, PoolTicket } from './conn-pool.ts';
+import type {
+  HttpPoolCallbacks,
+  ManagedPool,
+  PoolFailureReason,
+  PoolLoad,
+  PoolTicket,
+} from './conn-pool.ts';
 import type { MadeConnection, VersionChooser } from './version-chooser.ts';
 import { diallingOf } from './pool-context.ts';
 import type { PoolContext, PoolDialling } from './pool-context.ts';
@@ -97,10 +103,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
       callbacks.onPoolFailure('overflow', '', this.host);
       return null;
     }
-    if (!this.#counted) {
-      this.#counted = true;
-      resources.pools.inc();
-    }
+    this.#enter();
     resources.pendingRequests.inc();
     stats.store.inc(stats.upstreamRqPendingTotal);
     stats.store.inc(stats.upstreamRqPendingActive);
@@ -160,10 +163,7 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
 
   /** Its counterpart. The connection and those who wait are counted already. */
   adopt(made: MadeConnection, waiting: readonly PendingStream[]): void {
-    if (!this.#counted) {
-      this.#counted = true;
-      this.context.resources.pools.inc();
-    }
+    this.#enter();
     for (const stream of waiting) stream.queue = this;
     this.#pending.push(...waiting);
     this.#connecting++;
@@ -265,33 +265,58 @@ export abstract class HttpConnPoolBase<Client extends PooledClient>
     const dialled = this.#connecting * this.streamsPerDial;
     const ratio = this.#ratio;
     if (ratio === 1) return dialled < this.#pending.length;
+    const { pending, active, free } = this.load;
+    return (pending + active) * ratio > free + active;
+  }
+
+  get load(): PoolLoad {
     let active = 0;
-    let free = dialled;
+    let free = this.#connecting * this.streamsPerDial;
     for (const client of this.#clients) {
       active += client.activeStreams;
       free += client.freeStreams;
     }
-    return (this.#pending.length + active) * ratio > free + active;
+    return { pending: this.#pending.length, active, free };
+  }
+
+  preconnect(ratio: number): boolean {
+    const { pending, active, free } = this.load;
+    const wanted = (pending + active + 1) * ratio > free + active;
+    if (!wanted || !this.host.healthy || this.dialling.unsupported !== '') return false;
+    this.#enter();
+    return this.#open();
+  }
+
+  #enter(): void {
+    if (this.#counted) return;
+    this.#counted = true;
+    this.context.resources.pools.inc();
   }
 
   /** A pool may always open its first connection, limit or not. */
   #openIfNeeded(): void {
-    const { resources, stats } = this.context;
     for (let dialled = 0; this.#wantsConnection; dialled++) {
       // What is dialled ahead comes little by little.
       if (dialled >= MAX_AHEAD && this.#connecting * this.streamsPerDial >= this.#pending.length)
         return;
-      if (!resources.canConnect(this.host)) {
-        stats.store.inc(stats.upstreamCxOverflow);
-        if (this.#clients.size > 0) return;
-      }
-      resources.connections.inc();
-      stats.store.inc(stats.upstreamCxTotal);
-      stats.store.inc(stats.upstreamCxActive);
-      this.host.onConnectionMade();
-      this.#connecting++;
-      this.#clients.add(this.createClient());
+      if (!this.#open()) return;
     }
+  }
+
+  /** False: the limit is reached. */
+  #open(): boolean {
+    const { resources, stats } = this.context;
+    if (!resources.canConnect(this.host)) {
+      stats.store.inc(stats.upstreamCxOverflow);
+      if (this.#clients.size > 0) return false;
+    }
+    resources.connections.inc();
+    stats.store.inc(stats.upstreamCxTotal);
+    stats.store.inc(stats.upstreamCxActive);
+    this.host.onConnectionMade();
+    this.#connecting++;
+    this.#clients.add(this.createClient());
+    return true;
   }
 
   #forget(client: Client): void {

@@ -6,7 +6,7 @@ import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
 import type { TransportOverrides } from '../upstream-transports.ts';
-import type { HttpConnPool, ManagedPool, TcpConnPool } from './conn-pool.ts';
+import type { HttpConnPool, ManagedPool, PoolLoad, TcpConnPool } from './conn-pool.ts';
 import { AutoConnPool } from './auto-conn-pool.ts';
 import { Http1ConnPool } from './http1-conn-pool.ts';
 import { Http2ConnPool } from './http2-conn-pool.ts';
@@ -126,6 +126,24 @@ export class PoolSet {
 
   inUse(host: Host): boolean {
     return this.#hosts.get(host)?.inUse === true;
+  }
+
+  /** Of all its HTTP pools. */
+  load(): PoolLoad {
+    const sum = { pending: 0, active: 0, free: 0 };
+    for (const pools of this.#hosts.values()) {
+      for (const { load } of pools.http()) {
+        sum.pending += load.pending;
+        sum.active += load.active;
+        sum.free += load.free;
+      }
+    }
+    return sum;
+  }
+
+  preconnect(host: Host, version: PoolVersion, ratio: number): boolean {
+    const key = { version, overrides: null, connectionId: undefined };
+    return this.#httpPool(this.#poolsOf(host), host, key).preconnect(ratio);
   }
 
   /** The host does not pass its checks any more: its connections are not used again (envoy-behaviour §7.2). */

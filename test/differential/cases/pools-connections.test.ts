@@ -77,6 +77,11 @@ const NOT_DIALLED: Row['differs'] & object = {
   where: ['upstream'],
 };
 
+/** Which host is asked first is chance. */
+const UNNOTED: Row['upstream'] & object = {
+  serve: (socket) => socket.on('data', () => socket.write(ok())),
+};
+
 export const suite = await differential(
   import.meta.url,
   {
@@ -145,6 +150,12 @@ export const suite = await differential(
       'preconnect: never more than three at once',
       up({ preconnect_policy: { per_upstream_preconnect_ratio: 3 } }),
       times(2),
+    ),
+    row(
+      'preconnect: ahead for the next host',
+      up({ preconnect_policy: { predictive_preconnect_ratio: 2 } }),
+      [get(), { responses: 1 }, { pauseMs: 60 }],
+      { upstreams: { up: UNNOTED, 'up/2': UNNOTED } },
     ),
     row('source address', bind(from('127.0.0.6')), times(1), { log: LOCAL }),
     row("source address that is nobody's", bind(from('192.0.2.55')), times(1), {
