@@ -1,5 +1,7 @@
 // [b] xxHash64 of bytes (the public XXH64 algorithm): Envoy hashes keys, resource names and versions with it.
-// BigInt arithmetic costs about a microsecond for a short key: on the data path only computed when a balancer asks.
+// BigInt arithmetic costs some microseconds for a short key; what a request is hashed by is hashed in halves (hash64.ts), and only
+// when a balancer asks.
+import { Hash64 } from './hash64.ts';
 
 const MASK = 0xffffffffffffffffn;
 const P1 = 11400714785074694791n;
@@ -55,9 +57,15 @@ export function xxHash64(bytes: Buffer, seed = 0n): bigint {
   return hash ^ (hash >> 32n);
 }
 
+const halves = new Hash64();
+
 /** Of a wire string: one byte a character. */
-export const xxHash64OfWire = (text: string, seed = 0n): bigint =>
-  xxHash64(Buffer.from(text, 'latin1'), seed);
+export function xxHash64OfWire(text: string, seed = 0n): bigint {
+  const bytes = Buffer.from(text, 'latin1');
+  if (seed !== 0n) return xxHash64(bytes, seed);
+  halves.xxHash64(bytes, bytes.length);
+  return (BigInt(halves.high) << 32n) | BigInt(halves.low);
+}
 
 /** Of a string of ours. */
 export const xxHash64OfText = (text: string): bigint => xxHash64(Buffer.from(text, 'utf8'));
