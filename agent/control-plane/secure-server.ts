@@ -26,6 +26,8 @@ export interface SecureServerParts {
   readonly time: TimeSource;
 }
 
+/** As istiod; what a stranger sends is held before he is known. */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 const OWN_LIFE_MS = 86_400_000;
 /** What istiod's certificate names, and so what agents ask for. */
 const NAMES: readonly SubjectName[] = [
@@ -35,7 +37,7 @@ const NAMES: readonly SubjectName[] = [
 
 export class SecureServer implements Closable {
   readonly #parts: SecureServerParts;
-  readonly #server = new AdsServer();
+  readonly #server = new AdsServer({ maxReceiveBytes: MAX_REQUEST_BYTES });
   readonly #authority: CertificateAuthority;
   #timer: TimerHandle | undefined;
 

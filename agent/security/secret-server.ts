@@ -20,9 +20,12 @@ export interface SecretServerParts {
   readonly time: TimeSource;
 }
 
+/** A request names secrets and carries the node. */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
 export class SecretServer implements Closable {
   readonly #parts: SecretServerParts;
-  readonly #server = new GrpcServer();
+  readonly #server = new GrpcServer({ maxReceiveBytes: MAX_REQUEST_BYTES });
   readonly #streams = new Set<{ onChange(name: string): void }>();
   readonly #unsubscribe: () => void;
   #versions = 0;

@@ -36,6 +36,7 @@ type Handler = (
 /** The body stays empty, as probes know it. */
 const WARNING_HEADER = 'x-outrigger-warning';
 const NOT_IN_HEADER = /[^\x20-\x7e]/g;
+const MAX_WARNING_CHARS = 500;
 const MAX_HEADER_BYTES = 16_384;
 const MAX_CONNECTIONS = 512;
 
@@ -159,8 +160,10 @@ export class StatusServer {
       else this.#parts.logger.warn(`Envoy proxy is NOT ready: ${reason}`);
     }
     const warning = this.#parts.warning();
-    if (warning !== undefined)
-      response.setHeader(WARNING_HEADER, warning.replace(NOT_IN_HEADER, '?'));
+    if (warning !== undefined) {
+      const text = warning.slice(0, MAX_WARNING_CHARS).replace(NOT_IN_HEADER, '?');
+      response.setHeader(WARNING_HEADER, text);
+    }
     response.writeHead(reason === undefined ? 200 : 503);
     response.end();
   }

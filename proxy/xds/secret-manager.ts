@@ -233,7 +233,7 @@ export class SecretManager implements Closable {
         this.#tellAdsNames();
         return undefined;
       case 'grpc':
-        return this.#openStream(known, ref.source);
+        return this.#openSoon(known, ref.source);
       case 'path':
         return new SecretPathFeed(ref.name, ref.source, this.#deps.time, {
           onSecret: (resource) => {
@@ -249,6 +249,14 @@ export class SecretManager implements Closable {
           },
         });
     }
+  }
+
+  /** Its cluster may stand behind the one that asks in the same list. */
+  #openSoon(known: KnownSecret, source: Extract<SecretRef['source'], { kind: 'grpc' }>): Closable {
+    const timer = this.#deps.time.setTimer(() => {
+      known.feed = this.#openStream(known, source);
+    }, 0);
+    return { close: () => timer.cancel() };
   }
 
   #openStream(

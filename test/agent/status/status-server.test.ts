@@ -88,6 +88,14 @@ t.test('StatusServer', (t) => {
     t.equal(lines.length, 1);
   });
 
+  t.test('tells of a certificate near its end beside the answer', async (t) => {
+    const { port } = await setUp(t);
+    t.match(await ask(port, 'GET', '/healthz/ready'), {
+      headers: { 'x-outrigger-warning': 'certificate default ends in 5 min?' },
+      body: '',
+    });
+  });
+
   t.test('drains and quits on POST', async (t) => {
     const { port, calls } = await setUp(t);
     t.match(await ask(port, 'POST', '/drain'), { status: 200, body: 'OK' });
