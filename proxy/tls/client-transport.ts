@@ -60,6 +60,8 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
   readonly #state: ClientTlsState;
   readonly #connection: Connection;
   readonly #session: TlsSession;
+  /** The session that the server was asked to resume. */
+  #offered: Buffer | null = null;
   /** Null: over. */
   #listener: TransportListener | null;
 
@@ -121,6 +123,10 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
       return;
     }
     this.#fillFacts(session, peer);
+    // Up to TLS 1.2 a session serves again and again, and no new one comes with it.
+    if (this.#offered !== null && session.version !== 'TLSv1.3' && handle.isSessionReused())
+      this.#state.keepSession(this.#transport.options.serverName, this.#offered);
+    this.#offered = null;
     session.settle();
     this.#take()?.onTransportReady(this.#connection, {
       tls: session,
@@ -140,6 +146,7 @@ class ClientHandshake implements TransportStep, ConnectionCallbacks, HandshakeLi
     if (context.config.maxSessionKeys === 0) return;
     const kept = this.#state.takeSession(options.serverName);
     if (kept !== null) handle.setSession(kept);
+    this.#offered = kept;
     const state = this.#state;
     const { serverName } = options;
     handle.enableSessionCallbacks();

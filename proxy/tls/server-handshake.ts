@@ -121,7 +121,8 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     if (ended) this.#fail('');
     if (ended || hello === 'wait') return;
     this.#hello = hello === 'no' || hello === 'long' ? null : hello;
-    if (this.#hello !== null && this.#context.config.requireSni && this.#hello.serverName === '') {
+    // One that cannot be read names nobody.
+    if (this.#context.config.requireSni && (this.#hello?.serverName ?? '') === '') {
       this.#fail('');
       return;
     }

@@ -472,3 +472,27 @@ t.test('TCP over TLS to an upstream, both ways, ended by either side', async (t)
   t.equal(await proxy.stat('cluster.distrusted.ssl.fail_verify_error'), 1);
   t.equal(await proxy.stat('cluster.distrusted.upstream_cx_connect_fail'), 1);
 });
+
+t.test('sessions with an upstream are resumed', async (t) => {
+  const port = await listen(t, servers.good, false);
+  const bootstrap = bootstrapOf(
+    [httpListener('old', [toCluster('old')]), httpListener('new', [toCluster('new')])],
+    [
+      cluster('old', [port], { transport_socket: upstreamTls({ validation_context: caOf(root) }) }),
+      cluster('new', [port], { transport_socket: upstreamTls(trusting()) }),
+    ],
+  );
+  const proxy = await ProxyProcess.start(t, bootstrap);
+  for (const [name, version] of [
+    ['old', 'TLSv1.2'],
+    ['new', 'TLSv1.3'],
+  ] as const) {
+    // The server closes after each answer.
+    for (let i = 0; i < 4; i++) t.match((await ask(proxy.port(name), 'GET', '/')).body, version);
+    t.equal(
+      await proxy.stat(`cluster.${name}.ssl.session_reused`),
+      3,
+      `${version}: all but the first`,
+    );
+  }
+});
