@@ -91,7 +91,10 @@ export class PoolSet {
     connectionId?: number,
   ): HttpConnPool | null {
     const pools = this.#poolsOf(host);
-    const pool = this.#httpPool(pools, host, { version, overrides, connectionId });
+    const pool =
+      overrides === null && connectionId === undefined
+        ? this.#usualPool(pools, host, version)
+        : this.#specialPool(pools, host, { version, overrides, connectionId });
     if (this.resources.pools.max === Infinity || pool.inUse) return pool;
     return this.#mayEnter(pools) ? pool : null;
   }
@@ -110,10 +113,7 @@ export class PoolSet {
     return false;
   }
 
-  #httpPool(pools: HostPools, host: Host, key: PoolKey): ManagedPool {
-    const { version, overrides, connectionId } = key;
-    if (overrides !== null || connectionId !== undefined)
-      return this.#specialPool(pools, host, key);
+  #usualPool(pools: HostPools, host: Host, version: PoolVersion): ManagedPool {
     if (version === 'http2') return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
     if (version === 'auto') return (pools.auto ??= new AutoConnPool(this.#contextNow(), host));
     return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
@@ -142,8 +142,7 @@ export class PoolSet {
   }
 
   preconnect(host: Host, version: PoolVersion, ratio: number): boolean {
-    const key = { version, overrides: null, connectionId: undefined };
-    return this.#httpPool(this.#poolsOf(host), host, key).preconnect(ratio);
+    return this.#usualPool(this.#poolsOf(host), host, version).preconnect(ratio);
   }
 
   /** The host does not pass its checks any more: its connections are not used again (envoy-behaviour §7.2). */
