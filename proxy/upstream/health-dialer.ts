@@ -18,7 +18,6 @@ export interface HealthDial {
 }
 
 export interface HealthDialer {
-  readonly io: IoThread;
   /** TLS. */
   readonly secure: boolean;
   /** One call of the owner follows, never from within, unless cancelled. */
@@ -26,20 +25,20 @@ export interface HealthDialer {
 }
 
 export class SocketDialer implements HealthDialer {
-  readonly io: IoThread;
   readonly secure: boolean;
+  readonly #io: IoThread;
   readonly #address: AddressConfig;
   readonly #options: DialOptions;
 
   constructor(io: IoThread, address: AddressConfig, options: DialOptions, secure: boolean) {
-    this.io = io;
+    this.#io = io;
     this.secure = secure;
     this.#address = address;
     this.#options = options;
   }
 
   dial(owner: HealthDialOwner): HealthDial {
-    return new ConnectAttempt(this.io, this.#address, this.#options, new SocketDial(owner));
+    return new ConnectAttempt(this.#io, this.#address, this.#options, new SocketDial(owner));
   }
 }
 

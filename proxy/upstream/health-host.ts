@@ -1,7 +1,6 @@
 // [m] WatchedHost: one host of a cluster that is checked or watched, with everything main finds out about its health.
 // Outlives updates of the endpoints by address.
 import type { EndpointConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
-import type { HostLocality } from './health-event-log.ts';
 import type { CheckedHost, CheckEvent, HealthSession } from './health-session.ts';
 import { withEdsHealth } from './host-health.ts';
 import { addressText } from './host.ts';
@@ -41,10 +40,6 @@ export class WatchedHost implements CheckedHost, OutlierHost {
   /** `HealthFlag` bits, those of its assignment included. */
   get flags(): number {
     return this.#flags;
-  }
-
-  get place(): HostLocality {
-    return this.locality;
   }
 
   setFlags(flags: number): void {
