@@ -1,6 +1,10 @@
 // [m] Decodes clusters (envoy-behaviour §7, istio-contract §4).
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
-import type { ClusterConfig, TransportSocketMatchConfig } from '../config/cluster-config.ts';
+import type {
+  UpstreamHttpConfig,
+  ClusterConfig,
+  TransportSocketMatchConfig,
+} from '../config/cluster-config.ts';
 import { decodeCircuitBreakers } from './circuit-breaker-decoder.ts';
 import {
   checkPolicyFits,
@@ -48,12 +52,13 @@ export function decodeCluster(message: Cluster, source: ClusterSource): ClusterC
 /** The same for a cluster inside a larger message: problems go to the reader's collector. */
 export function readCluster(reader: Reader, source: ClusterSource): ClusterConfig {
   const name = reader.requiredString('name');
-  const { type, ...discovery } = decodeDiscovery(reader);
+  const { type, mayBeInsecure, ...discovery } = decodeDiscovery(reader);
   const endpoints = decodeInlineEndpoints(reader, type);
   const lbPolicy = decodeLoadBalancing(reader);
   checkPolicyFits(reader, type, lbPolicy);
   const filterNotes = decodeClusterFilters(reader);
-  const http = decodeUpstreamHttp(reader);
+  const anyHttp = decodeUpstreamHttp(reader);
+  const http = mayBeInsecure === false ? heldToItsName(reader, anyHttp) : anyHttp;
   const content = {
     name,
     statName: (reader.nonEmpty('alt_stat_name') ?? name).replaceAll(':', '_'),
@@ -141,6 +146,21 @@ const inertFields = (reader: Reader, type: ClusterConfig['type']): readonly stri
   // Its hosts are known to workers alone.
   ...(type === 'ORIGINAL_DST' && reader.has('outlier_detection') ? ['outlier_detection'] : []),
 ];
+
+/** A dynamic forward proxy: its hosts are whoever clients name, so their certificates have to say that name, as in Envoy. */
+function heldToItsName(reader: Reader, http: UpstreamHttpConfig): UpstreamHttpConfig {
+  if (http.autoTls?.sni === true && http.autoTls.sanValidation) return http;
+  if (
+    reader.has('typed_extension_protocol_options') ||
+    reader.has('upstream_http_protocol_options')
+  ) {
+    reader.problem(
+      'typed_extension_protocol_options',
+      'dynamic_forward_proxy cluster must have auto_sni and auto_san_validation true unless allow_insecure_cluster_options is set',
+    );
+  }
+  return { ...http, autoTls: { sni: true, sanValidation: true, header: '' } };
+}
 
 function decodeClusterFilters(reader: Reader): readonly string[] {
   const notes: string[] = [];

@@ -46,6 +46,8 @@ export interface DiscoveryConfig {
   readonly aggregateOf?: readonly string[];
   /** Of a dynamic forward proxy. */
   readonly forwardProxy?: DnsCacheConfig;
+  /** It need not hold its hosts to the names they are reached by. */
+  readonly mayBeInsecure?: boolean;
 }
 
 export function decodeDiscovery(reader: Reader): DiscoveryConfig {
@@ -81,7 +83,8 @@ export function decodeDiscovery(reader: Reader): DiscoveryConfig {
       if (proxy === undefined) return plain;
       proxy.refuse('sub_clusters_config');
       const forwardProxy = decodeDnsCache(proxy.required('dns_cache_config'));
-      return { ...plain, type: 'DYNAMIC_FORWARD_PROXY', forwardProxy };
+      const mayBeInsecure = proxy.bool('allow_insecure_cluster_options');
+      return { ...plain, type: 'DYNAMIC_FORWARD_PROXY', forwardProxy, mayBeInsecure };
     }
     default:
       config.problem(

@@ -25,6 +25,7 @@ const httpOptions = (fields: Json): Json => ({
 });
 
 const DNS_CLUSTER = 'envoy.extensions.clusters.dns.v3.DnsCluster';
+const FORWARD_PROXY = 'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig';
 const AGGREGATE = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig';
 const clusterType = (type: string, fields: Json): Json => ({
   cluster_type: { name: 'any', typed_config: { '@type': `${TYPE}/${type}`, ...fields } },
@@ -93,6 +94,33 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     { name: 'c', ...clusterType('google.protobuf.Empty', {}) },
     [
       "cluster_type.typed_config: Didn't find a registered cluster factory implementation for type: 'google.protobuf.Empty'",
+    ],
+  ],
+  [
+    'a dynamic forward proxy that does not hold hosts to their names',
+    {
+      name: 'c',
+      lb_policy: 'CLUSTER_PROVIDED',
+      ...clusterType(FORWARD_PROXY, { dns_cache_config: { name: 'n' } }),
+      ...httpOptions({
+        explicit_http_config: { http_protocol_options: {} },
+        upstream_http_protocol_options: { auto_sni: true },
+      }),
+    },
+    [
+      'typed_extension_protocol_options: dynamic_forward_proxy cluster must have auto_sni and auto_san_validation true unless allow_insecure_cluster_options is set',
+    ],
+  ],
+  [
+    'a dynamic forward proxy of sub-clusters',
+    {
+      name: 'c',
+      lb_policy: 'CLUSTER_PROVIDED',
+      ...clusterType(FORWARD_PROXY, { sub_clusters_config: {} }),
+    },
+    [
+      'cluster_type.typed_config.sub_clusters_config: is not supported by this version',
+      'cluster_type.typed_config.dns_cache_config: is required',
     ],
   ],
   [
@@ -439,6 +467,20 @@ t.test('decodeCluster', (t) => {
       cluster({ name: 'c', ...original, lb_policy: 'CLUSTER_PROVIDED' }).type,
       'ORIGINAL_DST',
     );
+    t.end();
+  });
+
+  t.test('reads a dynamic forward proxy, whose hosts are held to their names', (t) => {
+    const config = cluster({
+      name: 'c',
+      lb_policy: 'CLUSTER_PROVIDED',
+      ...clusterType(FORWARD_PROXY, { dns_cache_config: { name: 'n', max_hosts: 7 } }),
+    });
+    t.match(config, {
+      type: 'DYNAMIC_FORWARD_PROXY',
+      forwardProxy: { name: 'n', maxHosts: 7, hostTtlMs: 300_000, queryTimeoutMs: 5000 },
+      http: { autoTls: { sni: true, sanValidation: true } },
+    });
     t.end();
   });
 
