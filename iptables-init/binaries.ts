@@ -42,8 +42,8 @@ export function chooseBinary(options: IptablesOptions, family: Family): Binary {
 }
 
 /**
- * The kinds that are installed and that the kernel has, with their rules. Throws where one does not answer for lack of rights,
- * and where none answers: what cannot be seen must not pass for nothing.
+ * The kinds that are installed and that the kernel has, with their rules. Throws where nft is refused, and where none answers:
+ * what cannot be seen must not pass for nothing. Legacy is refused in every user namespace, and there nft is the one in use.
  */
 export function presentBinaries(
   options: IptablesOptions,
@@ -65,7 +65,8 @@ export function presentBinaries(
   const present = suffixed.flatMap(ask);
   if (present.length === 0 && failures.length === 0 && forced === undefined)
     present.push(...ask(''));
-  const failure = failures.find(isRefusal) ?? (present.length === 0 ? failures[0] : undefined);
+  const refused = failures.find((said) => isRefusal(said) && !said.includes('-legacy-save'));
+  const failure = refused ?? (present.length === 0 ? failures[0] : undefined);
   if (failure !== undefined) throw new ApplyError(failure);
   return present;
 }

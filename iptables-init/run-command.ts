@@ -99,6 +99,8 @@ function hintFor(said: string, line: string): string {
   if (isRefusal(said)) {
     return 'run as root, or with the capabilities NET_ADMIN and NET_RAW: securityContext.capabilities.add';
   }
+  if (/Invalid argument/.test(said) && line.includes('owner'))
+    return 'the user namespace does not know that user or group: map it, see /proc/self/uid_map';
   if (isMissingModule(said)) {
     const named =
       modules.find(([word]) => line.includes(word))?.[1] ?? 'ip_tables, iptable_nat or nf_tables';

@@ -114,6 +114,25 @@ t.test('choosing iptables', { skip: needsBoth }, async (t) => {
       'a stand-in for a kernel without nf_tables',
     );
   });
+  await t.test('takes nft in a user namespace, where legacy is refused', async (t) => {
+    const user = ['--reuid=1000', '--regid=1000', '--clear-groups'];
+    const read = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
+    const inside = ['unshare', '--user', '--map-root-user', '--net', 'sh', '-c'];
+    const laid = '"$0" -b "*" -i "*" -u 0';
+    const twice = `${laid} && ${laid} && "$0" --cleanup-only`;
+    const ran = spawnSync('setpriv', [...user, ...read, ...inside, twice, launcher], {
+      encoding: 'utf8',
+    });
+    if (ran.status !== 0 && /unshare failed|Operation not permitted/.test(ran.stderr)) {
+      t.comment(`SKIPPED: user namespaces are refused here: ${ran.stderr.trim()}`);
+      return;
+    }
+    t.equal(ran.status, 0, ran.stderr);
+    t.match(
+      ran.stdout,
+      /in place \(iptables-nft\)[\s\S]*in place already, nothing changed[\s\S]*IPv4: rules are removed/,
+    );
+  });
   await t.test('waits for the lock of legacy', async (t) => {
     const pod = freshPod(t);
     const holder = spawn('flock', ['/run/xtables.lock', 'sh', '-c', 'echo held; sleep 2'], {

@@ -70,6 +70,12 @@ t.test('explainFailure', async (t) => {
     ['no program', 'iptables-save', 'not found', /install the package iptables\)/],
     ['no ip', 'ip rule', 'not found', /install the package iproute2/],
     ['no nft', 'nft -f -', 'not found', /install the package nftables/],
+    [
+      'an id that is not mapped',
+      restore,
+      'iptables-nft-restore: line 3: RULE_APPEND failed (Invalid argument): rule in chain ISTIO_OUTPUT',
+      /the user namespace does not know that user or group/,
+    ],
     ['something else', restore, 'whatever', /^iptables-nft-restore --noflush: whatever$/],
     ['nothing', restore, '', /: exit 1$/],
   ];
