@@ -50,6 +50,7 @@ function fromOptions(reader: FieldReader<HttpProtocolOptions>): UpstreamHttpConf
       filter.problem('', 'upstream HTTP filters are not supported by this version');
     }
   }
+  reader.refuse('outlier_detection');
   reader.refuse('request_mirror_policies');
   reader.refuse('hash_policy');
   reader.refuse('retry_policy');

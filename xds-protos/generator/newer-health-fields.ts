@@ -16,4 +16,11 @@ export const newerHealthFields: readonly NewerField[] = [
     number: 9,
     type: 'bool',
   },
+  // Its matchers are not read: that it is there is enough to refuse it.
+  {
+    message: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'outlier_detection',
+    number: 8,
+    type: 'google.protobuf.Empty',
+  },
 ];

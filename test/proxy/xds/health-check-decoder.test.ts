@@ -149,6 +149,19 @@ t.test('decodeHealthCheck', (t) => {
 });
 
 t.test('decodeOutlierDetection', (t) => {
+  t.test('refuses matchers of its own for answers', (t) => {
+    const options = {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      explicit_http_config: { http_protocol_options: {} },
+      outlier_detection: {},
+    };
+    const typed_extension_protocol_options = { http: options };
+    t.throws(() => cluster({ name: 'c', typed_extension_protocol_options }), {
+      message: /outlier_detection/,
+    });
+    t.end();
+  });
+
   const detection = (more: Json) =>
     cluster({ name: 'c', outlier_detection: more }).outlierDetection;
   t.test('has defaults', (t) => {
