@@ -10,7 +10,7 @@ export interface DnsQuery {
   readonly name: string;
   /** `A`, `AAAA`, `PTR`, `UNKNOWN_65` … */
   readonly type: string;
-  /** Of class IN, and an ordinary query. */
+  /** Of class IN, an ordinary query, and for a name of ASCII: bytes of others are not what the decoder makes of them. */
   readonly ordinary: boolean;
   /** The question's bytes as they came: clients compare the case of its letters. */
   readonly question: Buffer;
@@ -42,6 +42,7 @@ const CLASS_IN = 1;
 const POINTER = 0xc000;
 const RECORD_HEAD_BYTES = 12;
 const OPT_BYTES = 11;
+const ASCII = /^[!-~]*$/;
 
 /** Null: no query, or one that nobody could answer; it deserves FORMERR when it has an id, else nothing. */
 export function readQuery(message: Buffer): DnsQuery | null {
@@ -60,7 +61,10 @@ export function readQuery(message: Buffer): DnsQuery | null {
     id: message.readUInt16BE(0),
     name: question.name.toLowerCase(),
     type: question.type,
-    ordinary: (message.readUInt16BE(2) & OPCODE_MASK) === 0 && question.class === 'IN',
+    ordinary:
+      (message.readUInt16BE(2) & OPCODE_MASK) === 0 &&
+      question.class === 'IN' &&
+      ASCII.test(question.name),
     question: message.subarray(HEAD_BYTES, endOfQuestion(message)),
     recursionDesired: packet.flag_rd,
     edns: opt !== undefined,
@@ -91,21 +95,20 @@ export function writeAnswer(query: DnsQuery, answer: DnsAnswer, maxBytes: number
   query.question.copy(reply, HEAD_BYTES);
   let at = HEAD_BYTES + query.question.length;
   let owner = POINTER | HEAD_BYTES;
-  let count = 0;
-  if (answer.alias !== undefined) {
-    const target = encodeName(answer.alias);
-    owner = POINTER | (at + RECORD_HEAD_BYTES);
-    at = writeRecord(reply, at, { owner: POINTER | HEAD_BYTES, type: TYPE_CNAME, data: target });
-    count++;
-  }
+  const records: { readonly type: number; readonly data: Buffer }[] = [];
+  if (answer.alias !== undefined)
+    records.push({ type: TYPE_CNAME, data: encodeName(answer.alias) });
   const type = query.type === 'A' ? 1 : 28;
-  let cut = false;
-  for (const data of answer.addresses) {
-    cut = at + RECORD_HEAD_BYTES + data.length > room;
-    if (cut) break;
-    at = writeRecord(reply, at, { owner, type, data });
+  for (const data of answer.addresses) records.push({ type, data });
+  let count = 0;
+  for (const record of records) {
+    if (at + RECORD_HEAD_BYTES + record.data.length > room) break;
+    const end = writeRecord(reply, at, { owner, ...record });
+    if (record.type === TYPE_CNAME) owner = POINTER | (at + RECORD_HEAD_BYTES);
+    at = end;
     count++;
   }
+  const cut = count < records.length;
   writeHead(reply, query, QR | AA | RA | (cut ? TC : 0));
   reply.writeUInt16BE(count, 6);
   if (query.edns) at = writeOpt(reply, at);

@@ -77,7 +77,9 @@ export class DnsServer implements Closable {
     socket.on('error', (error) => this.#parts.logger.warn(`DNS over UDP: ${error.message}`));
     socket.on('message', (message, from) => {
       this.#answer(message, 'udp', (reply) => {
-        if (!this.#closed && reply !== null) socket.send(reply, from.port, from.address);
+        // Nothing can be sent to port 0, wherever that came from.
+        if (!this.#closed && reply !== null && from.port > 0)
+          socket.send(reply, from.port, from.address);
       });
     });
     this.#udp.push(socket);
@@ -90,6 +92,8 @@ export class DnsServer implements Closable {
       server.once('error', reject);
       server.listen(port, address, resolve);
     });
+    server.removeAllListeners('error');
+    server.on('error', (error) => this.#parts.logger.warn(`DNS over TCP: ${error.message}`));
     this.#tcp.push(server);
     const bound = server.address();
     return bound !== null && typeof bound === 'object' ? bound.port : port;
@@ -99,24 +103,35 @@ export class DnsServer implements Closable {
   #onConnection(connection: Socket): void {
     this.#connections.add(connection);
     let received = Buffer.alloc(0);
-    const work = (): void => {
-      if (received.length < LENGTH_BYTES) return;
-      const end = LENGTH_BYTES + received.readUInt16BE(0);
-      if (received.length < end) return;
-      const message = Buffer.from(received.subarray(LENGTH_BYTES, end));
-      received = received.subarray(end);
-      connection.pause();
-      this.#answer(message, 'tcp', (reply) => {
-        if (connection.destroyed) return;
-        if (reply === null) {
-          connection.destroy();
-          return;
-        }
-        connection.write(withLength(reply));
-        connection.resume();
-        work();
-      });
+    // What came is worked on in a loop, not from within each answer: thousands of queries fit into a chunk.
+    let busy = false;
+    const onReply = (reply: Buffer | null): void => {
+      if (connection.destroyed) return;
+      if (reply === null) connection.destroy();
+      // Who does not read its answers gets no further ones.
+      else busy = !connection.write(withLength(reply));
     };
+    const work = (): void => {
+      while (!busy && !connection.destroyed && received.length >= LENGTH_BYTES) {
+        const end = LENGTH_BYTES + received.readUInt16BE(0);
+        if (received.length < end) break;
+        const message = Buffer.from(received.subarray(LENGTH_BYTES, end));
+        received = received.subarray(end);
+        busy = true;
+        let within = true;
+        this.#answer(message, 'tcp', (reply) => {
+          onReply(reply);
+          if (!within) work();
+        });
+        within = false;
+      }
+      if (busy) connection.pause();
+      else connection.resume();
+    };
+    connection.on('drain', () => {
+      busy = false;
+      work();
+    });
     connection.setTimeout(TCP_IDLE_MS, () => connection.destroy());
     connection.on('error', () => connection.destroy());
     connection.on('close', () => this.#connections.delete(connection));

@@ -121,8 +121,11 @@ function askOverUdp(
   socket.on('message', (answer) => {
     if (answersTo(query, answer)) done(answer);
   });
-  socket.connect(port, address, () => {
-    if (!closed) socket.send(query);
+  // Called with an error, too, where there is no way to that address.
+  socket.connect(port, address, (error?: Error) => {
+    if (closed) return;
+    if (error === undefined) socket.send(query);
+    else done(null);
   });
   return () => {
     closed = true;

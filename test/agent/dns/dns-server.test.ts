@@ -9,7 +9,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 
 import { DnsServer } from '../../../agent/dns/dns-server.ts';
-import { Forwarder } from '../../../agent/dns/forwarder.ts';
+import { Forwarder, withLength } from '../../../agent/dns/forwarder.ts';
 import type { NameServer } from '../../../agent/dns/forwarder.ts';
 import { NameTable } from '../../../agent/dns/name-table.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
@@ -33,6 +33,7 @@ const TABLE = new NameTable(
     ['four.example', { ips: ['240.240.0.1'] }],
     ['many.example', { ips: many }],
     ['mapped.example', { ips: ['::ffff:10.0.0.7'] }],
+    ['*.wild.example', { ips: ['240.240.0.2'] }],
   ]),
   { namespace: 'default', domain: 'svc.cluster.local', searchDomain: 'default.svc.cluster.local' },
 );
@@ -284,6 +285,81 @@ t.test('DnsServer', async (t) => {
     socket.close();
     t.strictSame(await resolver(rig).resolve4('reviews'), ['10.0.0.1']);
   });
+
+  await t.test('names of bytes that are no ASCII, and of full length, get an answer', async (t) => {
+    const dns = await upstream(t);
+    const rig = await start(t, { servers: [{ address: '127.0.0.1', port: dns.port }] });
+    const label = 'x'.repeat(63);
+    const tail = 'wild.example.default.svc.cluster.local';
+    const good = encode({
+      type: 'query',
+      id: 9,
+      questions: [{ type: 'A', name: `${label}.${label}.${tail}` }],
+    });
+    const odd = Buffer.from(good);
+    odd.fill(0xff, 13, 13 + 63);
+    await askRaw(rig.port, odd);
+    t.equal(dns.asked.length, 1, 'it is none of the mesh');
+    const name = `${label}.${label}.${label}.${'y'.repeat(22)}.${tail}`;
+    const long = await ask(rig.port, {
+      questions: [{ type: 'A', name }],
+      additionals: [
+        {
+          type: 'OPT',
+          name: '.',
+          udpPayloadSize: 512,
+          extendedRcode: 0,
+          ednsVersion: 0,
+          flags: 0,
+          flag_do: false,
+          options: [],
+        },
+      ],
+    });
+    t.match(long, { flag_tc: true, answers: [] }, 'the alias alone is too long');
+    t.strictSame(await resolver(rig).resolve4('reviews'), ['10.0.0.1']);
+  });
+
+  await t.test('a server that cannot be reached is passed by', async (t) => {
+    const rig = await start(t, { servers: [{ address: '255.255.255.255', port: 53 }] });
+    await t.rejects(resolver(rig).resolve4('other.test'), { code: 'ESERVFAIL' });
+    t.equal(rig.counts.failed, 1);
+  });
+
+  await t.test(
+    'thousands of small queries at once over TCP, and a client that never reads',
+    async (t) => {
+      const rig = await start(t);
+      const bad = withLength(Buffer.alloc(12));
+      const socket = connect(rig.port, '127.0.0.1');
+      t.teardown(() => socket.destroy());
+      let bytes = 0;
+      socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
+      const count = 20_000;
+      socket.write(Buffer.concat(Array.from({ length: count }, () => bad)));
+      await eventually('all are answered', () => bytes === count * 14);
+
+      const deaf = connect(rig.port, '127.0.0.1');
+      t.teardown(() => deaf.destroy());
+      deaf.pause();
+      const query = streamEncode({
+        type: 'query',
+        id: 1,
+        questions: [{ type: 'A', name: 'many.example' }],
+      });
+      const before = rig.counts.requests;
+      const flood = Buffer.concat(Array.from({ length: 50_000 }, () => query));
+      deaf.write(flood);
+      let last = -1;
+      await eventually('it is left alone', () => {
+        const now = rig.counts.requests - before;
+        const still = now > 0 && now === last;
+        last = now;
+        return still;
+      });
+      t.ok(last < 40_000, `${last} of 50000 queries are answered before any answer is read`);
+    },
+  );
 
   await t.test('an answer is not answered', async (t) => {
     const rig = await start(t);
