@@ -1,7 +1,6 @@
 // [w] One listening socket of one worker. Workers share a TCP port by SO_REUSEPORT: the kernel spreads connections. A pipe,
 // and a port that is not to be shared, one worker has alone.
-import { chmodSync, rmSync } from 'node:fs';
-
+import { fs } from '../base/node-builtins.ts';
 import type { AddressConfig, ListenSocketConfig } from '../config/listener-config.ts';
 import type { SocketOptionConfig } from '../config/socket-config.ts';
 import type { Closable } from '../base/lifetime.ts';
@@ -139,12 +138,12 @@ function listenOnPipe(path: string, mode: number, backlog: number): SocketHandle
   const handle = newPipeServer();
   const isFile = !path.startsWith('@');
   try {
-    if (isFile) rmSync(path, { force: true });
+    if (isFile) fs.rmSync(path, { force: true });
     const bound = bindPipe(handle, isFile ? path : `\0${path.slice(1)}`);
     if (bound !== 0) throw new Error(errorText(bound));
     const status = handle.listen(backlog);
     if (status !== 0) throw new Error(errorText(status));
-    if (isFile && mode !== 0) chmodSync(path, mode);
+    if (isFile && mode !== 0) fs.chmodSync(path, mode);
     return handle;
   } catch (error) {
     handle.close();

@@ -1,5 +1,5 @@
 // [b] PEM texts of a secret, from where they are: inline or in a file, which is read when a context is built of it.
-import { readFileSync, statSync } from 'node:fs';
+import { fs } from '../base/node-builtins.ts';
 import type { PemSource } from '../config/secret-config.ts';
 import { ConfigError } from '../config/config-error.ts';
 
@@ -10,9 +10,9 @@ const MAX_PEM_BYTES = 4 * 1024 * 1024;
 export function readPem(source: PemSource, place: string): string {
   if (source.kind === 'inline') return source.pem;
   try {
-    if (statSync(source.path).size > MAX_PEM_BYTES)
+    if (fs.statSync(source.path).size > MAX_PEM_BYTES)
       throw new ConfigError([{ path: place, message: `file ${source.path} is too large` }]);
-    return readFileSync(source.path, 'utf8');
+    return fs.readFileSync(source.path, 'utf8');
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const message = `Invalid path: ${source.path}`;

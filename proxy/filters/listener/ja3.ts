@@ -1,6 +1,6 @@
 // [w] JA3 and JA4 fingerprints of client hellos, for logs: what a client offers, in its order, hashed (ja3: salesforce/ja3;
 // ja4: FoxIO's JA4 for TLS over TCP). Taken only where the TLS inspector is told to.
-import { createHash } from 'node:crypto';
+import { crypto } from '../../base/node-builtins.ts';
 
 import type { ClientHello } from '../../tls/client-hello.ts';
 
@@ -21,7 +21,7 @@ export function ja3(hello: ClientHello): string {
     hello.groups.join('-'),
     hello.pointFormats.join('-'),
   ].join(',');
-  return createHash('md5').update(text).digest('hex');
+  return crypto().createHash('md5').update(text).digest('hex');
 }
 
 const VERSIONS: ReadonlyMap<number, string> = new Map([
@@ -63,4 +63,4 @@ function ends(protocol: string): string {
 const short = (text: string): string =>
   text === ''
     ? '0'.repeat(HASH_CHARACTERS)
-    : createHash('sha256').update(text).digest('hex').slice(0, HASH_CHARACTERS);
+    : crypto().createHash('sha256').update(text).digest('hex').slice(0, HASH_CHARACTERS);
