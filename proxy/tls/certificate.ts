@@ -99,12 +99,11 @@ export class Certificate {
   }
 
   get subject(): string {
-    this.#subject ??= printName(new DerReader(this.subjectDer).expect(Tag.Sequence));
-    return this.#subject;
+    return (this.#subject ??= nameText(this.subjectDer));
   }
 
   get issuer(): string {
-    return printName(new DerReader(this.issuerDer).expect(Tag.Sequence));
+    return nameText(this.issuerDer);
   }
 
   get pem(): string {
@@ -216,6 +215,16 @@ export class PeerFacts implements PeerCertificateFacts {
 
   get chainSerials(): readonly string[] {
     return this.#chain().map((certificate) => certificate.serial);
+  }
+}
+
+/** OpenSSL reads names that are no strict DER: logs and headers ask for them, and get nothing. */
+function nameText(der: Uint8Array): string {
+  try {
+    return printName(new DerReader(der).expect(Tag.Sequence));
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    return '';
   }
 }
 

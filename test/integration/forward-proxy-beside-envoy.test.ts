@@ -9,6 +9,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 
 import { DnsServer } from '../support/dns-server.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   ProxyProcess,
   address,
@@ -300,4 +301,50 @@ t.test('the server named in a TLS hello, beside Envoy', async (t) => {
     'a.test 127.0.0.1 22',
   ]);
   if (envoyBinary !== undefined) t.strictSame(ours, await playHellos(t, envoyBinary));
+});
+
+t.test('a name above the limit of those that wait is refused, once', async (t) => {
+  const names = await nameServer(t);
+  const cache = {
+    ...cacheOf(names),
+    dns_cache_circuit_breaker: { max_pending_requests: 1 },
+  };
+  const listener = {
+    name: 'main',
+    stat_prefix: 'main',
+    address: address(0),
+    listener_filters: [
+      filterOf(
+        'envoy.filters.listener.tls_inspector',
+        'filters.listener.tls_inspector.v3.TlsInspector',
+      ),
+    ],
+    filter_chains: [
+      {
+        filters: [
+          filterOf(
+            'envoy.filters.network.sni_dynamic_forward_proxy',
+            'filters.network.sni_dynamic_forward_proxy.v3.FilterConfig',
+            { dns_cache_config: cache, port_value: 443 },
+          ),
+          tcpProxy('dfp'),
+        ],
+      },
+    ],
+  };
+  const proxy = await ProxyProcess.start(t, bootstrapOf([listener], [clusterOf(cache)]));
+  const hello = (): Promise<void> =>
+    new Promise((done) => {
+      const to = { host: '127.0.0.1', port: proxy.port('main'), servername: 'silent.test' };
+      const socket = connectTls(to);
+      t.teardown(() => socket.destroy());
+      socket.on('error', () => {});
+      socket.on('close', () => done());
+    });
+  void hello();
+  await eventually('one waits', () => names.asked.some((asked) => asked.startsWith('silent')));
+  await Promise.all([hello(), hello()]);
+  const stats = await proxy.stats();
+  t.equal(stats.get('listener.main.downstream_cx_active'), 1);
+  t.equal(stats.get('listener.main.downstream_cx_destroy'), 2);
 });

@@ -53,6 +53,8 @@ const PURPOSES = {
 
 export interface CertificateRequest {
   readonly commonName?: string;
+  /** DER of a whole Name in its place. */
+  readonly subject?: Uint8Array;
   readonly names?: readonly AltName[];
   /** Default: server and client. */
   readonly purposes?: readonly (keyof typeof PURPOSES)[];
@@ -118,7 +120,7 @@ export class TestCertificate {
         timeOf(request.notBefore ?? new Date(now - HOUR)),
         timeOf(request.notAfter ?? new Date(now + 24 * HOUR)),
       ),
-      nameOf(this.commonName),
+      request.subject ?? nameOf(this.commonName),
       spki,
       der(0xa3, sequence(...extensionsOf(request))),
     );

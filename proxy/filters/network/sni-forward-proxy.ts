@@ -42,7 +42,8 @@ export class SniForwardProxyFactory implements TerminalFilterFactory {
     const held = new HeldConnection({ connection, info, owner }, this.#terminal);
     const known = this.#hosts.resolve(cache, host, held);
     if (known === undefined || known?.overflow === true) {
-      owner.onConnectionDone(OVERFLOW);
+      // Whoever held it before must not hear of its end: it would count it, too.
+      connection.setCallbacks(held);
       connection.close(CloseType.NoFlush);
       return null;
     }

@@ -77,6 +77,21 @@ t.test('Certificate', (t) => {
     t.end();
   });
 
+  t.test('has no subject where OpenSSL reads one that is not read here', (t) => {
+    // An attribute of type 2.25.(2^128 - 1), a UUID; and a value with a length that is longer than it need be.
+    const types = [
+      '301d311b301906146983ffffffffffffffffffffffffffffffffff7f0c0178',
+      '3010310e300c06035504030c810478787878',
+    ];
+    for (const hex of types) {
+      const odd = root.issue({ subject: Buffer.from(hex, 'hex') });
+      t.ok(new X509Certificate(odd.der).subject, 'OpenSSL reads it');
+      t.equal(new Certificate(odd.der).subject, '');
+      t.equal(new Certificate(odd.der).issuer, 'CN=root,O=org');
+    }
+    t.end();
+  });
+
   t.test('refuses 2000 names', (t) => {
     const many = root.issue({ names: Array.from({ length: 2000 }, (_, i) => ({ dns: `n${i}` })) });
     t.throws(() => new Certificate(many.der), DerError);
