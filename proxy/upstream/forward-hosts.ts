@@ -34,6 +34,8 @@ export class ForwardHosts {
   readonly #time: TimeSource;
   readonly #owner: ForwardHostsOwner;
   readonly #caches = new Map<string, Cache>();
+  /** Those who are being told: one of them may end another. */
+  #telling: Set<ForwardHostWaiter> | null = null;
 
   constructor(time: TimeSource, owner: ForwardHostsOwner) {
     this.#time = time;
@@ -77,6 +79,12 @@ export class ForwardHosts {
   cancel(cacheName: string, host: string, waiter: ForwardHostWaiter): void {
     const cache = this.#cache(cacheName);
     if (cache.waiting.get(host)?.delete(waiter) === true) cache.waitingCount--;
+    else this.#telling?.delete(waiter);
+  }
+
+  /** Without a use of it. */
+  isKnown(cacheName: string, host: string): boolean {
+    return this.#caches.get(cacheName)?.hosts.has(host) === true;
   }
 
   /** Main tells. */
@@ -90,7 +98,9 @@ export class ForwardHosts {
       if (waiters === undefined) continue;
       cache.waiting.delete(config.host);
       cache.waitingCount -= waiters.size;
+      this.#telling = waiters;
       for (const waiter of waiters) waiter.onForwardHost(config);
+      this.#telling = null;
     }
   }
 

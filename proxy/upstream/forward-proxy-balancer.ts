@@ -19,6 +19,8 @@ export class ForwardProxyBalancer implements LoadBalancer {
   readonly #owner: ForwardProxyOwner;
   readonly #defaultPort: number;
   readonly #hosts = new Map<string, Host>();
+  /** With so many hosts, those that were forgotten meanwhile are looked for. */
+  #sweepAt = LEAST_SWEEP;
 
   /** `defaultPort`: of names that say none. */
   constructor(
@@ -68,9 +70,20 @@ export class ForwardProxyBalancer implements LoadBalancer {
       },
       0,
     );
+    this.#add(key, host);
+    return host;
+  }
+
+  #add(key: string, host: Host): void {
+    if (this.#hosts.size >= this.#sweepAt) this.#sweep();
     this.#hosts.set(key, host);
     this.#owner.onHostAdded(host);
-    return host;
+  }
+
+  #sweep(): void {
+    for (const [key, host] of this.#hosts)
+      if (!this.#known.isKnown(this.#cache.name, key)) this.#drop(key, host);
+    this.#sweepAt = Math.max(LEAST_SWEEP, 2 * this.#hosts.size);
   }
 
   #drop(key: string, host: Host): void {
@@ -80,6 +93,7 @@ export class ForwardProxyBalancer implements LoadBalancer {
   }
 }
 
+const LEAST_SWEEP = 64;
 const NO_LABELS: ReadonlyMap<string, string> = new Map();
 /** Longest name of DNS, and a port. */
 const MAX_LENGTH = 262;

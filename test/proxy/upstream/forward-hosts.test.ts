@@ -2,7 +2,8 @@
 import t from 'tap';
 import type { DnsCacheConfig, ForwardHostConfig } from '../../../proxy/config/dns-cache-config.ts';
 import { ForwardHosts } from '../../../proxy/upstream/forward-hosts.ts';
-import { withPort } from '../../../proxy/upstream/forward-proxy-balancer.ts';
+import type { LoadBalancerContext } from '../../../proxy/upstream/load-balancer.ts';
+import { ForwardProxyBalancer, withPort } from '../../../proxy/upstream/forward-proxy-balancer.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 const config: DnsCacheConfig = {
@@ -77,6 +78,37 @@ t.test('ForwardHosts', (t) => {
       hosts.known(config, 'a:80');
     }
     t.equal(used.length, 3);
+    t.end();
+  });
+
+  t.test('what is forgotten is no host of the balancer for long', (t) => {
+    const { hosts } = setUp();
+    let replaced = 0;
+    const owner = { onHostAdded: () => {}, onHostReplaced: () => void replaced++ };
+    const balancer = new ForwardProxyBalancer(config, hosts, owner, 80);
+    let most = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const host = `n${i}.test:80`;
+      hosts.update('c', [known(host)], i < 10 ? [] : [`n${i - 10}.test:80`]);
+      t.ok(balancer.chooseHost({ forwardTo: host } as LoadBalancerContext));
+      most = Math.max(most, [...balancer.hosts()].length);
+    }
+    t.ok(most < 200, `${most} hosts at a time`);
+    t.ok(replaced > 9800, 'their pools drain');
+    t.end();
+  });
+
+  t.test('who is gone is not told, not even by one who heard before', (t) => {
+    const { hosts, heard, waiter } = setUp();
+    const second = waiter('second');
+    const first = { onForwardHost: () => hosts.cancel('c', 'a:80', second) };
+    hosts.resolve(config, 'a:80', first);
+    hosts.resolve(config, 'a:80', second);
+    hosts.update('c', [known('a:80')], []);
+    t.same(heard, []);
+    t.equal(hosts.resolve(config, 'b:80', second), null);
+    t.equal(hosts.resolve(config, 'b:80', waiter('third')), null);
+    t.equal(hosts.resolve(config, 'b:80', waiter('fourth')), undefined, 'two wait, not more');
     t.end();
   });
 
