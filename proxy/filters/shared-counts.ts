@@ -7,6 +7,8 @@
 import { xxHash64 } from '../base/xx-hash64.ts';
 
 const PLACES = 4096;
+/** Of a worker that meets others at the limit. */
+const MAX_TRIES = 8;
 const HASH_BYTES = PLACES * BigInt64Array.BYTES_PER_ELEMENT;
 const ROW_BYTES = PLACES * Int32Array.BYTES_PER_ELEMENT;
 
@@ -63,6 +65,24 @@ export class SharedCount {
 
   add(amount: number): void {
     Atomics.add(this.#counts, this.#own, amount);
+  }
+
+  /**
+   * Adds one if that makes no more than `max` of all workers. Counted first and looked at then, so that two workers never take the last
+   * place both; where both step back, they try again.
+   */
+  addWithin(max: number): boolean {
+    if (max === Infinity) {
+      this.add(1);
+      return true;
+    }
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (this.total >= max) return false;
+      this.add(1);
+      if (this.total <= max) return true;
+      this.add(-1);
+    }
+    return false;
   }
 
   /** The worker with the smallest count; `own` where it is one of them. */

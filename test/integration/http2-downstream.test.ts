@@ -1,4 +1,4 @@
-// @timeout 180 s
+// @long @timeout 180 s
 // HTTP/2 clients through the whole proxy to an HTTP/1 upstream: Node's own client, raw frames, h2load and nghttp where they
 // are installed. What the access log and the counters say of it.
 import { spawn } from 'node:child_process';

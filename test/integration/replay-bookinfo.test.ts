@@ -1,4 +1,4 @@
-// @timeout 180 s
+// @long @timeout 180 s
 // [m] Requests through what istiod sent in 01-bookinfo and 14-endpoint-updates: real redirect rules, our proxy, services in another pod. Root only.
 import t from 'tap';
 import type { Test } from 'tap';

@@ -1,3 +1,4 @@
+// @long @timeout 180 s
 // [m] 10-updates while requests run: every change of the recording is in force for the next request, and none is lost over it. Root only.
 // @timeout 180 s
 import t from 'tap';

@@ -1,3 +1,4 @@
+// @long @timeout 180 s
 // Stateful sessions: clients that come back to their host by cookie or header, in ours and in the real Envoy (ENVOY_BIN).
 // @timeout 60 s
 import t from 'tap';

@@ -1,3 +1,4 @@
+// @long @timeout 180 s
 // Subset balancing: which hosts a route's metadata reaches, in ours and in the real Envoy (ENVOY_BIN), which must be the same.
 // @timeout 120 s
 import t from 'tap';

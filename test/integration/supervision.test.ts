@@ -1,3 +1,4 @@
+// @long @timeout 180 s
 // [m] pilot-agent with our real proxy under load: a proxy that is killed is back, and SIGTERM on the agent leaves nothing behind.
 import t from 'tap';
 

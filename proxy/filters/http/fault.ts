@@ -46,10 +46,16 @@ class FaultStats {
     this.activeFaults = store.gauge(`${prefix}active_faults`);
   }
 
-  countActive(change: 1 | -1): void {
-    if (change > 0) this.store.inc(this.activeFaults);
-    else this.store.dec(this.activeFaults);
-    this.activeInAll.add(change);
+  /** False: `max` are active, in whichever worker. */
+  activate(max: number): boolean {
+    if (!this.activeInAll.addWithin(max)) return false;
+    this.store.inc(this.activeFaults);
+    return true;
+  }
+
+  deactivate(): void {
+    this.store.dec(this.activeFaults);
+    this.activeInAll.add(-1);
   }
 
   chargeAbort(cluster: string): void {
@@ -124,7 +130,7 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     if (this.#timer !== null) this.#context.timers.cancel(this.#timer);
     this.#timer = null;
     if (this.#limiter !== null) this.#limiter.destroy();
-    if (this.#active) this.#stats.countActive(-1);
+    if (this.#active) this.#stats.deactivate();
     this.#active = false;
   }
 
@@ -167,12 +173,11 @@ class FaultFilter extends PassThroughFilter implements TimerOwner {
     if (this.#active) return true;
     const stats = this.#stats;
     const max = this.#settings.maxActiveFaults(this.#context);
-    if (max !== Infinity && stats.activeInAll.total >= max) {
+    if (!stats.activate(max)) {
       stats.store.inc(stats.faultsOverflow);
       return false;
     }
     this.#active = true;
-    stats.countActive(1);
     return true;
   }
 

@@ -4,6 +4,7 @@ import type { CaseConfig, Json, Row } from '../row.ts';
 import {
   INSIDE_CLIENTS,
   OK,
+  ENVOYS_REUSE,
   QUICK,
   STATS,
   answer,
@@ -238,6 +239,7 @@ export const suite = await differential(
     {
       name: 'a reset after a rate-limited answer waits as usual',
       config: {
+        ...ENVOYS_REUSE,
         route: {
           retry_policy: {
             retry_on: '5xx',

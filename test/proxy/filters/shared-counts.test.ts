@@ -1,4 +1,5 @@
 // Counts that workers share by name.
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import {
   SharedCounts,
@@ -25,6 +26,31 @@ t.test('SharedCounts', async (t) => {
     second.of('a').add(3);
     clearWorkerCounts(buffer, 1);
     t.equal(first.of('a').total, 2);
+  });
+
+  t.test('never let two workers take the last place', async (t) => {
+    const buffer = sharedCountsBuffer(4);
+    const count = new SharedCounts(buffer, 0).of('a');
+    t.strictSame([count.addWithin(2), count.addWithin(2), count.addWithin(2)], [true, true, false]);
+    t.equal(count.total, 2);
+    count.add(-2);
+    const source = `
+      import { parentPort, workerData } from 'node:worker_threads';
+      const { SharedCounts } = await import(workerData.module);
+      const count = new SharedCounts(workerData.buffer, workerData.index).of('a');
+      for (let i = 0; i < 20000; i++) if (count.addWithin(3)) count.add(-1);
+      parentPort.postMessage('done');`;
+    const module = new URL('../../../proxy/filters/shared-counts.ts', import.meta.url).href;
+    const workers = [1, 2, 3].map(
+      (index) =>
+        new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
+          workerData: { buffer, index, module },
+        }),
+    );
+    await Promise.all(
+      workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))),
+    );
+    t.equal(count.total, 0, 'who came has gone');
   });
 
   t.test('keep names apart, and count alone when there are too many', async (t) => {

@@ -343,7 +343,7 @@ t.test('decodeListener', (t) => {
       [
         'an empty stateful session',
         typed('s', `${HTTP}.stateful_session.v3.StatefulSession`),
-        'inert',
+        'stateful_session',
       ],
       ['RBAC with rules', typed('r', rbac, { rules: { policies: {} } }), 'refuse'],
       [
