@@ -1,7 +1,6 @@
 // [w] ClientTlsContext: an UpstreamTlsContext in force for one cluster, with the sessions that may be resumed. Built anew, and
 // without sessions, when a secret it was built of has changed.
 import type { CertificateSecretConfig } from '../config/secret-config.ts';
-import { secretKey } from '../config/secret-config.ts';
 import type { UpstreamTlsConfig } from '../config/transport-socket-config.ts';
 import { secretsOf } from '../config/transport-socket-config.ts';
 import type { Certificate } from './certificate.ts';
@@ -90,6 +89,6 @@ export class ClientTlsContext {
     const [source] = this.config.certificates;
     if (source === undefined) return undefined;
     if (source.kind === 'inline') return source.certificate;
-    return this.environment.secrets.certificate(secretKey(source.secret));
+    return this.environment.secrets.certificate(source.secret);
   }
 }

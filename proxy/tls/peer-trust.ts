@@ -40,6 +40,8 @@ interface SpiffeDomain {
 }
 
 const SPIFFE = 'spiffe://';
+const INSECURE =
+  'SAN-based verification of peer certificates without trusted CA is insecure and not allowed';
 
 export class PeerTrust {
   /** PEM of all anchors, for the context; '' : chains are not verified. */
@@ -71,6 +73,9 @@ export class PeerTrust {
       this.#domains = bundles.map(({ name, pem }) => ({ name, anchors: anchorsOf(pem) }));
       this.caPem = bundles.map(({ pem }) => pem).join('\n');
     }
+    // Also where names and roots come from different places, and the roots are none.
+    if (this.caPem === '' && config.subjectAltNames.length > 0)
+      throw new ConfigError([{ path: 'match_typed_subject_alt_names', message: INSECURE }]);
     const crl = config.crl === undefined ? '' : readPem(config.crl, 'crl');
     this.#leafLists =
       crl !== '' && config.onlyVerifyLeafCrl === true

@@ -1,9 +1,12 @@
 // [w] SecretStore: the secrets that main has delivered to this worker, by secretKey(). Contexts ask it for each handshake
 // whether what they were built of has changed (secret-bound.ts; envoy-behaviour §9.4). A secret comes whole, certificate and
 // key together, so no handshake ever sees half of a rotation.
+import { ConfigError } from '../config/config-error.ts';
+import { secretKey } from '../config/secret-config.ts';
 import type {
   CertificateSecretConfig,
   SecretConfig,
+  SecretRef,
   TicketKeysSecretConfig,
   ValidationSecretConfig,
 } from '../config/secret-config.ts';
@@ -28,9 +31,13 @@ export class SecretStore {
     return this.#secrets.get(key);
   }
 
-  certificate(key: string): CertificateSecretConfig | undefined {
-    const secret = this.#secrets.get(key);
-    return secret?.kind === 'certificate' ? secret : undefined;
+  /** Throws ConfigError where it is none. */
+  certificate(ref: SecretRef): CertificateSecretConfig {
+    const secret = this.#secrets.get(secretKey(ref));
+    if (secret?.kind === 'certificate') return secret;
+    throw new ConfigError([
+      { path: 'tls_certificate', message: `secret ${ref.name} is of another kind` },
+    ]);
   }
 
   validation(key: string): ValidationSecretConfig | undefined {

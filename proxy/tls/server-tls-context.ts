@@ -110,11 +110,9 @@ export class ServerTlsContext {
 
   #certificateConfigs(): readonly CertificateSecretConfig[] {
     const { secrets } = this.environment;
-    return this.config.certificates.flatMap((source) => {
-      if (source.kind === 'inline') return [source.certificate];
-      const secret = secrets.certificate(secretKey(source.secret));
-      return secret === undefined ? [] : [secret];
-    });
+    return this.config.certificates.map((source) =>
+      source.kind === 'inline' ? source.certificate : secrets.certificate(source.secret),
+    );
   }
 
   /** A session is taken by a context of the same trust only (attack checklist 63). */
