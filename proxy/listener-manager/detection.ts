@@ -10,8 +10,8 @@ import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
 import type { ActiveChain } from './active-chain.ts';
 import type { TcpListener } from './tcp-listener.ts';
 
-/** First bytes kept for inspectors; a client that says more before it is understood is passed on as it is. */
-const MAX_INSPECTED_BYTES = 65536;
+/** First bytes kept for inspectors; a client that says more before it is understood is passed on as it is. A whole PROXY header fits. */
+const MAX_INSPECTED_BYTES = 65_552;
 const EMPTY = Buffer.alloc(0);
 
 const Timer = { Limit: 0, Silence: 1 } as const;
@@ -127,10 +127,13 @@ export class Detection implements TimerOwner, SpeculationListener {
   // === SpeculationListener
 
   onServerSpoke(): void {
+    const owner = this.#owner;
     if (this.#over || this.#tried === null) return;
-    this.#owner.listener.environment.serverFirst?.note(this.#owner.destination, 'server');
+    owner.listener.environment.serverFirst?.note(owner.destination, 'server');
     this.stop();
-    this.#owner.onDetected(this.#tried.chain);
+    // An update may have taken the chain away, or put another (with TLS) in its place.
+    if (owner.findChain() !== this.#tried.chain) this.takeTried(null);
+    owner.onDetected(this.#tried === null ? null : this.#tried.chain);
   }
 
   #inspect(): void {
@@ -148,6 +151,11 @@ export class Detection implements TimerOwner, SpeculationListener {
           return;
         }
         if (this.#bytes.length < MAX_INSPECTED_BYTES) return;
+        // A PROXY header is no guess: who has to send one does not come in without.
+        if (!this.#inspectors[this.#next]!.waitsForClient) {
+          this.#fail('error');
+          return;
+        }
       }
       this.#next++;
     }
