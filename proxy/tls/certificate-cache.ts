@@ -4,6 +4,8 @@ import { crypto } from '../base/node-builtins.ts';
 import { Certificate } from './certificate.ts';
 
 const MOST = 1024;
+/** Larger ones are read each time: strangers' certificates are kept as well, before anybody has verified them. */
+const MOST_BYTES = 8192;
 
 export class CertificateCache {
   readonly #known = new Map<string, Certificate>();
@@ -14,6 +16,7 @@ export class CertificateCache {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const certificate = new Certificate(new Uint8Array(der));
+    if (der.length > MOST_BYTES) return certificate;
     // The one that came first goes first: better than nothing, and what is in use comes back.
     if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(key, certificate);
