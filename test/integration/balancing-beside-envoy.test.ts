@@ -433,5 +433,9 @@ t.test('balancing', async (t) => {
   const whole = /\.lb_(?:healthy_panic|zone_routing_all_directly|zone_no_capacity_left)$/;
   for (const [name, value] of envoyStats)
     if (whole.test(name) && !name.startsWith('cluster.local'))
-      t.equal(oursStats.get(name) ?? 0, value, name);
+      // Some of them count draws: five standard deviations of the difference of two samples.
+      t.ok(
+        Math.abs((oursStats.get(name) ?? 0) - value) <= 5 * Math.sqrt(2 * value) + 1,
+        `${name}: ours ${oursStats.get(name) ?? 0}, Envoy ${value}`,
+      );
 });

@@ -1,6 +1,6 @@
 // @long @timeout 90 s
-// A gRPC call and a kept connection that outlive what happens to their listener: new routes, new filters, another log format are
-// swapped in under them; a drain tells them to go, and waits.
+// A gRPC call that outlives what happens to its listener: new routes, filters and log formats (the old filter chain drains, for ten minutes by
+// default, as Envoy's does), and a drain of the whole proxy, in which a kept connection is told to go.
 import { Client, Server, ServerCredentials, credentials } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { connect as netConnect } from 'node:net';
@@ -120,20 +120,7 @@ t.test('Long streams', async (t) => {
     call.write(Buffer.from(text));
     return reply;
   };
-  /** A connection that is kept, and says whether it was closed. */
-  const kept = netConnect(port, '127.0.0.1');
-  let closed = false;
-  let heard = '';
-  kept.on('close', () => (closed = true));
-  kept.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
-  t.teardown(() => kept.destroy());
-  const askKept = async (): Promise<void> => {
-    heard = '';
-    kept.write('GET /direct HTTP/1.1\r\nhost: h\r\n\r\n');
-    await eventually('the kept connection is answered', () => heard.includes('\r\n\r\n'));
-  };
   t.equal(await echo('before'), 'before');
-  await askKept();
 
   const updates: readonly [what: string, version: Version][] = [
     ['routes', { direct: 'two' }],
@@ -150,17 +137,27 @@ t.test('Long streams', async (t) => {
     await t.test(`survive new ${what}`, async (t) => {
       await put(version);
       await eventually('new requests see it', async () => (await direct()) === version.direct);
-      // Longer than the drain time-out: a connection that was to drain would be gone.
+      // Longer than the connection manager's drain time-out.
       await new Promise((resolve) => setTimeout(resolve, 1500));
       t.equal(await echo(what), what);
-      t.equal(closed, false);
-      await askKept();
-      t.match(heard, /200 OK/);
       t.strictSame(errors, []);
     });
   }
 
   await t.test('are told to go by a drain, and served to their end', async (t) => {
+    /** A connection that is kept, and says whether it was closed. */
+    const kept = netConnect(port, '127.0.0.1');
+    let closed = false;
+    let heard = '';
+    kept.on('close', () => (closed = true));
+    kept.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+    t.teardown(() => kept.destroy());
+    const askKept = async (): Promise<void> => {
+      heard = '';
+      kept.write('GET /direct HTTP/1.1\r\nhost: h\r\n\r\n');
+      await eventually('the kept connection is answered', () => heard.includes('\r\n\r\n'));
+    };
+    await askKept();
     await ask(proxy.adminPort, 'POST', '/drain_listeners?graceful&skip_exit');
     await eventually('the kept connection is told', async () => {
       if (closed) return true;
