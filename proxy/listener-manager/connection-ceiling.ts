@@ -49,3 +49,7 @@ export function globalCeiling(
     configured ?? runtime.integer('overload.global_downstream_max_connections', Infinity);
   return limit === Infinity ? null : new ConnectionCeiling(limit, counts.of('connections'));
 }
+
+/** Connections that each worker has of a listener that spreads them. */
+export const balanceCount = (listenerName: string, counts: SharedCounts): SharedCount =>
+  counts.of(`balance of listener ${listenerName}`);

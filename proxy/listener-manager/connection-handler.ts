@@ -2,6 +2,7 @@
 import { util } from '../base/node-builtins.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { SocketHandle } from '../network/socket-binding.ts';
+import { balanceCount, listenerCeiling } from './connection-ceiling.ts';
 import { ConnectionHandover } from './connection-handover.ts';
 import type { HandoverReceiver } from './connection-handover.ts';
 import type { DrainOrder } from './drain-state.ts';
@@ -90,17 +91,25 @@ export class ConnectionHandler implements HandoverReceiver {
       if (this.#stopped(listener.config)) listener.stopAccepting();
   }
 
-  /** A connection of a listener that is gone by now is closed. */
-  onHanded(listenerName: string, handle: SocketHandle): void {
+  /** A connection of a listener that is gone by now, or not there yet, is closed. */
+  onHanded(listenerName: string, handle: SocketHandle, counted: boolean): void {
     const listener = this.#listeners.get(listenerName);
     if (listener === undefined) {
       handle.close();
+      this.onHandedLost(listenerName, counted);
       return;
     }
     const { io } = this.#environment;
     io.enter();
     listener.adopt(handle);
     io.leave();
+  }
+
+  onHandedLost(listenerName: string, counted: boolean): void {
+    const { runtime, sharedCounts, ceiling } = this.#wrapped;
+    balanceCount(listenerName, sharedCounts).add(-1);
+    listenerCeiling(listenerName, runtime, sharedCounts)?.give();
+    if (counted) ceiling?.give();
   }
 
   closeAll(): void {

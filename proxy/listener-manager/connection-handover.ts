@@ -15,10 +15,20 @@ interface Handed {
   readonly listener: string;
   readonly fd: number;
   readonly pipe: boolean;
+  /** It has a place among the connections of all listeners. */
+  readonly counted: boolean;
 }
 
 export interface HandoverReceiver {
-  onHanded(listenerName: string, handle: SocketHandle): void;
+  onHanded(listenerName: string, handle: SocketHandle, counted: boolean): void;
+  /** The connection cannot be had: its places are free again. */
+  onHandedLost(listenerName: string, counted: boolean): void;
+}
+
+export interface HandingListener {
+  readonly name: string;
+  /** Its connections have places among those of all listeners. */
+  readonly counted: boolean;
 }
 
 export class ConnectionHandover {
@@ -52,7 +62,7 @@ export class ConnectionHandover {
    * Counts the connection with the worker that has the fewest, and gives it there. True: it is not ours any more. Who serves
    * it takes it off the count at its end.
    */
-  share(listener: string, handle: SocketHandle, count: SharedCount): boolean {
+  share(listener: HandingListener, handle: SocketHandle, count: SharedCount): boolean {
     const own = this.#workerIndex;
     const channel = this.#channel;
     const calls = channel === null ? null : libc();
@@ -63,16 +73,21 @@ export class ConnectionHandover {
       return false;
     }
     count.addTo(to, 1);
-    const handed: Handed = { to, listener, fd, pipe: !isTcp(handle) };
+    const { name, counted } = listener;
+    const handed: Handed = { to, listener: name, fd, pipe: !isTcp(handle), counted };
     channel!.postMessage(handed);
     handle.close();
     return true;
   }
 
-  #onMessage({ to, listener, fd, pipe }: Handed): void {
+  #onMessage({ to, listener, fd, pipe, counted }: Handed): void {
     if (to !== this.#workerIndex) return;
     const handle = pipe ? newPipeSocket() : newTcpSocket();
-    if (handle.open(fd) === 0) this.#receiver.onHanded(listener, handle);
-    else libc()?.close(fd);
+    if (handle.open(fd) === 0) {
+      this.#receiver.onHanded(listener, handle, counted);
+      return;
+    }
+    libc()?.close(fd);
+    this.#receiver.onHandedLost(listener, counted);
   }
 }

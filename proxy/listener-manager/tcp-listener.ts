@@ -22,9 +22,9 @@ import type { StatsStore } from '../stats/store.ts';
 import { AcceptedConnection } from './accepted-connection.ts';
 import { ActiveChain } from './active-chain.ts';
 import type { ChainBuilder, LiveConnection } from './active-chain.ts';
-import { listenerCeiling } from './connection-ceiling.ts';
+import { balanceCount, listenerCeiling } from './connection-ceiling.ts';
 import type { ConnectionCeiling } from './connection-ceiling.ts';
-import type { ConnectionHandover } from './connection-handover.ts';
+import type { ConnectionHandover, HandingListener } from './connection-handover.ts';
 import { ChainDrainState } from './drain-state.ts';
 import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
@@ -120,7 +120,7 @@ export class TcpListener {
     if (!config.bindToPort) return;
     const single = config.singleSocket === true || config.address.kind === 'pipe';
     if (single || config.exactBalance === true) {
-      this.#share = this.environment.sharedCounts.of(`balance of listener ${config.name}`);
+      this.#share = balanceCount(config.name, this.environment.sharedCounts);
       this.environment.handover.open();
     }
     if (single && this.environment.workerIndex > 0) return;
@@ -220,13 +220,14 @@ export class TcpListener {
       handle.close();
       return;
     }
-    if (
-      this.#share !== null &&
-      this.environment.handover.share(this.#config.name, handle, this.#share)
-    )
+    if (this.#share !== null && this.environment.handover.share(this.#handing, handle, this.#share))
       return;
     new AcceptedConnection(this, handle).begin();
   };
+
+  get #handing(): HandingListener {
+    return { name: this.#config.name, counted: this.#config.ignoreGlobalLimit !== true };
+  }
 
   /** The limits' places are given back by onConnectionGone(), in whatever worker that is. */
   #admit(): boolean {

@@ -17,8 +17,6 @@ export const INERT_ROWS: readonly InertRow[] = [
   { note: 'http filter istio.stats:', recordings: '', meaning: 'no istio_requests_total and kin' },
   { note: 'network filter istio.stats:', recordings: '', meaning: 'no istio_tcp_connections_opened_total and kin' },
   { note: 'http connection manager tracing spans:', recordings: '', meaning: 'no spans; trace headers pass' },
-  { note: 'transport socket tls:', recordings: '', meaning: 'secrets over SDS: connections are closed until they are there' },
-  { note: 'upstream transport socket tls:', recordings: '', meaning: 'secrets over SDS: 503 UF until they are there' },
   { note: 'access log envoy.access_loggers.open_telemetry:', recordings: '09-telemetry', meaning: 'no OpenTelemetry access log' },
   { note: 'access log filter type.googleapis.com/envoy.extensions.access_loggers.filters.cel', recordings: '09-telemetry', meaning: 'CEL: every line is written' },
   { note: 'http filter envoy.filters.http.rbac: does nothing', recordings: '04-security', meaning: 'RBAC without an enforced rule: dry runs are not counted' },
