@@ -132,6 +132,7 @@ export const suite = await differential(
     }),
     row('a server resets an idle connection', {}, times(2, 60), {
       upstream: { answers: [[ok(), { reset: true }]] },
+      uncut: 'a reset throws away what was not read before it',
     }),
     row(
       'preconnect: one connection ahead',
