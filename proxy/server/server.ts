@@ -38,6 +38,7 @@ import type { ServerDeps } from './server-deps.ts';
 import { ServerStats } from './server-stats.ts';
 import { Startup } from './startup.ts';
 import { newTicketSecret } from './ticket-secret.ts';
+import { yieldToWorkers } from './yield-to-workers.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { FromWorker } from './worker-protocol.ts';
@@ -92,11 +93,8 @@ export class Server {
       workers: () => this.#publisher,
     });
     this.#channels = new ControlChannels(time, this.#stats, this.#controlTls);
-    this.#publisher = new ConfigPublisher(
-      time,
-      (config) => this.#publish(config),
-      deps.options.concurrency,
-    );
+    const publish = this.#publish.bind(this);
+    this.#publisher = new ConfigPublisher(time, publish, options.concurrency);
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     this.#secrets = this.#createSecretManager();
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
@@ -278,7 +276,7 @@ export class Server {
       stats: this.#stats,
       log: this.#log,
       events: {
-        onStarted: () => this.#log.info('all workers started'),
+        onStarted: () => yieldToWorkers(this.#log),
         onAllApplied: (version) => this.#onAllApplied(version),
         onStats: (workerId, report) => this.#collector.add(workerId, report),
         onMessage: (index, message) => this.#onWorkerMessage(index, message),

@@ -96,6 +96,10 @@ export class ProxyProcess {
     return this.#stderr;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get adminPort(): number {
     return this.#adminPort;
   }
