@@ -3,11 +3,15 @@
 // Flags: --no-check leaves the checks out; --long runs the files marked `@long` instead of the others;
 //        A file that failed is run once more at the end, alone: what passes then is listed as UNSTEADY, what fails again has failed.
 //        --jobs=N files at a time (default 3, or 2 on one CPU: most wait for timers and peers half of their time); --timeout=SECONDS for a file without a mark of its own (60).
+// Programs under test run as they ship, bundled in dist/ (made anew where a source is newer); OUTRIGGER_EMITTED=0 runs them from sources,
+// as a test file does that is started by hand.
 // Counts assertions (plus one for each check and each file that failed as a whole). The last line is `N passed, N failed`.
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bundle } from '../build/emit.ts';
+import { emitWhereStale } from '../samples/local-mesh/emitted.ts';
 import { printCheck, runChecks } from './runner/checks.ts';
 import { readMarks, runTestFile } from './runner/test-file.ts';
 import type { FileResult, TestFile } from './runner/test-file.ts';
@@ -58,6 +62,7 @@ if (!values['no-check'] && positionals.length === 0 && !values.long) {
     else checksFailed++;
   }
 }
+bundlePrograms();
 const results = await runAll(files);
 const unsteady = await runFailedAgain(results);
 summarise(results);
@@ -70,6 +75,13 @@ function findFiles(): TestFile[] {
     .toSorted()
     .map((path) => readMarks(path, timeoutMs))
     .filter((file) => file.long === values.long);
+}
+
+/** A bundled proxy starts with half the CPU time, and some two hundred are started. Types are another check's matter. */
+function bundlePrograms(): void {
+  if (process.env['OUTRIGGER_EMITTED'] !== undefined) return;
+  emitWhereStale(process.cwd(), () => console.log('bundling the programs'), bundle);
+  process.env['OUTRIGGER_EMITTED'] = '1';
 }
 
 /** Serial files come last, one at a time, with nothing beside them. */

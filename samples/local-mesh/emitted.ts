@@ -10,13 +10,16 @@ import {
   utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { emit as emitInto } from '../../build/emit.ts';
+import { emit as emitChecked } from '../../build/emit.ts';
 
 /** What is emitted or checked before, and what it depends on itself. */
 const SOURCES = ['proxy', 'agent', 'iptables-init', 'xds-protos', 'samples', 'build'];
 const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 /** Its time tells which sources dist/ was emitted from. */
 const STAMP = join('proxy', 'main.js');
+
+/** Writes the programs of the tree at `root` into `out`. */
+type Emit = (root: string, out: string) => void;
 
 const timeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
@@ -30,7 +33,7 @@ function newestSource(root: string): number {
 }
 
 /** dist/ is replaced as a whole, so that a mesh which runs from it, or starts now, sees one build or the other. */
-function emit(root: string, newestMs: number): void {
+function emit(root: string, newestMs: number, emitInto: Emit): void {
   const cache = join(root, 'node_modules', '.cache');
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'outrigger-'));
@@ -48,12 +51,16 @@ function emit(root: string, newestMs: number): void {
 
 /**
  * After it, dist/ holds what the sources say. Throws, with a reason for people, where that cannot be: no compiler, a source with a
- * type error, a tree that cannot be written.
+ * type error (unless `emitInto` does not check types), a tree that cannot be written.
  */
-export function emitWhereStale(root: string, onStart: () => void): void {
+export function emitWhereStale(
+  root: string,
+  onStart: () => void,
+  emitInto: Emit = emitChecked,
+): void {
   const newestMs = newestSource(root);
   // The stamp carries milliseconds; sources may be finer.
   if (Math.abs(timeOf(join(root, 'dist', STAMP)) - newestMs) < 2) return;
   onStart();
-  emit(root, newestMs);
+  emit(root, newestMs, emitInto);
 }

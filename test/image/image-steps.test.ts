@@ -1,4 +1,5 @@
 // The Dockerfile, performed without Docker and without a network: the packages are those of this tree.
+// @long
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

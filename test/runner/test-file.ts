@@ -27,6 +27,7 @@ export interface FileResult extends TapResult {
   readonly leftRunning: boolean;
 }
 
+const COMPILE_CACHE = new URL('./compile-cache.ts', import.meta.url).href;
 const KEPT_ERROR_LINES = 40;
 const HEAD_BYTES = 2048;
 const GRACE_MS = 2000;
@@ -46,7 +47,7 @@ export function readMarks(path: string, defaultTimeoutMs: number): TestFile {
 
 export async function runTestFile(file: TestFile): Promise<FileResult> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [file.path], {
+  const child = spawn(process.execPath, ['--import', COMPILE_CACHE, file.path], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     // tap's own limit stays below ours, so that it names the test that hangs.

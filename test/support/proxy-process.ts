@@ -8,6 +8,7 @@ import process from 'node:process';
 
 import { eventually } from './eventually.ts';
 import { ask, freePort } from './test-http.ts';
+import { programPath } from './program-path.ts';
 
 interface Teardowns {
   teardown(fn: () => void | Promise<void>): void;
@@ -24,7 +25,7 @@ interface Bootstrap {
 
 type Json = { readonly [key: string]: unknown };
 
-const MAIN = join(import.meta.dirname, '../../proxy/main.ts');
+const MAIN = programPath('proxy/main');
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions';
 
 /** Set: comparisons run. Path of an Envoy binary. */

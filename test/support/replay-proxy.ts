@@ -6,7 +6,6 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 import { eventually } from './eventually.ts';
 import type { Pod } from './netns.ts';
@@ -17,8 +16,9 @@ import type { ReplayOptions } from './replay-control-plane.ts';
 import { serveWorkloadSecrets } from './secret-server.ts';
 import type { WorkloadSecrets } from './secret-server.ts';
 import type { TestAuthority } from './test-authority.ts';
+import { programPath } from './program-path.ts';
 
-const MAIN = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url));
+const MAIN = programPath('proxy/main');
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const PROXY_UID = 1337;
 

@@ -5,7 +5,6 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 
 import { openCaFolder } from '../../agent/control-plane/ca/ca-folder.ts';
 import type { CaMaterial } from '../../agent/control-plane/ca/ca-folder.ts';
@@ -17,8 +16,9 @@ import { eventually } from './eventually.ts';
 import { putFile } from './local-authority.ts';
 import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
+import { programPath } from './program-path.ts';
 
-const PILOT_AGENT = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
+const PILOT_AGENT = programPath('agent/main');
 const HOST = 'reviews.default.svc.cluster.local';
 const PORT = 9080;
 

@@ -7,8 +7,9 @@ import t from 'tap';
 
 import { DeltaClient } from './ads-client.ts';
 import { productpage, split } from './small-mesh.ts';
+import { programPath } from '../../support/program-path.ts';
 
-const MAIN = join(import.meta.dirname, '../../../agent/control-plane/main.ts');
+const MAIN = programPath('agent/control-plane/main');
 
 interface Outcome {
   readonly code: number | null;
