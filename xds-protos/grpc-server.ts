@@ -1,5 +1,6 @@
 // [m] GrpcServer: what our gRPC servers have in common; services are added by the *-service.ts files. Listens in plaintext, or over
 // TLS with client certificates that are asked for and, where one came, must be good.
+import type { Server, Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { channelOptions } from './grpc-library.ts';
@@ -7,6 +8,7 @@ import type { ConnectionOptions } from './grpc-library.ts';
 
 // Not imported: the ES facade of node:fs costs 0.9 MB private.
 const fs = process.getBuiltinModule('node:fs');
+const net = process.getBuiltinModule('node:net');
 
 /** PEM texts. */
 export interface ServerTls {
@@ -44,6 +46,9 @@ export class GrpcServer {
   /** For the *-service.ts files. */
   readonly grpc: grpc.Server;
   readonly #secure: OptionalClientCertificates[] = [];
+  readonly #secureListeners: Server[] = [];
+  /** Over TLS, handshakes that are under way included: the library does not know of those. */
+  readonly #secureSockets = new Set<Socket>();
 
   constructor(options: ConnectionOptions = {}) {
     this.grpc = new grpc.Server(channelOptions(options));
@@ -54,10 +59,11 @@ export class GrpcServer {
    * behind at a unix path is replaced. Rejects when the address cannot be bound. May be called for several addresses.
    */
   async listen(target: string, tls?: ServerTls): Promise<string> {
+    if (tls !== undefined) return this.#listenSecurely(target, tls);
     const unixPath = unixPathOf(target);
     if (unixPath !== undefined) removeStaleSocket(unixPath);
     const port = await new Promise<number>((resolve, reject) => {
-      this.grpc.bindAsync(target, this.#credentials(tls), (error, bound) => {
+      this.grpc.bindAsync(target, grpc.ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) resolve(bound);
         else reject(error);
       });
@@ -73,13 +79,28 @@ export class GrpcServer {
   /** Drops every stream and stops listening. */
   close(): void {
     this.grpc.forceShutdown();
+    for (const server of this.#secureListeners) server.close();
+    for (const socket of this.#secureSockets) socket.destroy();
   }
 
-  #credentials(tls: ServerTls | undefined): grpc.ServerCredentials {
-    if (tls === undefined) return grpc.ServerCredentials.createInsecure();
+  /** A socket of our own: a handshake that ends after forceShutdown() would leave a connection that nobody ever closes. */
+  async #listenSecurely(target: string, tls: ServerTls): Promise<string> {
     const credentials = new OptionalClientCertificates(tls);
+    const injector = this.grpc.createConnectionInjector(credentials);
+    const server = net.createServer({ noDelay: true }, (socket) => {
+      this.#secureSockets.add(socket);
+      socket.once('close', () => this.#secureSockets.delete(socket));
+      injector.injectConnection(socket);
+    });
+    const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(target) ?? [];
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(Number(port), host.replaceAll(/[[\]]/g, ''), resolve);
+    });
     this.#secure.push(credentials);
-    return credentials;
+    this.#secureListeners.push(server);
+    const bound = server.address() as { readonly port: number };
+    return `${host}:${bound.port}`;
   }
 }
 
