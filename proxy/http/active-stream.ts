@@ -18,12 +18,7 @@ import type {
 } from './codec.ts';
 import { StreamResetReason as ResetReason } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
-import {
-  mutateResponse,
-  stripInternalOnly,
-  stripPort,
-  stripTrailingDot,
-} from './conn-manager-utility.ts';
+import { mutateResponse, stripInternalOnly } from './conn-manager-utility.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerStream } from './filter-handle.ts';
 import { takeStreamDurationMs } from './grpc-timeout.ts';
@@ -32,23 +27,33 @@ import { H } from './headers.ts';
 import { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HeaderMap } from './header-map.ts';
 import type { DownstreamWatermarkCallbacks, LocalReply } from './http-filter.ts';
-import { buildReply, isGrpcRequest } from './local-reply.ts';
-import { normalizePath } from './path-normalizer.ts';
+import { buildReply } from './local-reply.ts';
+import {
+  checkRequest,
+  normalizeHost,
+  takeExpectation,
+  tunnelOpens,
+  upgradeAllowed,
+} from './request-checks.ts';
+import { decideClose } from './response-persistence.ts';
+import type { PersistentConnection } from './response-persistence.ts';
 import type { Route, RouteTable } from './route-provider.ts';
+import {
+  codecErrorReply,
+  idleTimeoutReply,
+  largeRequestReply,
+  largeResponseReply,
+  maxDurationReply,
+  refusal,
+  requestTimeoutReply,
+} from './stream-replies.ts';
 import type { TraceDecider } from './trace-decision.ts';
 
 /** The connection as its streams see it. */
-export interface StreamOwner {
-  readonly context: ConnManagerContext;
+export interface StreamOwner extends PersistentConnection {
   readonly timers: TimerWheel;
   readonly bufferLimitBytes: number;
-  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   readonly localPort: number;
-  /** The connection ends after the response under way; HTTP/2 knows no such thing and takes no notice. */
-  closing: boolean;
-  /** It ends after the drain time; responses say so from now on. */
-  readonly draining: boolean;
-  startDrain(): void;
   /** The codec says that this request asks for an upgrade or is a CONNECT. */
   readonly requestIsUpgrade: boolean;
   readonly requestWantsClose: boolean;
@@ -61,9 +66,6 @@ export interface StreamOwner {
 const Timer = { Idle: 0, Request: 1, MaxDuration: 2, Log: 3 } as const;
 
 const NO_HEADERS = new RequestHeaders();
-
-/** gRPC status of a stream that lasted too long. */
-const DEADLINE_EXCEEDED = 4;
 
 /** Details of a stream whose answer was a redirect that another stream follows. */
 const INTERNAL_REDIRECT = 'internal_redirect';
@@ -141,10 +143,7 @@ export class ActiveStream
     if (endStream) this.#onRequestComplete();
     // (2)
     if (this.#owner.requestWantsClose) this.#owner.closing = true;
-    // (5)
-    if (headers.has(H.expect)) this.#expectContinue(headers);
-    if (!this.#checkHeaders(headers)) return;
-    this.#normalizeHost(headers);
+    if (!this.#check(headers)) return;
     // (14)
     const upgrade = this.#owner.requestIsUpgrade;
     if (!again && !this.#mutate(headers, upgrade)) return;
@@ -160,6 +159,19 @@ export class ActiveStream
     // (16)
     if (upgrade && !this.#allowUpgrade(headers)) return;
     this.#startFilters(headers, endStream);
+  }
+
+  /** (5) to (13); false when a reply was sent. */
+  #check(headers: RequestHeaders): boolean {
+    const { config } = this.#context;
+    if (headers.has(H.expect) && takeExpectation(headers, config)) this.#encodeContinue();
+    const refused = checkRequest(headers, this.#context);
+    if (refused === null) {
+      normalizeHost(headers, config, this.#owner.localPort);
+      return true;
+    }
+    this.sendLocalReply(refused);
+    return false;
   }
 
   #decideTrace(headers: RequestHeaders, tracer: TraceDecider): void {
@@ -203,14 +215,7 @@ export class ActiveStream
       this.#finish();
       return;
     }
-    this.sendLocalReply({
-      status: error.status,
-      body: error.body,
-      details: error.details,
-      flag: ResponseFlag.DownstreamProtocolError,
-      grpcStatus: undefined,
-      modifyHeaders: undefined,
-    });
+    this.sendLocalReply(codecErrorReply(error));
   }
 
   // === StreamCallbacks: the downstream socket
@@ -289,27 +294,13 @@ export class ActiveStream
       this.requestComplete = false;
       this.streamInfo.requestCompleteMs = NaN;
     }
-    this.sendLocalReply({
-      status: 413,
-      body: 'Payload Too Large',
-      details: 'request_payload_too_large',
-      flag: undefined,
-      grpcStatus: undefined,
-      modifyHeaders: undefined,
-    });
+    this.sendLocalReply(largeRequestReply());
   }
 
   refuseLargeResponse(): void {
     const { stats } = this.#context;
     stats.store.inc(stats.rsTooLarge);
-    this.sendLocalReply({
-      status: 500,
-      body: 'Internal Server Error',
-      details: 'response_payload_too_large',
-      flag: undefined,
-      grpcStatus: undefined,
-      modifyHeaders: undefined,
-    });
+    this.sendLocalReply(largeResponseReply());
   }
 
   sendLocalReply(reply: LocalReply): void {
@@ -378,7 +369,8 @@ export class ActiveStream
   writeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#done) return;
     const { config, stats, date, time, proxyStatus, tracer } = this.#context;
-    const upgraded = this.upgradeRequested && !endStream && this.#tunnelOpens(headers.status);
+    const upgraded =
+      this.upgradeRequested && !endStream && tunnelOpens(this.requestHeaders, headers.status);
     mutateResponse(
       headers,
       this.requestHeaders,
@@ -388,7 +380,7 @@ export class ActiveStream
     );
     const info = this.streamInfo;
     if (proxyStatus !== null) proxyStatus.apply(headers, info);
-    this.#decideClose(headers, upgraded);
+    decideClose(this.#owner, headers, this.requestComplete, upgraded);
     if (tracer !== null) tracer.end(headers, this.#operation ?? '');
     info.responseCode = headers.status;
     info.downstreamFirstByteSentMs = time.monotonicMs();
@@ -429,20 +421,16 @@ export class ActiveStream
       this.#owner.timers.arm(this.#logTimer!, accessLogOptions!.flushIntervalMs);
       return;
     }
+    if (this.#done) return;
     if (kind === Timer.Idle) {
       stats.store.inc(stats.rqIdleTimeout);
-      this.#timeout('stream timeout', 'stream_idle_timeout', ResponseFlag.StreamIdleTimeout);
+      this.sendLocalReply(idleTimeoutReply(this.requestComplete));
     } else if (kind === Timer.Request) {
       stats.store.inc(stats.rqTimeout);
-      this.#timeout('request timeout', 'request_overall_timeout', undefined);
+      this.sendLocalReply(requestTimeoutReply(this.requestComplete));
     } else {
       stats.store.inc(stats.rqMaxDurationReached);
-      this.#timeout(
-        'downstream duration timeout',
-        'max_duration_timeout',
-        undefined,
-        DEADLINE_EXCEEDED,
-      );
+      this.sendLocalReply(maxDurationReply(this.requestComplete));
     }
   }
 
@@ -454,62 +442,8 @@ export class ActiveStream
     const rejectStatus = mutator.mutate(headers, this.streamInfo, upgrade);
     if (rejectStatus === 0) return true;
     stats.store.inc(stats.rqRejectedViaIpDetection);
-    return this.#refuse(rejectStatus, 'rejecting_because_detection_failed');
-  }
-
-  /** (7), (9), (11), (12); false when a reply was sent. */
-  #checkHeaders(headers: RequestHeaders): boolean {
-    const connect = headers.method === 'CONNECT';
-    if (headers.authority === undefined) return this.#refuse(400, 'missing_host_header');
-    if (headers.method === 'QUERY' && !headers.has(H.contentType))
-      return this.#refuse(400, 'query_missing_content_type');
-    if (connect) return true;
-    if (headers.path === '') return this.#refuse(404, 'missing_path_rejected');
-    const { stats, config } = this.#context;
-    if (headers.path.charCodeAt(0) !== 0x2f) {
-      stats.store.inc(stats.rqNonRelativePath);
-      return this.#refuse(404, 'absolute_path_rejected');
-    }
-    const normalized = normalizePath(headers.path, config);
-    if (normalized === null) return true;
-    headers.path = normalized.path;
-    if (normalized.kind === 'ok') return true;
-    if (normalized.kind === 'reject' || isGrpcRequest(headers)) {
-      stats.store.inc(stats.rqFailedPathNormalization);
-      return this.#refuse(400, 'path_normalization_failed');
-    }
-    stats.store.inc(stats.rqRedirectedWithNormalizedPath);
-    this.sendLocalReply({
-      status: 307,
-      body: '',
-      details: 'path_normalization_failed',
-      flag: undefined,
-      grpcStatus: undefined,
-      modifyHeaders: (reply) => reply.push(H.location, normalized.path),
-    });
+    this.sendLocalReply(refusal(rejectStatus, 'rejecting_because_detection_failed'));
     return false;
-  }
-
-  #refuse(status: number, details: string): false {
-    this.sendLocalReply({
-      status,
-      body: '',
-      details,
-      flag: undefined,
-      grpcStatus: undefined,
-      modifyHeaders: undefined,
-    });
-    return false;
-  }
-
-  /** (13) */
-  #normalizeHost(headers: RequestHeaders): void {
-    const config = this.#context.config;
-    if (headers.authority === undefined) return;
-    if (config.stripTrailingHostDot) headers.authority = stripTrailingDot(headers.authority);
-    if (config.stripAnyHostPort) headers.authority = stripPort(headers.authority, null);
-    else if (config.stripMatchingHostPort)
-      headers.authority = stripPort(headers.authority, this.#owner.localPort);
   }
 
   /** One that is answered in front of all filters is counted as (not) traced, too. */
@@ -524,12 +458,7 @@ export class ActiveStream
     if (name !== '') this.streamInfo.cluster = this.#context.clusterConfig(name);
   }
 
-  /** (5): envoy-behaviour §1.12 */
-  #expectContinue(headers: RequestHeaders): void {
-    if (this.#context.config.proxy100Continue) return;
-    const expect = headers.get(H.expect)!;
-    if (expect.toLowerCase() !== '100-continue') return;
-    headers.remove(H.expect);
+  #encodeContinue(): void {
     const reply = new ResponseHeaders();
     reply.status = 100;
     this.#encode1xx(reply);
@@ -577,12 +506,8 @@ export class ActiveStream
 
   /** False: answered with 403 (envoy-behaviour §1.11). */
   #allowUpgrade(headers: RequestHeaders): boolean {
-    const wanted =
-      headers.method === 'CONNECT' ? 'connect' : (headers.get(H.upgrade) ?? '').toLowerCase();
-    const byRoute = this.route?.upgrades.find(({ type }) => type === wanted);
-    const allowed = byRoute ?? this.#context.config.upgrades.find(({ type }) => type === wanted);
-    const { stats } = this.#context;
-    if (allowed?.enabled === true) {
+    const { stats, config } = this.#context;
+    if (upgradeAllowed(headers, this.route, config)) {
       this.upgradeRequested = true;
       stats.store.inc(stats.cxUpgradesTotal);
       stats.store.inc(stats.cxUpgradesActive);
@@ -592,13 +517,8 @@ export class ActiveStream
     if (this.route === null) return true;
     stats.store.inc(stats.rqWsOnNonWsRoute);
     this.#owner.closing = true;
-    return this.#refuse(403, 'upgrade_failed');
-  }
-
-  #tunnelOpens(status: number): boolean {
-    return this.requestHeaders.method === 'CONNECT'
-      ? status >= 200 && status < 300
-      : status === 101;
+    this.sendLocalReply(refusal(403, 'upgrade_failed'));
+    return false;
   }
 
   #onRequestComplete(): void {
@@ -608,47 +528,6 @@ export class ActiveStream
       this.#requestTimer = null;
     }
     this.streamInfo.requestCompleteMs = this.#context.time.monotonicMs();
-  }
-
-  /** envoy-behaviour §1.8 steps 5 and 6, §1.10. */
-  #decideClose(headers: ResponseHeaders, upgraded: boolean): void {
-    const owner = this.#owner;
-    const { stats, drain } = this.#context;
-    if (!owner.closing && !owner.draining && drain.drainClose()) {
-      stats.store.inc(stats.cxDrainClose);
-      owner.startDrain();
-    }
-    if (!this.requestComplete) {
-      stats.store.inc(stats.rqResponseBeforeRqComplete);
-      owner.closing = true;
-    }
-    if (upgraded || owner.protocol === 'HTTP/2') return;
-    if (owner.closing || owner.draining) headers.set(H.connection, 'close');
-    else if (owner.protocol === 'HTTP/1.0') {
-      if (headers.has(H.contentLength)) headers.set(H.connection, 'keep-alive');
-      else {
-        owner.closing = true;
-        headers.set(H.connection, 'close');
-      }
-    }
-  }
-
-  /** 408 while the request still comes, 504 after (envoy-behaviour §1.9). */
-  #timeout(
-    body: string,
-    details: string,
-    flag: ResponseFlag | undefined,
-    grpcStatus?: number,
-  ): void {
-    if (this.#done) return;
-    this.sendLocalReply({
-      status: this.requestComplete ? 504 : 408,
-      body,
-      details,
-      flag,
-      grpcStatus,
-      modifyHeaders: undefined,
-    });
   }
 
   #onResponseComplete(): void {
