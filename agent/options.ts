@@ -1,7 +1,7 @@
 // [m] AgentOptions: flags and environment, checked and frozen; only reader of process.env in agent/. Istio: pilot/cmd/pilot-agent/options.
 import { isIP, isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 
 import { fs } from '../proxy/base/node-builtins.ts';
 import type { CommandLine } from './command-line.ts';
@@ -11,6 +11,7 @@ import { readDns } from './dns/dns-options.ts';
 import type { DnsOptions } from './dns/dns-options.ts';
 import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
+import { findProgram } from './find-program.ts';
 import { describeNode, parseDownwardApiFile } from './node-metadata.ts';
 import type { NodeDescription, NodeIdentity } from './node-metadata.ts';
 import { parseAppProbers, parseScrapeTarget } from './pod-annotations.ts';
@@ -32,6 +33,7 @@ export interface AgentOptions {
   /** Undefined: the pod's names are not captured. */
   readonly dns: DnsOptions | undefined;
   readonly proxy: ProxyOptions;
+  readonly programs: Programs;
   readonly lifecycle: LifecycleOptions;
   /** Keyed by request path, as in `/app-health/reviews/readyz`. */
   readonly appProbers: ReadonlyMap<string, AppProber>;
@@ -79,6 +81,13 @@ export interface ProxyOptions {
   readonly restartBudget: number;
 }
 
+/** Where our own programs lie. */
+export interface Programs {
+  readonly ownProxy: string;
+  /** Entry file of bound-exec. */
+  readonly boundExec: string;
+}
+
 export interface LifecycleOptions {
   readonly minimumDrainMs: number;
   readonly terminationDrainMs: number;
@@ -94,6 +103,8 @@ export interface Surroundings {
   readonly readText: (path: string) => string | undefined;
   /** The folder that holds proxy/ and iptables-init/. */
   readonly installDir: string;
+  /** Entry file of bound-exec, which runs with our Node. */
+  readonly boundExec: string;
 }
 
 export type OptionsResult =
@@ -141,6 +152,7 @@ export function readSurroundings(): Surroundings {
     hostName: hostname(),
     readText: readTextFile,
     installDir: findInstallDir(),
+    boundExec: join(dirname(import.meta.dirname), 'agent', `bound-exec${extname(import.meta.url)}`),
   };
 }
 
@@ -272,7 +284,7 @@ function readProxyOptions(
   const component = line.flags.get('proxyComponentLogLevel') ?? '';
   if (component !== '') scopes.push(component);
   return {
-    binaryPath: proxyConfig.binaryPath,
+    binaryPath: findProgram(proxyConfig.binaryPath, read.text('PATH', '')),
     logLevel,
     componentLogLevel: scopes.join(','),
     concurrency: readConcurrency(line, proxyConfig, read),
@@ -346,6 +358,7 @@ export async function readAgentOptions(
       host.readText,
     ),
     proxy: readProxyOptions(line, proxyConfig, host, read),
+    programs: { ownProxy, boundExec: host.boundExec },
     lifecycle: {
       minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),
       terminationDrainMs: proxyConfig.terminationDrainDurationMs,

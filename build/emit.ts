@@ -15,6 +15,7 @@ const ENTRIES = [
   'proxy/main.ts',
   'proxy/server/worker.ts',
   'agent/main.ts',
+  'agent/bound-exec.ts',
   'agent/control-plane/main.ts',
   'iptables-init/main.ts',
 ];

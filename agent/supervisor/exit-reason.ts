@@ -69,4 +69,6 @@ export function exitStatus(exit: ProxyExit): number {
 export const isHopeless = (exit: ProxyExit): boolean =>
   exit.spawnError?.code === 'ENOENT' ||
   exit.spawnError?.code === 'EACCES' ||
-  exit.spawnError?.code === 'ENOEXEC';
+  exit.spawnError?.code === 'ENOEXEC' ||
+  exit.code === 126 ||
+  exit.code === 127;

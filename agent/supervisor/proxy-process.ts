@@ -1,19 +1,14 @@
 // [m] ProxyProcess: starts the proxy, watches it, starts it again with back-off. Istio: pkg/envoy/{agent,proxy}.go (stock: one start, no restart).
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
 import { JitteredBackoff } from '../../proxy/base/backoff.ts';
 import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
-import type { AgentOptions } from '../options.ts';
 import { describeExit, isHopeless } from './exit-reason.ts';
 import type { ProxyExit } from './exit-reason.ts';
-
-export interface ProxyCommand {
-  readonly path: string;
-  readonly arguments: readonly string[];
-}
+import type { ProxyCommand } from './proxy-command.ts';
+import { spawnBound } from './spawn-bound.ts';
 
 export interface RestartPolicy {
   /** Restarts in a row before giving up; 0: leave with the proxy, as stock does. */
@@ -48,30 +43,6 @@ export const defaultRestartPolicy = (budget: number): RestartPolicy => ({
   stableRunMs: 60_000,
 });
 
-export function proxyCommand(options: AgentOptions): ProxyCommand {
-  const { proxy, proxyConfig, identity, paths } = options;
-  const words = ['-c', paths.bootstrapFile.replace(/^\.\//, '')];
-  words.push('--drain-time-s', String(Math.round(proxyConfig.drainDurationMs / 1000)));
-  words.push('--drain-strategy', 'immediate');
-  words.push(
-    '--local-address-ip-version',
-    identity.instanceIps[0]?.includes(':') === true ? 'v6' : 'v4',
-  );
-  words.push(
-    '--file-flush-interval-msec',
-    '1000',
-    '--disable-hot-restart',
-    '--allow-unknown-static-fields',
-  );
-  words.push('-l', proxy.logLevel);
-  if (proxy.componentLogLevel !== '') words.push('--component-log-level', proxy.componentLogLevel);
-  if (proxy.skipDeprecatedLogs) words.push('--skip-deprecated-logs');
-  if (proxy.bootstrapOverrideYaml !== undefined)
-    words.push('--config-yaml', proxy.bootstrapOverrideYaml);
-  if (proxy.concurrency !== undefined) words.push('--concurrency', String(proxy.concurrency));
-  return { path: proxy.binaryPath, arguments: words };
-}
-
 export class ProxyProcess {
   /** Resolves once, when the proxy is gone for good. */
   readonly ended: Promise<ProxyExit>;
@@ -105,14 +76,16 @@ export class ProxyProcess {
   start(): void {
     const { command, logger, time } = this.#parts;
     this.#epoch++;
-    // Its own process group: a Ctrl-C at the terminal reaches the agent alone, which then drains first.
-    const child = spawn(command.path, command.arguments, {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true,
-    });
     const sinceMs = time.monotonicMs();
-    this.#state = { kind: 'running', child, sinceMs };
     const ranMs = (): number => time.monotonicMs() - sinceMs;
+    const spawned = spawnBound(command);
+    if (!spawned.ok) {
+      const { error } = spawned;
+      this.#onExit({ code: undefined, signal: undefined, spawnError: error, ranMs: 0 });
+      return;
+    }
+    const { child } = spawned;
+    this.#state = { kind: 'running', child, sinceMs };
     child.once('error', (spawnError) => {
       // Node also reports failed signals this way; those have a pid and an exit of their own.
       if (child.pid !== undefined) return;
@@ -170,7 +143,7 @@ export class ProxyProcess {
   }
 
   #onExit(exit: ProxyExit): void {
-    if (this.#state.kind !== 'running') return;
+    if (this.#state.kind === 'ended') return;
     const { logger, policy, time } = this.#parts;
     const reason = describeExit(exit);
     if (exit.ranMs >= policy.stableRunMs) {

@@ -6,6 +6,8 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { boundCommand } from '../../test/support/bound-command.ts';
+
 export interface StartRequest {
   readonly name: string;
   readonly command: string;
@@ -30,7 +32,7 @@ export class RunningProcess {
     const log = openSync(request.logFile, 'a');
     const words = [request.command, ...request.args];
     if (request.cpus !== undefined) words.unshift('taskset', '--cpu-list', request.cpus);
-    this.#child = spawn(words[0]!, words.slice(1), {
+    this.#child = spawn(...boundCommand(words[0]!, words.slice(1)), {
       stdio: ['ignore', log, log],
       // Its own group, so that a launcher's children are stopped with it.
       detached: true,

@@ -80,6 +80,10 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
     '--no-stale-replays',
     'Requests that met a connection which the upstream had just closed fail, as in Envoy (docs/stale-connections.md).',
   ),
+  count(
+    '--leash-fd',
+    'Descriptor that its starter holds the other end of: the proxy ends when that closes (not in Envoy).',
+  ),
   text(['--admin-address-path'], 'path', 'File to write the admin address to.'),
   count('--base-id', NO_EFFECT),
   text(['--base-id-path'], 'path', NO_EFFECT),

@@ -35,6 +35,8 @@ export interface ServerOptions {
   /** Requests that met a dead connection are sent once more (docs/stale-connections.md). */
   readonly replayStale: boolean;
   readonly skipDeprecatedLogs: boolean;
+  /** Its other end closes when the agent is gone; undefined: nobody holds one. */
+  readonly leashFd: number | undefined;
   readonly adminAddressPath: string;
   readonly baseId: number;
   readonly restartEpoch: number;
@@ -188,6 +190,7 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     guardReplays: on('--guard-replays'),
     replayStale: !on('--no-stale-replays'),
     skipDeprecatedLogs: on('--skip-deprecated-logs'),
+    leashFd: on('--leash-fd') ? count('--leash-fd', 0) : undefined,
     adminAddressPath: text('--admin-address-path'),
     baseId: count('--base-id', 0),
     restartEpoch: count('--restart-epoch', 0),

@@ -1,7 +1,9 @@
 // [m] One run of the process: command line, bootstrap, Server, signals, exit code (envoy-behaviour §14.4).
 import { reportBugsTo } from '../base/assert.ts';
 import { realTime } from '../base/clock.ts';
+import { holdLeash } from '../base/leash.ts';
 import { LoggerRegistry } from '../base/logger.ts';
+import type { Logger } from '../base/logger.ts';
 import { realRandom } from '../base/random.ts';
 import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
@@ -77,6 +79,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
     createAdmin: (adminContext) => new AdminServer(adminContext),
   });
   onSignals(server);
+  endWithStarter(context.options.leashFd, log, server);
   process.on('uncaughtException', (error) => {
     log.critical(`the main thread died: ${error.stack ?? String(error)}`);
     process.exit(1);
@@ -115,6 +118,20 @@ function onSignals(server: Server): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => server.quit());
   process.on('SIGUSR1', () => server.reopenLogs());
   process.on('SIGHUP', () => {});
+}
+
+/** Of an order to end that takes longer than this, nothing more can come. */
+const LAST_MOMENT_MS = 1000;
+
+/** An agent that was killed cannot stop its proxy, and nobody else would. */
+function endWithStarter(leashFd: number | undefined, log: Logger, server: Server): void {
+  if (leashFd === undefined) return;
+  const isHeld = holdLeash(leashFd, () => {
+    log.critical('the agent is gone: ending with it');
+    realTime.setTimer(() => process.exit(1), LAST_MOMENT_MS);
+    server.quit();
+  });
+  if (!isHeld) log.warn(`--leash-fd: there is no descriptor ${leashFd}`);
 }
 
 function openLog(options: ServerOptions): ProcessLog | undefined {

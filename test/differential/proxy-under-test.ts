@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { boundCommand } from '../support/bound-command.ts';
 import { eventually } from '../support/eventually.ts';
 import { ask } from '../support/test-http.ts';
 import type { Json } from './row.ts';
@@ -64,7 +65,9 @@ export class ProxyUnderTest {
     flags.push('--admin-address-path', adminFile, '-l', envoy === undefined ? 'info' : 'error');
     if (envoy !== undefined)
       flags.push('--base-id', String(1000 + Math.floor(Math.random() * 1e9)));
-    const child = spawn(envoy ?? OURS, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(...boundCommand(envoy ?? OURS, flags), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const proxy = new ProxyUnderTest(envoy === undefined ? 'ours' : 'envoy', dir, child);
     try {
       await proxy.#ready(adminFile);

@@ -29,6 +29,7 @@ export function makeSurroundings(inputs: OptionInputs): Surroundings {
     hostName: 'this-host',
     readText: (path) => files.get(path),
     installDir: '/install',
+    boundExec: '/install/agent/bound-exec.ts',
   };
 }
 

@@ -2,6 +2,12 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** What binds it to the process of the test. */
+export const KERNEL_BOND = {
+  kind: 'kernel',
+  boundExec: join(import.meta.dirname, '../../agent/bound-exec.ts'),
+} as const;
+
 export interface FakeProxy {
   readonly path: string;
   /** One per start so far. */

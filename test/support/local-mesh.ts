@@ -4,6 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { boundCommand } from './bound-command.ts';
+
 export const ROOT = join(import.meta.dirname, '../..');
 const START_LIMIT_MS = 120_000;
 
@@ -22,7 +24,7 @@ export interface StartedMesh extends Run {
 }
 
 export function runStart(args: readonly string[]): Run {
-  const child = spawn(process.execPath, ['samples/start.ts', ...args], {
+  const child = spawn(...boundCommand(process.execPath, ['samples/start.ts', ...args]), {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

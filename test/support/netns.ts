@@ -3,6 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import process from 'node:process';
 
+import { boundCommand } from './bound-command.ts';
+
 export interface RunOptions {
   /** User and group the command runs as; root where not given. */
   readonly uid?: number;
@@ -134,7 +136,7 @@ export class Pod {
       Pick<SpawnOptions, 'stdio'> = {},
   ): ChildProcess {
     const [file, ...rest] = this.#wrap(command, args, options);
-    return spawn(file, rest, {
+    return spawn(...boundCommand(file, rest), {
       stdio: options.stdio ?? 'pipe',
       env: { ...process.env, ...options.env },
     });
@@ -151,7 +153,14 @@ export class Pod {
   ): readonly [string, ...string[]] {
     const inside = ['netns', 'exec', this.namespace];
     if (uid === undefined) return ['ip', ...inside, command, ...args];
-    const user = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+    // A change of user undoes what was asked of the kernel before it.
+    const user = [
+      'setpriv',
+      '--pdeathsig=KILL',
+      `--reuid=${uid}`,
+      `--regid=${gid}`,
+      '--clear-groups',
+    ];
     const kept = ['dac_read_search', ...capabilities].map((name) => `+${name}`).join(',');
     const caps = [`--inh-caps=${kept}`, `--ambient-caps=${kept}`];
     return ['ip', ...inside, ...user, ...caps, '--', command, ...args];

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
+import { boundCommand } from './bound-command.ts';
 import { eventually } from './eventually.ts';
 import { ask, freePort } from './test-http.ts';
 import { programPath } from './program-path.ts';
@@ -82,7 +83,9 @@ export class ProxyProcess {
     const envoyFlags = ['--base-id', String(1000 + Math.floor(Math.random() * 1e6)), '-l', 'error'];
     const command =
       binary === undefined ? [process.execPath, MAIN, ...flags] : [binary, ...flags, ...envoyFlags];
-    const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(...boundCommand(command[0]!, command.slice(1)), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const proxy = new ProxyProcess(child, dir, adminPort, text);
     t.teardown(() => proxy.stop());
     await proxy.#ready(binary !== undefined);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
+import { boundCommand } from './bound-command.ts';
 import { eventually } from './eventually.ts';
 import type { Pod } from './netns.ts';
 import { privateDir } from './private-dir.ts';
@@ -92,7 +93,7 @@ export function startProxyProcess(t: Teardowns, bootstrap: string, pod: Pod | un
   const args = proxyArguments(bootstrap);
   const child =
     pod === undefined
-      ? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+      ? spawn(...boundCommand(process.execPath, args), { stdio: ['ignore', 'pipe', 'pipe'] })
       : pod.spawn(process.execPath, args, { uid: PROXY_UID, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   t.teardown(() => void child.kill('SIGKILL'));

@@ -11,6 +11,7 @@ import type { CaMaterial } from '../../agent/control-plane/ca/ca-folder.ts';
 import { signToken } from '../../agent/control-plane/ca/service-account-token.ts';
 import { startControlPlane } from '../../agent/control-plane/control-plane.ts';
 import { realTime } from '../../proxy/base/clock.ts';
+import { boundCommand } from './bound-command.ts';
 import { captureLog } from './captured-log.ts';
 import { eventually } from './eventually.ts';
 import { putFile } from './local-authority.ts';
@@ -221,7 +222,7 @@ function giveIdentity(sidecarDir: string, account: string, authority: CaMaterial
 
 function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, string>>): Sidecar {
   mkdirSync(cwd, { recursive: true });
-  const agent = spawn(process.execPath, [PILOT_AGENT, 'proxy', 'sidecar'], {
+  const agent = spawn(...boundCommand(process.execPath, [PILOT_AGENT, 'proxy', 'sidecar']), {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -233,8 +234,7 @@ function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, st
   const proxyPid = (): number | undefined => childrenOf(agent.pid!)[0];
   t.teardown(() => {
     if (agent.exitCode !== null || agent.signalCode !== null) return;
-    // The proxy has a process group of its own, and would outlive an agent that is killed.
-    for (const pid of [proxyPid(), agent.pid]) if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    agent.kill('SIGKILL');
   });
   return { agent, output: () => text, proxyPid };
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 
+import { boundCommand } from '../../support/bound-command.ts';
 import { DeltaClient } from './ads-client.ts';
 import { productpage, split } from './small-mesh.ts';
 import { programPath } from '../../support/program-path.ts';
@@ -18,7 +19,9 @@ interface Outcome {
 }
 
 function run(args: readonly string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(...boundCommand(process.execPath, [MAIN, ...args]), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk) => (out += String(chunk)));
@@ -63,9 +66,12 @@ t.test('outrigger-control-plane', async (t) => {
 
   t.test('serves on a unix socket until it is told to stop', async (t) => {
     const target = `unix:${join(folder, 'ads.sock')}`;
-    const child = spawn(process.execPath, [MAIN, '--config', folder, '--listen', target], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      ...boundCommand(process.execPath, [MAIN, '--config', folder, '--listen', target]),
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     const closed = new Promise((resolve) => child.on('close', resolve));
     await new Promise<void>((resolve) => {
       let out = '';

@@ -17,7 +17,7 @@ const spawnError = (code: string): ProxyExit =>
 const CASES: readonly (readonly [ProxyExit, RegExp, number, boolean])[] = [
   [exit({ code: 0 }), /^ended by itself, without an error$/, 0, false],
   [exit({ code: 1 }), /^ended with an error, exit code 1; its last log lines/, 1, false],
-  [exit({ code: 127 }), /a program that is not there/, 127, false],
+  [exit({ code: 127 }), /a program that is not there/, 127, true],
   [exit({ code: 137 }), /^ended with exit code 137, as after SIGKILL$/, 137, false],
   [exit({ code: 200 }), /^ended with exit code 200$/, 200, false],
   [exit({ signal: 'SIGKILL' }), /^killed by SIGKILL \(signal 9\): .*memory ran out$/, 137, false],

@@ -2,14 +2,15 @@
 import { join } from 'node:path';
 import t from 'tap';
 
-import { proxyCommand, ProxyProcess } from '../../../agent/supervisor/proxy-process.ts';
+import { proxyCommand } from '../../../agent/supervisor/proxy-command.ts';
+import { ProxyProcess } from '../../../agent/supervisor/proxy-process.ts';
 import type { RestartPolicy } from '../../../agent/supervisor/proxy-process.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import { makeOptions } from '../../support/agent-options.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import { eventually } from '../../support/eventually.ts';
-import { isAlive, writeFakeProxy } from '../../support/fake-proxy.ts';
+import { isAlive, KERNEL_BOND, writeFakeProxy } from '../../support/fake-proxy.ts';
 import type { FakeProxy } from '../../support/fake-proxy.ts';
 import { privateDir } from '../../support/private-dir.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
@@ -34,7 +35,7 @@ function setUp(
   const { logger, lines } = captureLog();
   const setup = { restarts: 0 };
   const proxy = new ProxyProcess({
-    command: { path: path ?? fake.path, arguments: ['-c', 'bootstrap.json'] },
+    command: { path: path ?? fake.path, arguments: ['-c', 'bootstrap.json'], bond: KERNEL_BOND },
     policy: { ...QUICK, ...policy },
     logger,
     time: realTime,
@@ -142,6 +143,7 @@ t.test('ProxyProcess', (t) => {
     });
     t.strictSame(proxyCommand(options), {
       path: '/bin/envoy',
+      bond: { kind: 'kernel', boundExec: '/install/agent/bound-exec.ts' },
       arguments: [
         ...[
           '-c',

@@ -11,7 +11,7 @@ import { SeededRandom } from '../../../proxy/base/random.ts';
 import { makeOptions } from '../../support/agent-options.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import { eventually } from '../../support/eventually.ts';
-import { isAlive, writeFakeProxy } from '../../support/fake-proxy.ts';
+import { isAlive, KERNEL_BOND, writeFakeProxy } from '../../support/fake-proxy.ts';
 import { privateDir } from '../../support/private-dir.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
 
@@ -48,7 +48,7 @@ async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
     proxyConfig: { terminationDrainDuration: inputs.terminationDrainDuration ?? '50ms' },
   });
   const proxy = new ProxyProcess({
-    command: { path: fake.path, arguments: [] },
+    command: { path: fake.path, arguments: [], bond: KERNEL_BOND },
     policy: { budget: 5, firstDelayMs: 10, mostDelayMs: 10, stableRunMs: 60_000 },
     logger,
     time: realTime,

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { boundCommand } from '../../support/bound-command.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../../proxy/bin/outrigger-proxy');
@@ -62,7 +63,7 @@ interface Run {
 }
 
 function start(args: readonly string[]): Run {
-  const child = spawn(LAUNCHER, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(...boundCommand(LAUNCHER, args), { stdio: ['ignore', 'pipe', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';

@@ -1,0 +1,35 @@
+// [m] Starts the proxy so that it cannot outlive this process, however that ends.
+import { spawn } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { Socket } from 'node:net';
+
+import { whyNotExecutable } from '../find-program.ts';
+import type { ProxyCommand } from './proxy-command.ts';
+
+const LEASH_FD = 3;
+
+// Its own process group: a Ctrl-C at the terminal reaches the agent alone, which then drains first.
+const OPTIONS = { detached: true } as const satisfies SpawnOptions;
+const OUTPUTS = ['ignore', 'inherit', 'inherit'] as const;
+
+export type Spawned =
+  | { readonly ok: true; readonly child: ChildProcess }
+  | { readonly ok: false; readonly error: NodeJS.ErrnoException };
+
+export function spawnBound({ path, arguments: words, bond }: ProxyCommand): Spawned {
+  if (bond.kind === 'leash') {
+    const stdio = [...OUTPUTS, 'pipe' as const];
+    const child = spawn(path, [...words, '--leash-fd', String(LEASH_FD)], { ...OPTIONS, stdio });
+    const leash = child.stdio[LEASH_FD];
+    if (leash instanceof Socket) {
+      leash.on('error', () => {});
+      leash.unref();
+    }
+    return { ok: true, child };
+  }
+  const error = whyNotExecutable(path);
+  if (error !== undefined) return { ok: false, error };
+  const starter = ['--disable-warning=ExperimentalWarning', bond.boundExec, String(process.pid)];
+  const all = [...starter, path, ...words];
+  return { ok: true, child: spawn(process.execPath, all, { ...OPTIONS, stdio: [...OUTPUTS] }) };
+}
