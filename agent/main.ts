@@ -12,7 +12,8 @@ import {
 } from './command-line.ts';
 import type { CommandLine, CommandSpec } from './command-line.ts';
 import { DEFAULT_ISTIO_VERSION } from './node-metadata.ts';
-import { readAddresses, readSurroundings } from './options.ts';
+import { readAddresses } from './options.ts';
+import { readSurroundings } from './surroundings.ts';
 
 const USAGE = `usage: pilot-agent <command> [flags]
   proxy sidecar            write the bootstrap, start and watch the proxy, relay its configuration

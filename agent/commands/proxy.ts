@@ -5,7 +5,7 @@ import { Agent } from '../agent.ts';
 import type { CommandLine } from '../command-line.ts';
 import { createLoggers, lineSink } from '../log-sink.ts';
 import { readAgentOptions } from '../options.ts';
-import type { Surroundings } from '../options.ts';
+import type { Surroundings } from '../surroundings.ts';
 import type { CommandOutputs } from './request.ts';
 
 const LEAVE_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;

@@ -1,6 +1,6 @@
 // [m] `pilot-agent request`: one HTTP request to a local port of the sidecar; istioctl's way in. Istio: pilot/cmd/pilot-agent/request.
 import { fetchBounded } from '../http-client.ts';
-import type { AgentAddresses } from '../options.ts';
+import type { AgentAddresses } from '../pod-addresses.ts';
 
 export interface RequestCommand {
   readonly method: string;

@@ -1,7 +1,8 @@
 // [m] Termination: drain, wait, stop; the ways in which a sidecar leaves (istio-contract §6.8). Istio: pkg/envoy/agent.go.
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
-import type { AgentAddresses, LifecycleOptions } from '../options.ts';
+import type { LifecycleOptions } from '../options.ts';
+import type { AgentAddresses } from '../pod-addresses.ts';
 import type { ProxyAdmin } from '../proxy-admin.ts';
 import type { ProxyProcess } from './proxy-process.ts';
 

@@ -1,7 +1,8 @@
 // [m] AgentOptions for tests: read from a few variables in surroundings that the test makes up.
 import { parseCommandLine, PROXY_COMMAND } from '../../agent/command-line.ts';
 import { readAgentOptions } from '../../agent/options.ts';
-import type { AgentOptions, OptionsResult, Surroundings } from '../../agent/options.ts';
+import type { AgentOptions, OptionsResult } from '../../agent/options.ts';
+import type { Surroundings } from '../../agent/surroundings.ts';
 
 export interface OptionInputs {
   readonly flags?: readonly string[];
