@@ -15,34 +15,6 @@ export interface StreamMethod<
   readonly response: Response;
 }
 
-const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
-
-export const DELTA_METHOD = {
-  path: `${ADS}/DeltaAggregatedResources`,
-  request: 'envoy.service.discovery.v3.DeltaDiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DeltaDiscoveryResponse',
-} as const;
-
-export const SOTW_METHOD = {
-  path: `${ADS}/StreamAggregatedResources`,
-  request: 'envoy.service.discovery.v3.DiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DiscoveryResponse',
-} as const;
-
-const SDS = '/envoy.service.secret.v3.SecretDiscoveryService';
-
-export const DELTA_SECRETS_METHOD = {
-  path: `${SDS}/DeltaSecrets`,
-  request: 'envoy.service.discovery.v3.DeltaDiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DeltaDiscoveryResponse',
-} as const;
-
-export const SOTW_SECRETS_METHOD = {
-  path: `${SDS}/StreamSecrets`,
-  request: 'envoy.service.discovery.v3.DiscoveryRequest',
-  response: 'envoy.service.discovery.v3.DiscoveryResponse',
-} as const;
-
 export const ACCESS_LOG_METHOD = {
   path: '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs',
   request: 'envoy.service.accesslog.v3.StreamAccessLogsMessage',

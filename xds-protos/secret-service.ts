@@ -4,8 +4,11 @@ import type { MessageTypes } from './gen/message-types.ts';
 import { connect, methodDefinition, openStream, ServerStream } from './grpc-library.ts';
 import type { ConnectionOptions } from './grpc-library.ts';
 import type { GrpcServer } from './grpc-server.ts';
-import { DELTA_SECRETS_METHOD, SOTW_SECRETS_METHOD } from './message-stream.ts';
+import { deltaMethod, sotwMethod } from './discovery-methods.ts';
 import type { AdsConnection, AdsHandlers } from './services.ts';
+
+const DELTA_SECRETS_METHOD = deltaMethod('secrets');
+const SOTW_SECRETS_METHOD = sotwMethod('secrets');
 
 /** As `connectAds`. */
 export function connectSecrets(target: string, options: ConnectionOptions = {}): AdsConnection {

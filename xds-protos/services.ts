@@ -1,5 +1,6 @@
 // [m] ADS clients and servers over @grpc/grpc-js (xds-protocol, "Aggregated Discovery Service"): the agent, the control plane, tests.
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
+import { deltaMethod, sotwMethod } from './discovery-methods.ts';
 import type {
   DeltaClientStream,
   DeltaServerStream,
@@ -10,7 +11,9 @@ import type { MessageTypes } from './gen/message-types.ts';
 import { connect, methodDefinition, openStream, ServerStream } from './grpc-library.ts';
 import type { ConnectionOptions, StreamHeaders } from './grpc-library.ts';
 import { GrpcServer } from './grpc-server.ts';
-import { DELTA_METHOD, SOTW_METHOD } from './message-stream.ts';
+
+const DELTA_METHOD = deltaMethod('aggregated');
+const SOTW_METHOD = sotwMethod('aggregated');
 
 export interface AdsConnection {
   delta(headers?: StreamHeaders): DeltaClientStream;

@@ -2,6 +2,7 @@
 import type { UpstreamBindConfig } from './socket-config.ts';
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { ClusterConfig } from './cluster-config.ts';
+import type { SourceRef } from './config-source.ts';
 import type { AddressConfig, ListenerConfig } from './listener-config.ts';
 import type { SecretConfig } from './secret-config.ts';
 
@@ -33,12 +34,6 @@ export interface AdsConfig {
   /** Static cluster that `envoy_grpc` names. */
   readonly clusterName: string;
   readonly setNodeOnFirstMessageOnly: boolean;
-}
-
-/** `cds_config` or `lds_config` with `ads: {}`. */
-export interface AdsResourceConfig {
-  /** 0: wait for ever. Default 15 000. */
-  readonly initialFetchTimeoutMs: number;
 }
 
 export type StatsTagConfig =
@@ -95,9 +90,9 @@ export interface BootstrapConfig {
   readonly secrets: readonly SecretConfig[];
   /** Undefined: static configuration only. */
   readonly ads: AdsConfig | undefined;
-  /** Undefined: clusters do not come by ADS. */
-  readonly cds: AdsResourceConfig | undefined;
-  readonly lds: AdsResourceConfig | undefined;
+  /** `cds_config` and `lds_config`; undefined: static ones only. */
+  readonly cds: SourceRef | undefined;
+  readonly lds: SourceRef | undefined;
   readonly stats: StatsConfig;
   readonly runtimeLayers: readonly RuntimeLayerConfig[];
   /** All static layers merged, a later layer wins. */

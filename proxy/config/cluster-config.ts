@@ -1,4 +1,5 @@
 // [b] Clusters as plain data (envoy.config.cluster.v3; defaults from envoy-behaviour §7).
+import type { SourceRef } from './config-source.ts';
 import type { DnsCacheConfig } from './dns-cache-config.ts';
 import type { Http2Config } from './http2-config.ts';
 import type { HeaderKeyFormat } from './http-connection-manager-config.ts';
@@ -65,6 +66,8 @@ export interface ClusterConfig {
   readonly type: ClusterDiscoveryType;
   /** Name asked of EDS; '': the cluster's own. */
   readonly edsServiceName: string;
+  /** Where EDS is asked; absent: by ADS, and waited for for ever. */
+  readonly edsSource?: SourceRef | undefined;
   /** Endpoints of STATIC and DNS clusters (addresses may be names in the latter). */
   readonly localities: readonly LocalityEndpointsConfig[];
   readonly lbPolicy: LoadBalancingPolicyConfig;

@@ -2,6 +2,8 @@
 // (envoy.extensions.filters.network.http_connection_manager.v3; defaults from envoy-behaviour §1).
 import type { StringMatchConfig } from './matcher-config.ts';
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
+import { ADS_FOR_EVER } from './config-source.ts';
+import type { SourceRef, SubscriptionRef } from './config-source.ts';
 import type { Http2Config } from './http2-config.ts';
 import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
 import type { HttpFilterConfig } from './http-filter-config.ts';
@@ -14,9 +16,7 @@ import type { SamplingConfig } from './tracing-config.ts';
 export interface HttpConnectionManagerConfig {
   readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
   readonly statPrefix: string;
-  readonly routes:
-    | { readonly kind: 'inline'; readonly config: RouteConfig }
-    | { readonly kind: 'rds'; readonly name: string };
+  readonly routes: { readonly kind: 'inline'; readonly config: RouteConfig } | RdsConfig;
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
   readonly localReply: LocalReplyConfig | undefined;
@@ -92,6 +92,18 @@ export interface HttpConnectionManagerConfig {
   /** Things accepted that do nothing yet (tracing …), for dumps. */
   readonly inert?: readonly string[] | undefined;
 }
+
+export interface RdsConfig {
+  readonly kind: 'rds';
+  readonly name: string;
+  /** Absent: by ADS, and waited for for ever. */
+  readonly from?: SourceRef;
+}
+
+export const routeRef = ({ name, from = ADS_FOR_EVER }: RdsConfig): SubscriptionRef => ({
+  name,
+  ...from,
+});
 
 /** Proxy-Status (RFC 9209). */
 export interface ProxyStatusConfig {

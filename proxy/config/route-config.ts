@@ -22,6 +22,8 @@ export type PerFilterConfigs = readonly HttpFilterPerRouteConfig[];
 
 export interface RouteConfig {
   readonly name: string;
+  /** What it is kept by where a table of that name may come from elsewhere, too; absent: its name. */
+  readonly key?: string;
   /** `version_info` of the resource as the control plane gave it; '' when static or inline. */
   readonly version: string;
   readonly virtualHosts: readonly VirtualHostConfig[];
@@ -324,3 +326,5 @@ export type InternalRedirectPredicateConfig =
   | { readonly kind: 'previous_routes' }
   | { readonly kind: 'allow_listed_routes'; readonly names: readonly string[] }
   | { readonly kind: 'safe_cross_scheme' };
+
+export const routeKey = ({ key, name }: Pick<RouteConfig, 'key' | 'name'>): string => key ?? name;

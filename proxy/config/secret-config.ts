@@ -1,5 +1,6 @@
 // [b] Certificates and validation contexts as plain data (envoy.extensions.transport_sockets.tls.v3.Secret).
 // Private keys: never print one of these whole; dumps redact them.
+import type { ConfigSourceConfig } from './config-source.ts';
 import type { StringMatchConfig } from './matcher-config.ts';
 
 export type PemSource =
@@ -11,11 +12,7 @@ export type PemSource =
 /** Where a secret is asked for. Two secrets of one name and different sources are different secrets. */
 export type SecretSourceConfig =
   /** `static_resources.secrets` of the bootstrap. */
-  | { readonly kind: 'static' }
-  | { readonly kind: 'ads' }
-  | { readonly kind: 'grpc'; readonly cluster: string; readonly delta: boolean }
-  /** A file with a DiscoveryResponse; `watchedDirectory` '' : the file's own. */
-  | { readonly kind: 'path'; readonly path: string; readonly watchedDirectory: string };
+  { readonly kind: 'static' } | ConfigSourceConfig;
 
 export interface SecretRef {
   readonly name: string;

@@ -1,6 +1,9 @@
 // [m] Questions about listener configurations: which tables they need, whether two want the same address, whether only
 // filter chains differ (envoy-behaviour §8.5).
 import { util } from '../base/node-builtins.ts';
+import { routeRef } from '../config/http-connection-manager-config.ts';
+import { subscriptionKey } from '../config/config-source.ts';
+import type { SubscriptionRef } from '../config/config-source.ts';
 import type {
   AddressConfig,
   FilterChainConfig,
@@ -12,16 +15,19 @@ function chainsOf(listener: ListenerConfig): readonly FilterChainConfig[] {
   return defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
 }
 
-/** RDS names, each once. */
-export function routeNamesOf(listener: ListenerConfig): readonly string[] {
-  const names = new Set<string>();
+/** Tables to be had by RDS, each once. */
+export function routeRefsOf(listener: ListenerConfig): readonly SubscriptionRef[] {
+  const refs = new Map<string, SubscriptionRef>();
   for (const chain of chainsOf(listener)) {
     for (const filter of chain.networkFilters) {
       if (filter.kind !== 'http_connection_manager') continue;
-      if (filter.settings.routes.kind === 'rds') names.add(filter.settings.routes.name);
+      const { routes } = filter.settings;
+      if (routes.kind !== 'rds') continue;
+      const ref = routeRef(routes);
+      refs.set(subscriptionKey(ref), ref);
     }
   }
-  return [...names];
+  return [...refs.values()];
 }
 
 export function addressesOf(listener: ListenerConfig): readonly AddressConfig[] {

@@ -12,6 +12,8 @@ import type {
   ConfigResourceProblem,
   RejectedConfigResource,
 } from '../config/config-resource.ts';
+import { subscriptionKey } from '../config/config-source.ts';
+import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { listenerSecrets } from '../config/secret-references.ts';
@@ -20,7 +22,7 @@ import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
 import {
   onlyFilterChainsDiffer,
   printAddress,
-  routeNamesOf,
+  routeRefsOf,
   sharedAddress,
 } from './listener-comparison.ts';
 import { ListenerManagerStats } from './listener-manager-stats.ts';
@@ -36,8 +38,8 @@ export interface ListenerSink {
 }
 
 export interface ListenerManagerEvents {
-  /** The whole set of names that RDS is to be asked for. */
-  onRouteNames(names: ReadonlySet<string>): void;
+  /** All that RDS is to be asked for, by subscriptionKey(). */
+  onRoutesWanted(wanted: ReadonlyMap<string, SubscriptionRef>): void;
   /** A listener, or a new version of one, went to the workers. */
   onPublished(config: ListenerConfig): void;
   /** Warming came to an end or began, listeners came or went. */
@@ -54,8 +56,8 @@ export interface ListenerManagerDeps {
   readonly log: Logger;
   /** A first version of that cluster is on its way: routes to it wait a little. */
   readonly isClusterWarming: (name: string) => boolean;
-  /** How long a listener waits for its first tables before it goes on with 404; 0: for ever. */
-  readonly routesFetchTimeoutMs: number;
+  /** Why nothing can be asked for there, for the NACK; absent: everything can. */
+  readonly sourceProblem?: ((source: ConfigSourceConfig) => string | undefined) | undefined;
 }
 
 export interface KnownListenerReport {
@@ -65,11 +67,11 @@ export interface KnownListenerReport {
 
 interface ListenerVersion {
   readonly resource: ConfigResource<ListenerConfig>;
-  readonly routeNames: readonly string[];
+  readonly routeRefs: readonly SubscriptionRef[];
   /** Undefined: it names no secret. */
   readonly secretUser: SecretUser | undefined;
   readonly lastUpdatedMs: number;
-  fetchTimer: TimerHandle | undefined;
+  fetchTimers: readonly TimerHandle[];
 }
 
 interface KnownListener {
@@ -230,7 +232,7 @@ export class ListenerManager {
 
   close(): void {
     this.#holdTimer?.cancel();
-    for (const { warming } of this.#listeners.values()) warming?.fetchTimer?.cancel();
+    for (const { warming } of this.#listeners.values()) cancelAll(warming?.fetchTimers);
   }
 
   /** The problem, or undefined. */
@@ -243,6 +245,7 @@ export class ListenerManager {
       return undefined;
     if (this.#isStopped(resource.config)) return undefined;
     const conflict =
+      this.#sourceProblem(resource.config) ??
       listenerProblem(resource.config, this.#deps.runtime) ??
       this.#deps.secrets.problem(listenerSecrets(resource.config)) ??
       this.#addressConflict(resource.config);
@@ -256,6 +259,16 @@ export class ListenerManager {
     }
     this.#failures.delete(resource.name);
     this.#warm(resource);
+    return undefined;
+  }
+
+  #sourceProblem(config: ListenerConfig): string | undefined {
+    const { sourceProblem } = this.#deps;
+    if (sourceProblem === undefined) return undefined;
+    for (const { source } of routeRefsOf(config)) {
+      const problem = sourceProblem(source);
+      if (problem !== undefined) return problem;
+    }
     return undefined;
   }
 
@@ -297,25 +310,37 @@ export class ListenerManager {
     const known = this.#listeners.get(resource.name)!;
     const version: ListenerVersion = {
       resource,
-      routeNames: routeNamesOf(resource.config),
+      routeRefs: routeRefsOf(resource.config),
       secretUser: this.#secretUser(resource.config),
       lastUpdatedMs: this.#deps.time.wallMs(),
-      fetchTimer: undefined,
+      fetchTimers: [],
     };
-    this.#routes.retain(version.routeNames);
+    this.#routes.retain(version.routeRefs);
     if (version.secretUser !== undefined) this.#deps.secrets.retain(version.secretUser);
     this.#dropWarming(known);
     known.warming = version;
     this.#warmingCount++;
-    const timeoutMs = this.#deps.routesFetchTimeoutMs;
-    if (timeoutMs === 0 || this.#routes.ready(version.routeNames)) return;
-    version.fetchTimer = this.#deps.time.setTimer(() => {
+    version.fetchTimers = version.routeRefs
+      .filter((ref) => ref.initialFetchTimeoutMs > 0 && !this.#routes.ready([ref]))
+      .map((ref) => this.#awaitRoutes(resource.name, ref));
+  }
+
+  /** A table that is overdue: the listener goes on with 404. */
+  #awaitRoutes(listener: string, ref: SubscriptionRef): TimerHandle {
+    return this.#deps.time.setTimer(() => {
+      if (this.#routes.ready([ref])) return;
       this.#deps.log.warn('no routes within the initial fetch time-out; going on without', {
-        listener: resource.name,
+        listener,
+        routes: ref.name,
       });
-      this.#routes.giveUpWaiting(version.routeNames);
-      this.#settle();
-    }, timeoutMs);
+      this.onGivenUpRoutes(subscriptionKey(ref));
+    }, ref.initialFetchTimeoutMs);
+  }
+
+  /** No first version of the table is to be waited for any more. */
+  onGivenUpRoutes(key: string): void {
+    this.#routes.giveUpWaiting([key]);
+    this.#settle();
   }
 
   /** Secrets came, or are not waited for any more: listeners may have waited. */
@@ -329,15 +354,15 @@ export class ListenerManager {
     return { refs, onSecret: () => this.#stats.onSecret(config.statPrefix) };
   }
 
-  #isReady({ routeNames, secretUser }: ListenerVersion): boolean {
+  #isReady({ routeRefs, secretUser }: ListenerVersion): boolean {
     return (
-      this.#routes.ready(routeNames) &&
+      this.#routes.ready(routeRefs) &&
       (secretUser === undefined || this.#deps.secrets.ready(secretUser.refs))
     );
   }
 
-  #release({ routeNames, secretUser }: ListenerVersion): void {
-    this.#routes.release(routeNames);
+  #release({ routeRefs, secretUser }: ListenerVersion): void {
+    this.#routes.release(routeRefs);
     if (secretUser !== undefined) this.#deps.secrets.release(secretUser);
   }
 
@@ -352,7 +377,7 @@ export class ListenerManager {
     }
     for (const name of this.#routes.sweep()) this.#deps.sink.removeRoute(name);
     this.#stats.setCounts(this.#activeCount, this.#warmingCount);
-    if (this.#routes.namesChanged()) this.#deps.events.onRouteNames(this.#routes.names());
+    if (this.#routes.namesChanged()) this.#deps.events.onRoutesWanted(this.#routes.wanted());
     this.#deps.events.onChange();
   }
 
@@ -368,7 +393,7 @@ export class ListenerManager {
   }
 
   #activate(known: KnownListener, version: ListenerVersion): void {
-    version.fetchTimer?.cancel();
+    cancelAll(version.fetchTimers);
     const before = known.active;
     known.active = version;
     known.warming = undefined;
@@ -389,7 +414,7 @@ export class ListenerManager {
   #dropWarming(known: KnownListener): void {
     const { warming } = known;
     if (warming === undefined) return;
-    warming.fetchTimer?.cancel();
+    cancelAll(warming.fetchTimers);
     known.warming = undefined;
     this.#warmingCount--;
     this.#release(warming);
@@ -412,6 +437,10 @@ export class ListenerManager {
     const { version, raw } = resource;
     return { details, lastUpdateAttemptMs: this.#deps.time.wallMs(), version, raw };
   }
+}
+
+function cancelAll(timers: readonly TimerHandle[] = []): void {
+  for (const timer of timers) timer.cancel();
 }
 
 function newListener(isStatic: boolean): KnownListener {

@@ -1,16 +1,19 @@
-// [m] Route configurations by RDS name: who waits for which, and what RDS is to be asked for. A table goes to workers as
+// [m] Route configurations by RDS name (subscriptionKey): who waits for which, and what RDS is to be asked for. A table goes to workers as
 // soon as it came and stays until no listener refers to it (envoy-behaviour §13.4: RDS never removes).
 import type {
   ConfigDumpEntry,
   ConfigErrorState,
   ConfigResource,
 } from '../config/config-resource.ts';
+import { subscriptionKey } from '../config/config-source.ts';
+import type { SubscriptionRef } from '../config/config-source.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 
 /** A cluster that gets no endpoints must not hold back routes for ever. */
 export const MOST_HOLD_MS = 5000;
 
 interface RouteTableState {
+  readonly ref: SubscriptionRef;
   /** How many listener versions refer to it. */
   users: number;
   resource: ConfigResource<RouteConfig> | undefined;
@@ -30,14 +33,16 @@ export class RouteTables {
   readonly #byName = new Map<string, RouteTableState>();
   #namesChanged = false;
 
-  retain(names: readonly string[]): void {
-    for (const name of names) {
+  retain(refs: readonly SubscriptionRef[]): void {
+    for (const ref of refs) {
+      const name = subscriptionKey(ref);
       const state = this.#byName.get(name);
       if (state !== undefined) {
         state.users++;
         continue;
       }
       this.#byName.set(name, {
+        ref,
         users: 1,
         resource: undefined,
         held: false,
@@ -52,9 +57,9 @@ export class RouteTables {
   }
 
   /** What nobody uses stays until sweep(), so that a successor in the same update finds it. */
-  release(names: readonly string[]): void {
-    for (const name of names) {
-      const state = this.#byName.get(name);
+  release(refs: readonly SubscriptionRef[]): void {
+    for (const ref of refs) {
+      const state = this.#byName.get(subscriptionKey(ref));
       if (state !== undefined) state.users--;
     }
   }
@@ -88,13 +93,13 @@ export class RouteTables {
   /** Tables to publish now: those that name no cluster that `isWarming`, or have been held long enough. */
   takeDue(isWarming: (cluster: string) => boolean, nowMs: number): readonly RouteConfig[] {
     const due: RouteConfig[] = [];
-    for (const state of this.#byName.values()) {
+    for (const [key, state] of this.#byName) {
       if (!state.held || state.resource === undefined) continue;
       const { config } = state.resource;
       if (nowMs < state.holdUntilMs && namesCluster(config, isWarming)) continue;
       state.held = false;
       state.published = true;
-      due.push(config);
+      due.push(key === config.name ? config : { ...config, key });
     }
     return due;
   }
@@ -109,9 +114,9 @@ export class RouteTables {
   }
 
   /** All of them went to the workers, or are not waited for. */
-  ready(names: readonly string[]): boolean {
-    return names.every((name) => {
-      const state = this.#byName.get(name);
+  ready(refs: readonly SubscriptionRef[]): boolean {
+    return refs.every((ref) => {
+      const state = this.#byName.get(subscriptionKey(ref));
       return state !== undefined && (state.published || state.timedOut);
     });
   }
@@ -123,23 +128,23 @@ export class RouteTables {
     }
   }
 
-  /** Whether names() differs from what it was at the last call of this. */
+  /** Whether wanted() differs from what it was at the last call of this. */
   namesChanged(): boolean {
     const changed = this.#namesChanged;
     this.#namesChanged = false;
     return changed;
   }
 
-  names(): ReadonlySet<string> {
-    return new Set(this.#byName.keys());
+  wanted(): ReadonlyMap<string, SubscriptionRef> {
+    return new Map([...this.#byName].map(([key, { ref }]) => [key, ref]));
   }
 
   entries(): readonly ConfigDumpEntry[] {
     const entries: ConfigDumpEntry[] = [];
-    for (const { resource, lastUpdatedMs, errorState } of this.#byName.values()) {
+    for (const { ref, resource, lastUpdatedMs, errorState } of this.#byName.values()) {
       if (resource === undefined) continue;
-      const { name, version, raw } = resource;
-      entries.push({ name, state: 'active', version, raw, lastUpdatedMs, errorState });
+      const { version, raw } = resource;
+      entries.push({ name: ref.name, state: 'active', version, raw, lastUpdatedMs, errorState });
     }
     return entries;
   }

@@ -13,6 +13,7 @@ import { listenerProblem } from '../listener-manager/trial-compile.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
 import { healthCheckProblem } from './health-headers.ts';
 import type { ServerOptions } from './options.ts';
+import { bootstrapSourceProblems } from './source-check.ts';
 import type { WorkerInit } from './worker-protocol.ts';
 
 export interface LoadedBootstrap {
@@ -88,7 +89,7 @@ function checkCompiles(config: BootstrapConfig, options: ServerOptions): void {
     const problem = healthCheckProblem(cluster);
     return problem === undefined ? [] : [`cluster '${cluster.name}': ${problem}`];
   });
-  const problems = [...ofClusters, ...ofListeners];
+  const problems = [...bootstrapSourceProblems(config), ...ofClusters, ...ofListeners];
   if (problems.length > 0)
     throw new BootstrapError(`${bootstrapPlace(options)}: ${problems.join('\n  ')}`);
 }

@@ -3,6 +3,8 @@ import type { ForwardHosts } from '../upstream/forward-hosts.ts';
 import { StringMatcher } from '../router/string-matcher.ts';
 import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { subscriptionKey } from '../config/config-source.ts';
+import { routeRef } from '../config/http-connection-manager-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
@@ -266,9 +268,10 @@ export class WorkerChainBuilder implements ChainBuilder {
   }
 
   #routes(config: HttpConnectionManagerConfig): RouteProvider {
-    if (config.routes.kind === 'rds') return this.#parts.routeSlot(config.routes.name);
+    const { routes } = config;
+    if (routes.kind === 'rds') return this.#parts.routeSlot(subscriptionKey(routeRef(routes)));
     const slot = new RouteTableSlot();
-    slot.update(new CompiledRouteTable(config.routes.config, this.#parts.routeEnvironment));
+    slot.update(new CompiledRouteTable(routes.config, this.#parts.routeEnvironment));
     return slot;
   }
 

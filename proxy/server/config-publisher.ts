@@ -4,6 +4,7 @@ import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import { routeKey } from '../config/route-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
@@ -202,7 +203,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   }
 
   publishRoute(config: RouteConfig): void {
-    this.#routes.put(config.name, config);
+    this.#routes.put(routeKey(config), config);
     this.#later();
   }
 
@@ -307,7 +308,7 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
     for (const range of free) this.#reclaimLater(() => buckets.reclaim(range));
     return this.#placesOf(
       update.listeners.map(({ name }) => name),
-      update.routes.map(({ name }) => name),
+      update.routes.map(routeKey),
     );
   }
 

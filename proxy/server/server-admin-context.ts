@@ -3,12 +3,11 @@ import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
-import type { AdsClient } from '../xds/ads-client.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
-import { adsVersion } from './ads-wiring.ts';
 import { clusterReports } from './cluster-reports.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
+import type { Discovery } from './discovery.ts';
 import type { DrainManager } from './drain-manager.ts';
 import type { InertNotes } from './inert-notes.ts';
 import type { ServerOptions } from './options.ts';
@@ -38,7 +37,7 @@ export interface AdminContextParts {
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
   readonly drain: DrainManager;
-  readonly ads: AdsClient | undefined;
+  readonly discovery: Discovery;
   readonly server: AdminCommands;
   readonly uptimeMs: () => number;
   readonly wallMs: () => number;
@@ -47,8 +46,17 @@ export interface AdminContextParts {
 }
 
 export function createAdminContext(parts: AdminContextParts): AdminContext {
-  const { options, bootstrap, bootstrapLoadedMs, pool, clusters, listeners, drain, ads, server } =
-    parts;
+  const {
+    options,
+    bootstrap,
+    bootstrapLoadedMs,
+    pool,
+    clusters,
+    listeners,
+    drain,
+    discovery,
+    server,
+  } = parts;
   return {
     options,
     bootstrap: bootstrap.config,
@@ -71,8 +79,8 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     collectClusters: async () => clusterReports(clusters.clusters(), await pool.collectClusters()),
     endpoints: () => clusterReports(clusters.clusters(), []),
     listeners: () => listeners.listeners(),
-    dumpClusters: () => clusters.dumpClusters(adsVersion(ads, 'clusters')),
-    dumpListeners: () => listeners.dumpListeners(adsVersion(ads, 'listeners')),
+    dumpClusters: () => clusters.dumpClusters(discovery.version('clusters')),
+    dumpListeners: () => listeners.dumpListeners(discovery.version('listeners')),
     dumpSecrets: () => parts.secrets.dump(),
     tlsMaterials: () =>
       tlsMaterials(
@@ -81,7 +89,7 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
         (key) => parts.secrets.current(key),
       ),
     wallMs: parts.wallMs,
-    dumpRoutes: () => listeners.dumpRoutes(adsVersion(ads, 'routes')),
+    dumpRoutes: () => listeners.dumpRoutes(discovery.version('routes')),
     logLevels: () => parts.loggers.levels(),
     setLogLevel: (component, level) => server.setLogLevel(component, level),
     reopenLogs: () => server.reopenLogs(),

@@ -11,10 +11,9 @@ import { runtimeReader } from '../upstream/runtime-limits.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
-import type { AdsClient } from '../xds/ads-client.ts';
+import { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
-import { wireAds } from './ads-wiring.ts';
 import { workerFacts } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
@@ -22,6 +21,7 @@ import type { PublishedConfig } from './config-publisher.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import { NameResolution } from './name-resolution.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
+import { Discovery } from './discovery.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { ServerHealth } from './health-wiring.ts';
@@ -36,9 +36,11 @@ import { createAdminContext } from './server-admin-context.ts';
 import { wireSecrets } from './secrets-wiring.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { ServerStats } from './server-stats.ts';
+import { sourceProblem } from './source-check.ts';
 import { Startup } from './startup.ts';
 import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
+import { VERSION } from './version.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { FromWorker } from './worker-protocol.ts';
@@ -63,7 +65,7 @@ export class Server {
   readonly #logs: LogForwarder;
   readonly #settler: HeapSettler;
   readonly #startup: Startup;
-  #ads: AdsClient | undefined = undefined;
+  readonly #discovery: Discovery;
   readonly #notes: InertNotes;
   readonly #connections: number[] = [];
   readonly #logLevels: LogLevels;
@@ -96,11 +98,13 @@ export class Server {
     const publish = this.#publish.bind(this);
     this.#publisher = new ConfigPublisher(time, publish, options.concurrency);
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
-    this.#secrets = this.#createSecretManager();
+    const discovery = this.#createDiscoveryChannels();
+    this.#secrets = this.#createSecretManager(discovery);
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
     this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
+    this.#discovery = this.#createDiscovery(discovery);
     this.#drain = new DrainManager({
       strategy: options.drainStrategy,
       drainTimeMs: options.drainTimeS * 1000,
@@ -118,6 +122,7 @@ export class Server {
       this.#names,
       this.#clusters,
       this.#listeners,
+      this.#discovery,
       this.#drain,
     ])
       this.#lifetime.own(part);
@@ -136,10 +141,11 @@ export class Server {
     const listeners = this.#lifetime.own(new EphemeralPorts()).pin(bootstrap.listeners);
     // Threads come up on other cores while this one loads gRPC.
     this.#pool.start();
-    this.#ads = await this.#createAds();
+    if (bootstrap.config.ads !== undefined)
+      this.#discovery.attach(await this.#deps.openAdsTransport(this.#channels));
     this.#secrets.addStatic(bootstrap.secrets);
     this.#clusters.addStatic(bootstrap.clusters);
-    this.#ads?.start();
+    this.#discovery.start();
     this.#listeners.addStatic(listeners);
     this.#handedOver = true;
     this.#advance();
@@ -181,13 +187,23 @@ export class Server {
     this.#logs.close();
   }
 
-  #createSecretManager(): SecretManager {
+  #createDiscoveryChannels(): DiscoveryChannels {
+    const { bootstrap, time } = this.#deps;
+    return new DiscoveryChannels({
+      connect: (cluster) => this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
+      node: bootstrap.config.node,
+      userAgentVersion: VERSION,
+      time,
+    });
+  }
+
+  #createSecretManager(channels: DiscoveryChannels): SecretManager {
     const { bootstrap, time, random, loggers } = this.#deps;
     return wireSecrets({
       bootstrap: bootstrap.config,
       sink: this.#controlTls,
-      connect: (cluster) => this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
-      onAdsNames: (names) => this.#ads?.setNames('secrets', names),
+      channels,
+      onAdsNames: (names) => this.#discovery.setSecretNames(names),
       onSettled: () => {
         this.#clusters.onSecrets();
         this.#listeners.onSecrets();
@@ -208,7 +224,7 @@ export class Server {
           this.#notes.addCluster(config);
           this.#names.onCluster(config);
         },
-        onEndpointNames: (names) => this.#ads?.setNames('endpoints', names),
+        onEndpointsWanted: (wanted) => this.#discovery.setEndpoints(wanted),
         onChange: () => {
           this.#listeners.onClustersChanged();
           this.#advance();
@@ -221,8 +237,7 @@ export class Server {
       stats: this.#stats,
       statWanted: compileStatsMatcher(bootstrap.config.stats.matcher),
       log: loggers.get('upstream'),
-      // A cluster's own eds_config is not kept: what CDS itself waits stands for it (Istio: both 0).
-      endpointsFetchTimeoutMs: bootstrap.config.cds?.initialFetchTimeoutMs ?? 0,
+      sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
       maxClusters: MAX_SLOTS,
       health: this.#health.keepers,
       breakers: runtimeReader(this.#publisher.breakers, new Runtime(bootstrap.config.runtime)),
@@ -235,7 +250,7 @@ export class Server {
       sink: this.#publisher,
       events: {
         onPublished: (config) => this.#notes.addListener(config),
-        onRouteNames: (names) => this.#ads?.setNames('routes', names),
+        onRoutesWanted: (wanted) => this.#discovery.setRoutes(wanted),
         onChange: () => this.#advance(),
       },
       time,
@@ -244,7 +259,7 @@ export class Server {
       secrets: this.#secrets,
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
-      routesFetchTimeoutMs: bootstrap.config.lds?.initialFetchTimeoutMs ?? 0,
+      sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
     });
   }
 
@@ -305,8 +320,8 @@ export class Server {
     const { config } = this.#deps.bootstrap;
     return new Startup(
       {
-        hasCds: config.ads !== undefined && config.cds !== undefined,
-        hasLds: config.ads !== undefined && config.lds !== undefined,
+        hasCds: config.cds !== undefined,
+        hasLds: config.lds !== undefined,
         warmingClusters: () => this.#clusters.warmingCount,
         warmingListeners: () => this.#listeners.warmingCount,
       },
@@ -314,6 +329,7 @@ export class Server {
         onClustersReady: () => {
           this.#log.info('clusters initialized');
           this.#listeners.openGate();
+          this.#discovery.startListeners();
         },
         onConfigured: () => {
           this.#publisher.flush();
@@ -330,13 +346,11 @@ export class Server {
     );
   }
 
-  async #createAds(): Promise<AdsClient | undefined> {
+  #createDiscovery(channels: DiscoveryChannels): Discovery {
     const { bootstrap, time, random, loggers } = this.#deps;
-    if (bootstrap.config.ads === undefined) return undefined;
-    const client = wireAds({
+    return new Discovery({
       bootstrap: bootstrap.config,
-      ads: bootstrap.config.ads,
-      transport: await this.#deps.openAdsTransport(this.#channels),
+      channels,
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
@@ -346,7 +360,6 @@ export class Server {
       stats: this.#stats,
       log: loggers.get('xds'),
     });
-    return this.#lifetime.own(client);
   }
 
   async #startAdmin(): Promise<void> {
@@ -366,7 +379,7 @@ export class Server {
       listeners: this.#listeners,
       secrets: this.#secrets,
       drain: this.#drain,
-      ads: this.#ads,
+      discovery: this.#discovery,
       server: this,
       uptimeMs: () => this.#deps.time.monotonicMs() - this.#startedMs,
       wallMs: () => this.#deps.time.wallMs(),

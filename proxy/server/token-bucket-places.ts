@@ -3,6 +3,7 @@
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { LocalRateLimitConfig, TokenBucketConfig } from '../config/local-rate-limit-config.ts';
 import { perFilterConfigs } from '../config/per-filter-configs.ts';
+import { routeKey } from '../config/route-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { wordsOf } from '../filters/token-bucket-memory.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
@@ -50,7 +51,7 @@ export class TokenBucketPlaces {
   putRoute(table: RouteConfig): readonly WordRange[] {
     const buckets = [...tableBuckets(table)];
     const key = `version ${this.#tables++}`;
-    return this.#put(`route ${table.name}`, buckets.length === 0 ? [] : [{ key, buckets }]);
+    return this.#put(`route ${routeKey(table)}`, buckets.length === 0 ? [] : [{ key, buckets }]);
   }
 
   removeRoute(name: string): readonly WordRange[] {

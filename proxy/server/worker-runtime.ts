@@ -13,6 +13,7 @@ import type { TimeSource } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
 import type { StringMatchConfig } from '../config/matcher-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
+import { routeKey } from '../config/route-config.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import { SharedCounts } from '../filters/shared-counts.ts';
@@ -290,7 +291,9 @@ export class WorkerRuntime implements BindReport {
     }
     for (const route of update.routes) {
       attempt('route', route.name, () =>
-        this.#routeSlot(route.name).update(new CompiledRouteTable(route, this.#routeEnvironment)),
+        this.#routeSlot(routeKey(route)).update(
+          new CompiledRouteTable(route, this.#routeEnvironment),
+        ),
       );
     }
     for (const listener of update.listeners)

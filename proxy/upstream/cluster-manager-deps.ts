@@ -3,6 +3,7 @@ import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { DnsResolver } from '../network/dns-lookup.ts';
 import type { StatsStore } from '../stats/store.ts';
@@ -18,8 +19,8 @@ export interface ClusterSink {
 }
 
 export interface ClusterManagerEvents {
-  /** The whole set of names that EDS is to be asked for. */
-  onEndpointNames(names: ReadonlySet<string>): void;
+  /** All that EDS is to be asked for, by subscriptionKey(). */
+  onEndpointsWanted(wanted: ReadonlyMap<string, SubscriptionRef>): void;
   /** A cluster, or a new version of one, went to the workers. */
   onPublished(config: ClusterConfig): void;
   /** Warming came to an end or began, clusters came or went. */
@@ -36,8 +37,8 @@ export interface ClusterManagerDeps {
   readonly stats: StatsStore;
   readonly statWanted: (statName: string) => boolean;
   readonly log: Logger;
-  /** How long a cluster waits for its first endpoints before it goes on without; 0: for ever. */
-  readonly endpointsFetchTimeoutMs: number;
+  /** Why nothing can be asked for there, for the NACK; absent: everything can. */
+  readonly sourceProblem?: ((source: ConfigSourceConfig) => string | undefined) | undefined;
   /** Circuit breaker slots there are. */
   readonly maxClusters: number;
   /** Absent: nobody checks hosts, nobody ejects them. */

@@ -9,6 +9,7 @@ import type {
   ConfigResourceProblem,
   RejectedConfigResource,
 } from '../config/config-resource.ts';
+import { ADS_FOR_EVER } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { clusterSecrets } from '../config/secret-references.ts';
 import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
@@ -115,6 +116,16 @@ export class ClusterManager {
     this.#changed();
   }
 
+  /** What should hold a first assignment cannot be read: the wait is over. */
+  onGivenUpEndpoints(service: string): void {
+    for (const name of this.#assignments.clustersOf(service)) {
+      const warming = this.#clusters.get(name)?.warming;
+      if (warming !== undefined && !warming.resolved)
+        this.#take(name, warming, endpointsOf(warming.resource.config, []));
+    }
+    this.#changed();
+  }
+
   /** Brings gauges up to date that are only worth knowing when somebody asks. */
   refreshStats(): void {
     this.#breakerStats.refresh(this.clusters().map(({ config }) => config));
@@ -156,6 +167,7 @@ export class ClusterManager {
     if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
       return undefined;
     const problem =
+      this.#sourceProblem(resource.config) ??
       this.#deps.secrets.problem(clusterSecrets(resource.config)) ??
       this.#deps.health?.problemOf(resource.config);
     if (problem !== undefined) {
@@ -177,6 +189,10 @@ export class ClusterManager {
     this.#failures.delete(resource.name);
     this.#warm(resource);
     return undefined;
+  }
+
+  #sourceProblem({ edsSource }: ClusterConfig): string | undefined {
+    return edsSource && this.#deps.sourceProblem?.(edsSource.source);
   }
 
   #remove(name: string): void {
@@ -283,12 +299,16 @@ export class ClusterManager {
   #awaitEndpoints(version: ClusterVersion): void {
     const { config } = version.resource;
     this.#stats.bump(config, 'update_attempt');
-    const held = this.#assignments.watch(config.name, config.edsServiceName || config.name);
+    const { source, initialFetchTimeoutMs: timeoutMs } = config.edsSource ?? ADS_FOR_EVER;
+    const held = this.#assignments.watch(config.name, {
+      name: config.edsServiceName || config.name,
+      source,
+      initialFetchTimeoutMs: timeoutMs,
+    });
     if (held !== undefined) {
       this.#take(config.name, version, { ...held, clusterName: config.name });
       return;
     }
-    const timeoutMs = this.#deps.endpointsFetchTimeoutMs;
     if (timeoutMs === 0) return;
     version.fetchTimer = this.#deps.time.setTimer(() => {
       this.#deps.log.warn('no endpoints within the initial fetch time-out; going on without', {
@@ -414,7 +434,7 @@ export class ClusterManager {
   #settle(): void {
     this.#assignments.sweep();
     if (this.#assignments.namesChanged())
-      this.#deps.events.onEndpointNames(this.#assignments.names());
+      this.#deps.events.onEndpointsWanted(this.#assignments.wanted());
     this.#changed();
   }
 

@@ -1,10 +1,13 @@
-// [m] Endpoint assignments by EDS service name, who waits for which, and what EDS is to be asked for. What was received
+// [m] Endpoint assignments by EDS service (subscriptionKey), who waits for which, and what EDS is to be asked for. What was received
 // is kept as long as a cluster refers to it: a changed cluster is ready at once, without a new answer.
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { ConfigDumpEntry, ConfigResource } from '../config/config-resource.ts';
+import { subscriptionKey } from '../config/config-source.ts';
+import type { SubscriptionRef } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 
 interface Assignment {
+  readonly ref: SubscriptionRef;
   /** Clusters that refer to this service name; usually one. */
   readonly clusters: Set<string>;
   resource: ConfigResource<ClusterEndpointsConfig> | undefined;
@@ -32,7 +35,8 @@ export class EndpointAssignments {
   }
 
   /** The cluster refers to this service from now on; gives what is held of it. */
-  watch(cluster: string, service: string): ClusterEndpointsConfig | undefined {
+  watch(cluster: string, ref: SubscriptionRef): ClusterEndpointsConfig | undefined {
+    const service = subscriptionKey(ref);
     if (this.#serviceOf.get(cluster) !== service) {
       this.forgetCluster(cluster);
       this.#serviceOf.set(cluster, service);
@@ -40,6 +44,7 @@ export class EndpointAssignments {
     let assignment = this.#byService.get(service);
     if (assignment === undefined) {
       assignment = {
+        ref,
         clusters: new Set(),
         resource: undefined,
         lastUpdatedMs: 0,
@@ -98,15 +103,15 @@ export class EndpointAssignments {
     return [...(this.#byService.get(service)?.clusters ?? [])];
   }
 
-  /** Whether names() differs from what it was at the last call of this. */
+  /** Whether wanted() differs from what it was at the last call of this. */
   namesChanged(): boolean {
     const changed = this.#namesChanged;
     this.#namesChanged = false;
     return changed;
   }
 
-  names(): ReadonlySet<string> {
-    return new Set(this.#byService.keys());
+  wanted(): ReadonlyMap<string, SubscriptionRef> {
+    return new Map([...this.#byService].map(([service, { ref }]) => [service, ref]));
   }
 
   entries(): readonly ConfigDumpEntry[] {

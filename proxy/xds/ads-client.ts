@@ -45,6 +45,8 @@ export interface AdsClientOptions {
   readonly stats: StatsStore;
   /** Of all stats of this client; '' for the aggregated stream. */
   readonly statPrefix?: string | undefined;
+  /** Who watches counts updates by itself: only the stream is counted here. Absent: both are. */
+  readonly countsStreamOnly?: boolean | undefined;
 }
 
 /** A kind without watcher is not subscribed to (static clusters, static listeners). */
@@ -104,11 +106,25 @@ export class AdsClient {
   /** Before start(), once. */
   setWatchers(watchers: AdsWatchers): void {
     assert(!this.#started, 'watchers are set before the client starts');
-    this.#watch(clusterType, watchers.clusters);
-    this.#watch(endpointsType, watchers.endpoints);
-    this.#watch(listenerType, watchers.listeners);
-    this.#watch(routeType, watchers.routes);
-    this.#watch(secretType, watchers.secrets);
+    if (watchers.clusters !== undefined) this.watch(clusterType, watchers.clusters);
+    if (watchers.endpoints !== undefined) this.watch(endpointsType, watchers.endpoints);
+    if (watchers.listeners !== undefined) this.watch(listenerType, watchers.listeners);
+    if (watchers.routes !== undefined) this.watch(routeType, watchers.routes);
+    if (watchers.secrets !== undefined) this.watch(secretType, watchers.secrets);
+  }
+
+  /** Before start(), once for each type. */
+  watch<T>(type: ResourceType<T>, watcher: ResourceWatcher<T>): void {
+    const { stats: store, statPrefix = '', countsStreamOnly } = this.#options;
+    const own = statPrefix === '' ? STAT_PREFIXES[type.kind] : statPrefix;
+    const stats = new SubscriptionStats(store, countsStreamOnly === true ? undefined : own);
+    const state = new SubscriptionState(type, watcher, {
+      stats,
+      time: this.#options.time,
+      log: this.#log,
+    });
+    // The map holds all types side by side; only the state itself knows its T.
+    this.#subscriptions.set(type.kind, state as unknown as SubscriptionState<unknown>);
   }
 
   start(): void {
@@ -122,6 +138,11 @@ export class AdsClient {
   /** The whole set of names wanted now; the difference to the last set is subscribed to and unsubscribed from. */
   setNames(kind: NamedResourceKind, names: ReadonlySet<string>): void {
     this.#mux.setNames(kind, names);
+  }
+
+  /** Of the last response of that kind that was accepted; '' before. */
+  versionOf(kind: XdsResourceKind): string {
+    return this.#subscriptions.get(kind)?.version ?? '';
   }
 
   state(): AdsState {
@@ -145,20 +166,6 @@ export class AdsClient {
     this.#mux.onStreamEnd();
     this.#setConnected(false);
     this.#options.transport.close();
-  }
-
-  #watch<T>(type: ResourceType<T>, watcher: ResourceWatcher<T> | undefined): void {
-    if (watcher === undefined) return;
-    const { stats: store, statPrefix = '' } = this.#options;
-    const own = statPrefix === '' ? STAT_PREFIXES[type.kind] : statPrefix;
-    const stats = new SubscriptionStats(store, own);
-    const state = new SubscriptionState(type, watcher, {
-      stats,
-      time: this.#options.time,
-      log: this.#log,
-    });
-    // The map holds all types side by side; only the state itself knows its T.
-    this.#subscriptions.set(type.kind, state as unknown as SubscriptionState<unknown>);
   }
 
   #armFetchTimeout(kind: XdsResourceKind, timeoutMs: number): void {

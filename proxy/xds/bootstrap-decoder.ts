@@ -10,16 +10,16 @@ import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type {
   AdminConfig,
   AdsConfig,
-  AdsResourceConfig,
   BootstrapConfig,
   NodeConfig,
 } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { SourceRef } from '../config/config-source.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { readCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
-import { checkAdsSource } from './config-source.ts';
+import { decodeConfigSource } from './config-source.ts';
 import { typedConfigOf } from './typed-config.ts';
 import { FieldReader } from './field-reader.ts';
 import { readListener } from './listener-decoder.ts';
@@ -52,8 +52,8 @@ export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
     listeners,
     secrets,
     ads: dynamic && decodeAds(dynamic, clusters),
-    cds: decodeSource(dynamic?.child('cds_config')),
-    lds: decodeSource(dynamic?.child('lds_config')),
+    cds: sourceOf(dynamic?.child('cds_config')),
+    lds: sourceOf(dynamic?.child('lds_config')),
     stats: decodeStats(reader),
     runtimeLayers,
     runtime: mergeLayers(runtimeLayers),
@@ -142,9 +142,8 @@ function decodeAds(
   };
 }
 
-const decodeSource = (
-  source: FieldReader<ConfigSource> | undefined,
-): AdsResourceConfig | undefined => source && { initialFetchTimeoutMs: checkAdsSource(source) };
+const sourceOf = (source: FieldReader<ConfigSource> | undefined): SourceRef | undefined =>
+  source && decodeConfigSource(source);
 
 /** What only makes sense together. */
 function checkDynamic(
@@ -152,11 +151,12 @@ function checkDynamic(
   dynamic: FieldReader<Bootstrap_DynamicResources> | undefined,
 ): void {
   if (dynamic === undefined) return;
-  if (config.ads === undefined) {
-    if (config.cds !== undefined || config.lds !== undefined)
-      dynamic.problem('ads_config', 'is required with ads');
-    return;
-  }
+  const sources = [config.cds, config.lds].flatMap((ref) =>
+    ref === undefined ? [] : [ref.source],
+  );
+  if (config.ads === undefined && sources.some(({ kind }) => kind === 'ads'))
+    dynamic.problem('ads_config', 'is required with ads');
+  if (config.ads === undefined && sources.every(({ kind }) => kind !== 'grpc')) return;
   if (config.node.id === '' || config.node.cluster === '') {
     dynamic.problems.add(
       'node',

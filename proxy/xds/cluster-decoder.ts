@@ -9,7 +9,7 @@ import { decodeCircuitBreakers } from './circuit-breaker-decoder.ts';
 import {
   checkPolicyFits,
   decodeDiscovery,
-  decodeEdsName,
+  decodeEds,
   decodeInlineEndpoints,
   decodeOriginalDst,
   dropOverloads,
@@ -65,7 +65,7 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     altStatName: reader.nonEmpty('alt_stat_name'),
     addedViaApi: source.addedViaApi,
     type,
-    edsServiceName: decodeEdsName(reader, type),
+    ...decodeEds(reader, type),
     localities: endpoints?.localities ?? [],
     lbPolicy,
     connectTimeoutMs: reader.has('connect_timeout')

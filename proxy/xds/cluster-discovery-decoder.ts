@@ -15,7 +15,8 @@ import type { LoadBalancingPolicyConfig } from '../config/load-balancing-config.
 import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import { MAX_PORT } from './address-decoder.ts';
-import { checkAdsSource } from './config-source.ts';
+import type { SourceRef } from '../config/config-source.ts';
+import { decodeConfigSource } from './config-source.ts';
 import { decodeDnsCache } from './dns-cache-decoder.ts';
 import { decodeDns, decodeDnsCluster } from './dns-decoder.ts';
 import { readEndpoints } from './endpoint-decoder.ts';
@@ -94,9 +95,12 @@ export function decodeDiscovery(reader: Reader): DiscoveryConfig {
   }
 }
 
-/** `eds_cluster_config`: the name asked of EDS. */
-export function decodeEdsName(reader: Reader, type: ClusterDiscoveryType): string {
-  const name = reader.string('name');
+/** `eds_cluster_config`: the name asked of EDS, and where. */
+export function decodeEds(
+  reader: Reader,
+  type: ClusterDiscoveryType,
+): { readonly edsServiceName: string; readonly edsSource?: SourceRef } {
+  const name = { edsServiceName: reader.string('name') };
   const eds = reader.child('eds_cluster_config');
   if (type !== 'EDS') {
     if (eds !== undefined)
@@ -110,8 +114,10 @@ export function decodeEdsName(reader: Reader, type: ClusterDiscoveryType): strin
     );
     return name;
   }
-  checkAdsSource(eds.child('eds_config'));
-  return eds.string('service_name');
+  return {
+    edsServiceName: eds.string('service_name'),
+    edsSource: decodeConfigSource(eds.child('eds_config')),
+  };
 }
 
 export function decodeInlineEndpoints(

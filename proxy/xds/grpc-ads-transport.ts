@@ -1,6 +1,8 @@
 // [m] AdsTransport over gRPC: plain requests and responses to protobuf messages and back.
 import type { StreamStatus } from '../../xds-protos/ads-stream.ts';
 import { unpackAnyAs } from '../../xds-protos/any.ts';
+import { deltaMethod, sotwMethod } from '../../xds-protos/discovery-methods.ts';
+import type { DiscoveryService } from '../../xds-protos/discovery-methods.ts';
 import type { Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type {
   DeltaDiscoveryRequest,
@@ -10,13 +12,7 @@ import type {
   Resource,
 } from '../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
-import {
-  DELTA_METHOD,
-  DELTA_SECRETS_METHOD,
-  openMessageStream,
-  SOTW_METHOD,
-  SOTW_SECRETS_METHOD,
-} from '../../xds-protos/message-stream.ts';
+import { openMessageStream } from '../../xds-protos/message-stream.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
 import type { Any, JsonObject } from '../../xds-protos/well-known-types.ts';
 import type { NodeConfig } from '../config/bootstrap-config.ts';
@@ -30,8 +26,8 @@ const WRAPPER = 'envoy.service.discovery.v3.Resource';
 export interface GrpcAdsTransportOptions {
   readonly channel: GrpcChannel;
   readonly node: NodeConfig;
-  /** A service of secrets alone; default the aggregated one. */
-  readonly secretsOnly?: boolean;
+  /** Default the aggregated one. */
+  readonly service?: DiscoveryService;
   /** `user_agent_build_version` in words, for istiod's logs; '' leaves it out. */
   readonly userAgentVersion: string;
 }
@@ -41,13 +37,13 @@ export function grpcAdsTransport(options: GrpcAdsTransportOptions): AdsTransport
   return new GrpcAdsTransport(options);
 }
 
-class GrpcAdsTransport implements AdsTransport {
+export class GrpcAdsTransport implements AdsTransport {
   readonly #channel: GrpcChannel;
   readonly #node: Node;
-  readonly #secretsOnly: boolean;
+  readonly #service: DiscoveryService;
 
   constructor(options: GrpcAdsTransportOptions) {
-    this.#secretsOnly = options.secretsOnly ?? false;
+    this.#service = options.service ?? 'aggregated';
     this.#channel = options.channel;
     this.#node = nodeMessage(options);
   }
@@ -61,8 +57,7 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   #openDelta(handlers: AdsStreamHandlers): AdsStream {
-    const method = this.#secretsOnly ? DELTA_SECRETS_METHOD : DELTA_METHOD;
-    const stream = openMessageStream(this.#channel, method, {
+    const stream = openMessageStream(this.#channel, deltaMethod(this.#service), {
       onMessage: (message) => handlers.onResponse(fromDelta(message)),
       onDrain() {},
       onEnd: (status) => handlers.onEnd(endOf(status)),
@@ -77,8 +72,7 @@ class GrpcAdsTransport implements AdsTransport {
   }
 
   #openSotw(handlers: AdsStreamHandlers): AdsStream {
-    const method = this.#secretsOnly ? SOTW_SECRETS_METHOD : SOTW_METHOD;
-    const stream = openMessageStream(this.#channel, method, {
+    const stream = openMessageStream(this.#channel, sotwMethod(this.#service), {
       onMessage: (message) => handlers.onResponse(fromSotw(message)),
       onDrain() {},
       onEnd: (status) => handlers.onEnd(endOf(status)),
@@ -161,7 +155,7 @@ function fromSotw(message: DiscoveryResponse): IncomingResponse {
     typeUrl: message.type_url ?? '',
     version: message.version_info ?? '',
     nonce: message.nonce ?? '',
-    resources: (message.resources ?? []).map(fromAny),
+    resources: (message.resources ?? []).map(wireResourceOf),
     removed: [],
     complete: true,
     controlPlaneIdentifier: message.control_plane?.identifier ?? '',
@@ -179,7 +173,7 @@ function fromWrapper(wrapper: Resource): WireResource {
 }
 
 /** SotW may wrap resources, too. A malformed wrapper stays one, and is refused for its type. */
-function fromAny(any: Any): WireResource {
+export function wireResourceOf(any: Any): WireResource {
   const plain = { name: '', version: '', typeUrl: any.type_url, bytes: any.value };
   try {
     const wrapper = unpackAnyAs(WRAPPER, any);

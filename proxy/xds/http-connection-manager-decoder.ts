@@ -10,7 +10,7 @@ import type { UpgradeConfig } from '../config/route-config.ts';
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeHttpLogOptions } from './access-log-options-decoder.ts';
 import { decodeCidr } from './address-decoder.ts';
-import { checkAdsSource } from './config-source.ts';
+import { decodeConfigSource } from './config-source.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderOperation } from './header-mutation-filter-decoder.ts';
 import { decodeHttpFilters } from './http-filter-decoder.ts';
@@ -118,8 +118,11 @@ function decodeRoutes(reader: Reader): Config['routes'] {
     if (!reader.has('scoped_routes')) reader.problem('', 'one of rds, route_config is required');
     return { kind: 'rds', name: '' };
   }
-  checkAdsSource(rds.required('config_source'));
-  return { kind: 'rds', name: rds.requiredString('route_config_name') };
+  return {
+    kind: 'rds',
+    name: rds.requiredString('route_config_name'),
+    from: decodeConfigSource(rds.required('config_source')),
+  };
 }
 
 function decodeAddressing(

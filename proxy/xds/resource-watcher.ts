@@ -50,6 +50,8 @@ export interface ResourceWatcher<T> {
    * Never called with the time-out 0 that Istio sends.
    */
   onInitialFetchTimeout?(): void;
+  /** No first version of that resource is to be waited for any more: what should hold it cannot be read. */
+  onGivenUp?(name: string): void;
 }
 
 export type XdsResourceKind = 'clusters' | 'endpoints' | 'listeners' | 'routes' | 'secrets';

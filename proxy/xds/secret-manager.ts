@@ -20,8 +20,8 @@ import type {
   ResourceWatcher,
   XdsResource,
 } from './resource-watcher.ts';
-import type { SecretChannels } from './secret-channels.ts';
-import { secretMode } from './secret-channels.ts';
+import type { DiscoveryChannels } from './discovery-channels.ts';
+import { modeOf } from './discovery-channels.ts';
 import { checkSecret } from './secret-check.ts';
 import { filesOf, withFilesRead } from './secret-files.ts';
 import { SecretPathFeed } from './secret-path-feed.ts';
@@ -41,7 +41,7 @@ export interface SecretUser {
 
 export interface SecretManagerDeps {
   readonly sink: SecretSink;
-  readonly channels: SecretChannels;
+  readonly channels: DiscoveryChannels;
   /** Whether there is an aggregated stream. */
   readonly hasAds: boolean;
   /** The whole set of names that the aggregated stream is to ask for. */
@@ -266,8 +266,8 @@ export class SecretManager implements Closable {
     const { channels, time, random, log, stats, nodeOnFirstMessageOnly } = this.#deps;
     const { name } = known.ref;
     const client = new AdsClient({
-      mode: secretMode(source.delta),
-      transport: channels.transport(source.cluster),
+      mode: modeOf(source.delta),
+      transport: channels.transport(source.cluster, 'secrets'),
       nodeOnFirstMessageOnly,
       clustersFetchTimeoutMs: 0,
       listenersFetchTimeoutMs: 0,

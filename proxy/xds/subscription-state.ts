@@ -103,6 +103,7 @@ export class SubscriptionState<T> {
   readonly #refused = new Set<string>();
   #version = '';
   #responses = 0;
+  #asked = false;
   #lastNack: NackRecord | undefined = undefined;
 
   constructor(
@@ -161,8 +162,10 @@ export class SubscriptionState<T> {
     };
   }
 
+  /** Asked for, on this stream or a later one. */
   onSubscribed(): void {
-    this.#stats.onAttempt();
+    if (!this.#asked) this.#stats.onAttempt();
+    this.#asked = true;
   }
 
   onConnectionFailure(): void {

@@ -681,6 +681,7 @@ envoy.service.discovery.v3.Resource envoy.service.discovery.v3 1:version:s 2:res
 envoy.service.discovery.v3.Resource.CacheControl envoy.service.discovery.v3 1:do_not_cache:b
 envoy.service.discovery.v3.ResourceLocator envoy.service.discovery.v3 1:name:s 2:dynamic_parameters:%ss
 envoy.service.discovery.v3.ResourceName envoy.service.discovery.v3 1:name:s 2:dynamic_parameter_constraints:>.DynamicParameterConstraints
+envoy.service.runtime.v3.Runtime envoy.service.runtime.v3 1:name:s 2:layer:>google.protobuf.Struct
 envoy.tcp.metadataexchange.config.MetadataExchange envoy.tcp.metadataexchange.config 1:protocol:s 2:enable_discovery:b
 envoy.type.http.v3.Cookie envoy.type.http.v3 1:name:s 2:ttl:>google.protobuf.Duration 3:path:s 4:attributes:*>.CookieAttribute
 envoy.type.http.v3.CookieAttribute envoy.type.http.v3 1:name:s 2:value:s

@@ -162,6 +162,7 @@ import type * as envoy_extensions_wasm_v3 from './envoy.extensions.wasm.v3.ts';
 import type * as envoy_service_accesslog_v3 from './envoy.service.accesslog.v3.ts';
 import type * as envoy_service_auth_v3 from './envoy.service.auth.v3.ts';
 import type * as envoy_service_discovery_v3 from './envoy.service.discovery.v3.ts';
+import type * as envoy_service_runtime_v3 from './envoy.service.runtime.v3.ts';
 import type * as envoy_tcp_metadataexchange_config from './envoy.tcp.metadataexchange.config.ts';
 import type * as envoy_type_http_v3 from './envoy.type.http.v3.ts';
 import type * as envoy_type_matcher_v3 from './envoy.type.matcher.v3.ts';
@@ -864,6 +865,7 @@ export interface MessageTypes {
   'envoy.service.discovery.v3.Resource.CacheControl': envoy_service_discovery_v3.Resource_CacheControl;
   'envoy.service.discovery.v3.ResourceLocator': envoy_service_discovery_v3.ResourceLocator;
   'envoy.service.discovery.v3.ResourceName': envoy_service_discovery_v3.ResourceName;
+  'envoy.service.runtime.v3.Runtime': envoy_service_runtime_v3.Runtime;
   'envoy.tcp.metadataexchange.config.MetadataExchange': envoy_tcp_metadataexchange_config.MetadataExchange;
   'envoy.type.http.v3.Cookie': envoy_type_http_v3.Cookie;
   'envoy.type.http.v3.CookieAttribute': envoy_type_http_v3.CookieAttribute;

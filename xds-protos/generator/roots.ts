@@ -19,6 +19,7 @@ export const rootMessages: Readonly<Record<string, readonly string[]>> = {
     'DeltaDiscoveryResponse',
     'Resource',
   ],
+  'envoy.service.runtime.v3': ['Runtime'],
   'envoy.config.bootstrap.v3': ['Bootstrap'],
   'envoy.config.listener.v3': ['Listener', 'ListenerManager'],
   'envoy.config.cluster.v3': ['Cluster'],

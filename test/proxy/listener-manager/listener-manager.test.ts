@@ -18,7 +18,7 @@ import {
 import { NO_SECRETS } from '../../support/no-secrets.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
-function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs?: number } = {}) {
+function setUp(options: { readonly gate?: boolean } = {}) {
   const published: string[] = [];
   const asked: string[][] = [];
   const warming = new Set<string>();
@@ -32,7 +32,7 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
       removeListener: (name) => published.push(`remove listener ${name}`),
     },
     events: {
-      onRouteNames: (names) => asked.push([...names].sort()),
+      onRoutesWanted: (wanted) => asked.push([...wanted.keys()].sort()),
       onChange: () => {},
       onPublished: () => {},
     },
@@ -42,7 +42,6 @@ function setUp(options: { readonly gate?: boolean; readonly routesFetchTimeoutMs
     runtime: Runtime.EMPTY,
     secrets: NO_SECRETS,
     isClusterWarming: (name) => warming.has(name),
-    routesFetchTimeoutMs: options.routesFetchTimeoutMs ?? 0,
   });
   if (options.gate !== true) manager.openGate();
   const take = (): string[] => published.splice(0);
@@ -224,8 +223,10 @@ t.test('ListenerManager', (t) => {
   });
 
   t.test('goes on without routes after the fetch time-out, if one is set', (t) => {
-    const { manager, take, time } = setUp({ routesFetchTimeoutMs: 15_000 });
-    manager.onListeners([rds('a', 1, ['x'])], []);
+    const { manager, take, time } = setUp();
+    const from = { source: { kind: 'ads' }, initialFetchTimeoutMs: 15_000 } as const;
+    const filterChains = [sampleFilterChain([sampleHcm({ kind: 'rds', name: 'x', from })])];
+    manager.onListeners([resource('a', sampleListener('a', 1, { filterChains }))], []);
     time.advance(14_999);
     t.same(take(), []);
     time.advance(1);

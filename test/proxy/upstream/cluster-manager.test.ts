@@ -33,7 +33,7 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
       removeCluster: (name) => published.push(`remove ${name}`),
     },
     events: {
-      onEndpointNames: (names) => asked.push([...names].sort()),
+      onEndpointsWanted: (wanted) => asked.push([...wanted.keys()].sort()),
       onChange: () => {},
       onPublished: () => {},
     },
@@ -44,7 +44,6 @@ function setUp(changes: Partial<ClusterManagerDeps> = {}) {
     stats,
     statWanted: () => true,
     log: new LoggerRegistry('off', () => {}).get('upstream'),
-    endpointsFetchTimeoutMs: 0,
     maxClusters: 4,
     breakers: { read: () => undefined },
     ...changes,
@@ -174,8 +173,10 @@ t.test('ClusterManager', (t) => {
   });
 
   t.test('goes on without endpoints after the fetch time-out, if one is set', (t) => {
-    const { manager, take, time } = setUp({ endpointsFetchTimeoutMs: 15_000 });
-    manager.onClusters([eds('a')], []);
+    const { manager, take, time } = setUp();
+    const edsSource = { source: { kind: 'ads' }, initialFetchTimeoutMs: 15_000 } as const;
+    const cluster = sampleCluster('a', { type: 'EDS', edsSource, localities: [] });
+    manager.onClusters([resource('a', cluster)], []);
     time.advance(14_999);
     t.same(take(), []);
     time.advance(1);

@@ -41,8 +41,9 @@ t.test('decodeBootstrap', (t) => {
       clusterName: 'xds-grpc',
       setNodeOnFirstMessageOnly: true,
     });
-    t.strictSame(config.cds, { initialFetchTimeoutMs: 0 });
-    t.strictSame(config.lds, { initialFetchTimeoutMs: 0 });
+    const adsForEver = { source: { kind: 'ads' }, initialFetchTimeoutMs: 0 };
+    t.strictSame(config.cds, adsForEver);
+    t.strictSame(config.lds, adsForEver);
     t.strictSame(
       config.clusters.map(({ name, type, statName, http }) => [
         name,

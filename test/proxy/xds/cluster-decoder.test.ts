@@ -53,14 +53,14 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ['eds_cluster_config.eds_config: cannot create an EDS cluster without an EDS config'],
   ],
   [
-    'EDS from a file',
+    'EDS from nowhere',
     {
       name: 'c',
       type: 'EDS',
-      eds_cluster_config: { eds_config: { path: '/x', resource_api_version: 'V3' } },
+      eds_cluster_config: { eds_config: { self: {} } },
     },
     [
-      'eds_cluster_config.eds_config: only ads is supported by this version as a configuration source',
+      'eds_cluster_config.eds_config: one of ads, api_config_source, path_config_source is required',
     ],
   ],
   [

@@ -190,14 +190,17 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
-    'a route table that is not over ADS',
+    'a route table by REST',
     managerListener({
       route_config: undefined,
-      rds: { route_config_name: 'r', config_source: { path: '/x' } },
+      rds: {
+        route_config_name: 'r',
+        config_source: { api_config_source: { api_type: 'REST', transport_api_version: 'V3' } },
+      },
     }),
     [
-      `${MANAGER_PATH}.rds.config_source: only ads is supported by this version as a configuration source`,
-      `${MANAGER_PATH}.rds.config_source.resource_api_version: must be V3, is AUTO`,
+      `${MANAGER_PATH}.rds.config_source.api_config_source.api_type: must be GRPC or DELTA_GRPC, is REST`,
+      `${MANAGER_PATH}.rds.config_source.api_config_source.grpc_services: must name one service, by envoy_grpc`,
     ],
   ],
   [

@@ -131,7 +131,11 @@ t.test('recordings of istiod', (t) => {
     });
     t.match(service?.defaultFilterChain, { name: 'PassthroughFilterChain' });
     const manager = managerOf(service!);
-    t.strictSame(manager.routes, { kind: 'rds', name: '9080' });
+    t.match(manager.routes, {
+      kind: 'rds',
+      name: '9080',
+      from: { source: { kind: 'ads' }, initialFetchTimeoutMs: 0 },
+    });
     t.match(manager, {
       statPrefix: 'outbound_0.0.0.0_9080;',
       streamIdleTimeoutMs: 0,

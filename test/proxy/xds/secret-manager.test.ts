@@ -10,7 +10,7 @@ import type { SecretConfig, SecretRef } from '../../../proxy/config/secret-confi
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import type { SecretUser } from '../../../proxy/tls/secret-waits.ts';
 import { decodeSecret } from '../../../proxy/xds/secret-decoder.ts';
-import { SecretChannels } from '../../../proxy/xds/secret-channels.ts';
+import { DiscoveryChannels } from '../../../proxy/xds/discovery-channels.ts';
 import { SecretManager } from '../../../proxy/xds/secret-manager.ts';
 import { encode } from '../../../xds-protos/codec.ts';
 import type { Secret } from '../../../xds-protos/gen/envoy.extensions.transport_sockets.tls.v3.ts';
@@ -46,7 +46,7 @@ function setUp(t: Teardowns, target = '127.0.0.1:1', hasAds = false): Setup {
       publishSecret: (key, secret) => void published.set(key, secret),
       removeSecret: (key) => void published.delete(key),
     },
-    channels: new SecretChannels({
+    channels: new DiscoveryChannels({
       connect: () => (setup.connectable ? channelTo(target) : 'there is no such cluster'),
       node: { id: 'n', cluster: 'c', metadataJson: '{}', locality: undefined },
       userAgentVersion: '',

@@ -1,0 +1,201 @@
+// [m] Discovery: where resources come from (the aggregated stream, streams of their own, files), joined with the managers that
+// use them.
+import type { Closable } from '../base/lifetime.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { TimeSource } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { SourceRef, SubscriptionRef } from '../config/config-source.ts';
+import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
+import type { ListenerManager } from '../listener-manager/listener-manager.ts';
+import type { StatsStore } from '../stats/store.ts';
+import type { ClusterManager } from '../upstream/cluster-manager.ts';
+import { AdsClient } from '../xds/ads-client.ts';
+import type { AdsTransport } from '../xds/ads-transport.ts';
+import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
+import { NamedSubscriptions } from '../xds/named-subscriptions.ts';
+import { ResourceFeeds } from '../xds/resource-feeds.ts';
+import type { Feed } from '../xds/resource-feeds.ts';
+import {
+  clusterType,
+  endpointsType,
+  listenerType,
+  routeType,
+  secretType,
+} from '../xds/resource-types.ts';
+import type { ResourceWatcher, XdsResourceKind } from '../xds/resource-watcher.ts';
+import type { SecretManager } from '../xds/secret-manager.ts';
+
+export interface DiscoveryParts {
+  readonly bootstrap: BootstrapConfig;
+  readonly channels: DiscoveryChannels;
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  readonly secrets: SecretManager;
+  /** The first response of the kind was worked through, or its wait is over. */
+  readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly stats: StatsStore;
+  readonly log: Logger;
+}
+
+type Wanted = ReadonlyMap<string, SubscriptionRef>;
+
+export class Discovery implements Closable {
+  readonly #parts: DiscoveryParts;
+  readonly #feeds: ResourceFeeds;
+  readonly #endpoints: NamedSubscriptions<ClusterEndpointsConfig>;
+  readonly #routes: NamedSubscriptions<RouteConfig>;
+  #ads: AdsClient | undefined;
+  #clusterFeed: Feed | undefined;
+  #listenerFeed: Feed | undefined;
+
+  constructor(parts: DiscoveryParts) {
+    this.#parts = parts;
+    this.#feeds = new ResourceFeeds(parts);
+    this.#endpoints = new NamedSubscriptions({
+      type: endpointsType,
+      watcher: this.#endpointWatcher(),
+      feeds: this.#feeds,
+      onAdsNames: (names) => this.#ads?.setNames('endpoints', names),
+      // The clusters count what comes.
+      statsOf: (_key, { name }) => ({ statPrefix: `cluster.${name}.`, countsStreamOnly: true }),
+    });
+    this.#routes = new NamedSubscriptions({
+      type: routeType,
+      watcher: this.#routeWatcher(),
+      feeds: this.#feeds,
+      onAdsNames: (names) => this.#ads?.setNames('routes', names),
+      statsOf: (_key, { name }) => ({ statPrefix: `rds.${name}.`, countsStreamOnly: true }),
+    });
+  }
+
+  /** Once, before anybody wants something: where the bootstrap names ADS. */
+  attach(transport: AdsTransport): void {
+    this.#ads = this.#openAds(transport);
+  }
+
+  /** Clusters are asked for, and whatever comes by the aggregated stream. */
+  start(): void {
+    const { bootstrap } = this.#parts;
+    this.#ads?.start();
+    if (isOwn(bootstrap.cds)) this.#clusterFeed = this.#openClusters(bootstrap.cds);
+  }
+
+  /** Clusters are ready: listeners may be asked for. Those of the aggregated stream wait by themselves. */
+  startListeners(): void {
+    const { lds } = this.#parts.bootstrap;
+    if (isOwn(lds)) this.#listenerFeed = this.#openListeners(lds);
+  }
+
+  setEndpoints(wanted: Wanted): void {
+    this.#endpoints.setWanted(wanted);
+  }
+
+  setRoutes(wanted: Wanted): void {
+    this.#routes.setWanted(wanted);
+  }
+
+  setSecretNames(names: ReadonlySet<string>): void {
+    this.#ads?.setNames('secrets', names);
+  }
+
+  /** `version_info` for dumps; '' where nothing came. */
+  version(kind: XdsResourceKind): string {
+    const feed = kind === 'clusters' ? this.#clusterFeed : undefined;
+    const own = kind === 'listeners' ? this.#listenerFeed : feed;
+    return own?.version ?? this.#ads?.versionOf(kind) ?? '';
+  }
+
+  close(): void {
+    this.#ads?.close();
+    this.#clusterFeed?.close();
+    this.#listenerFeed?.close();
+    this.#endpoints.close();
+    this.#routes.close();
+  }
+
+  #openAds(transport: AdsTransport): AdsClient {
+    const { bootstrap, time, random, stats, log, secrets } = this.#parts;
+    const { ads, cds, lds } = bootstrap;
+    const client = new AdsClient({
+      mode: ads!.mode,
+      transport,
+      nodeOnFirstMessageOnly: ads!.setNodeOnFirstMessageOnly,
+      clustersFetchTimeoutMs: cds?.initialFetchTimeoutMs ?? 0,
+      listenersFetchTimeoutMs: lds?.initialFetchTimeoutMs ?? 0,
+      time,
+      random,
+      log,
+      stats,
+    });
+    if (cds?.source.kind === 'ads') client.watch(clusterType, this.#clusterWatcher());
+    client.watch(endpointsType, this.#endpointWatcher());
+    if (lds?.source.kind === 'ads') client.watch(listenerType, this.#listenerWatcher());
+    client.watch(routeType, this.#routeWatcher());
+    client.watch(secretType, secrets.adsWatcher);
+    return client;
+  }
+
+  #openClusters(ref: SourceRef): Feed {
+    const options = { ref, name: '', statPrefix: 'cluster_manager.cds.' };
+    return this.#feeds.open(clusterType, this.#clusterWatcher(), options);
+  }
+
+  #openListeners(ref: SourceRef): Feed {
+    const options = { ref, name: '', statPrefix: 'listener_manager.lds.' };
+    return this.#feeds.open(listenerType, this.#listenerWatcher(), options);
+  }
+
+  #endpointWatcher(): ResourceWatcher<ClusterEndpointsConfig> {
+    const { clusters } = this.#parts;
+    return {
+      onUpdate: (upserts) => clusters.onEndpoints(upserts),
+      onRejected: (rejected) => clusters.onRejectedEndpoints(rejected),
+      onUnchanged: (name, version) => clusters.onUnchangedEndpoints(name, version),
+      onGivenUp: (name) => clusters.onGivenUpEndpoints(name),
+    };
+  }
+
+  #routeWatcher(): ResourceWatcher<RouteConfig> {
+    const { listeners } = this.#parts;
+    return {
+      onUpdate: (upserts) => listeners.onRoutes(upserts),
+      onRejected: (rejected) => listeners.onRejectedRoutes(rejected),
+      onGivenUp: (name) => listeners.onGivenUpRoutes(name),
+    };
+  }
+
+  #clusterWatcher(): ResourceWatcher<ClusterConfig> {
+    const { clusters, onAnswered } = this.#parts;
+    return {
+      onUpdate(upserts, removed) {
+        const problems = clusters.onClusters(upserts, removed);
+        onAnswered('clusters');
+        return problems;
+      },
+      onRejected: (rejected) => clusters.onRejectedClusters(rejected),
+      onInitialFetchTimeout: () => onAnswered('clusters'),
+    };
+  }
+
+  #listenerWatcher(): ResourceWatcher<ListenerConfig> {
+    const { listeners, onAnswered } = this.#parts;
+    return {
+      onUpdate(upserts, removed) {
+        const problems = listeners.onListeners(upserts, removed);
+        onAnswered('listeners');
+        return problems;
+      },
+      onRejected: (rejected) => listeners.onRejectedListeners(rejected),
+      onInitialFetchTimeout: () => onAnswered('listeners'),
+    };
+  }
+}
+
+const isOwn = (ref: SourceRef | undefined): ref is SourceRef =>
+  ref !== undefined && ref.source.kind !== 'ads';
