@@ -3,7 +3,7 @@
 import { util } from '../base/node-builtins.ts';
 import { routeRef } from '../config/http-connection-manager-config.ts';
 import { subscriptionKey } from '../config/config-source.ts';
-import type { SubscriptionRef } from '../config/config-source.ts';
+import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
 import type {
   AddressConfig,
   FilterChainConfig,
@@ -28,6 +28,18 @@ export function routeRefsOf(listener: ListenerConfig): readonly SubscriptionRef[
     }
   }
   return [...refs.values()];
+}
+
+/** Why what it names cannot be asked for; undefined: all of it can. */
+export function sourceProblem(
+  listener: ListenerConfig,
+  check: ((source: ConfigSourceConfig) => string | undefined) | undefined,
+): string | undefined {
+  for (const { source } of routeRefsOf(listener)) {
+    const problem = check?.(source);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 export function addressesOf(listener: ListenerConfig): readonly AddressConfig[] {

@@ -24,6 +24,7 @@ import {
   printAddress,
   routeRefsOf,
   sharedAddress,
+  sourceProblem,
 } from './listener-comparison.ts';
 import { ListenerManagerStats } from './listener-manager-stats.ts';
 import { MOST_HOLD_MS, RouteTables } from './route-tables.ts';
@@ -245,7 +246,7 @@ export class ListenerManager {
       return undefined;
     if (this.#isStopped(resource.config)) return undefined;
     const conflict =
-      this.#sourceProblem(resource.config) ??
+      sourceProblem(resource.config, this.#deps.sourceProblem) ??
       listenerProblem(resource.config, this.#deps.runtime) ??
       this.#deps.secrets.problem(listenerSecrets(resource.config)) ??
       this.#addressConflict(resource.config);
@@ -259,16 +260,6 @@ export class ListenerManager {
     }
     this.#failures.delete(resource.name);
     this.#warm(resource);
-    return undefined;
-  }
-
-  #sourceProblem(config: ListenerConfig): string | undefined {
-    const { sourceProblem } = this.#deps;
-    if (sourceProblem === undefined) return undefined;
-    for (const { source } of routeRefsOf(config)) {
-      const problem = sourceProblem(source);
-      if (problem !== undefined) return problem;
-    }
     return undefined;
   }
 

@@ -1,10 +1,7 @@
 // [m] Discovery: where resources come from (the aggregated stream, streams of their own, files), joined with the managers that
 // use them.
 import type { Closable } from '../base/lifetime.ts';
-import type { RandomSource } from '../base/random.ts';
-import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { SourceRef, SubscriptionRef } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
@@ -15,7 +12,7 @@ import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
-import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
+import { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import { NamedSubscriptions } from '../xds/named-subscriptions.ts';
 import { ResourceFeeds } from '../xds/resource-feeds.ts';
 import type { Feed } from '../xds/resource-feeds.ts';
@@ -28,25 +25,38 @@ import {
 } from '../xds/resource-types.ts';
 import type { ResourceWatcher, XdsResourceKind } from '../xds/resource-watcher.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
+import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
+import type { ServerDeps } from './server-deps.ts';
+import { VERSION } from './version.ts';
 
 export interface DiscoveryParts {
-  readonly bootstrap: BootstrapConfig;
+  readonly deps: Pick<ServerDeps, 'bootstrap' | 'time' | 'random' | 'loggers'>;
   readonly channels: DiscoveryChannels;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
   /** The first response of the kind was worked through, or its wait is over. */
   readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
-  readonly time: TimeSource;
-  readonly random: RandomSource;
   readonly stats: StatsStore;
-  readonly log: Logger;
 }
+
+/** `connect`: to a host of the cluster; a sentence says why there is none. */
+export const discoveryChannels = (
+  { bootstrap, time }: Pick<ServerDeps, 'bootstrap' | 'time'>,
+  connect: (cluster: string) => GrpcChannel | string,
+): DiscoveryChannels =>
+  new DiscoveryChannels({
+    connect,
+    node: bootstrap.config.node,
+    userAgentVersion: VERSION,
+    time,
+  });
 
 type Wanted = ReadonlyMap<string, SubscriptionRef>;
 
 export class Discovery implements Closable {
   readonly #parts: DiscoveryParts;
+  readonly #log: Logger;
   readonly #feeds: ResourceFeeds;
   readonly #endpoints: NamedSubscriptions<ClusterEndpointsConfig>;
   readonly #routes: NamedSubscriptions<RouteConfig>;
@@ -56,7 +66,10 @@ export class Discovery implements Closable {
 
   constructor(parts: DiscoveryParts) {
     this.#parts = parts;
-    this.#feeds = new ResourceFeeds(parts);
+    const { time, random, loggers } = parts.deps;
+    const { channels, stats } = parts;
+    this.#log = loggers.get('xds');
+    this.#feeds = new ResourceFeeds({ channels, time, random, stats, log: this.#log });
     this.#endpoints = new NamedSubscriptions({
       type: endpointsType,
       watcher: this.#endpointWatcher(),
@@ -81,14 +94,14 @@ export class Discovery implements Closable {
 
   /** Clusters are asked for, and whatever comes by the aggregated stream. */
   start(): void {
-    const { bootstrap } = this.#parts;
+    const { cds } = this.#parts.deps.bootstrap.config;
     this.#ads?.start();
-    if (isOwn(bootstrap.cds)) this.#clusterFeed = this.#openClusters(bootstrap.cds);
+    if (isOwn(cds)) this.#clusterFeed = this.#openClusters(cds);
   }
 
   /** Clusters are ready: listeners may be asked for. Those of the aggregated stream wait by themselves. */
   startListeners(): void {
-    const { lds } = this.#parts.bootstrap;
+    const { lds } = this.#parts.deps.bootstrap.config;
     if (isOwn(lds)) this.#listenerFeed = this.#openListeners(lds);
   }
 
@@ -120,17 +133,17 @@ export class Discovery implements Closable {
   }
 
   #openAds(transport: AdsTransport): AdsClient {
-    const { bootstrap, time, random, stats, log, secrets } = this.#parts;
-    const { ads, cds, lds } = bootstrap;
+    const { deps, stats, secrets } = this.#parts;
+    const { ads, cds, lds } = deps.bootstrap.config;
     const client = new AdsClient({
       mode: ads!.mode,
       transport,
       nodeOnFirstMessageOnly: ads!.setNodeOnFirstMessageOnly,
       clustersFetchTimeoutMs: cds?.initialFetchTimeoutMs ?? 0,
       listenersFetchTimeoutMs: lds?.initialFetchTimeoutMs ?? 0,
-      time,
-      random,
-      log,
+      time: deps.time,
+      random: deps.random,
+      log: this.#log,
       stats,
     });
     if (cds?.source.kind === 'ads') client.watch(clusterType, this.#clusterWatcher());

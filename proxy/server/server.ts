@@ -11,7 +11,7 @@ import { runtimeReader } from '../upstream/runtime-limits.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
-import { DiscoveryChannels } from '../xds/discovery-channels.ts';
+import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
 import { workerFacts } from './bootstrap.ts';
@@ -21,7 +21,7 @@ import type { PublishedConfig } from './config-publisher.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import { NameResolution } from './name-resolution.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
-import { Discovery } from './discovery.ts';
+import { Discovery, discoveryChannels } from './discovery.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { ServerHealth } from './health-wiring.ts';
@@ -40,7 +40,6 @@ import { sourceProblem } from './source-check.ts';
 import { Startup } from './startup.ts';
 import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
-import { VERSION } from './version.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { FromWorker } from './worker-protocol.ts';
@@ -98,13 +97,15 @@ export class Server {
     const publish = this.#publish.bind(this);
     this.#publisher = new ConfigPublisher(time, publish, options.concurrency);
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
-    const discovery = this.#createDiscoveryChannels();
-    this.#secrets = this.#createSecretManager(discovery);
+    const channels = discoveryChannels(deps, (cluster) =>
+      this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
+    );
+    this.#secrets = this.#createSecretManager(channels);
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
     this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
-    this.#discovery = this.#createDiscovery(discovery);
+    this.#discovery = this.#createDiscovery(channels);
     this.#drain = new DrainManager({
       strategy: options.drainStrategy,
       drainTimeMs: options.drainTimeS * 1000,
@@ -185,16 +186,6 @@ export class Server {
     await this.#pool.stop();
     // Workers that end hand over what they still have.
     this.#logs.close();
-  }
-
-  #createDiscoveryChannels(): DiscoveryChannels {
-    const { bootstrap, time } = this.#deps;
-    return new DiscoveryChannels({
-      connect: (cluster) => this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
-      node: bootstrap.config.node,
-      userAgentVersion: VERSION,
-      time,
-    });
   }
 
   #createSecretManager(channels: DiscoveryChannels): SecretManager {
@@ -347,18 +338,14 @@ export class Server {
   }
 
   #createDiscovery(channels: DiscoveryChannels): Discovery {
-    const { bootstrap, time, random, loggers } = this.#deps;
     return new Discovery({
-      bootstrap: bootstrap.config,
+      deps: this.#deps,
       channels,
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
-      time,
-      random,
       stats: this.#stats,
-      log: loggers.get('xds'),
     });
   }
 

@@ -99,11 +99,11 @@ export class PathFeed<T> implements Closable {
 
   /** A file for one resource has it alone. */
   #unexpected(resources: readonly WireResource[]): string | undefined {
-    const { noun, parse } = this.#type;
+    const { noun } = this.#type;
     if (resources.length > 1) return `Unexpected ${noun} resource length: ${resources.length}`;
     const bytes = resources[0]?.bytes;
     if (bytes === undefined) return undefined;
-    const { name } = parse(bytes);
+    const { name } = this.#type.parse(bytes);
     return name === this.#name
       ? undefined
       : `Unexpected ${noun} (expecting ${this.#name}): ${name}`;

@@ -207,7 +207,7 @@ export class ScriptedControlPlane {
       const subscribe = request.resource_names_subscribe ?? [];
       const unsubscribe = request.resource_names_unsubscribe ?? [];
       const versions = [...(request.initial_resource_versions ?? new Map<string, string>())];
-      this.#note(service, number, type, request, [
+      this.#note({ service, stream: number, type }, request, [
         ...(subscribe.length > 0 ? [`+${subscribe.join(',')}`] : []),
         ...(unsubscribe.length > 0 ? [`-${unsubscribe.join(',')}`] : []),
         ...(versions.length > 0 ? [`has ${versions.map((pair) => pair.join('=')).join(',')}`] : []),
@@ -247,7 +247,7 @@ export class ScriptedControlPlane {
     stream.onMessage((request) => {
       const type = typeNameOfUrl(request.type_url ?? '');
       const names = new Set(request.resource_names ?? []);
-      this.#note(service, number, type, request, [
+      this.#note({ service, stream: number, type }, request, [
         ...(names.size > 0 ? [[...names].join(',')] : []),
         ...((request.version_info ?? '') === '' ? [] : [`at ${request.version_info}`]),
       ]);
@@ -276,9 +276,7 @@ export class ScriptedControlPlane {
   }
 
   #note(
-    service: DiscoveryService,
-    stream: number,
-    type: string,
+    where: Pick<SeenRequest, 'service' | 'stream' | 'type'>,
     request: DeltaDiscoveryRequest | DiscoveryRequest,
     words: readonly string[],
   ): void {
@@ -287,9 +285,7 @@ export class ScriptedControlPlane {
     if (nonce !== '' && this.answers.get(nonce) === undefined)
       this.answers.set(nonce, request.error_detail === undefined ? 'ACK' : nack);
     this.requests.push({
-      service,
-      stream,
-      type,
+      ...where,
       nack,
       text: [
         ...(request.node === undefined ? [] : ['node']),
