@@ -195,7 +195,12 @@ export class Agent {
     return new StatusServer({
       readiness: this.#readiness,
       merger,
-      probe: new AppProbe(options.probeLocalhost ? 'localhost' : podAddress),
+      probe: new AppProbe({
+        ...options.probes,
+        host: options.probes.localhost ? 'localhost' : podAddress,
+        podAddress,
+        statusPort: addresses.statusPort,
+      }),
       probers: options.appProbers,
       logger: loggers.get('status'),
       onDrain: () => this.#termination.drainOnly(),

@@ -1,10 +1,13 @@
 // [m] One HTTP/1.1 request with bounds on time and body: to the proxy's admin, to the app, to ourselves. Never follows a redirect by itself.
 import type {
+  Agent,
   IncomingHttpHeaders,
   IncomingMessage,
   OutgoingHttpHeaders,
   RequestOptions,
 } from 'node:http';
+import { isIPv6 } from 'node:net';
+import type { Socket } from 'node:net';
 
 import { httpRequest } from '../proxy/base/lean-http.ts';
 
@@ -22,6 +25,10 @@ export interface HttpTarget {
   /** For connecting, and again for each silence. The caller bounds the whole. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Keeps connections; default a connection for this request alone. */
+  readonly agent?: Agent;
+  /** Connected already, and through with its handshake; `scheme` says no more than what is inside. */
+  readonly socket?: Socket;
 }
 
 export interface HttpAnswer {
@@ -52,7 +59,18 @@ function requestOptions(target: HttpTarget): RequestOptions {
     agent: false,
     timeout: target.timeoutMs,
   };
-  if (target.localAddress !== undefined) options.localAddress = target.localAddress;
+  if (target.localAddress !== undefined) {
+    options.localAddress = target.localAddress;
+    // `localhost` has addresses of both families, and only those of one can be reached from here.
+    options.family = isIPv6(target.localAddress) ? 6 : 4;
+  }
+  const { agent, socket } = target;
+  if (agent !== undefined) options.agent = agent;
+  if (socket !== undefined) {
+    options.createConnection = () => socket;
+    // With any agent, and `false` makes one, Node would connect by itself.
+    delete options.agent;
+  }
   if (target.signal !== undefined) options.signal = target.signal;
   return options;
 }
@@ -61,7 +79,7 @@ function requestOptions(target: HttpTarget): RequestOptions {
 export async function openHttp(target: HttpTarget): Promise<IncomingMessage> {
   const options = requestOptions(target);
   let send: typeof httpRequest = httpRequest;
-  if (target.scheme === 'https') {
+  if (target.scheme === 'https' && target.socket === undefined) {
     send = process.getBuiltinModule('node:https').request;
     // Kubernetes does not verify the certificates of probed apps either.
     Object.assign(options, { rejectUnauthorized: false });
@@ -94,10 +112,12 @@ export async function fetchBounded(
   maxBodyBytes: number,
 ): Promise<HttpAnswer | HttpFailure> {
   const deadline = AbortSignal.timeout(target.timeoutMs);
+  const signal =
+    target.signal === undefined ? deadline : AbortSignal.any([deadline, target.signal]);
   try {
-    const message = await openHttp({ ...target, signal: deadline });
+    const message = await openHttp({ ...target, signal });
     const body = await readUpTo(message, maxBodyBytes);
-    message.destroy();
+    if (!message.complete) message.destroy();
     return { ok: true, status: message.statusCode ?? 0, headers: message.headers, body };
   } catch (error) {
     if (deadline.aborted) return { ok: false, reason: `no answer within ${target.timeoutMs} ms` };

@@ -38,10 +38,17 @@ export interface AgentOptions {
   readonly lifecycle: LifecycleOptions;
   /** Keyed by request path, as in `/app-health/reviews/readyz`. */
   readonly appProbers: ReadonlyMap<string, AppProber>;
-  readonly probeLocalhost: boolean;
+  readonly probes: ProbeOptions;
   readonly scrapeTarget: ScrapeTarget | undefined;
   readonly mergeProxyStats: boolean;
   readonly log: { readonly levels: LevelChoice; readonly asJson: boolean };
+}
+
+export interface ProbeOptions {
+  /** Apps are asked on `localhost` instead of the pod's address. */
+  readonly localhost: boolean;
+  readonly http2: boolean;
+  readonly keepAlive: boolean;
 }
 
 export interface LifecycleOptions {
@@ -146,7 +153,11 @@ export async function readAgentOptions(
       exitOnZeroConnections: read.flag('EXIT_ON_ZERO_ACTIVE_CONNECTIONS', false),
     },
     appProbers: parseAppProbers(read.text('ISTIO_KUBE_APP_PROBERS', ''), problems),
-    probeLocalhost: read.flag('REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION', false),
+    probes: {
+      localhost: read.flag('REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION', false),
+      http2: read.flag('ISTIO_ENABLE_HTTP2_PROBING', true),
+      keepAlive: read.flag('ENABLE_PROBE_KEEPALIVE_CONNECTIONS', false),
+    },
     scrapeTarget: parseScrapeTarget(read.text('ISTIO_PROMETHEUS_ANNOTATIONS', ''), problems),
     mergeProxyStats: read.flag('PILOT_AGENT_MERGE_ENVOY_STATS', true),
     log: {

@@ -8,7 +8,6 @@ export type ProbeAction =
       readonly scheme: 'http' | 'https';
       readonly port: number;
       readonly path: string;
-      readonly host: string;
     }
   | { readonly kind: 'tcp'; readonly port: number }
   | { readonly kind: 'grpc'; readonly port: number; readonly service: string };
@@ -27,6 +26,10 @@ const PROBER_PATH =
   /^\/(?:app-health\/[^/]{1,253}\/(?:livez|readyz|startupz)|app-lifecycle\/[^/]{1,253}\/(?:poststartz|prestopz))$/;
 /** A request target: printable ASCII without blanks, so that it cannot end its line. */
 const REQUEST_PATH = /^\/[\x21-\x7e]{0,8191}$/;
+const NOT_IN_PATH = /[^\x21-\x7e]/gu;
+const DEFAULT_TIMEOUT_MS = 1000;
+/** Kubernetes bounds a hook by the pod's grace period, which we do not know; a probe always has its own time. */
+const HOOK_TIMEOUT_MS = 86_400_000;
 
 function parseObject(variable: string, text: string, problems: string[]): JsonObject | undefined {
   if (text === '') return undefined;
@@ -53,11 +56,18 @@ function parseHttpAction(action: JsonObject): ProbeAction | string {
   if (port === undefined) return 'httpGet.port: must be a port from 1 to 65535';
   const scheme = action['scheme'] ?? 'HTTP';
   if (scheme !== 'HTTP' && scheme !== 'HTTPS') return 'httpGet.scheme: must be HTTP or HTTPS';
-  let path = action['path'] ?? '/';
-  if (typeof path === 'string' && !path.startsWith('/')) path = `/${path}`;
-  if (typeof path !== 'string' || !REQUEST_PATH.test(path)) return 'httpGet.path: must be a path';
-  const host = typeof action['host'] === 'string' ? action['host'] : '';
-  return { kind: 'http', scheme: scheme === 'HTTP' ? 'http' : 'https', port, path, host };
+  const path = pathOf(action['path'] ?? '/');
+  if (path === undefined) return 'httpGet.path: must be a path';
+  return { kind: 'http', scheme: scheme === 'HTTP' ? 'http' : 'https', port, path };
+}
+
+/** As it can be sent: what a request line cannot hold is escaped, and a fragment stays here. */
+function pathOf(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const [text] = value.split('#', 1);
+  const path = text!.toWellFormed().replace(NOT_IN_PATH, (char) => encodeURIComponent(char));
+  const rooted = path.startsWith('/') ? path : `/${path}`;
+  return REQUEST_PATH.test(rooted) ? rooted : undefined;
 }
 
 function parseAction(prober: JsonObject): ProbeAction | string {
@@ -75,9 +85,10 @@ function parseAction(prober: JsonObject): ProbeAction | string {
   return { kind: 'grpc', port, service: typeof service === 'string' ? service : '' };
 }
 
-function timeoutMsOf(prober: JsonObject): number {
+function timeoutMsOf(path: string, prober: JsonObject): number {
   const seconds = prober['timeoutSeconds'];
-  return typeof seconds === 'number' && seconds > 0 && seconds <= 3600 ? seconds * 1000 : 1000;
+  if (typeof seconds === 'number' && seconds > 0 && seconds <= 3600) return seconds * 1000;
+  return path.startsWith('/app-lifecycle/') ? HOOK_TIMEOUT_MS : DEFAULT_TIMEOUT_MS;
 }
 
 /** ISTIO_KUBE_APP_PROBERS: rewritten path to probe. */
@@ -91,7 +102,7 @@ export function parseAppProbers(text: string, problems: string[]): ReadonlyMap<s
     }
     const action = isObject(prober) ? parseAction(prober) : 'must be an object';
     if (typeof action === 'string') problems.push(`${variable}["${path}"]: ${action}`);
-    else probers.set(path, { action, timeoutMs: timeoutMsOf(prober as JsonObject) });
+    else probers.set(path, { action, timeoutMs: timeoutMsOf(path, prober as JsonObject) });
   }
   return probers;
 }

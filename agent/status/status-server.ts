@@ -67,6 +67,13 @@ function mayChange(request: IncomingMessage, response: ServerResponse): boolean 
   return true;
 }
 
+/** Aborted when the caller goes without its answer: a hook may take as long as the pod's grace period. */
+function goneSignal(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => controller.abort());
+  return controller.signal;
+}
+
 const headerText = (value: string | string[] | undefined): string | undefined =>
   typeof value === 'string' ? value : undefined;
 
@@ -142,10 +149,14 @@ export class StatusServer {
     const prober = this.#parts.probers.get(path);
     if (prober === undefined) {
       return (_, response) =>
-        answer(response, 400, `app prober config does not exists for ${path}\n`);
+        answer(response, 400, `app prober config does not exists for ${path}`);
     }
     return async (request, response) => {
-      const outcome = await this.#parts.probe.run(prober, request.headers);
+      const { headersDistinct } = request;
+      const outcome = await this.#parts.probe.run(prober, {
+        headersDistinct,
+        signal: goneSignal(response),
+      });
       if (outcome.problem !== undefined)
         this.#parts.logger.warn(`app probe failed: ${outcome.problem}`, { path });
       answer(response, outcome.status, outcome.body);

@@ -1,7 +1,5 @@
-// [m] StatusServer: paths, who may call what, probes of HTTP, TCP and gRPC apps.
-import { createServer as createHttp2Server } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+// [m] StatusServer: paths, who may call what, what a probe of the kubelet becomes.
+import { connect } from 'node:net';
 import t from 'tap';
 
 import { AgentMetrics } from '../../../agent/agent-metrics.ts';
@@ -43,7 +41,13 @@ async function setUp(
       logger,
       limits: DEFAULT_MERGE_LIMITS,
     }),
-    probe: new AppProbe('127.0.0.1'),
+    probe: new AppProbe({
+      host: '127.0.0.1',
+      podAddress: '127.0.0.1',
+      statusPort: 15020,
+      http2: true,
+      keepAlive: false,
+    }),
     probers: parseAppProbers(JSON.stringify(probers), problems),
     logger,
     onDrain: async () => void calls.push('drain'),
@@ -69,7 +73,7 @@ t.test('StatusServer', (t) => {
       ['GET', '/quitquitquit', 405, 'Method Not Allowed\n'],
       ['GET', '/drain', 405, 'Method Not Allowed\n'],
       ['GET', '/debug/ndsz', 200, '{"a":[]}'],
-      ['GET', READYZ, 400, `app prober config does not exists for ${READYZ}\n`],
+      ['GET', READYZ, 400, `app prober config does not exists for ${READYZ}`],
       ['GET', '/__proto__', 404, '404 page not found\n'],
       ['GET', '/app-health/__proto__', 400, /does not exists/],
     ] as const) {
@@ -78,6 +82,30 @@ t.test('StatusServer', (t) => {
       if (typeof body === 'string') t.equal(reply.body, body, path);
       else t.match(reply.body, body, path);
     }
+  });
+
+  t.test('hands a probe with its headers on to the app, and its answer back', async (t) => {
+    const appPort = await serveHttp(t, (request, response) => {
+      response.writeHead(418).end(`${request.headers['x-a']} ${request.headers.host}`);
+    });
+    const { port } = await setUp(t, { [READYZ]: { httpGet: { port: appPort } } });
+    const reply = await ask(port, 'GET', READYZ, { host: '10.0.0.9:15020', 'x-a': 'b' });
+    t.match(reply, { status: 418, body: `b 10.0.0.9:${appPort}` });
+  });
+
+  t.test('a hook whose caller goes away is let go of', async (t) => {
+    let open = 0;
+    const appPort = await serveHttp(t, (_, response) => {
+      open++;
+      response.on('close', () => open--);
+    });
+    const path = '/app-lifecycle/app/prestopz';
+    const { port } = await setUp(t, { [path]: { httpGet: { port: appPort } } });
+    const caller = connect(port, '127.0.0.1');
+    caller.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await eventually('the app is asked', () => open === 1);
+    caller.destroy();
+    await eventually('the app is left', () => open === 0);
   });
 
   t.test('logs why it is not ready once, not at every probe', async (t) => {
@@ -115,94 +143,6 @@ t.test('StatusServer', (t) => {
       second.listen({ host: '127.0.0.1', port }),
       /choose another ProxyConfig.statusPort/,
     );
-  });
-
-  t.end();
-});
-
-t.test('AppProbe', (t) => {
-  t.test('asks an HTTP app from 127.0.0.6 with the headers of the probe', async (t) => {
-    let seen = '';
-    const appPort = await serveHttp(t, (request, response) => {
-      seen = `${request.socket.remoteAddress} ${request.headers.host} ${request.headers['x-a']} ${request.url}`;
-      response.writeHead(418).end('x'.repeat(20_000));
-    });
-    const { port } = await setUp(t, {
-      [READYZ]: { httpGet: { port: appPort, path: '/ready?x=1' } },
-    });
-    const reply = await ask(port, 'GET', READYZ, { host: 'pod.example:15020', 'x-a': 'b' });
-    t.equal(reply.status, 418);
-    t.equal(reply.body.length, 10_240);
-    t.equal(seen, `127.0.0.6 pod.example:${appPort} b /ready?x=1`);
-  });
-
-  t.test('follows redirects on the same host, and takes others for success', async (t) => {
-    const appPort = await serveHttp(t, (request, response) => {
-      const to: Record<string, string> = {
-        '/here': '/down',
-        '/away': 'http://other.example/',
-        '/loop': '/loop',
-      };
-      const location = to[request.url ?? ''];
-      if (location === undefined) response.writeHead(500).end();
-      else response.writeHead(302, { location }).end();
-    });
-    for (const [path, status] of [
-      ['/here', 500],
-      ['/away', 200],
-      ['/loop', 500],
-    ] as const) {
-      const { port } = await setUp(t, { [READYZ]: { httpGet: { port: appPort, path } } });
-      t.equal((await ask(port, 'GET', READYZ)).status, status, path);
-    }
-  });
-
-  t.test('answers 500 where the app does not', async (t) => {
-    const silent = await serveHttp(t, () => {});
-    const closed = await freePort();
-    const { port, lines } = await setUp(t, {
-      [READYZ]: { httpGet: { port: silent, path: '/' }, timeoutSeconds: 0.1 },
-      '/app-health/app/livez': { tcpSocket: { port: closed } },
-      '/app-health/app/startupz': { grpc: { port: closed } },
-    });
-    for (const name of ['readyz', 'livez', 'startupz']) {
-      t.equal((await ask(port, 'GET', `/app-health/app/${name}`)).status, 500, name);
-    }
-    t.match(lines, [/no answer within 100 ms/, /ECONNREFUSED/, /ECONNREFUSED/]);
-  });
-
-  t.test('connects to a TCP app', async (t) => {
-    const appPort = await serveHttp(t, () => {});
-    const { port } = await setUp(t, { [READYZ]: { tcpSocket: { port: appPort } } });
-    t.equal((await ask(port, 'GET', READYZ)).status, 200);
-  });
-
-  t.test('asks a gRPC app for its health', async (t) => {
-    let asked = '';
-    const app = createHttp2Server();
-    app.on('stream', (stream: ServerHttp2Stream, headers) => {
-      stream.on('data', (chunk: Buffer) => {
-        asked = `${headers[':path']} ${chunk.toString('hex')}`;
-        const serving = chunk.includes('up') ? 1 : 2;
-        stream.respond(
-          { ':status': 200, 'content-type': 'application/grpc' },
-          { waitForTrailers: true },
-        );
-        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-        stream.end(Buffer.from([0, 0, 0, 0, 2, 8, serving]));
-      });
-    });
-    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-    t.teardown(() => app.close());
-    const appPort = (app.address() as AddressInfo).port;
-    for (const [service, status] of [
-      ['up', 200],
-      ['down', 500],
-    ] as const) {
-      const { port } = await setUp(t, { [READYZ]: { grpc: { port: appPort, service } } });
-      t.equal((await ask(port, 'GET', READYZ)).status, status, service);
-    }
-    t.equal(asked, '/grpc.health.v1.Health/Check 00000000060a04646f776e');
   });
 
   t.end();
