@@ -22,6 +22,8 @@ import { Termination } from './supervisor/termination.ts';
 import { NameTableHandler } from './xds-proxy/response-handlers.ts';
 import { XdsProxy } from './xds-proxy/xds-proxy.ts';
 
+const isAnyAddress = (address: string): boolean => address === '0.0.0.0' || address === '::';
+
 const SETTLE_AFTER_MS = 3_000;
 
 export interface AgentParts {
@@ -116,6 +118,7 @@ export class Agent {
     const { options, loggers, time, random } = this.#parts;
     const { node, addresses, controlPlane, paths } = options;
     this.#log.info(`agent of ${node.id}`, { controlPlane: controlPlane.address, pid: process.pid });
+    for (const warning of options.warnings) this.#log.warn(warning);
     if (options.dns !== undefined) await this.#startDns(options.dns);
     // The folder comes with the bootstrap; the sockets and the port must answer before the proxy asks.
     writeBootstrap(options, await this.#secrets.start());
@@ -178,16 +181,19 @@ export class Agent {
 
   #buildStatusServer(): StatusServer {
     const { options, loggers } = this.#parts;
-    const { addresses, scrapeTarget } = options;
+    const { addresses } = options;
+    const { scrape, probes, appProbers } = options.status;
     const proxy = {
       host: addresses.local,
       port: addresses.prometheusPort,
       path: '/stats/prometheus',
     };
+    // An app may listen on either loopback.
+    const appHost = isAnyAddress(addresses.bind) ? 'localhost' : addresses.local;
     const merger = new MetricsMerger({
       metrics: this.#metrics,
-      proxy: options.mergeProxyStats ? proxy : undefined,
-      app: scrapeTarget === undefined ? undefined : { host: addresses.local, ...scrapeTarget },
+      proxy: scrape.mergeProxyStats ? proxy : undefined,
+      apps: scrape.apps.map((app) => ({ host: appHost, ...app })),
       logger: loggers.get('status'),
       limits: DEFAULT_MERGE_LIMITS,
     });
@@ -195,13 +201,14 @@ export class Agent {
     return new StatusServer({
       readiness: this.#readiness,
       merger,
+      metricsForLocalOnly: scrape.localOnly,
       probe: new AppProbe({
-        ...options.probes,
-        host: options.probes.localhost ? 'localhost' : podAddress,
+        ...probes,
+        host: probes.localhost ? 'localhost' : podAddress,
         podAddress,
         statusPort: addresses.statusPort,
       }),
-      probers: options.appProbers,
+      probers: appProbers,
       logger: loggers.get('status'),
       onDrain: () => this.#termination.drainOnly(),
       onQuit: () => void this.#termination.quit(),

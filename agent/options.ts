@@ -12,14 +12,14 @@ import { describeNode, parseDownwardApiFile } from './node-metadata.ts';
 import type { NodeDescription, NodeIdentity } from './node-metadata.ts';
 import { addressesOf, readIdentity, readPaths } from './pod-addresses.ts';
 import type { AgentAddresses, AgentPaths } from './pod-addresses.ts';
-import { parseAppProbers, parseScrapeTarget } from './pod-annotations.ts';
-import type { AppProber, ScrapeTarget } from './pod-annotations.ts';
 import { readProxyConfig } from './proxy-config.ts';
 import type { ProxyConfig, ProxyConfigSource } from './proxy-config.ts';
 import { readProxyOptions } from './proxy-options.ts';
 import type { Programs, ProxyOptions } from './proxy-options.ts';
 import { readSecurity } from './security/security-options.ts';
 import type { SecurityOptions } from './security/security-options.ts';
+import { readStatus } from './status/status-options.ts';
+import type { StatusOptions } from './status/status-options.ts';
 import type { Surroundings } from './surroundings.ts';
 import { VariableReader } from './variable-reader.ts';
 
@@ -36,19 +36,10 @@ export interface AgentOptions {
   readonly proxy: ProxyOptions;
   readonly programs: Programs;
   readonly lifecycle: LifecycleOptions;
-  /** Keyed by request path, as in `/app-health/reviews/readyz`. */
-  readonly appProbers: ReadonlyMap<string, AppProber>;
-  readonly probes: ProbeOptions;
-  readonly scrapeTarget: ScrapeTarget | undefined;
-  readonly mergeProxyStats: boolean;
+  readonly status: StatusOptions;
+  /** What is not right, and no reason not to start; in the operator's words. */
+  readonly warnings: readonly string[];
   readonly log: { readonly levels: LevelChoice; readonly asJson: boolean };
-}
-
-export interface ProbeOptions {
-  /** Apps are asked on `localhost` instead of the pod's address. */
-  readonly localhost: boolean;
-  readonly http2: boolean;
-  readonly keepAlive: boolean;
 }
 
 export interface LifecycleOptions {
@@ -63,6 +54,7 @@ export type OptionsResult =
 
 const LABELS_FILE = './etc/istio/pod/labels';
 const ANNOTATIONS_FILE = './etc/istio/pod/annotations';
+
 function configSources(
   line: CommandLine,
   host: Surroundings,
@@ -101,6 +93,7 @@ export async function readAgentOptions(
   host: Surroundings,
 ): Promise<OptionsResult> {
   const problems: string[] = [];
+  const warnings: string[] = [];
   const role = line.arguments[0] ?? 'sidecar';
   if (role !== 'sidecar') problems.push(`proxy ${role}: only the role sidecar is built`);
   const annotations = downward(host, ANNOTATIONS_FILE);
@@ -152,14 +145,11 @@ export async function readAgentOptions(
       terminationDrainMs: proxyConfig.terminationDrainDurationMs,
       exitOnZeroConnections: read.flag('EXIT_ON_ZERO_ACTIVE_CONNECTIONS', false),
     },
-    appProbers: parseAppProbers(read.text('ISTIO_KUBE_APP_PROBERS', ''), problems),
-    probes: {
-      localhost: read.flag('REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION', false),
-      http2: read.flag('ISTIO_ENABLE_HTTP2_PROBING', true),
-      keepAlive: read.flag('ENABLE_PROBE_KEEPALIVE_CONNECTIONS', false),
-    },
-    scrapeTarget: parseScrapeTarget(read.text('ISTIO_PROMETHEUS_ANNOTATIONS', ''), problems),
-    mergeProxyStats: read.flag('PILOT_AGENT_MERGE_ENVOY_STATS', true),
+    status: readStatus(read, proxyConfig.statusPort, {
+      profiling: line.flags.get('profiling') !== 'false',
+      warnings,
+    }),
+    warnings,
     log: {
       levels: levels ?? parseOutputLevels('info')!,
       asJson: line.flags.get('log_as_json') === 'true',

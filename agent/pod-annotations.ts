@@ -27,6 +27,7 @@ const PROBER_PATH =
 /** A request target: printable ASCII without blanks, so that it cannot end its line. */
 const REQUEST_PATH = /^\/[\x21-\x7e]{0,8191}$/;
 const NOT_IN_PATH = /[^\x21-\x7e]/gu;
+const MAX_TARGETS = 32;
 const DEFAULT_TIMEOUT_MS = 1000;
 /** Kubernetes bounds a hook by the pod's grace period, which we do not know; a probe always has its own time. */
 const HOOK_TIMEOUT_MS = 86_400_000;
@@ -107,19 +108,37 @@ export function parseAppProbers(text: string, problems: string[]): ReadonlyMap<s
   return probers;
 }
 
-/** ISTIO_PROMETHEUS_ANNOTATIONS; undefined: the app has nothing to scrape. */
-export function parseScrapeTarget(text: string, problems: string[]): ScrapeTarget | undefined {
+/**
+ * ISTIO_PROMETHEUS_ANNOTATIONS; empty: the app has nothing to scrape. What cannot be scraped is a warning: stock starts with it,
+ * too. `statusPort` is ours: a scrape that comes back to us would never end.
+ */
+export function parseScrapeTargets(
+  text: string,
+  statusPort: number,
+  { problems, warnings }: { readonly problems: string[]; readonly warnings: string[] },
+): readonly ScrapeTarget[] {
   const variable = 'ISTIO_PROMETHEUS_ANNOTATIONS';
   const annotations = parseObject(variable, text, problems);
-  if (annotations?.['scrape'] !== 'true') return undefined;
-  const portText = annotations['port'];
-  const port = portText === undefined || portText === '' ? 80 : portOf(portText);
-  const path =
-    annotations['path'] === undefined || annotations['path'] === ''
-      ? '/metrics'
-      : annotations['path'];
-  if (port === undefined) problems.push(`${variable}.port: must be a port from 1 to 65535`);
-  if (typeof path !== 'string' || !REQUEST_PATH.test(path))
-    problems.push(`${variable}.path: must be a path`);
-  return port === undefined || typeof path !== 'string' ? undefined : { port, path };
+  // As stock: what does not say `false` is to be scraped.
+  if (annotations === undefined || annotations['scrape'] === 'false') return [];
+  const several = annotations['targets'];
+  const given: readonly unknown[] =
+    Array.isArray(several) && several.length > 1 ? several.slice(0, MAX_TARGETS) : [annotations];
+  const targets: ScrapeTarget[] = [];
+  for (const target of given) {
+    const fields = isObject(target) ? target : {};
+    const [portText, pathText] = [fields['port'] ?? '', fields['path'] ?? ''];
+    const port = portText === '' ? 80 : portOf(portText);
+    const path = pathText === '' ? '/metrics' : pathOf(pathText);
+    if (port === statusPort)
+      problems.push(
+        `${variable}: port ${port} is the agent's own; the pod's prometheus.io/port must be the app's, and the pod must not be injected twice`,
+      );
+    else if (port === undefined || path === undefined)
+      warnings.push(
+        `${variable}: ${JSON.stringify(target)} cannot be scraped: no such port or path`,
+      );
+    else targets.push({ port, path });
+  }
+  return targets;
 }

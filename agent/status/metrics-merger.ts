@@ -1,10 +1,16 @@
 // [m] MetricsMerger: agent, proxy and app in one scrape, each bounded in size and time (istio-contract §6.7).
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { AgentMetrics, ScrapePart } from '../agent-metrics.ts';
 import { openHttp } from '../http-client.ts';
-import type { HttpTarget } from '../http-client.ts';
+import { ExpositionFilter } from './exposition-filter.ts';
+import type { MetricsFormat } from './exposition-line.ts';
+import { TEXT_TYPE, acceptOfApp, commonFormat, formatOf, takesGzip } from './scrape-formats.ts';
+import type { PageFormat } from './scrape-formats.ts';
+import { ScrapeSink } from './scrape-sink.ts';
+import type { ScrapeResponse } from './scrape-sink.ts';
 
 export interface ScrapeEndpoint {
   readonly host: string;
@@ -16,13 +22,14 @@ export interface MetricsMergerParts {
   readonly metrics: AgentMetrics;
   /** Undefined: not merged. */
   readonly proxy: ScrapeEndpoint | undefined;
-  readonly app: ScrapeEndpoint | undefined;
+  readonly apps: readonly ScrapeEndpoint[];
   readonly logger: Logger;
   readonly limits: MergeLimits;
 }
 
 export interface MergeLimits {
   readonly maxProxyBytes: number;
+  /** For each app. */
   readonly maxAppBytes: number;
   /** For one whole scrape, where the caller names no other. */
   readonly timeoutMs: number;
@@ -39,55 +46,50 @@ export interface ScrapeRequest {
   /** With its `?`, or empty; goes to the proxy. */
   readonly query: string;
   readonly accept: string | undefined;
+  readonly acceptEncoding: string | undefined;
+  readonly userAgent: string | undefined;
   /** X-Prometheus-Scrape-Timeout-Seconds. */
   readonly timeoutSeconds: string | undefined;
 }
 
-/** Where the merged text goes; an http.ServerResponse fits. */
-export interface ScrapeSink {
-  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
-  write(chunk: Buffer | string): boolean;
-  end(): unknown;
-  once(event: 'drain' | 'close', listener: () => void): unknown;
-  removeListener(event: 'drain' | 'close', listener: () => void): unknown;
-  readonly destroyed: boolean;
+interface Page extends PageFormat {
+  readonly part: ScrapePart;
+  readonly endpoint: ScrapeEndpoint;
+  readonly body: Readable;
+  close(): void;
 }
 
-const TEXT_FORMAT = 'text/plain; version=0.0.4; charset=utf-8';
-const OPEN_METRICS = 'application/openmetrics-text';
+interface Asked {
+  readonly headers: OutgoingHttpHeaders;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
 const MAX_TIMEOUT_MS = 300_000;
+/** The scraper gives up at its own timeout, with all that it has by then: sources must be given up before. */
+const SHARE_OF_TIMEOUT = 0.8;
 const NEWLINE = 0x0a;
 
 function timeoutMsOf(request: ScrapeRequest, fallbackMs: number): number {
   const text = request.timeoutSeconds;
   if (text === undefined || !/^[0-9]{1,6}(?:\.[0-9]{1,9})?$/.test(text)) return fallbackMs;
-  return Math.min(Math.max(Number(text) * 1000, 1), MAX_TIMEOUT_MS);
+  return Math.ceil(Math.min(Math.max(Number(text) * 1000, 1), MAX_TIMEOUT_MS) * SHARE_OF_TIMEOUT);
 }
 
-/** Resolves when the sink takes more, or is gone. */
-function writable(sink: ScrapeSink): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      sink.removeListener('drain', done);
-      sink.removeListener('close', done);
-      resolve();
-    };
-    sink.once('drain', done);
-    sink.once('close', done);
-  });
-}
-
-async function send(sink: ScrapeSink, chunk: Buffer | string): Promise<void> {
-  if (sink.destroyed) throw new Error('the scraper went away');
-  if (!sink.write(chunk)) await writable(sink);
+function headersFor(
+  request: ScrapeRequest,
+  accept: string,
+  timeoutMs: number,
+): OutgoingHttpHeaders {
+  return {
+    accept,
+    ...(request.userAgent === undefined ? {} : { 'user-agent': request.userAgent }),
+    'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000),
+  };
 }
 
 /** Copies whole lines only: a cut or broken source must not leave half a line before the next part. */
-async function copyLines(
-  source: IncomingMessage,
-  sink: ScrapeSink,
-  maxBytes: number,
-): Promise<void> {
+async function copyLines(source: Readable, sink: ScrapeSink, maxBytes: number): Promise<void> {
   let rest: Buffer[] = [];
   let copied = 0;
   for await (const chunk of source as AsyncIterable<Buffer>) {
@@ -98,88 +100,134 @@ async function copyLines(
       rest.push(chunk);
       continue;
     }
-    for (const piece of rest) await send(sink, piece);
-    await send(sink, chunk.subarray(0, end));
+    for (const piece of rest) await sink.write(piece);
+    await sink.write(chunk.subarray(0, end));
     rest = end < chunk.length ? [chunk.subarray(end)] : [];
   }
-  if (rest.length > 0) {
-    for (const piece of rest) await send(sink, piece);
-    await send(sink, '\n');
+  for (const piece of rest) await sink.write(piece);
+  if (rest.length > 0) await sink.write('\n');
+}
+
+/** As `copyLines`, of what the scraper's parser will take. */
+async function copyChecked(
+  page: Page,
+  sink: ScrapeSink,
+  to: MetricsFormat,
+  maxBytes: number,
+): Promise<void> {
+  const filter = new ExpositionFilter(page.format, to);
+  let copied = 0;
+  for await (const chunk of page.body as AsyncIterable<Buffer>) {
+    copied += chunk.length;
+    if (copied > maxBytes) throw new Error(`longer than ${maxBytes} bytes`);
+    await sink.write(filter.push(chunk));
   }
+  await sink.write(filter.finish());
+  const { leftOut } = filter;
+  if (leftOut === undefined) return;
+  const { count, line, excerpt } = leftOut;
+  throw new Error(`${count} lines are no metrics, the first is line ${line}: ${excerpt}`);
 }
 
 export class MetricsMerger {
   readonly #parts: MetricsMergerParts;
+  /** So that the log tells of what is new, not of every scrape. */
+  readonly #told = new Map<string, string>();
 
   constructor(parts: MetricsMergerParts) {
     this.#parts = parts;
   }
 
   /** Always answers 200; a part that fails is counted and left out from there on. */
-  async scrape(request: ScrapeRequest, sink: ScrapeSink): Promise<void> {
-    const { metrics, proxy, app, limits } = this.#parts;
+  async scrape(request: ScrapeRequest, response: ScrapeResponse): Promise<void> {
+    const { metrics, proxy, apps, limits } = this.#parts;
     metrics.scrapes.inc();
     const timeoutMs = timeoutMsOf(request, limits.timeoutMs);
     const signal = AbortSignal.timeout(timeoutMs);
-    const proxyPath = proxy === undefined ? '' : proxy.path + request.query;
-    const appHeaders: OutgoingHttpHeaders = {
-      'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000),
-    };
-    if (request.accept !== undefined) appHeaders['accept'] = request.accept;
-    const [proxyAnswer, appAnswer] = await Promise.all([
-      this.#open('envoy', proxy, { path: proxyPath, headers: {}, signal, timeoutMs }),
-      this.#open('application', app, {
-        path: app?.path ?? '',
-        headers: appHeaders,
-        signal,
-        timeoutMs,
-      }),
-    ]);
-    const appType = appAnswer?.headers['content-type'] ?? '';
-    sink.writeHead(200, {
-      'content-type': appType.startsWith(OPEN_METRICS) ? appType : TEXT_FORMAT,
+    const asked = (accept: string): Asked => ({
+      headers: headersFor(request, accept, timeoutMs),
+      signal,
+      timeoutMs,
     });
-    await this.#part('agent', async () => send(sink, await metrics.text()));
-    if (proxyAnswer !== undefined) {
-      await this.#part('envoy', () => copyLines(proxyAnswer, sink, limits.maxProxyBytes));
-      proxyAnswer.destroy();
+    const appAsked = asked(acceptOfApp(request.accept));
+    const proxyPage =
+      proxy === undefined
+        ? undefined
+        : this.#open('envoy', { ...proxy, path: proxy.path + request.query }, asked(TEXT_TYPE));
+    const pages = (
+      await Promise.all([proxyPage, ...apps.map((app) => this.#open('application', app, appAsked))])
+    ).filter((page) => page !== undefined);
+    const { format, contentType } = commonFormat(pages.filter(({ part }) => part !== 'envoy'));
+    const sink = new ScrapeSink(response);
+    sink.begin(contentType, takesGzip(request.acceptEncoding));
+    await this.#part('agent', 'agent', async () => {
+      const filter = new ExpositionFilter('text', format);
+      await sink.write(filter.push(Buffer.from(await metrics.text())));
+    });
+    // The proxy first: an app may be slow.
+    for (const page of pages) {
+      await this.#part(page.part, nameOf(page.endpoint), () => this.#copy(page, sink, format));
+      page.close();
     }
-    // Last, since OpenMetrics ends with its `# EOF`.
-    if (appAnswer !== undefined) {
-      await this.#part('application', () => copyLines(appAnswer, sink, limits.maxAppBytes));
-      appAnswer.destroy();
-    }
+    if (format === 'openmetrics') await sink.write('# EOF\n').catch(() => {});
     sink.end();
   }
 
-  async #open(
-    part: ScrapePart,
-    endpoint: ScrapeEndpoint | undefined,
-    request: Pick<HttpTarget, 'headers' | 'path' | 'timeoutMs'> & { readonly signal: AbortSignal },
-  ): Promise<IncomingMessage | undefined> {
-    if (endpoint === undefined) return undefined;
-    const { host, port } = endpoint;
-    let answer: IncomingMessage | undefined;
-    await this.#part(part, async () => {
-      const opened = await openHttp({ ...request, host, port, method: 'GET' });
-      // A failure while another part is being copied must not go unheard.
-      opened.on('error', () => {});
-      if (opened.statusCode === 200) {
-        answer = opened;
-        return;
-      }
-      opened.destroy();
-      throw new Error(`answered ${opened.statusCode}`);
-    });
-    return answer;
+  #copy(page: Page, sink: ScrapeSink, to: MetricsFormat): Promise<void> {
+    const { maxProxyBytes, maxAppBytes } = this.#parts.limits;
+    if (page.part !== 'envoy') return copyChecked(page, sink, to, maxAppBytes);
+    // Ours; and it can be long.
+    return to === 'text'
+      ? copyLines(page.body, sink, maxProxyBytes)
+      : copyChecked(page, sink, to, maxProxyBytes);
   }
 
-  async #part(part: ScrapePart, run: () => Promise<void>): Promise<void> {
+  async #open(part: ScrapePart, endpoint: ScrapeEndpoint, asked: Asked): Promise<Page | undefined> {
+    let page: Page | undefined;
+    await this.#part(part, nameOf(endpoint), async () => {
+      const answer = await openHttp({ ...endpoint, ...asked, method: 'GET' });
+      // A failure while another part is being copied must not go unheard.
+      answer.on('error', () => {});
+      if (answer.statusCode !== 200) {
+        answer.destroy();
+        throw new Error(`answered ${answer.statusCode}`);
+      }
+      const body = decoded(answer);
+      const close = (): void => {
+        answer.destroy();
+        body.destroy();
+      };
+      page = { ...formatOf(answer.headers['content-type']), part, endpoint, body, close };
+    });
+    return page;
+  }
+
+  /** `source` tells one app from another. */
+  async #part(part: ScrapePart, source: string, run: () => Promise<void>): Promise<void> {
     try {
       await run();
     } catch (error) {
       this.#parts.metrics.scrapeFailed(part);
-      this.#parts.logger.warn(`failed to scrape ${part} metrics: ${(error as Error).message}`);
+      const { message } = error as Error;
+      if (this.#told.get(source) === message) return;
+      this.#told.set(source, message);
+      this.#parts.logger.warn(`failed to scrape ${part} metrics of ${source}: ${message}`);
     }
   }
+}
+
+const nameOf = ({ port, path }: ScrapeEndpoint): string => `port ${port} ${path.split('?', 1)[0]}`;
+
+/** Nobody asked for a compressed body, and some apps send one all the same. */
+function decoded(answer: IncomingMessage): Readable {
+  const coding = answer.headers['content-encoding'] ?? 'identity';
+  if (coding === 'identity') return answer;
+  if (coding !== 'gzip') {
+    answer.destroy();
+    throw new Error('is compressed in a way that was not asked for');
+  }
+  const gunzip = process.getBuiltinModule('node:zlib').createGunzip();
+  gunzip.on('error', () => {});
+  answer.on('error', (error: Error) => gunzip.destroy(error));
+  return answer.pipe(gunzip);
 }

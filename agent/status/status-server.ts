@@ -5,12 +5,14 @@ import type { Logger } from '../../proxy/base/logger.ts';
 import { createServer } from '../../proxy/base/lean-http.ts';
 import type { AppProber } from '../pod-annotations.ts';
 import type { AppProbe } from './app-probe.ts';
-import type { MetricsMerger } from './metrics-merger.ts';
+import type { MetricsMerger, ScrapeRequest } from './metrics-merger.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface StatusServerParts {
   readonly readiness: Readiness;
   readonly merger: MetricsMerger;
+  /** METRICS_LOCALHOST_ACCESS_ONLY. */
+  readonly metricsForLocalOnly: boolean;
   readonly probe: AppProbe;
   readonly probers: ReadonlyMap<string, AppProber>;
   readonly logger: Logger;
@@ -179,10 +181,20 @@ export class StatusServer {
     response.end();
   }
 
-  #metrics(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
-    const { accept } = request.headers;
-    const timeoutSeconds = headerText(request.headers['x-prometheus-scrape-timeout-seconds']);
-    return this.#parts.merger.scrape({ query, accept, timeoutSeconds }, response);
+  async #metrics(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
+    if (this.#parts.metricsForLocalOnly && !isLocal(request)) {
+      answer(response, 403, 'Only requests from localhost are allowed\n');
+      return;
+    }
+    const { headers } = request;
+    const scrape: ScrapeRequest = {
+      query,
+      accept: headers.accept,
+      acceptEncoding: headerText(headers['accept-encoding']),
+      userAgent: headers['user-agent'],
+      timeoutSeconds: headerText(headers['x-prometheus-scrape-timeout-seconds']),
+    };
+    await this.#parts.merger.scrape(scrape, response);
   }
 
   #quit(request: IncomingMessage, response: ServerResponse): void {

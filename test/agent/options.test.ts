@@ -166,12 +166,12 @@ const READ: readonly (readonly [
           '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"ready"},"timeoutSeconds":3},"/app-health/a/livez":{"tcpSocket":{"port":"81"}}}',
       },
     },
-    (o) => [...o.appProbers],
+    (o) => [...o.status.appProbers],
     [
       [
         '/app-health/a/readyz',
         {
-          action: { kind: 'http', scheme: 'http', port: 80, path: '/ready', host: '' },
+          action: { kind: 'http', scheme: 'http', port: 80, path: '/ready' },
           timeoutMs: 3000,
         },
       ],
@@ -181,14 +181,66 @@ const READ: readonly (readonly [
   [
     'scrape target',
     { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"true","path":"/m","port":"8080"}' } },
-    (o) => o.scrapeTarget,
-    { port: 8080, path: '/m' },
+    (o) => o.status.scrape.apps,
+    [{ port: 8080, path: '/m' }],
+  ],
+  [
+    'scrape target with a port alone',
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"","path":"","port":"8080"}' } },
+    (o) => o.status.scrape.apps,
+    [{ port: 8080, path: '/metrics' }],
+  ],
+  [
+    'scrape target of an app that says nothing more',
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"true"}' } },
+    (o) => o.status.scrape.apps,
+    [{ port: 80, path: '/metrics' }],
+  ],
+  [
+    'several scrape targets',
+    {
+      variables: {
+        ISTIO_PROMETHEUS_ANNOTATIONS:
+          '{"scrape":"","port":"8080","path":"/m","targets":[{"port":"8080","path":"/m"},{"port":"9100","path":"x?y"}]}',
+      },
+    },
+    (o) => o.status.scrape.apps,
+    [
+      { port: 8080, path: '/m' },
+      { port: 9100, path: '/x?y' },
+    ],
   ],
   [
     'no scrape target',
-    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"false"}' } },
-    (o) => o.scrapeTarget,
-    undefined,
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"false","port":"8080"}' } },
+    (o) => o.status.scrape.apps,
+    [],
+  ],
+  [
+    'a scrape target that nobody can reach',
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"true","port":"http-metrics"}' } },
+    (o) => o.status.scrape.apps,
+    [],
+  ],
+  [
+    'status server',
+    {
+      flags: ['--profiling=false'],
+      variables: {
+        METRICS_LOCALHOST_ACCESS_ONLY: 'true',
+        PILOT_AGENT_MERGE_ENVOY_STATS: 'false',
+        ISTIO_ENABLE_HTTP2_PROBING: 'false',
+        ENABLE_PROBE_KEEPALIVE_CONNECTIONS: 'true',
+        REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION: 'true',
+      },
+    },
+    (o) => o.status,
+    {
+      appProbers: new Map(),
+      probes: { localhost: true, http2: false, keepAlive: true },
+      scrape: { apps: [], mergeProxyStats: false, localOnly: true },
+      profiling: false,
+    },
   ],
   [
     'log levels',
@@ -211,6 +263,10 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
   [{ flags: ['--concurrency', '-1'] }, /^--concurrency needs a whole number, not "-1"$/],
   [{ flags: ['--proxyLogLevel=loud'] }, /^--proxyLogLevel: "loud" is no level; use trace/],
   [{ flags: ['--log_output_level=x'] }, /^--log_output_level: use debug/],
+  [
+    { variables: { ISTIO_PROMETHEUS_ANNOTATIONS: '{"scrape":"true","port":"15020"}' } },
+    /^ISTIO_PROMETHEUS_ANNOTATIONS: port 15020 is the agent's own; /,
+  ],
   [{ variables: { PROXY_CONFIG: '{' } }, /^PROXY_CONFIG: is neither JSON nor YAML: /],
   [{ variables: { PROXY_CONFIG: '[]' } }, /^PROXY_CONFIG: must be an object/],
   [
@@ -282,7 +338,7 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
   [
     {
       variables: {
-        ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":"/ x"}}}',
+        ISTIO_KUBE_APP_PROBERS: '{"/app-health/a/readyz":{"httpGet":{"port":80,"path":7}}}',
       },
     },
     /httpGet\.path: must be a path$/,

@@ -31,13 +31,14 @@ export function ask(
   method: string,
   path: string,
   headers: OutgoingHttpHeaders = {},
+  encoding: BufferEncoding = 'utf8',
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       { host: '127.0.0.1', port, method, path, headers, agent: false },
       (response) => {
         let body = '';
-        response.setEncoding('utf8');
+        response.setEncoding(encoding);
         response.on('data', (chunk: string) => (body += chunk));
         response.on('end', () =>
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),

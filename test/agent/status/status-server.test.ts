@@ -37,10 +37,11 @@ async function setUp(
     merger: new MetricsMerger({
       metrics: new AgentMetrics(),
       proxy: undefined,
-      app: undefined,
+      apps: [],
       logger,
       limits: DEFAULT_MERGE_LIMITS,
     }),
+    metricsForLocalOnly: true,
     probe: new AppProbe({
       host: '127.0.0.1',
       podAddress: '127.0.0.1',
