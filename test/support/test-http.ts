@@ -24,6 +24,7 @@ export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly bytes: Buffer;
 }
 
 export function ask(
@@ -31,18 +32,18 @@ export function ask(
   method: string,
   path: string,
   headers: OutgoingHttpHeaders = {},
-  encoding: BufferEncoding = 'utf8',
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       { host: '127.0.0.1', port, method, path, headers, agent: false },
       (response) => {
-        let body = '';
-        response.setEncoding(encoding);
-        response.on('data', (chunk: string) => (body += chunk));
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
-        );
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          const bytes = Buffer.concat(chunks);
+          const { statusCode = 0, headers } = response;
+          resolve({ status: statusCode, headers, body: bytes.toString(), bytes });
+        });
         response.on('error', reject);
       },
     );
