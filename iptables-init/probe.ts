@@ -33,6 +33,8 @@ interface ProbeOrder {
 }
 
 const command = 'probe-connections';
+/** A route that refuses does so in connect() itself; neighbours that do not answer are given up after their retries, a second apart. */
+const refusedByRouteMs = 50;
 /** The pod's end of the wire to the namespace that plays the outside, and both ends' addresses (RFC 2544, RFC 5180). */
 export const wire = {
   name: 'outriggerprobe',
@@ -85,6 +87,7 @@ export function probeConnection({
       port,
       ...(source === undefined ? {} : { localAddress: source }),
     });
+    const startMs = performance.now();
     let answer = '';
     const end = (failure: ProbeFailure): void => {
       clearTimeout(timer);
@@ -103,7 +106,8 @@ export function probeConnection({
     });
     socket.once('end', () => end({ kind: 'lost', reason: 'somebody else closed it' }));
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      const noRoute = error.code === 'ENETUNREACH' || error.code === 'EHOSTUNREACH';
+      const atOnce = performance.now() - startMs < refusedByRouteMs;
+      const noRoute = error.code === 'ENETUNREACH' || (error.code === 'EHOSTUNREACH' && atOnce);
       end(
         noRoute
           ? { kind: 'cannot', reason: `there is no route to ${host}` }

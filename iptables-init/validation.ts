@@ -196,7 +196,9 @@ function judgeProbe(
   const { family, who, host, port, expectedPort, path } = one;
   const to = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const what = `${family}: a connection ${who} to ${to}`;
-  if (failure?.kind === 'cannot')
+  const lost = new Set((missing ?? []).map((rule) => describeRules([rule])));
+  const gone = path.filter((rule) => lost.has(describeRules([rule])));
+  if (failure?.kind === 'cannot' && gone.length === 0)
     return { kind: 'unknown', text: `${what} was not tried, ${failure.reason}` };
   if (failure === undefined && arrivedAt === expectedPort)
     return { kind: 'good', text: `${what} arrives at port ${expectedPort}` };
@@ -204,8 +206,6 @@ function judgeProbe(
     arrivedAt === undefined
       ? (failure?.reason ?? 'it went elsewhere')
       : `it arrived at port ${arrivedAt}`;
-  const lost = new Set((missing ?? []).map((rule) => describeRules([rule])));
-  const gone = path.filter((rule) => lost.has(describeRules([rule])));
   const blame =
     gone.length > 0
       ? `missing on its way is ${describeRules(gone)}`
