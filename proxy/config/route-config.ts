@@ -5,6 +5,7 @@ import type { HttpFilterPerRouteConfig } from './http-filter-config.ts';
 import type { MatchTreeConfig } from './match-tree-config.ts';
 import type { HeaderMutationConfig } from './header-mutation-config.ts';
 import type { HeaderOperationConfig } from './header-mutation-filter-config.ts';
+import type { UpstreamProxyProtocolConfig } from './proxy-protocol-config.ts';
 import type { RateLimitConfig } from './rate-limit-config.ts';
 import type {
   CookieMatchConfig,
@@ -264,6 +265,16 @@ export interface UpgradeConfig {
   /** Lower-case token, for example `websocket`. */
   readonly type: string;
   readonly enabled: boolean;
+  /** Of routes, type `connect`: the tunnel ends here, and its bytes go to the cluster raw. Undefined: passed on. */
+  readonly connect?: ConnectConfig | undefined;
+}
+
+/** envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig */
+export interface ConnectConfig {
+  /** POST is taken for a CONNECT, too. */
+  readonly allowPost: boolean;
+  /** A PROXY protocol header goes ahead. Undefined: none. */
+  readonly proxyHeader: UpstreamProxyProtocolConfig | undefined;
 }
 
 export interface RetryPolicyConfig {

@@ -1,5 +1,5 @@
 // [b] RouteAction: what forwarding needs of a route, compiled (envoy-behaviour §3.3–§3.8).
-import type { RouteActionConfig } from '../config/route-config.ts';
+import type { ConnectConfig, RouteActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -37,6 +37,8 @@ export class RouteAction {
   readonly mirrors: readonly MirrorPolicy[];
   readonly autoHostRewrite: boolean;
   readonly appendXForwardedHost: boolean;
+  /** Null: no CONNECT ends here. */
+  readonly connect: ConnectConfig | null;
   readonly rateLimits: RateLimitPolicy | null;
   readonly includeVirtualHostRateLimits: boolean;
   readonly #pathRewriter: PathRewriter | null;
@@ -88,6 +90,7 @@ export class RouteAction {
     );
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
+    this.connect = connectConfigOf(config);
     this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
     this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
     this.#pathRewriter = PathRewriter.from(config, matcher, place);
@@ -119,3 +122,6 @@ export class RouteAction {
     headers.authority = host;
   }
 }
+
+const connectConfigOf = ({ upgrades }: RouteActionConfig): ConnectConfig | null =>
+  upgrades.find(({ type }) => type === 'connect')?.connect ?? null;

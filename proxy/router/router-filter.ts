@@ -20,6 +20,7 @@ import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { admit, replyWithoutUpstream } from './admission.ts';
+import { ConnectTermination, endsHere } from './connect-termination.ts';
 import { recordBudget } from './attempt-measure.ts';
 import { watchOf } from './attempt-watch.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
@@ -225,7 +226,11 @@ export class RouterFilter
     const action = this.#action!;
     const cluster = this.#cluster!;
     const wishes = transportOverridesOf(cluster.config, host, this.headers, info);
-    const pool = cluster.httpPool(host, action.priority, info, wishes);
+    const { connect } = action;
+    const pool =
+      connect !== null && endsHere(connect, this.headers)
+        ? new ConnectTermination({ cluster, host, action, info, overrides: wishes })
+        : cluster.httpPool(host, action.priority, info, wishes);
     if (pool === null) {
       this.#replyNoHost();
       return;
@@ -265,7 +270,7 @@ export class RouterFilter
     );
     if (!attempt.writable) return;
     if (this.#handshake !== Handshake.None) attempt.armTimers();
-    else this.#sendKept(attempt);
+    else if (!this.#tunnel) this.#sendKept(attempt);
     if (this.#requestEnded && attempt.writable) {
       info.upstreamLastByteSentMs = nowMs;
       attempt.armTimers();
@@ -351,7 +356,7 @@ export class RouterFilter
       : info.requestCompleteMs;
     this.#requestCompleteMs = nowMs;
     const { globalMs } = this.timeouts;
-    if (globalMs > 0 && this.#globalTimer === null) {
+    if (globalMs > 0 && this.#globalTimer === null && !this.#tunnel) {
       this.#globalTimer = new WheelTimer(this, 0);
       this.timers.arm(this.#globalTimer, Math.min(globalMs, MAX_TIMER_MS));
     }

@@ -18,7 +18,7 @@ export function proxiedOverrides(
 ): TransportOverrides | null {
   const source = info.upstreamSource;
   if (config === undefined && source === undefined) return null;
-  const proxyHeader = config && printProxyHeader(headerOf(info, config, added));
+  const proxyHeader = config && proxyHeaderFor(info, config, added);
   return {
     key: `${source?.ip ?? ''} ${source?.mark ?? 0} ${proxyHeader ?? ''}`,
     proxyHeader,
@@ -27,6 +27,13 @@ export function proxiedOverrides(
 }
 
 const NO_TLVS: readonly Tlv[] = [];
+
+/** The bytes, latin1. */
+export const proxyHeaderFor = (
+  info: DownstreamConnectionInfo,
+  config: UpstreamProxyProtocolConfig,
+  added: readonly Tlv[] = NO_TLVS,
+): string => printProxyHeader(headerOf(info, config, added));
 
 function headerOf(
   info: DownstreamConnectionInfo,

@@ -51,6 +51,8 @@ export function decodeUpstreamProxyProtocol(
   reader: FieldReader<ProxyProtocolConfig>,
 ): UpstreamProxyProtocolConfig {
   const passThrough = reader.child('pass_through_tlvs');
+  // A pool's header is written before anything of a request is known that a format could print.
+  for (const entry of reader.children('added_tlvs')) entry.refuse('format_string');
   return {
     version: reader.enumName('version', 'V1') === 'V2' ? 2 : 1,
     passThroughTlvs: passThrough && decodePassThrough(passThrough),

@@ -3,11 +3,13 @@ import type {
   RouteAction,
   RouteAction_MaxStreamDuration,
   RouteAction_UpgradeConfig,
+  RouteAction_UpgradeConfig_ConnectConfig,
   WeightedCluster,
   WeightedCluster_ClusterWeight,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type {
   ClusterSpecifierConfig,
+  ConnectConfig,
   MaxStreamDurationConfig,
   RequestMirrorConfig,
   RouteActionConfig,
@@ -22,6 +24,7 @@ import { breaksHeader, decodeRegexRewrite } from './matcher-decoder.ts';
 import { loadBalancerLabels } from './metadata-decoder.ts';
 import { decodeMirrors } from './mirror-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
+import { decodeUpstreamProxyProtocol } from './proxy-protocol-decoder.ts';
 import { decodeRateLimits } from './rate-limit-decoder.ts';
 import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -209,7 +212,26 @@ function decodeUpgrades(
     const type = reader.requiredString('upgrade_type').toLowerCase();
     if (seen.has(type)) reader.problem('upgrade_type', `Duplicate upgrade ${type}`);
     seen.add(type);
-    reader.refuse('connect_config');
-    return { type, enabled: reader.bool('enabled', true) };
+    const connect = reader.child('connect_config');
+    if (connect !== undefined && type !== 'connect')
+      reader.problem('connect_config', `Non-CONNECT upgrade type ${type} has ConnectConfig`);
+    return {
+      type,
+      enabled: reader.bool('enabled', true),
+      connect: connect && decodeConnect(connect),
+    };
   });
+}
+
+const NO_TLVS = { passThroughTlvs: undefined, addedTlvs: [] };
+
+function decodeConnect(
+  reader: FieldReader<RouteAction_UpgradeConfig_ConnectConfig>,
+): ConnectConfig {
+  const header = reader.child('proxy_protocol_config');
+  return {
+    allowPost: reader.bool('allow_post'),
+    // As Envoy: its TLVs are checked and not sent.
+    proxyHeader: header && { ...decodeUpstreamProxyProtocol(header), ...NO_TLVS },
+  };
 }

@@ -74,7 +74,7 @@ export interface TcpConnPool {
   ): PoolTicket | null;
   /**
    * The user's connection is closed: frees its place in the breakers. Exactly once per onPoolReady. Bytes are counted by
-   * the user, as they come: some connections live for days.
+   * the user, as they come: some connections live for days. `idle`: nothing was under way on it any more.
    */
-  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void;
+  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts, idle?: boolean): void;
 }

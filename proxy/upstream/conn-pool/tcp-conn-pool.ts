@@ -35,6 +35,10 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#startMs = context.io.time.monotonicMs();
     this.#timer = new WheelTimer(this, 0);
     context.io.timers.arm(this.#timer, context.config.connectTimeoutMs);
+    const { stats, resources } = context;
+    resources.pendingRequests.inc();
+    stats.store.inc(stats.upstreamRqPendingTotal);
+    stats.store.inc(stats.upstreamRqPendingActive);
     this.#attempt = dial(context.io, addressesOf(pool.host), options, this);
   }
 
@@ -85,6 +89,7 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
     this.#end();
     const { stats } = this.#context;
     stats.store.inc(stats.upstreamCxConnectFail);
+    stats.store.inc(stats.upstreamRqPendingFailureEject);
     this.#pool.host.counts.cxConnectFail++;
     this.#pool.dialDone(
       reason === 'local connection failure' ? CloseEvent.Local : CloseEvent.Remote,
@@ -94,6 +99,9 @@ class TcpDial implements ConnectListener, PoolTicket, TimerOwner {
 
   #end(): void {
     this.#callbacks = null;
+    const { stats, resources } = this.#context;
+    resources.pendingRequests.dec();
+    stats.store.dec(stats.upstreamRqPendingActive);
     this.#context.io.timers.cancel(this.#timer);
     this.#attempt?.cancel();
     this.#attempt = null;
@@ -139,6 +147,11 @@ export class SingleUseTcpConnPool implements TcpConnPool {
       callbacks.onPoolFailure('overflow', '', this.host);
       return null;
     }
+    if (!resources.pendingRequests.canCreate()) {
+      stats.store.inc(stats.upstreamRqPendingOverflow);
+      callbacks.onPoolFailure('overflow', '', this.host);
+      return null;
+    }
     resources.connections.inc();
     const store = stats.store;
     store.inc(stats.upstreamCxTotal);
@@ -147,17 +160,19 @@ export class SingleUseTcpConnPool implements TcpConnPool {
     return new TcpDial(this, this.#context, callbacks, dialling);
   }
 
-  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts): void {
+  connectionDone(event: CloseEvent, facts: UpstreamConnectionFacts, idle = false): void {
     this.live.delete(facts.id);
     const { stats, io } = this.#context;
     const { store } = stats;
     store.record(stats.upstreamCxLengthMs, io.time.monotonicMs() - facts.connectStartMs);
-    store.inc(stats.upstreamCxDestroyWithActiveRq);
-    store.inc(
-      event === CloseEvent.Remote
-        ? stats.upstreamCxDestroyRemoteWithActiveRq
-        : stats.upstreamCxDestroyLocalWithActiveRq,
-    );
+    if (!idle) {
+      store.inc(stats.upstreamCxDestroyWithActiveRq);
+      store.inc(
+        event === CloseEvent.Remote
+          ? stats.upstreamCxDestroyRemoteWithActiveRq
+          : stats.upstreamCxDestroyLocalWithActiveRq,
+      );
+    }
     this.dialDone(event);
   }
 

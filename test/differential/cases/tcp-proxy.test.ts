@@ -17,7 +17,7 @@ const listens = (note: string): Upstream => ({
   },
 });
 
-const STATS = ['tcp.CASE.*', 'cluster.CASE-up.upstream_cx_*', 'cluster.CASE-up.upstream_rq_total'];
+const STATS = ['tcp.CASE.*', 'cluster.CASE-up.upstream_cx_*', 'cluster.CASE-up.upstream_rq_*'];
 
 export const suite = await differential(import.meta.url, { stats: STATS }, [
   {
@@ -52,6 +52,21 @@ export const suite = await differential(import.meta.url, { stats: STATS }, [
     }),
     client: [{ closed: true }],
     upstream: { refuses: true },
+  },
+  {
+    name: 'nobody may wait for a connection',
+    config: {
+      ...tcp(),
+      clusters: { up: { circuit_breakers: { thresholds: [{ max_pending_requests: 0 }] } } },
+    },
+    client: [{ closed: true }],
+    upstream: echo,
+    differs: {
+      envoy: 'URX, as if hosts had been tried',
+      ours: 'UO, as for the limit of connections',
+      reason: 'The flag says which it was: a limit, not a host.',
+      where: ['log', 'stats'],
+    },
   },
   {
     name: 'a cluster that does not exist',

@@ -336,6 +336,34 @@ const mistakes: readonly (readonly [what: string, json: Json, problems: readonly
     ],
   ],
   [
+    'a format for a TLV of the PROXY header',
+    {
+      name: 'c',
+      transport_socket: {
+        name: 'envoy.transport_sockets.upstream_proxy_protocol',
+        typed_config: {
+          '@type': `${TYPE}/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+          config: {
+            version: 'V2',
+            added_tlvs: [
+              { type: 9, value: 'aGk=' },
+              { type: 10, format_string: { text_format_source: { inline_string: '%HOSTNAME%' } } },
+            ],
+          },
+          transport_socket: {
+            name: 'raw',
+            typed_config: {
+              '@type': `${TYPE}/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer`,
+            },
+          },
+        },
+      },
+    },
+    [
+      'transport_socket.typed_config.config.added_tlvs[1].format_string: is not supported by this version',
+    ],
+  ],
+  [
     'a bind address that is none',
     { name: 'c', upstream_bind_config: { source_address: { address: 'lo', port_value: 0 } } },
     ['upstream_bind_config.source_address.address: malformed IP address: lo'],
