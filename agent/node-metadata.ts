@@ -1,6 +1,7 @@
 // [m] The node that the proxy shows to the control plane: id, cluster, metadata. Istio: pkg/bootstrap/config.go, pkg/model/proxy.go.
 import { emptyObject, isObject } from './proxy-config.ts';
 import type { JsonObject, ProxyConfig } from './proxy-config.ts';
+import { serviceClusterOf } from './service-cluster.ts';
 
 /** What istiod's feature gates take us for: the version whose bootstrap and configuration we are tested with. */
 export const DEFAULT_ISTIO_VERSION = '1.26.8';
@@ -25,13 +26,24 @@ export interface NodeInputs {
   readonly readyPort: number;
   readonly prometheusPort: number;
   readonly sdsSocketName: string;
-  readonly serviceCluster: string;
+  /** Of the command line. */
+  readonly serviceCluster: string | undefined;
+  readonly exitOnZeroConnections: boolean;
   readonly outlierLogPath: string;
+}
+
+/** Proto JSON. */
+export interface NodeLocality {
+  readonly region: string;
+  readonly zone?: string;
+  readonly sub_zone?: string;
 }
 
 export interface NodeDescription {
   readonly id: string;
   readonly cluster: string;
+  /** Of the label `istio-locality`; istiod knows the one of the machine by itself. */
+  readonly locality: NodeLocality | undefined;
   readonly metadata: JsonObject;
 }
 
@@ -39,25 +51,26 @@ const META_PREFIX = 'ISTIO_META_';
 const META_JSON_PREFIX = 'ISTIO_METAJSON_';
 /** Changes with every rollout and tells nothing. */
 const IGNORED_LABEL = 'pod-template-hash';
+const LOCALITY_LABEL = 'istio-locality';
 
-function parseObject(name: string, text: string, problems: string[]): JsonObject {
+function parseObject(name: string, text: string, warnings: string[]): JsonObject {
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
   } catch {
     // told below
   }
-  problems.push(`${name}: must be a JSON object, as in {"app":"reviews"}`);
+  warnings.push(`${name}: is left out, as it is no JSON object such as {"app":"reviews"}`);
   return emptyObject();
 }
 
-function addVariables(metadata: JsonObject, inputs: NodeInputs, problems: string[]): JsonObject {
+function addVariables(metadata: JsonObject, inputs: NodeInputs, warnings: string[]): JsonObject {
   const staticLabels = emptyObject();
   for (const [name, value] of inputs.variables) {
     if (name.startsWith(META_PREFIX)) {
       metadata[name.slice(META_PREFIX.length)] = value;
     } else if (name.startsWith(META_JSON_PREFIX)) {
-      for (const [key, entry] of Object.entries(parseObject(name, value, problems))) {
+      for (const [key, entry] of Object.entries(parseObject(name, value, warnings))) {
         metadata[key] = entry;
         if (name === `${META_JSON_PREFIX}LABELS` && typeof entry === 'string')
           staticLabels[key] = entry;
@@ -75,13 +88,19 @@ function mergeLabels(staticLabels: JsonObject, podLabels: ReadonlyMap<string, st
   return labels;
 }
 
-function clusterOf(inputs: NodeInputs, labels: JsonObject): string {
-  const { podNamespace } = inputs.identity;
-  for (const label of ['app', 'app.kubernetes.io/name', 'service.istio.io/canonical-name']) {
-    const value = labels[label];
-    if (typeof value === 'string' && value !== '') return `${value}.${podNamespace}`;
-  }
-  return podNamespace === '' ? inputs.serviceCluster : `${inputs.serviceCluster}.${podNamespace}`;
+/** As `region/zone/subzone`; a label cannot hold slashes, so dots may stand for them. */
+function localityIn(labels: JsonObject): NodeLocality | undefined {
+  const label = labels[LOCALITY_LABEL];
+  if (typeof label !== 'string' || label === '') return undefined;
+  const text = label.includes('/') ? label : label.replaceAll('.', '/');
+  labels[LOCALITY_LABEL] = text;
+  const [region = '', zone, ...rest] = text.split('/');
+  const subZone = rest.join('/');
+  return {
+    region,
+    ...(zone === undefined ? {} : { zone }),
+    ...(subZone === '' ? {} : { sub_zone: subZone }),
+  };
 }
 
 function sortedByName(metadata: JsonObject): JsonObject {
@@ -90,22 +109,24 @@ function sortedByName(metadata: JsonObject): JsonObject {
   return sorted;
 }
 
-export function describeNode(inputs: NodeInputs, problems: string[]): NodeDescription {
-  const { identity } = inputs;
+/** What istiod cannot use is left out with a warning, as stock does: a pod must not fail for it. */
+export function describeNode(inputs: NodeInputs, warnings: string[]): NodeDescription {
+  const { identity, proxyConfig } = inputs;
   const metadata = Object.assign(emptyObject(), {
     CLUSTER_ID: 'Kubernetes',
     ISTIO_VERSION: DEFAULT_ISTIO_VERSION,
     ENVOY_SKIP_DEPRECATED_LOGS: 'true',
     METADATA_DISCOVERY: 'false',
   });
-  const staticLabels = addVariables(metadata, inputs, problems);
+  const staticLabels = addVariables(metadata, inputs, warnings);
   const labels = mergeLabels(staticLabels, inputs.podLabels);
+  const locality = localityIn(labels);
   metadata['ENVOY_PROMETHEUS_PORT'] = inputs.prometheusPort;
   metadata['ENVOY_STATUS_PORT'] = inputs.readyPort;
   metadata['INSTANCE_IPS'] = identity.instanceIps.join(',');
   metadata['NAME'] = identity.podName;
   metadata['NAMESPACE'] ??= identity.podNamespace;
-  metadata['PROXY_CONFIG'] = inputs.proxyConfig.message;
+  metadata['PROXY_CONFIG'] = proxyConfig.message;
   metadata['WORKLOAD_IDENTITY_SOCKET_FILE'] = inputs.sdsSocketName;
   if (identity.serviceAccount !== '') metadata['SERVICE_ACCOUNT'] = identity.serviceAccount;
   if (Object.keys(labels).length > 0) metadata['LABELS'] = labels;
@@ -116,31 +137,17 @@ export function describeNode(inputs: NodeInputs, problems: string[]): NodeDescri
       Object.fromEntries(inputs.podAnnotations),
     );
   }
+  if (inputs.exitOnZeroConnections) metadata['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] = 'true';
   if (inputs.outlierLogPath !== '') metadata['OUTLIER_LOG_PATH'] = inputs.outlierLogPath;
   const name = `${identity.podName}.${identity.podNamespace}`;
   return {
     id: `sidecar~${identity.instanceIps[0] ?? ''}~${name}~${identity.domain}`,
-    cluster: clusterOf(inputs, labels),
+    cluster: serviceClusterOf(inputs.serviceCluster, proxyConfig, {
+      namespace: identity.podNamespace,
+      workloadName: inputs.variables.get(`${META_PREFIX}WORKLOAD_NAME`) ?? '',
+      labels,
+    }),
+    locality,
     metadata: sortedByName(metadata),
   };
-}
-
-const ESCAPES: ReadonlyMap<string, string> = new Map([
-  ['n', '\n'],
-  ['t', '\t'],
-  ['r', '\r'],
-]);
-
-/** A downward API file: one `name="value"` a line, the value quoted as in Go. */
-export function parseDownwardApiFile(text: string): ReadonlyMap<string, string> {
-  const values = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const equals = line.indexOf('=');
-    const quoted = line.slice(equals + 1);
-    if (equals <= 0 || quoted.length < 2 || !quoted.startsWith('"') || !quoted.endsWith('"'))
-      continue;
-    const value = quoted.slice(1, -1).replace(/\\(.)/g, (_, c: string) => ESCAPES.get(c) ?? c);
-    values.set(line.slice(0, equals), value);
-  }
-  return values;
 }

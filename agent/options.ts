@@ -6,9 +6,12 @@ import { readControlPlane } from './control-plane-options.ts';
 import type { ControlPlaneOptions } from './control-plane-options.ts';
 import { readDns } from './dns/dns-options.ts';
 import type { DnsOptions } from './dns/dns-options.ts';
+import { parseDownwardApiFile } from './downward-api.ts';
+import { readExports } from './export-options.ts';
+import type { ExportOptions } from './export-options.ts';
 import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
-import { describeNode, parseDownwardApiFile } from './node-metadata.ts';
+import { describeNode } from './node-metadata.ts';
 import type { NodeDescription, NodeIdentity } from './node-metadata.ts';
 import { addressesOf, readIdentity, readPaths } from './pod-addresses.ts';
 import type { AgentAddresses, AgentPaths } from './pod-addresses.ts';
@@ -18,6 +21,8 @@ import { readProxyOptions } from './proxy-options.ts';
 import type { Programs, ProxyOptions } from './proxy-options.ts';
 import { readSecurity } from './security/security-options.ts';
 import type { SecurityOptions } from './security/security-options.ts';
+import { readStats } from './stats-options.ts';
+import type { StatsOptions } from './stats-options.ts';
 import { readStatus } from './status/status-options.ts';
 import type { StatusOptions } from './status/status-options.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -37,6 +42,10 @@ export interface AgentOptions {
   readonly programs: Programs;
   readonly lifecycle: LifecycleOptions;
   readonly status: StatusOptions;
+  readonly stats: StatsOptions;
+  readonly exports: ExportOptions;
+  /** The proxy learns of its own service, for balancing by zones (ISTIO_META_ENABLE_SELF_DISCOVERY). */
+  readonly selfDiscovery: boolean;
   /** What is not right, and no reason not to start; in the operator's words. */
   readonly warnings: readonly string[];
   readonly log: { readonly levels: LevelChoice; readonly asJson: boolean };
@@ -117,10 +126,11 @@ export async function readAgentOptions(
       readyPort: addresses.readyPort,
       prometheusPort: addresses.prometheusPort,
       sdsSocketName: basename(paths.sdsSocket),
-      serviceCluster: line.flags.get('serviceCluster') ?? proxyConfig.serviceCluster,
+      serviceCluster: line.flags.get('serviceCluster'),
+      exitOnZeroConnections: read.flag('EXIT_ON_ZERO_ACTIVE_CONNECTIONS', false),
       outlierLogPath: line.flags.get('outlierLogPath') ?? '',
     },
-    problems,
+    warnings,
   );
   const levels = parseOutputLevels(line.flags.get('log_output_level') ?? 'info');
   if (levels === undefined)
@@ -149,6 +159,9 @@ export async function readAgentOptions(
       profiling: line.flags.get('profiling') !== 'false',
       warnings,
     }),
+    stats: readStats({ proxyConfig, annotations, instanceIps: identity.instanceIps }, problems),
+    exports: readExports(proxyConfig, read),
+    selfDiscovery: node.metadata['ENABLE_SELF_DISCOVERY'] === 'true',
     warnings,
     log: {
       levels: levels ?? parseOutputLevels('info')!,

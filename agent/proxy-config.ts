@@ -13,6 +13,8 @@ export interface ProxyConfig {
   readonly proxyAdminPort: number;
   readonly statusPort: number;
   readonly serviceCluster: string;
+  /** Undefined: `serviceCluster` counts. */
+  readonly tracingServiceName: TracingServiceName | undefined;
   readonly proxyMetadata: ReadonlyMap<string, string>;
   readonly runtimeValues: ReadonlyMap<string, string>;
   readonly extraStatTags: readonly string[];
@@ -20,6 +22,13 @@ export interface ProxyConfig {
   /** The merged message in its JSON form; goes into the node metadata as it is. */
   readonly message: JsonObject;
 }
+
+const TRACING_SERVICE_NAMES = [
+  'APP_LABEL_AND_NAMESPACE',
+  'CANONICAL_NAME_ONLY',
+  'CANONICAL_NAME_AND_NAMESPACE',
+] as const;
+export type TracingServiceName = (typeof TRACING_SERVICE_NAMES)[number];
 
 export interface StatsMatcher {
   readonly prefixes: readonly string[];
@@ -152,6 +161,14 @@ class FieldReader {
     return 'MUTUAL_TLS';
   }
 
+  tracingServiceName(): TracingServiceName | undefined {
+    const value = this.#message['tracingServiceName'];
+    if (value === undefined) return undefined;
+    const name = TRACING_SERVICE_NAMES.find((known, number) => known === value || number === value);
+    if (name === undefined) this.#wrong('tracingServiceName', TRACING_SERVICE_NAMES.join(' or '));
+    return name;
+  }
+
   statsMatcher(): StatsMatcher {
     const value = this.#message['proxyStatsMatcher'];
     const within = isObject(value) ? value : emptyObject();
@@ -204,6 +221,10 @@ export async function readProxyConfig(
   const authPolicy = fields.authPolicy();
   // proto3 JSON leaves the zero value of an enum out.
   if (authPolicy === 'NONE') delete message['controlPlaneAuthPolicy'];
+  const serviceCluster = fields.text('serviceCluster');
+  const tracingServiceName = fields.tracingServiceName();
+  // Of a oneof.
+  if (tracingServiceName !== undefined) delete message['serviceCluster'];
   return {
     binaryPath: fields.text('binaryPath'),
     configPath: fields.text('configPath'),
@@ -214,7 +235,8 @@ export async function readProxyConfig(
     terminationDrainDurationMs: fields.durationMs('terminationDrainDuration'),
     proxyAdminPort: fields.port('proxyAdminPort'),
     statusPort: fields.port('statusPort'),
-    serviceCluster: fields.text('serviceCluster'),
+    serviceCluster,
+    tracingServiceName,
     proxyMetadata: fields.texts('proxyMetadata'),
     runtimeValues: fields.texts('runtimeValues'),
     extraStatTags: fields.list('extraStatTags'),

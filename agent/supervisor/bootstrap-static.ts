@@ -6,6 +6,9 @@ const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HCM_TYPE =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const ROUTER_TYPE = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
+const COMPRESSOR = 'type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor';
+const COMPRESSIONS = ['brotli', 'zstd', 'gzip'] as const;
+export const LOCAL_CLUSTER = 'local_cluster';
 const NO_LIMIT = 100_000;
 
 export function socketAddress(address: string, port: number, withProtocol: boolean): JsonObject {
@@ -28,7 +31,7 @@ function staticCluster(name: string, connectTimeout: string, address: JsonObject
   };
 }
 
-function overHttp2(): JsonObject {
+export function overHttp2(): JsonObject {
   return {
     [HTTP_OPTIONS]: {
       '@type': `type.googleapis.com/${HTTP_OPTIONS}`,
@@ -62,6 +65,7 @@ export function staticClusters(options: AgentOptions, filesServed: boolean): Jso
     staticCluster('agent', '0.250s', socketAddress(addresses.local, addresses.statusPort, true)),
     secretCluster('sds-grpc', paths.sdsSocket),
     ...(filesServed ? [secretCluster('sds-files-grpc', paths.filesSocket)] : []),
+    ...(options.selfDiscovery ? [localCluster()] : []),
     {
       ...staticCluster('xds-grpc', '1s', pipe(paths.xdsSocket)),
       circuit_breakers: { thresholds: [breaker('DEFAULT'), breaker('HIGH')] },
@@ -72,11 +76,45 @@ export function staticClusters(options: AgentOptions, filesServed: boolean): Jso
   ];
 }
 
+/** For balancing by zones: the proxy's own service, told by istiod. */
+function localCluster(): JsonObject {
+  const eds_config = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
+  return {
+    name: LOCAL_CLUSTER,
+    alt_stat_name: `${LOCAL_CLUSTER};`,
+    type: 'EDS',
+    connect_timeout: '1s',
+    eds_cluster_config: { eds_config },
+  };
+}
+
 interface StaticListener {
   readonly statPrefix: string;
   readonly port: number;
   readonly pathPrefix: string;
   readonly cluster: string;
+  readonly compressed: boolean;
+}
+
+function compressor(algorithm: (typeof COMPRESSIONS)[number]): JsonObject {
+  const library = `envoy.extensions.compression.${algorithm}.compressor.v3`;
+  const message = `${algorithm[0]!.toUpperCase()}${algorithm.slice(1)}`;
+  return {
+    name: `envoy.filters.http.compressor.${algorithm}`,
+    typed_config: {
+      '@type': COMPRESSOR,
+      response_direction_config: {
+        common_config: {
+          min_content_length: 1024,
+          content_type: ['text/plain', 'application/openmetrics-text'],
+        },
+      },
+      compressor_library: {
+        name: algorithm,
+        typed_config: { '@type': `type.googleapis.com/${library}.${message}` },
+      },
+    },
+  };
 }
 
 function connectionManager(listener: StaticListener): JsonObject {
@@ -86,7 +124,10 @@ function connectionManager(listener: StaticListener): JsonObject {
     codec_type: 'AUTO',
     stat_prefix: listener.statPrefix,
     route_config: { virtual_hosts: [{ name: 'backend', domains: ['*'], routes: [route] }] },
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': ROUTER_TYPE } }],
+    http_filters: [
+      ...(listener.compressed ? COMPRESSIONS.map(compressor) : []),
+      { name: 'envoy.filters.http.router', typed_config: { '@type': ROUTER_TYPE } },
+    ],
   };
 }
 
@@ -112,7 +153,14 @@ export function staticListeners(options: AgentOptions): JsonObject[] {
       port: prometheusPort,
       pathPrefix: '/stats/prometheus',
       cluster: 'prometheus_stats',
+      compressed: options.stats.compression,
     },
-    { statPrefix: 'agent', port: readyPort, pathPrefix: '/healthz/ready', cluster: 'agent' },
+    {
+      statPrefix: 'agent',
+      port: readyPort,
+      pathPrefix: '/healthz/ready',
+      cluster: 'agent',
+      compressed: false,
+    },
   ].map((listener) => listenerJson(options, listener));
 }

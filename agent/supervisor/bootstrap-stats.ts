@@ -36,47 +36,43 @@ const KEPT_PREFIXES = [
 const KEPT_SUFFIXES = ['rbac.allowed', 'rbac.denied', 'shadow_allowed', 'shadow_denied'];
 const KEPT_REGEXPS = ['vhost\\..*\\.route\\..*'];
 
-/** A tag's name lands inside a regex: only what needs no escape there. */
-const SAFE_TAG = /^[A-Za-z0-9_]{1,128}$/;
+/** A tag's name lands inside a regex. */
+const escaped = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '\\$&');
 
-/** A comma list in a pod annotation. */
-function annotated(options: AgentOptions, name: string): string[] {
-  const annotations = options.node.metadata['ANNOTATIONS'] as JsonObject | undefined;
-  const value = annotations?.[`sidecar.istio.io/${name}`];
-  return typeof value === 'string' ? value.split(',').filter((item) => item !== '') : [];
-}
-
-function patterns(options: AgentOptions): JsonObject[] {
-  const matcher = options.proxyConfig.statsMatcher;
-  const prefixes = [...matcher.prefixes, ...annotated(options, 'statsInclusionPrefixes')];
-  const suffixes = [
-    ...KEPT_SUFFIXES,
-    ...matcher.suffixes,
-    ...annotated(options, 'statsInclusionSuffixes'),
-  ];
-  if (options.lifecycle.exitOnZeroConnections) suffixes.push('downstream_cx_active');
-  const regexps = [
-    ...KEPT_REGEXPS,
-    ...matcher.regexps,
-    ...annotated(options, 'statsInclusionRegexps'),
-  ];
+function patterns({ stats, lifecycle }: AgentOptions): JsonObject[] {
+  const suffixes = [...KEPT_SUFFIXES, ...stats.suffixes];
+  if (lifecycle.exitOnZeroConnections) suffixes.push('downstream_cx_active');
   return [
-    ...[...KEPT_PREFIXES, ...prefixes].map((prefix) => ({ prefix })),
+    ...[...KEPT_PREFIXES, ...stats.prefixes].map((prefix) => ({ prefix })),
     ...suffixes.map((suffix) => ({ suffix })),
-    ...regexps.map((regex) => ({ safe_regex: { regex } })),
+    ...[...KEPT_REGEXPS, ...stats.regexps].map((regex) => ({ safe_regex: { regex } })),
     { prefix: 'component' },
     { prefix: 'istio' },
   ];
 }
 
 export function statsConfig(options: AgentOptions): JsonObject {
+  const { extraTags, histogramBuckets } = options.stats;
   const tags = TAGS.map(([tag_name, regex]) => ({ tag_name, regex }));
-  for (const tag_name of options.proxyConfig.extraStatTags) {
-    if (SAFE_TAG.test(tag_name)) tags.push({ tag_name, regex: `(${tag_name}=\\.=(.*?);\\.;)` });
-  }
+  for (const tag_name of extraTags)
+    tags.push({ tag_name, regex: `(${escaped(tag_name)}=\\.=(.*?);\\.;)` });
+  const settings = histogramBuckets.map(({ prefix, bounds }) => ({
+    match: { prefix },
+    buckets: bounds,
+  }));
   return {
     use_all_default_tags: false,
     stats_tags: tags,
+    ...(settings.length === 0 ? {} : { histogram_bucket_settings: settings }),
     stats_matcher: { inclusion_list: { patterns: patterns(options) } },
+  };
+}
+
+/** Of the bootstrap itself. */
+export function statsIntervals({ stats }: AgentOptions): JsonObject {
+  const { flushInterval, evictionInterval } = stats;
+  return {
+    ...(flushInterval === undefined ? {} : { stats_flush_interval: flushInterval }),
+    ...(evictionInterval === undefined ? {} : { stats_eviction_interval: evictionInterval }),
   };
 }

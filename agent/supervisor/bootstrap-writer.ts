@@ -5,8 +5,14 @@ import { fs } from '../../proxy/base/node-builtins.ts';
 import type { AgentOptions } from '../options.ts';
 import { emptyObject } from '../proxy-config.ts';
 import type { JsonObject } from '../proxy-config.ts';
-import { socketAddress, staticClusters, staticListeners } from './bootstrap-static.ts';
-import { statsConfig } from './bootstrap-stats.ts';
+import { exportClusters, exportParts } from './bootstrap-exports.ts';
+import {
+  LOCAL_CLUSTER,
+  socketAddress,
+  staticClusters,
+  staticListeners,
+} from './bootstrap-static.ts';
+import { statsConfig, statsIntervals } from './bootstrap-stats.ts';
 
 const MAX_INT32 = '2147483647';
 
@@ -91,13 +97,14 @@ export function buildBootstrap(
   options: AgentOptions,
   sockets: SecretSockets = NO_SOCKETS,
 ): JsonObject {
-  const { node } = options;
+  const { node, exports } = options;
+  const v6 = options.identity.instanceIps[0]?.includes(':') === true;
   const metadata = withSockets(node.metadata, sockets);
   return {
     application_log_config: {
       log_format: { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' },
     },
-    node: { id: node.id, cluster: node.cluster, locality: {}, metadata },
+    node: { id: node.id, cluster: node.cluster, locality: node.locality ?? {}, metadata },
     layered_runtime: {
       layers: [
         { name: 'global config', static_layer: runtimeLayer(options) },
@@ -106,10 +113,13 @@ export function buildBootstrap(
     },
     bootstrap_extensions: [internalListenerExtension()],
     stats_config: statsConfig(options),
+    ...statsIntervals(options),
+    ...exportParts(exports, node.cluster),
+    ...(options.selfDiscovery ? { cluster_manager: { local_cluster_name: LOCAL_CLUSTER } } : {}),
     admin: admin(options),
     dynamic_resources: dynamicResources(options),
     static_resources: {
-      clusters: staticClusters(options, sockets.files),
+      clusters: [...staticClusters(options, sockets.files), ...exportClusters(exports, v6)],
       listeners: staticListeners(options),
     },
     deferred_stat_options: { enable_deferred_creation_stats: true },

@@ -54,6 +54,56 @@ const READ: readonly (readonly [
     [{ app: 'reviews', version: 'v"1' }, 'reviews.default'],
   ],
   [
+    'a service cluster that is given',
+    {
+      variables: { ISTIO_METAJSON_LABELS: '{"app":"reviews"}' },
+      proxyConfig: { serviceCluster: 'books' },
+    },
+    (o) => o.node.cluster,
+    'books',
+  ],
+  [
+    'the workload as cluster where no label names one',
+    { variables: { ISTIO_META_WORKLOAD_NAME: 'reviews-v1' } },
+    (o) => o.node.cluster,
+    'reviews-v1.default',
+  ],
+  [
+    'the canonical name as cluster',
+    {
+      variables: {
+        ISTIO_METAJSON_LABELS: '{"app":"a","service.istio.io/canonical-name":"reviews"}',
+      },
+      proxyConfig: { tracingServiceName: 'CANONICAL_NAME_ONLY' },
+    },
+    (o) => [o.node.cluster, o.proxyConfig.message['serviceCluster']],
+    ['reviews', undefined],
+  ],
+  [
+    'the locality of a label',
+    { files: { [LABELS]: 'istio-locality="eu.eu-west.a"\n' } },
+    (o) => [o.node.locality, o.node.metadata['LABELS']],
+    [{ region: 'eu', zone: 'eu-west', sub_zone: 'a' }, { 'istio-locality': 'eu/eu-west/a' }],
+  ],
+  [
+    'annotations quoted as Go quotes',
+    { files: { [ANNOTATIONS]: 'a="\\u00e9\\x41\\\\n\\t\\"\\U0001f600\\xff"\n broken\nb=""\n' } },
+    (o) => o.node.metadata['ANNOTATIONS'],
+    { a: '\u00e9A\\n\t"\u{1f600}\ufffd', b: '' },
+  ],
+  [
+    'metadata that is no JSON is left out',
+    { variables: { ISTIO_METAJSON_LABELS: '[]', ISTIO_METAJSON_X: '{' } },
+    (o) => [o.node.metadata['LABELS'], o.warnings],
+    [
+      undefined,
+      [
+        'ISTIO_METAJSON_LABELS: is left out, as it is no JSON object such as {"app":"reviews"}',
+        'ISTIO_METAJSON_X: is left out, as it is no JSON object such as {"app":"reviews"}',
+      ],
+    ],
+  ],
+  [
     'metadata of variables and of proxyMetadata',
     {
       variables: { ISTIO_META_A: '1', ISTIO_META_B: '2', ISTIO_META___proto__: '3' },
@@ -323,7 +373,26 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
     { variables: { ISTIO_DELTA_XDS: 'yes' } },
     /^ISTIO_DELTA_XDS: must be true or false, not "yes"$/,
   ],
-  [{ variables: { ISTIO_METAJSON_LABELS: '[]' } }, /^ISTIO_METAJSON_LABELS: must be a JSON object/],
+  [
+    { proxyConfig: { tracing: { zipkin: { address: 'zipkin' } } } },
+    /^ProxyConfig\.tracing\.zipkin\.address: must be host:port, not "zipkin"$/,
+  ],
+  [
+    { proxyConfig: { envoyMetricsService: { address: 'a:1', tlsSettings: { mode: 'X' } } } },
+    /^ProxyConfig\.envoyMetricsService: tlsSettings\.mode must be DISABLE/,
+  ],
+  [
+    { files: { [ANNOTATIONS]: 'sidecar.istio.io/statsHistogramBuckets="[]"' } },
+    /^sidecar\.istio\.io\/statsHistogramBuckets: must be a JSON object of lists of numbers/,
+  ],
+  [
+    { files: { [ANNOTATIONS]: 'sidecar.istio.io/statsFlushInterval="soon"' } },
+    /^statsFlushInterval: must be a duration such as 5s, not "soon"$/,
+  ],
+  [
+    { proxyConfig: { tracingServiceName: 'X' } },
+    /^ProxyConfig\.tracingServiceName: "X" is not APP_LABEL_AND_NAMESPACE or /,
+  ],
   [{ variables: { 'XDS_HEADER_A B': 'x' } }, /^XDS_HEADER_A B: must be a header name/],
   [
     { variables: { ISTIO_KUBE_APP_PROBERS: '{"/x":{}}' } },
