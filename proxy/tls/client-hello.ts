@@ -15,9 +15,14 @@ const Extension = {
   PointFormats: 11,
   SignatureAlgorithms: 13,
   Alpn: 16,
+  PreSharedKey: 41,
   SupportedVersions: 43,
   KeyShare: 51,
 } as const;
+
+/** A session of TLS 1.3 is to be resumed. */
+export const offersSession = ({ extensions }: ClientHello): boolean =>
+  extensions.includes(Extension.PreSharedKey);
 
 export interface ClientHello {
   /** Lower-case; '' where there is none. */

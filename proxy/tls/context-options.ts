@@ -60,10 +60,6 @@ export function fingerprintOf(
   return digest.digest();
 }
 
-/** 48 bytes: name, HMAC key and cipher key of tickets. Other trust, other keys: attack checklist 63. */
-export const ticketKeysOf = (secret: Uint8Array, fingerprint: Buffer): Buffer =>
-  crypto().createHmac('sha384', secret).update(fingerprint).digest();
-
 export function contextOptions(
   config: TlsContextConfig,
   material: CertificateMaterial | null,

@@ -2,6 +2,7 @@
 import { crypto } from '../base/node-builtins.ts';
 import type { SecureContextOptions } from 'node:tls';
 import { ConfigError } from '../config/config-error.ts';
+import type { TicketKeys } from './ticket-keys.ts';
 import type { NativeContext } from './tls-binding.ts';
 import { newContext } from './tls-binding.ts';
 
@@ -11,12 +12,17 @@ const SWEEP_ABOVE = 64;
 export class NativeContexts {
   readonly #known = new Map<string, WeakRef<NativeContext>>();
 
-  /** Throws ConfigError where OpenSSL does not take what is given; no message holds any of it. */
-  get(options: SecureContextOptions): NativeContext {
-    const key = crypto().createHash('sha256').update(JSON.stringify(options)).digest('base64');
+  /**
+   * `tickets`: they serve it, instead of the one key in `options`. Throws ConfigError where OpenSSL does not take what is given;
+   * no message holds any of it.
+   */
+  get(options: SecureContextOptions, tickets: TicketKeys | null = null): NativeContext {
+    const text = JSON.stringify(options) + (tickets?.names ?? '');
+    const key = crypto().createHash('sha256').update(text).digest('base64');
     const known = this.#known.get(key)?.deref();
     if (known !== undefined) return known;
     const made = create(options);
+    tickets?.serve(made);
     if (this.#known.size > SWEEP_ABOVE) this.#sweep();
     this.#known.set(key, new WeakRef(made));
     return made;

@@ -140,7 +140,12 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     }
     this.#state = state;
     const certificate = this.#context.choose(state, this.#hello);
-    const session = new TlsSession(this.#connection, certificate.native, 'server', this);
+    const session = new TlsSession(
+      this.#connection,
+      certificate.contextFor(this.#hello),
+      'server',
+      this,
+    );
     session.local = certificate.leaf;
     this.#session = session;
     const { trust } = state;

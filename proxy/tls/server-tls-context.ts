@@ -4,24 +4,51 @@ import type { CertificateSecretConfig, ValidationSecretConfig } from '../config/
 import { secretKey } from '../config/secret-config.ts';
 import type { DownstreamTlsConfig } from '../config/transport-socket-config.ts';
 import { secretsOf } from '../config/transport-socket-config.ts';
+import type { SecureContextOptions } from 'node:tls';
 import { alpnWire } from './alpn.ts';
 import type { Certificate } from './certificate.ts';
+import { offersSession } from './client-hello.ts';
 import type { ClientHello } from './client-hello.ts';
-import { contextOptions, fingerprintOf, loadCertificate, ticketKeysOf } from './context-options.ts';
+import { contextOptions, fingerprintOf, loadCertificate } from './context-options.ts';
 import type { CertificateMaterial } from './context-options.ts';
 import type { NativeContexts } from './native-contexts.ts';
 import { PeerTrust } from './peer-trust.ts';
 import { dnsNameMatches } from './san-matcher.ts';
 import { SecretBound } from './secret-bound.ts';
 import { SslStats } from './ssl-stats.ts';
+import { TicketKeys } from './ticket-keys.ts';
 import type { NativeContext } from './tls-binding.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
 import { takesEcdsa } from './tls-groups.ts';
 import { mergeValidation } from './validation-merge.ts';
 
-export interface ServerCertificate {
+export class ServerCertificate {
   readonly leaf: Certificate;
-  readonly native: NativeContext;
+  readonly #natives: NativeContexts;
+  readonly #options: SecureContextOptions;
+  readonly #tickets: TicketKeys;
+  readonly #native: NativeContext;
+  /** For clients that come back; made for the first of them. */
+  #renewing: NativeContext | null = null;
+
+  constructor(
+    leaf: Certificate,
+    natives: NativeContexts,
+    options: SecureContextOptions,
+    tickets: TicketKeys,
+  ) {
+    this.leaf = leaf;
+    this.#natives = natives;
+    this.#options = { ...options, ticketKeys: tickets.first };
+    this.#tickets = tickets;
+    this.#native = natives.get(this.#options, tickets.several ? tickets : null);
+  }
+
+  /** Both take the same tickets; see ticket-keys.ts for what each costs. */
+  contextFor(hello: ClientHello | null): NativeContext {
+    if (this.#tickets.several || hello === null || !offersSession(hello)) return this.#native;
+    return (this.#renewing ??= this.#natives.get(this.#options, this.#tickets));
+  }
 }
 
 /** One state of the secrets, compiled. */
@@ -95,13 +122,19 @@ export class ServerTlsContext {
     const validation = mergeValidation(config.validation, environment.secrets);
     const trust = validation && new PeerTrust(validation, environment.compileStringTest);
     const materials = this.#certificateConfigs().map(loadCertificate);
-    const certificates = materials.map((material) => ({
-      leaf: material.chain[0]!,
-      native: this.#natives.get({
+    const certificates = materials.map((material) => {
+      const fingerprint = this.#fingerprint(material, validation, trust);
+      const options = {
         ...contextOptions(config, material, trust),
-        ...this.#sessionOptions(material, validation, trust),
-      }),
-    }));
+        sessionIdContext: fingerprint.toString('base64').slice(0, 32),
+        sessionTimeout: config.sessionTimeoutSeconds,
+      };
+      const tickets = new TicketKeys(
+        this.#ticketSecrets() ?? [environment.ticketSecret],
+        fingerprint,
+      );
+      return new ServerCertificate(material.chain[0]!, this.#natives, options, tickets);
+    });
     for (const { name, chain } of materials) this.stats.setExpiration('cert', name, chain);
     if (trust !== null && trust.caPem !== '')
       this.stats.setExpiration('ca_cert', config.validation?.secret?.name ?? '', trust.anchors);
@@ -116,26 +149,20 @@ export class ServerTlsContext {
   }
 
   /** A session is taken by a context of the same trust only (attack checklist 63). */
-  #sessionOptions(
+  #fingerprint(
     material: CertificateMaterial,
     validation: ValidationSecretConfig | null,
     trust: PeerTrust | null,
-  ): { sessionIdContext: string; ticketKeys: Buffer; sessionTimeout: number } {
-    const { config, environment } = this;
+  ): Buffer {
     const told = { ...validation, version: '', ca: trust?.caPem, crl: trust?.crlPem };
-    const fingerprint = fingerprintOf(config, material, told);
-    return {
-      sessionIdContext: fingerprint.toString('base64').slice(0, 32),
-      ticketKeys: ticketKeysOf(this.#ticketSecret() ?? environment.ticketSecret, fingerprint),
-      sessionTimeout: config.sessionTimeoutSeconds,
-    };
+    return fingerprintOf(this.config, material, told);
   }
 
-  #ticketSecret(): Uint8Array | undefined {
+  #ticketSecrets(): readonly Uint8Array[] | undefined {
     const source = this.config.ticketKeys;
     if (source === undefined) return undefined;
-    if (source.kind === 'inline') return source.keys.keys[0];
-    return this.environment.secrets.ticketKeys(secretKey(source.secret))?.keys[0];
+    if (source.kind === 'inline') return source.keys.keys;
+    return this.environment.secrets.ticketKeys(secretKey(source.secret))?.keys;
   }
 }
 

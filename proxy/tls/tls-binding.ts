@@ -8,10 +8,21 @@ import { tls } from '../base/node-builtins.ts';
 import type { SecureContextOptions } from 'node:tls';
 import type { SocketHandle } from '../network/socket-binding.ts';
 
+/** For OpenSSL: its return value and keys; of a ticket that is made also the key's name and an IV. */
+export type TicketKeyAnswer = [
+  verdict: number,
+  hmac: Uint8Array,
+  cipher: Uint8Array,
+  name?: Uint8Array,
+  iv?: Uint8Array,
+];
+
 /** An SSL_CTX. */
-export type NativeContext = object & {
-  readonly nativeContext: never;
-};
+export interface NativeContext {
+  /** Within a handshake: nothing may be closed here. */
+  onticketkeycallback?: (name: Buffer, iv: Buffer, seals: boolean) => TicketKeyAnswer;
+  enableTicketKeyCallback(): void;
+}
 
 export interface TlsHandle extends SocketHandle {
   onhandshakestart: (this: TlsHandle) => void;
@@ -98,4 +109,4 @@ export const wrapSocket = (
 ): TlsHandle => binding().wrap(socket, context, side === 'server', false);
 
 export const newContext = (options: SecureContextOptions): NativeContext =>
-  tls().createSecureContext(options).context as NativeContext;
+  tls().createSecureContext(options).context as unknown as NativeContext;

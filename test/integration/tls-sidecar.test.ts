@@ -29,6 +29,7 @@ import {
   plainAttempt,
   san,
 } from '../support/tls-samples.ts';
+import type { Attempt } from '../support/tls-samples.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -392,6 +393,52 @@ t.test('63 sessions and trust', async (t) => {
   t.equal(await before.stat('listener.one.ssl.session_reused'), 1);
 });
 
+t.test(
+  'a session that is resumed is renewed: a client that keeps one ticket always resumes',
+  async (t) => {
+    const listener = sessionListener('renewing', [root]);
+    const bootstrap = bootstrapOf([listener], []);
+    for (const binary of envoyBinary === undefined ? [undefined] : [undefined, envoyBinary]) {
+      const proxy = await ProxyProcess.start(t, bootstrap, binary);
+      let session: Buffer | undefined;
+      const resumed: boolean[] = [];
+      for (let i = 0; i < 5; i++) {
+        const one = await attempt(proxy.port('renewing'), { ...withCert, session });
+        t.equal(one.body, 'renewing');
+        resumed.push(one.resumed);
+        ({ session } = one);
+      }
+      t.same(resumed, [false, true, true, true, true], binary ?? 'ours');
+      t.equal(await proxy.stat('listener.renewing.ssl.session_reused'), 4);
+    }
+  },
+);
+
+t.test('of several ticket keys the first seals, and all open', async (t) => {
+  const [old, fresh] = [Buffer.alloc(80, 1), Buffer.alloc(80, 2)];
+  const keyed = (name: string, ...keys: readonly Buffer[]): Json =>
+    sessionListener(name, [root], {
+      session_ticket_keys: { keys: keys.map((key) => ({ inline_bytes: key.toString('base64') })) },
+    });
+  const bootstrap = bootstrapOf(
+    [keyed('before', old), keyed('between', fresh, old), keyed('after', fresh)],
+    [],
+  );
+  for (const binary of envoyBinary === undefined ? [undefined] : [undefined, envoyBinary]) {
+    const proxy = await ProxyProcess.start(t, bootstrap, binary);
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const come = (name: string, session?: Buffer): Promise<Attempt> =>
+        attempt(proxy.port(name), { ...withCert, maxVersion, session });
+      const { session } = await come('before');
+      const label = `${binary === undefined ? 'ours' : 'Envoy'}, ${maxVersion}`;
+      t.ok((await come('between', session)).resumed, `${label}: the old key still opens`);
+      t.notOk((await come('after', session)).resumed, `${label}: a key that is gone does not`);
+      const renewed = await come('between');
+      t.ok((await come('after', renewed.session)).resumed, `${label}: the new key seals`);
+    }
+  }
+});
+
 /** Two listeners that differ in whom they trust must not take each other's tickets. */
 t.test('63 a ticket of other trust is none', async (t) => {
   const other = TestCertificate.root({ commonName: 'other' });
@@ -438,14 +485,14 @@ t.test('70 a client that does not finish its handshake in time', async (t) => {
   }
 });
 
-function sessionListener(name: string, roots: readonly TestCertificate[]): Json {
+function sessionListener(name: string, roots: readonly TestCertificate[], more: Json = {}): Json {
   return {
     ...listener(name, [
       {
         filters: answering(name),
         transport_socket: downstreamTls(
           { tls_certificates: [certificateOf(server)], validation_context: caOf(...roots) },
-          { require_client_certificate: true },
+          { require_client_certificate: true, ...more },
         ),
       },
     ]),
