@@ -23,8 +23,15 @@ export interface LoadCase {
   readonly origin?: 'h2' | 'grpc' | 'grpc-streams';
   /** HTTP/2 from the client, by prior knowledge, so many requests at once on a connection. */
   readonly streams?: number;
-  /** `downstream`: the client speaks TLS 1.3. `between`: two hops, mutual TLS from one to the other, as between sidecars. */
-  readonly tls?: 'downstream' | 'between';
+  /**
+   * `downstream`: the client speaks TLS 1.3; `mutual`: and shows a certificate. `between`: two hops, mutual TLS from one to the
+   * other, as between sidecars.
+   */
+  readonly tls?: 'downstream' | 'mutual' | 'between';
+  /** A handshake for each request: resuming the session before it, or not. */
+  readonly handshakes?: 'full' | 'resumed';
+  /** Key exchange of those. */
+  readonly group?: 'X25519' | 'X25519MLKEM768';
   /** Worker threads of the proxy. Default 1. */
   readonly workers?: number;
   /** Fixed rates at which added latency and CPU are measured, requests per second. */
@@ -40,6 +47,49 @@ export interface LoadCase {
 }
 
 const RATES = [1_000, 5_000];
+
+/** TLS 1.3, ECDSA P-256, one GET each. */
+function handshakeCases(): readonly LoadCase[] {
+  const common = { chain: 'router', responseBytes: 100, connections: 8 } as const;
+  return [
+    {
+      ...common,
+      name: 'tls-handshakes-full',
+      meaning: 'a connection and a full TLS 1.3 handshake (X25519) for each request, router only',
+      tls: 'downstream',
+      handshakes: 'full',
+    },
+    {
+      ...common,
+      name: 'tls-handshakes-resumed',
+      meaning: 'the same, each resuming the session of the one before it',
+      tls: 'downstream',
+      handshakes: 'resumed',
+    },
+    {
+      ...common,
+      name: 'tls-handshakes-full-mlkem',
+      meaning: 'full, with X25519MLKEM768, as browsers and Envoy from 1.40 on offer it',
+      tls: 'downstream',
+      handshakes: 'full',
+      group: 'X25519MLKEM768',
+    },
+    {
+      ...common,
+      name: 'mtls-handshakes-full',
+      meaning: 'full, mutual, as a sidecar receives them',
+      tls: 'mutual',
+      handshakes: 'full',
+    },
+    {
+      ...common,
+      name: 'mtls-handshakes-resumed',
+      meaning: 'mutual, resumed',
+      tls: 'mutual',
+      handshakes: 'resumed',
+    },
+  ];
+}
 
 export const LOAD_CASES: readonly LoadCase[] = [
   {
@@ -224,16 +274,7 @@ export const LOAD_CASES: readonly LoadCase[] = [
     responseBytes: 102_400,
     connections: 32,
   },
-  {
-    name: 'h1-tls-handshakes-router',
-    meaning:
-      'HTTP/1.1 GET, a connection and a full TLS 1.3 handshake for each request, router only',
-    chain: 'router',
-    tls: 'downstream',
-    newConnections: true,
-    responseBytes: 100,
-    connections: 16,
-  },
+  ...handshakeCases(),
   {
     name: 'idle-tls-connections-router',
     meaning: '1000 idle TLS connections, then 1000 more, router only',

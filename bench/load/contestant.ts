@@ -74,13 +74,21 @@ export function requestOf(load: LoadCase, port: number, durationMs: number): Loa
     headers.push([`x-bench-header-${i}`, `a value of some length ${i}`]);
   if (load.newConnections === true) headers.push(['Connection', 'close']);
   return {
-    url: `${load.tls === 'downstream' ? 'https' : 'http'}://127.0.0.1:${port}${load.origin === 'grpc' ? GRPC_PATH : '/'}`,
+    url: `${load.tls === undefined || load.tls === 'between' ? 'http' : 'https'}://127.0.0.1:${port}${load.origin === 'grpc' ? GRPC_PATH : '/'}`,
     connections: load.connections,
     durationMs,
     method: load.method,
     headers,
     bodyBytes: load.requestBodyBytes,
     streams: load.streams,
+    handshakes:
+      load.handshakes === undefined
+        ? undefined
+        : {
+            sessions: load.handshakes,
+            group: load.group ?? 'X25519',
+            mutual: load.tls === 'mutual',
+          },
     grpc: load.origin === 'grpc' ? 'unary' : load.origin === 'grpc-streams' ? 'streams' : undefined,
   };
 }
@@ -163,6 +171,7 @@ function hopTls({ tls }: LoadCase, hop: number, dir: string): HopTls | undefined
   if (tls === undefined) return undefined;
   const material = tlsMaterial(dir);
   if (tls === 'downstream') return { accepts: 'tls', dials: false, material };
+  if (tls === 'mutual') return { accepts: 'mtls', dials: false, material };
   return hop === 0
     ? { accepts: 'mtls', dials: false, material }
     : { accepts: undefined, dials: true, material };

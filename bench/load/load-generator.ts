@@ -7,7 +7,9 @@ import { promisify } from 'node:util';
 
 import { grpcFrame } from './backend.ts';
 import { findProgram } from './find-program.ts';
+import type { HandshakeLoad } from './handshake-load.ts';
 import type { LoadReply, LoadRequest } from './request-load.ts';
+import { tlsMaterial } from './tls-material.ts';
 
 export interface LoadResult {
   readonly requests: number;
@@ -148,6 +150,21 @@ async function runGrpcStreams(request: LoadRequest, cpus: string | undefined): P
   return JSON.parse(stdout) as LoadResult;
 }
 
+/** handshake-load.ts in a process of its own. */
+async function runHandshakes(
+  { url, connections, durationMs, handshakes }: LoadRequest,
+  { cpus, dir }: LoadGeneratorPlace,
+): Promise<LoadResult> {
+  const { sessions, group, mutual } = handshakes!;
+  const { clientCert, clientKey } = tlsMaterial(dir);
+  const certificate = mutual ? { cert: clientCert, key: clientKey } : undefined;
+  const load: HandshakeLoad = { url, connections, durationMs, sessions, group, certificate };
+  const program = join(import.meta.dirname, 'handshake-load.ts');
+  const [command, args] = pinned([process.execPath, program, JSON.stringify(load)], cpus);
+  const { stdout } = await execute(command, args, { timeout: durationMs + 60_000 });
+  return JSON.parse(stdout) as LoadResult;
+}
+
 async function runH2load(
   request: LoadRequest,
   { env, cpus, dir }: LoadGeneratorPlace,
@@ -171,6 +188,7 @@ export function findLoadGenerator(place: LoadGeneratorPlace): LoadGenerator {
   return {
     name: http1.name,
     run: (request) => {
+      if (request.handshakes !== undefined) return runHandshakes(request, place);
       if (request.grpc === 'streams') return runGrpcStreams(request, place.cpus);
       return request.streams === undefined ? http1.run(request) : runH2load(request, place);
     },

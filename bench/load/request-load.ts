@@ -19,6 +19,15 @@ export interface LoadRequest {
   readonly bodyBytes?: number | undefined;
   /** HTTP/2 by prior knowledge with so many requests at once on a connection; only h2load can do it. Undefined: HTTP/1. */
   readonly streams?: number | undefined;
+  /** A connection and a TLS handshake for each request: handshake-load.ts. */
+  readonly handshakes?:
+    | {
+        readonly sessions: 'full' | 'resumed';
+        readonly group: string;
+        /** With a certificate. */
+        readonly mutual: boolean;
+      }
+    | undefined;
   /** gRPC over those streams: calls of one message each, or messages back and forth on calls that stay. */
   readonly grpc?: 'unary' | 'streams' | undefined;
 }
