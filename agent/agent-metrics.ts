@@ -115,6 +115,33 @@ export class AgentMetrics {
     'Restarts of the proxy.',
   );
 
+  readonly #configStale = this.#gauge(
+    'outrigger_agent_config_stale',
+    '1: the control plane is away, and the proxy was given the configuration that was kept on disk.',
+  );
+  readonly #connected = this.#gauge(
+    'outrigger_agent_control_plane_connected',
+    '1: the control plane has answered on the stream that is open.',
+  );
+  readonly #lastGoodBytes = this.#gauge(
+    'outrigger_agent_last_good_config_bytes',
+    'What the kept configuration takes on disk; 0: none is kept.',
+  );
+  /** Asked at each scrape. */
+  #keptBytes: () => number = () => 0;
+
+  configIsStale(is: boolean): void {
+    this.#configStale.set(is ? 1 : 0);
+  }
+
+  controlPlaneConnected(is: boolean): void {
+    this.#connected.set(is ? 1 : 0);
+  }
+
+  watchKeptBytes(bytes: () => number): void {
+    this.#keptBytes = bytes;
+  }
+
   scrapeFailed(type: ScrapePart): void {
     this.#scrapeFailures.inc({ type });
   }
@@ -135,7 +162,12 @@ export class AgentMetrics {
       this.#certExpirySeconds.set({ resource_name: name }, Math.floor(leftMs / 1000));
       this.#certNearExpiry.set({ resource_name: name }, near ? 1 : 0);
     }
+    this.#lastGoodBytes.set(this.#keptBytes());
     return this.#registry.metrics();
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    return new GaugeClass({ name, help, registers: this.#registers });
   }
 
   #counter(name: string, help: string): Counter {

@@ -7,6 +7,7 @@ import type { RandomSource } from '../proxy/base/random.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import type { DnsOptions } from './dns/dns-options.ts';
 import { NameTable } from './dns/name-table.ts';
+import { LastGoodFile } from './last-good/last-good-file.ts';
 import type { AgentOptions } from './options.ts';
 import { ProxyAdmin } from './proxy-admin.ts';
 import { SecretService } from './security/secret-service.ts';
@@ -122,20 +123,24 @@ export class Agent {
     if (options.dns !== undefined) await this.#startDns(options.dns);
     // The folder comes with the bootstrap; the sockets and the port must answer before the proxy asks.
     writeBootstrap(options, await this.#secrets.start());
+    const { lastGoodFile: path } = paths;
+    const logger = loggers.get('xdsproxy');
     const xdsProxy = this.#lifetime.own(
       new XdsProxy({
         controlPlane,
+        lastGoodFile:
+          path === undefined ? undefined : new LastGoodFile({ path, nodeId: node.id, logger }),
         nameTable: this.#nameTable,
         wantsNames: options.dns !== undefined,
         onTrustBundle: (pems) => this.#secrets.setTrustBundle(pems),
         metrics: this.#metrics,
-        logger: loggers.get('xdsproxy'),
+        logger,
         time,
         random,
       }),
     );
     await xdsProxy.listen(paths.xdsSocket);
-    const status = this.#lifetime.own(this.#buildStatusServer());
+    const status = this.#lifetime.own(this.#buildStatusServer(xdsProxy));
     await status.listen({ host: addresses.bind, port: addresses.statusPort });
     // Asked to leave before there was anything to drain.
     if (this.#termination.leaving) return;
@@ -179,7 +184,7 @@ export class Agent {
     time.setTimer(() => settler.onApplied(0, true), SETTLE_AFTER_MS);
   }
 
-  #buildStatusServer(): StatusServer {
+  #buildStatusServer(xdsProxy: XdsProxy): StatusServer {
     const { options, loggers } = this.#parts;
     const { addresses } = options;
     const { scrape, probes, appProbers } = options.status;
@@ -212,7 +217,10 @@ export class Agent {
       logger: loggers.get('status'),
       onDrain: () => this.#termination.drainOnly(),
       onQuit: () => void this.#termination.quit(),
-      warning: () => this.#secrets.warning(),
+      warning: () => {
+        const all = [xdsProxy.warning, this.#secrets.warning()];
+        return all.filter((text) => text !== undefined).join('; ') || undefined;
+      },
       nameTableJson: () => this.#nameTable.toJson(),
     });
   }

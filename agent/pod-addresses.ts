@@ -25,6 +25,8 @@ export interface AgentPaths {
   /** Bootstrap and XDS socket; made with mode 0700. */
   readonly workDir: string;
   readonly bootstrapFile: string;
+  /** The configuration that the proxy took last; undefined: it is not kept. */
+  readonly lastGoodFile: string | undefined;
   readonly xdsSocket: string;
   readonly sdsSocket: string;
   /** Of a foreign server: what credentials it has, istiod names. */
@@ -104,7 +106,16 @@ export function readPaths(proxyConfig: ProxyConfig, read: VariableReader): Agent
     }
   }
   const bootstrapFile = withDot(join(workDir, 'envoy-rev.json'));
-  return { workDir, bootstrapFile, xdsSocket, sdsSocket, credentialSocket, filesSocket };
+  const keeps = read.flag('OUTRIGGER_KEEP_LAST_GOOD_CONFIG', true);
+  return {
+    workDir,
+    bootstrapFile,
+    lastGoodFile: keeps ? withDot(join(workDir, 'last-good-config')) : undefined,
+    xdsSocket,
+    sdsSocket,
+    credentialSocket,
+    filesSocket,
+  };
 }
 
 /** Stock writes relative paths with their dot. */

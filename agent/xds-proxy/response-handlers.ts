@@ -3,7 +3,6 @@ import { unpackAnyAs } from '../../xds-protos/any.ts';
 import type { NameTable_NameInfo } from '../../xds-protos/gen/istio.networking.nds.v1.ts';
 import type { Any } from '../../xds-protos/well-known-types.ts';
 
-export const LISTENER_TYPE_URL = 'type.googleapis.com/envoy.config.listener.v3.Listener';
 export const NAME_TABLE_TYPE_URL = 'type.googleapis.com/istio.networking.nds.v1.NameTable';
 export const PROXY_CONFIG_TYPE_URL = 'type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig';
 const ENVOY_TYPE_PREFIX = 'type.googleapis.com/envoy.';

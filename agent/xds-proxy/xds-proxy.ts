@@ -9,6 +9,8 @@ import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
 import { AdsServer } from '../../xds-protos/services.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
 import type { ControlPlaneOptions } from '../control-plane-options.ts';
+import { LastGood } from '../last-good/last-good.ts';
+import type { LastGoodFile } from '../last-good/last-good-file.ts';
 import { isServed } from '../unix-socket.ts';
 import { ControlPlaneConnection } from './control-plane-connection.ts';
 import type { OpenStream } from './control-plane-connection.ts';
@@ -25,6 +27,8 @@ export interface XdsProxyParts {
   readonly nameTable: NameTableHandler;
   /** The DNS proxy runs: the name table is asked for. */
   readonly wantsNames: boolean;
+  /** Where the last good configuration is kept; undefined: it is not. */
+  readonly lastGoodFile: LastGoodFile | undefined;
   /** Roots that istiod tells of besides the authority's own; asked for with PROXY_CONFIG_XDS_AGENT. */
   readonly onTrustBundle: (pems: readonly string[]) => void;
   readonly metrics: AgentMetrics;
@@ -44,6 +48,7 @@ export class XdsProxy implements Closable {
   readonly #connection: ControlPlaneConnection;
   readonly #gate: DialGate;
   readonly #handlers: ReadonlyMap<string, ResponseHandler>;
+  readonly #lastGood: LastGood | undefined;
   #active: ActiveRelay | undefined;
   #closed = false;
 
@@ -56,6 +61,11 @@ export class XdsProxy implements Closable {
     if (parts.wantsNames) handlers.push(parts.nameTable);
     if (controlPlane.proxyConfigXds) handlers.push(new TrustBundleHandler(parts.onTrustBundle));
     this.#handlers = new Map(handlers.map((handler) => [handler.typeUrl, handler]));
+    const { lastGoodFile: file, metrics, logger, time } = parts;
+    if (file !== undefined) {
+      this.#lastGood = new LastGood({ file, handlers: this.#handlers, metrics, logger, time });
+      metrics.watchKeptBytes(() => file.bytes);
+    }
     this.#server.addHandlers({
       delta: (stream) => {
         this.#join(stream, deltaDialect, (connection, headers) => connection.delta(headers));
@@ -77,11 +87,17 @@ export class XdsProxy implements Closable {
     fs.chmodSync(socketPath, 0o600);
   }
 
+  /** What a person should know of the configuration that the proxy has; undefined: nothing. */
+  get warning(): string | undefined {
+    return this.#lastGood?.warning;
+  }
+
   close(): void {
     this.#closed = true;
     this.#active?.replace('the agent ends');
     this.#server.close();
     this.#connection.close();
+    this.#parts.lastGoodFile?.close();
   }
 
   #join<Request extends RelayedRequest, Response extends RelayedResponse>(
@@ -111,7 +127,14 @@ export class XdsProxy implements Closable {
         fail(reason);
       },
     };
-    const shared = { handlers: this.#handlers, gate: this.#gate, metrics, logger, time };
+    const shared = {
+      handlers: this.#handlers,
+      lastGood: this.#lastGood,
+      gate: this.#gate,
+      metrics,
+      logger,
+      time,
+    };
     const relay = new Relay({ ...shared, dialect, downstream, dial });
     const active: ActiveRelay = {
       replace: (reason) => {

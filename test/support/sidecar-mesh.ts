@@ -10,6 +10,7 @@ import { openCaFolder } from '../../agent/control-plane/ca/ca-folder.ts';
 import type { CaMaterial } from '../../agent/control-plane/ca/ca-folder.ts';
 import { signToken } from '../../agent/control-plane/ca/service-account-token.ts';
 import { startControlPlane } from '../../agent/control-plane/control-plane.ts';
+import type { ControlPlane } from '../../agent/control-plane/control-plane.ts';
 import { realTime } from '../../proxy/base/clock.ts';
 import { boundCommand } from './bound-command.ts';
 import { captureLog } from './captured-log.ts';
@@ -74,6 +75,10 @@ const poolPolicy = (strict: StrictSettings | undefined): string =>
 
 export interface Sidecar {
   readonly agent: ChildProcess;
+  /** Its working directory. */
+  readonly folder: string;
+  /** Another agent in the same folder; the one before must be gone. */
+  again(): Sidecar;
   /** What agent and proxy wrote so far. */
   output(): string;
   /** Of the proxy that runs now. */
@@ -91,6 +96,10 @@ export interface SidecarMesh {
   readonly server: Sidecar;
   /** What the control plane said. */
   readonly controlPlaneLog: readonly string[];
+  /** Nobody listens where it was. */
+  stopControlPlane(): void;
+  /** Where it was before. */
+  startControlPlane(): Promise<void>;
   /** Puts a file into the configuration folder, as an editor saves. */
   write(file: string, yaml: string): void;
 }
@@ -146,19 +155,29 @@ export async function startSidecarMesh(
   write('routing.yaml', splitYaml(80, 20));
   const log = captureLog();
   const caFolder = join(dir, 'ca');
-  const controlPlane = await startControlPlane(
-    {
-      configFolder: config,
-      listen: strict === undefined ? '127.0.0.1:0' : undefined,
-      secure: strict === undefined ? undefined : { listen: '127.0.0.1:0', caFolder },
-      defaultMtls: strict === undefined ? 'DISABLE' : 'STRICT',
-    },
-    log.logger,
-    realTime,
-  );
+  let controlPlane: ControlPlane | undefined;
+  let target = '127.0.0.1:0';
+  const openControlPlane = async (): Promise<void> => {
+    controlPlane = await startControlPlane(
+      {
+        configFolder: config,
+        listen: strict === undefined ? target : undefined,
+        secure: strict === undefined ? undefined : { listen: target, caFolder },
+        defaultMtls: strict === undefined ? 'DISABLE' : 'STRICT',
+      },
+      log.logger,
+      realTime,
+    );
+    target = controlPlane.secureTarget ?? controlPlane.target;
+  };
+  const stopControlPlane = (): void => {
+    controlPlane?.close();
+    controlPlane = undefined;
+  };
+  await openControlPlane();
   const authority =
     strict === undefined ? undefined : openCaFolder(caFolder, 'cluster.local', Date.now());
-  t.teardown(() => controlPlane.close());
+  t.teardown(stopControlPlane);
   await Promise.all([serveApplication(t, v1App, 'v1'), serveApplication(t, v2, 'v2')]);
   const start = (name: string, address: string, appAddress: string): Sidecar => {
     const account = name.split('-')[0]!;
@@ -169,7 +188,7 @@ export async function startSidecarMesh(
       INSTANCE_IP: address,
       ISTIO_METAJSON_LABELS: JSON.stringify({ app: name.split('-')[0], version: 'v1' }),
       PROXY_CONFIG: JSON.stringify({
-        discoveryAddress: controlPlane.secureTarget ?? controlPlane.target,
+        discoveryAddress: target,
         controlPlaneAuthPolicy: strict === undefined ? 'NONE' : 'MUTUAL_TLS',
         concurrency: 1,
         drainDuration: '1s',
@@ -202,6 +221,8 @@ export async function startSidecarMesh(
     server: start('reviews-v1', v1, v1App),
     caller: start('caller', caller, callerApp),
     controlPlaneLog: log.lines,
+    stopControlPlane,
+    startControlPlane: openControlPlane,
     write,
   };
   const answersOf = async (): Promise<boolean> => (await loadOnce(service)).status === 200;
@@ -236,7 +257,8 @@ function startSidecar(t: Teardowns, cwd: string, env: Readonly<Record<string, st
     if (agent.exitCode !== null || agent.signalCode !== null) return;
     agent.kill('SIGKILL');
   });
-  return { agent, output: () => text, proxyPid };
+  const again = (): Sidecar => startSidecar(t, cwd, env);
+  return { agent, folder: cwd, output: () => text, proxyPid, again };
 }
 
 export function childrenOf(pid: number): number[] {

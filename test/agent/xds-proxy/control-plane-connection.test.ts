@@ -108,6 +108,7 @@ t.test('ADS over TLS', async (t) => {
         controlPlane: { ...controlPlane, token: { kind: 'file', path: tokenFile } },
         wantsNames: true,
         nameTable: new NameTableHandler(),
+        lastGoodFile: undefined,
         onTrustBundle: () => {},
         metrics: new AgentMetrics(),
         logger,

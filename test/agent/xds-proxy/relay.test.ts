@@ -39,6 +39,7 @@ function makeScene(): Scene {
         return { send: (request) => sent.push(request), cancel: () => {} };
       },
       handlers: new Map(),
+      lastGood: undefined,
       gate,
       metrics: new AgentMetrics(),
       logger: captureLog().logger,

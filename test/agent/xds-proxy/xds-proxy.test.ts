@@ -57,6 +57,7 @@ async function setUp(
     controlPlane,
     wantsNames: dns !== undefined,
     nameTable,
+    lastGoodFile: undefined,
     onTrustBundle: (pems) => lines.push(`bundle of ${pems.length}`),
     metrics,
     logger,
