@@ -222,6 +222,7 @@ export class Agent {
         return all.filter((text) => text !== undefined).join('; ') || undefined;
       },
       nameTableJson: () => this.#nameTable.toJson(),
+      profiling: options.status.profiling,
     });
   }
 

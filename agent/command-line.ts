@@ -123,7 +123,7 @@ export const PROXY_COMMAND: CommandSpec = {
     text('tokenManagerPlugin', '', UNUSED),
     text('templateFile', '', UNUSED),
     text('outlierLogPath', '', 'file for outlier ejection events (node metadata)'),
-    onOff('profiling', 'true', UNUSED),
+    onOff('profiling', 'true', 'answer /debug/pprof/ on the status port, to this pod alone'),
     text('log_target', 'stdout', UNUSED),
     onOff('log_caller', 'false', UNUSED),
     text('log_stacktrace_level', 'none', UNUSED),

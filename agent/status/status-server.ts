@@ -5,6 +5,7 @@ import type { Logger } from '../../proxy/base/logger.ts';
 import { createServer } from '../../proxy/base/lean-http.ts';
 import type { AppProber } from '../pod-annotations.ts';
 import type { AppProbe } from './app-probe.ts';
+import type { DebugPages } from './debug-pages.ts';
 import type { MetricsMerger, ScrapeRequest } from './metrics-merger.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -22,6 +23,8 @@ export interface StatusServerParts {
   readonly warning: () => string | undefined;
   /** JSON for /debug/ndsz. */
   readonly nameTableJson: () => string;
+  /** `--profiling`: /debug/pprof/ answers. */
+  readonly profiling: boolean;
 }
 
 export interface ListenAddress {
@@ -35,6 +38,7 @@ type Handler = (
   query: string,
 ) => void | Promise<void>;
 
+const PPROF_PREFIX = '/debug/pprof/';
 /** The body stays empty, as probes know it. */
 const WARNING_HEADER = 'x-outrigger-warning';
 const NOT_IN_HEADER = /[^\x20-\x7e]/g;
@@ -85,6 +89,7 @@ export class StatusServer {
   readonly #handlers: ReadonlyMap<string, Handler>;
   /** So that the log tells of changes, not of every probe. */
   #lastReason: string | undefined = '';
+  #debugPages: DebugPages | undefined;
 
   constructor(parts: StatusServerParts) {
     this.#parts = parts;
@@ -135,7 +140,7 @@ export class StatusServer {
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);
     const query = mark < 0 ? '' : url.slice(mark);
-    const handler = this.#handlers.get(path) ?? this.#appHandler(path);
+    const handler = this.#handlers.get(path) ?? this.#handlerBelow(path);
     const run = async (): Promise<void> => handler(request, response, query);
     run().catch((error: unknown) => {
       this.#parts.logger.error(`status request failed: ${(error as Error).message}`, { path });
@@ -144,7 +149,11 @@ export class StatusServer {
     });
   }
 
-  #appHandler(path: string): Handler {
+  #handlerBelow(path: string): Handler {
+    if (this.#parts.profiling && path.startsWith(PPROF_PREFIX)) {
+      const name = path.slice(PPROF_PREFIX.length);
+      return (request, response, query) => this.#debug(request, response, { name, query });
+    }
     if (!path.startsWith('/app-health/') && !path.startsWith('/app-lifecycle/')) {
       return (_, response) => answer(response, 404, '404 page not found\n');
     }
@@ -210,6 +219,20 @@ export class StatusServer {
     this.#parts.logger.info('asked to drain by /drain');
     await this.#parts.onDrain();
     answer(response, 200, 'OK');
+  }
+
+  async #debug(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { name, query }: { readonly name: string; readonly query: string },
+  ): Promise<void> {
+    if (!isLocal(request)) {
+      answer(response, 403, 'Only requests from localhost are allowed\n');
+      return;
+    }
+    const signal = goneSignal(response);
+    this.#debugPages ??= new (await import('./debug-pages.ts')).DebugPages();
+    await this.#debugPages.answer(name, new URLSearchParams(query), { response, signal });
   }
 
   #nameTable(request: IncomingMessage, response: ServerResponse): void {

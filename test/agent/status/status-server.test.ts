@@ -55,6 +55,7 @@ async function setUp(
     onQuit: () => calls.push('quit'),
     warning: () => 'certificate default ends in 5 min\n',
     nameTableJson: () => '{"a":[]}',
+    profiling: true,
   });
   if (problems.length > 0) throw new Error(problems.join('; '));
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -74,6 +75,13 @@ t.test('StatusServer', (t) => {
       ['GET', '/quitquitquit', 405, 'Method Not Allowed\n'],
       ['GET', '/drain', 405, 'Method Not Allowed\n'],
       ['GET', '/debug/ndsz', 200, '{"a":[]}'],
+      ['GET', '/debug/pprof/', 200, /profile\?seconds=30/],
+      ['GET', '/debug/pprof/cmdline', 200, /status-server\.test\.ts\0/],
+      ['GET', '/debug/pprof/symbol', 200, 'num_symbols: 0\n'],
+      ['GET', '/debug/pprof/goroutine', 200, /1 TCPServerWrap\n/],
+      ['GET', '/debug/pprof/memory', 200, /"heapUsed"/],
+      ['GET', '/debug/pprof/profile?seconds=-1', 400, /seconds must be a number up to 300/],
+      ['GET', '/debug/pprof/trace', 404, /no profile "trace"/],
       ['GET', READYZ, 400, `app prober config does not exists for ${READYZ}`],
       ['GET', '/__proto__', 404, '404 page not found\n'],
       ['GET', '/app-health/__proto__', 400, /does not exists/],
