@@ -24,7 +24,7 @@ export interface ConfigResourceProblem {
   readonly message: string;
 }
 
-export type ConfigResourceState = 'static' | 'active' | 'warming';
+export type ConfigResourceState = 'static' | 'active' | 'warming' | 'draining';
 
 /** The last update of a resource that was refused, or could not be carried out (a bind that failed). */
 export interface ConfigErrorState {
@@ -35,7 +35,7 @@ export interface ConfigErrorState {
   readonly raw: Uint8Array;
 }
 
-/** One state of one resource. A resource that is active while its successor warms has two entries. */
+/** One state of one resource. A resource that is active while its successor warms, or its predecessor drains, has two entries. */
 export interface ConfigDumpEntry {
   readonly name: string;
   readonly state: ConfigResourceState;

@@ -13,6 +13,8 @@ import type { StreamOwner } from './active-stream.ts';
 import type { CodecError } from './codec-error.ts';
 import type { RequestDecoder, ResponseEncoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
+import type { ConnManagerSlot } from './conn-manager-slot.ts';
+import type { ConnManagerStats } from './conn-manager-stats.ts';
 import { trimmed } from './http1/framing.ts';
 import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from './http1/server-connection.ts';
@@ -26,18 +28,22 @@ const Timer = { Idle: 0, Drain: 1, Headers: 2, MaxDuration: 3 } as const;
 export class ConnManager
   implements ConnectionCallbacks, ServerConnectionCallbacks, StreamOwner, TimerOwner
 {
-  readonly context: ConnManagerContext;
   /** The connection ends with the response under way. */
   closing = false;
   /** Responses say so, and the connection ends when the drain time is over. */
   draining = false;
+  readonly #slot: ConnManagerSlot;
+  /** A connection is counted where it began, whatever update comes. */
+  readonly #stats: ConnManagerStats;
   readonly #connection: Connection;
-  readonly #info: DownstreamConnectionInfo;
+  #info: DownstreamConnectionInfo;
   readonly #listener: ConnManagerListener;
   readonly #codec: Http1ServerConnection;
   readonly #startMs: number;
   #stream: ActiveStream | null = null;
   #requestCount = 0;
+  /** Of the settings, when the last request began. */
+  #version: number;
   /** The first byte came and with it the version: Envoy makes its codec then. */
   #begun = false;
   #clientEnded = false;
@@ -50,12 +56,15 @@ export class ConnManager
   #durationTimer: WheelTimer | null = null;
 
   constructor(
-    context: ConnManagerContext,
+    slot: ConnManagerSlot,
     connection: Connection,
     info: DownstreamConnectionInfo,
     listener: ConnManagerListener,
   ) {
-    this.context = context;
+    const context = slot.current;
+    this.#slot = slot;
+    this.#version = slot.version;
+    this.#stats = context.stats;
     this.#connection = connection;
     this.#info = info;
     this.#listener = listener;
@@ -72,6 +81,11 @@ export class ConnManager
       const { maxConnectionDurationMs: ms, maxConnectionDurationJitterPercent: jitter } = config;
       this.timers.arm(this.#durationTimer, lengthened(ms, jitter, context.random));
     }
+  }
+
+  /** What is in force now; a request keeps what it began with. */
+  get context(): ConnManagerContext {
+    return this.#slot.current;
   }
 
   get timers(): TimerWheel {
@@ -119,7 +133,8 @@ export class ConnManager
     const remote = this.#clientEnded || event === CloseEvent.Remote;
     this.#goneDownstream(remote ? 'downstream_remote_disconnect' : 'downstream_local_disconnect');
     this.#codec.stop();
-    const { stats, time } = this.context;
+    const stats = this.#stats;
+    const { time } = this.context;
     if (this.#begun) stats.store.dec(stats.cxHttp1Active);
     if (this.#softDrain) stats.store.dec(stats.cxHttp1SoftDrain);
     if (detail === DELAYED_CLOSE_TIMEOUT) stats.store.inc(stats.cxDelayedCloseTimeout);
@@ -221,7 +236,7 @@ export class ConnManager
   // === TimerOwner
 
   onTimer(kind: number): void {
-    const { stats } = this.context;
+    const stats = this.#stats;
     switch (kind) {
       case Timer.Idle:
         stats.store.inc(stats.cxIdleTimeout);
@@ -248,7 +263,8 @@ export class ConnManager
   /** First bytes. True: this connection is not ours any more. */
   #begin(chunk: Buffer, endStream: boolean): boolean {
     this.#begun = true;
-    const { stats, config } = this.context;
+    const stats = this.#stats;
+    const { config } = this.context;
     const http2 =
       config.codecType === 'HTTP2' || (config.codecType === 'AUTO' && this.#speaksHttp2(chunk));
     if (!http2) {
@@ -258,9 +274,11 @@ export class ConnManager
     }
     this.timers.cancel(this.#idleTimer);
     this.#cancel(this.#durationTimer);
-    const manager = new Http2ConnManager(this.context, this.#connection, this.#info, {
+    const manager = new Http2ConnManager(this.#slot, this.#connection, this.#info, {
       startMs: this.#startMs,
       listener: this.#listener,
+      stats,
+      version: this.#version,
     });
     this.#connection.setCallbacks(manager);
     manager.onData(chunk, endStream);
@@ -279,7 +297,8 @@ export class ConnManager
       return;
     }
     if (this.draining) return;
-    const { config, stats } = this.context;
+    const stats = this.#stats;
+    const { config } = this.context;
     if (!config.http1SafeMaxConnectionDuration) {
       this.startDrain();
       return;
@@ -290,7 +309,9 @@ export class ConnManager
   }
 
   #createStream(encoder: ResponseEncoder): ActiveStream {
-    const { time, random, stats } = this.context;
+    if (this.#version !== this.#slot.version) this.#follow();
+    const stats = this.#stats;
+    const { time, random } = this.context;
     this.timers.cancel(this.#idleTimer);
     this.#requestCount++;
     if (this.#hasServedEnough()) stats.store.inc(stats.cxMaxRequestsReached);
@@ -303,11 +324,22 @@ export class ConnManager
     return this.#stream;
   }
 
+  /** Settings were replaced since the last request. */
+  #follow(): void {
+    const slot = this.#slot;
+    if (this.#version < slot.retiredBefore) this.startDrain();
+    this.#version = slot.version;
+    const { facts } = slot;
+    if (facts !== null && facts !== this.#info.listener)
+      this.#info = { ...this.#info, listener: facts };
+    this.#connection.delayedCloseTimeoutMs = this.context.config.delayedCloseTimeoutMs;
+  }
+
   #goneDownstream(details: string): void {
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    this.context.stats.chargeActiveGone(details === 'downstream_remote_disconnect');
+    this.#stats.chargeActiveGone(details === 'downstream_remote_disconnect');
     stream.onDownstreamGone(details);
   }
 

@@ -16,6 +16,8 @@ import type { StreamOwner } from './active-stream.ts';
 import { StreamResetReason } from './codec.ts';
 import type { RequestDecoder } from './codec.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
+import type { ConnManagerSlot } from './conn-manager-slot.ts';
+import type { ConnManagerStats } from './conn-manager-stats.ts';
 import { Http2ServerConnection } from './http2/server-connection.ts';
 import type { Http2ServerCallbacks, Http2ServerStream } from './http2/server-connection.ts';
 import { lengthened } from './jitter.ts';
@@ -24,6 +26,15 @@ import { lengthened } from './jitter.ts';
 export interface ConnManagerListener {
   /** `protocol`: what its requests spoke; absent: it had none. */
   onConnectionDone(protocol?: string): void;
+}
+
+/** How the connection began, before it was known to speak HTTP/2. */
+export interface ConnectionOrigin {
+  readonly startMs: number;
+  readonly listener: ConnManagerListener;
+  readonly stats: ConnManagerStats;
+  /** Of the settings. */
+  readonly version: number;
 }
 
 const Timer = { Idle: 0, Drain: 1, Headers: 2, MaxDuration: 3 } as const;
@@ -87,14 +98,18 @@ class Http2StreamOwner implements StreamOwner {
 }
 
 export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbacks, TimerOwner {
-  readonly context: ConnManagerContext;
+  readonly #slot: ConnManagerSlot;
+  /** Where the connection is counted, whatever update comes. */
+  readonly #stats: ConnManagerStats;
   readonly #connection: Connection;
-  readonly #info: DownstreamConnectionInfo;
+  #info: DownstreamConnectionInfo;
   readonly #listener: ConnManagerListener;
   readonly #codec: Http2ServerConnection;
   readonly #startMs: number;
   #active = 0;
   #requestCount = 0;
+  /** Of the settings, when the last request began. */
+  #version: number;
   #drain: Drain = Drain.Serving;
   /** No stream that ends now is the client's doing. */
   #closed = false;
@@ -105,13 +120,17 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
   #durationTimer: WheelTimer | null = null;
 
   constructor(
-    context: ConnManagerContext,
+    slot: ConnManagerSlot,
     connection: Connection,
     info: DownstreamConnectionInfo,
-    origin: { readonly startMs: number; readonly listener: ConnManagerListener },
+    origin: ConnectionOrigin,
   ) {
-    const { config, stats } = context;
-    this.context = context;
+    const context = slot.current;
+    const { config } = context;
+    const { stats } = origin;
+    this.#slot = slot;
+    this.#stats = stats;
+    this.#version = origin.version;
     this.#connection = connection;
     this.#info = info;
     this.#listener = origin.listener;
@@ -128,6 +147,11 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
       const wholeMs = lengthened(ms, jitter, context.random);
       this.timers.arm(this.#durationTimer, Math.max(1, wholeMs - elapsedMs));
     }
+  }
+
+  /** What is in force now; a stream keeps what it began with. */
+  get context(): ConnManagerContext {
+    return this.#slot.current;
   }
 
   get timers(): TimerWheel {
@@ -166,7 +190,8 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     this.#closed = true;
     this.#goneDownstream(remote);
     this.#codec.stop();
-    const { stats, time } = this.context;
+    const stats = this.#stats;
+    const { time } = this.context;
     stats.store.dec(stats.cxHttp2Active);
     if (detail === DELAYED_CLOSE_TIMEOUT) stats.store.inc(stats.cxDelayedCloseTimeout);
     stats.chargeClose(remote, this.#connection, time.monotonicMs() - this.#startMs);
@@ -188,7 +213,8 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
   // === Http2ServerCallbacks
 
   newStream(stream: Http2ServerStream): RequestDecoder {
-    const { config, stats } = this.context;
+    if (this.#version !== this.#slot.version) this.#follow();
+    const { config } = this.context;
     this.timers.cancel(this.#idleTimer);
     this.#active++;
     this.#requestCount++;
@@ -196,6 +222,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     const active = this.#create(owner);
     owner.current = active;
     if (this.#requestCount === config.maxRequestsPerConnection) {
+      const stats = this.#stats;
       stats.store.inc(stats.cxMaxRequestsReached);
       this.startDrain();
     }
@@ -213,7 +240,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
   }
 
   onSessionError(details: string, silent: boolean): void {
-    const { stats } = this.context;
+    const stats = this.#stats;
     stats.store.inc(stats.cxProtocolError);
     this.#closed = true;
     this.#codec.killStreams(StreamResetReason.ProtocolError, details);
@@ -231,7 +258,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
     if (!active.requestComplete) stream.resetWhenFlushed();
     const { endMs, startMs, responseCode } = active.streamInfo;
     if (!this.#codec.flood.onStreamClosed(endMs - startMs, responseCode > 0)) {
-      const { stats } = this.context;
+      const stats = this.#stats;
       stats.store.inc(stats.rqTooManyPrematureResets);
       this.#abandon('too_many_premature_resets');
       return;
@@ -256,7 +283,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
   // === TimerOwner
 
   onTimer(kind: number): void {
-    const { stats } = this.context;
+    const stats = this.#stats;
     switch (kind) {
       case Timer.Idle:
         stats.store.inc(stats.cxIdleTimeout);
@@ -276,6 +303,17 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
         stats.store.inc(stats.rqHeaderTimeout);
         this.#abandon('request_header_timeout');
     }
+  }
+
+  /** Settings were replaced since the last request. */
+  #follow(): void {
+    const slot = this.#slot;
+    if (this.#version < slot.retiredBefore) this.startDrain();
+    this.#version = slot.version;
+    const { facts } = slot;
+    if (facts !== null && facts !== this.#info.listener)
+      this.#info = { ...this.#info, listener: facts };
+    this.#connection.delayedCloseTimeoutMs = this.context.config.delayedCloseTimeoutMs;
   }
 
   #create(owner: Http2StreamOwner): ActiveStream {
@@ -300,7 +338,7 @@ export class Http2ConnManager implements ConnectionCallbacks, Http2ServerCallbac
 
   #goneDownstream(remote: boolean): void {
     if (this.#active === 0) return;
-    this.context.stats.chargeActiveGone(remote);
+    this.#stats.chargeActiveGone(remote);
     this.#codec.killStreams(
       StreamResetReason.ConnectionTermination,
       remote ? 'downstream_remote_disconnect' : 'downstream_local_disconnect',

@@ -170,7 +170,7 @@ export class AcceptedConnection
     stats.store.inc(stats.cxDestroy);
     stats.store.record(stats.cxLengthMs, environment.io.time.monotonicMs() - this.#startMs);
     this.#listener.undecided.delete(this);
-    this.#chain?.connections.delete(this);
+    this.#chain?.leave(this);
     this.#acceptor.onConnectionGone();
     environment.onConnectionCount(-1);
   }
@@ -224,6 +224,10 @@ export class AcceptedConnection
   }
 
   #useChain(chain: ActiveChain, started: boolean): void {
+    if (chain.ended) {
+      this.#refuse('', started);
+      return;
+    }
     const factory = chain.factory();
     if (typeof factory === 'string') {
       if (!chain.refusalLogged) {

@@ -1,8 +1,11 @@
-// [w] ActiveChain: one filter chain in force, with the connections that live on it. An update that leaves the chain's
-// bytes as they are keeps it; one that changes them drains it and closes what is left when the drain time ends.
+// [w] ActiveChain: one filter chain in force, with the connections that live on it. An update of its filters puts others
+// under the living connections; one that gives it up drains it and closes what is left when the drain time ends
+// (docs/adr/0015-updates-in-place.md).
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
+import { util } from '../base/node-builtins.ts';
+import { lastOf } from '../filters/network/network-filter.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
 import type { ListenerFacts } from '../stream-info/stream-info.ts';
 import { NO_METADATA } from '../stream-info/upstream-facts.ts';
@@ -35,17 +38,19 @@ export interface LiveConnection {
 }
 
 export class ActiveChain implements TimerOwner {
-  readonly config: FilterChainConfig;
   readonly connections = new Set<LiveConnection>();
   readonly drain: ChainDrainState;
+  #config: FilterChainConfig;
   /** For logs of its connections. */
-  readonly facts: ListenerFacts;
+  #facts: ListenerFacts;
   /** Built when the first connection comes: a chain nobody uses costs nothing. */
   #factory: TerminalFilterFactory | string | null = null;
   #tls: ServerTlsContext | null = null;
   readonly #builder: ChainBuilder;
-  readonly #listener: ListenerConfig;
+  #listener: ListenerConfig;
   #endTimer: WheelTimer | null = null;
+  /** The drain time is over: nobody gets in any more. */
+  ended = false;
   refusalLogged = false;
 
   constructor(
@@ -54,11 +59,19 @@ export class ActiveChain implements TimerOwner {
     builder: ChainBuilder,
     drain: ChainDrainState,
   ) {
-    this.config = config;
+    this.#config = config;
     this.#listener = listener;
     this.#builder = builder;
     this.drain = drain;
-    this.facts = listenerFacts(listener, config.name);
+    this.#facts = listenerFacts(listener, config.name);
+  }
+
+  get config(): FilterChainConfig {
+    return this.#config;
+  }
+
+  get facts(): ListenerFacts {
+    return this.#facts;
   }
 
   get match(): FilterChainConfig['match'] {
@@ -76,8 +89,30 @@ export class ActiveChain implements TimerOwner {
     return (this.#tls ??= this.#builder.buildTls(this.config, this.#listener));
   }
 
+  /** Other filters for the same peers: connections stay, and their next requests are the new filters'. */
+  swap(config: FilterChainConfig, listener: ListenerConfig, retires: boolean): void {
+    const before = this.#factory;
+    const facts = listenerFacts(listener, config.name);
+    this.#config = config;
+    this.#listener = listener;
+    if (!util.isDeepStrictEqual(facts, this.#facts)) this.#facts = facts;
+    this.#factory = null;
+    this.refusalLogged = false;
+    if (before === null || typeof before === 'string' || this.connections.size === 0) return;
+    const now = this.factory();
+    // Main has compiled it before, so it is none; should it be one, nobody goes on past what was to guard them.
+    if (typeof now === 'string') this.closeAll();
+    else lastOf(now).succeed?.(lastOf(before), { facts: this.#facts, retires });
+  }
+
+  leave(connection: LiveConnection): void {
+    this.connections.delete(connection);
+    if (this.#endTimer !== null && this.connections.size === 0) this.#forget();
+  }
+
   startDrain(order: DrainOrder, timers: TimerWheel): void {
     this.drain.start(order);
+    if (this.connections.size === 0) this.#forget();
     // Also for a chain without connections: one that is still being inspected may land here.
     if (this.#endTimer !== null) return;
     this.#endTimer = new WheelTimer(this, 0);
@@ -85,7 +120,15 @@ export class ActiveChain implements TimerOwner {
   }
 
   onTimer(_kind: number): void {
+    this.ended = true;
     this.closeAll();
+    this.#forget();
+  }
+
+  /** Should somebody come all the same, who was being inspected, it is made anew. */
+  #forget(): void {
+    this.#factory = null;
+    this.#tls = null;
   }
 
   closeAll(): void {

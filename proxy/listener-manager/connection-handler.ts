@@ -1,11 +1,11 @@
 // [w] ConnectionHandler: listeners and live connections of one worker.
-import { util } from '../base/node-builtins.ts';
-import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
 import type { SocketHandle } from '../network/socket-binding.ts';
 import { balanceCount, listenerCeiling } from './connection-ceiling.ts';
 import { ConnectionHandover } from './connection-handover.ts';
 import type { HandoverReceiver } from './connection-handover.ts';
 import type { DrainOrder } from './drain-state.ts';
+import { listenerFate } from './listener-update.ts';
 import { TcpListener } from './tcp-listener.ts';
 import type { BindReport, ListenerEnvironment } from './tcp-listener.ts';
 
@@ -63,24 +63,25 @@ export class ConnectionHandler implements HandoverReceiver {
       return;
     }
     if (present.config.hash === config.hash && config.hash !== '') return;
-    if (sameSockets(present.config, config)) {
-      this.#unindex(present);
-      present.update(config, this.#order());
-      this.#index(present);
-      return;
+    switch (listenerFate(present.config, config)) {
+      case 'in_place':
+        this.#unindex(present);
+        present.update(config, this.#order());
+        present.reportSockets(this.#report);
+        this.#index(present);
+        return;
+      case 'new_listener':
+        this.#replace(present, config);
+        return;
+      case 'new_sockets':
+        this.remove(config.name);
+        this.#add(config);
     }
-    this.remove(config.name);
-    this.#add(config);
   }
 
   remove(name: string): void {
     const listener = this.#listeners.get(name);
-    if (listener === undefined) return;
-    this.#listeners.delete(name);
-    this.#unindex(listener);
-    listener.remove(this.#order());
-    for (const old of this.#draining) if (old.idle) this.#draining.delete(old);
-    this.#draining.add(listener);
+    if (listener !== undefined) this.#drain(listener);
   }
 
   /** Closes listening sockets for good; live connections stay. */
@@ -125,6 +126,24 @@ export class ConnectionHandler implements HandoverReceiver {
     if (!this.#stopped(config)) listener.bind(this.#report);
   }
 
+  /** Who waits to be accepted is the new one's. */
+  #replace(present: TcpListener, config: ListenerConfig): void {
+    const listener = new TcpListener(config, this.#wrapped);
+    listener.takeSockets(present);
+    listener.reportSockets(this.#report);
+    this.#drain(present);
+    this.#listeners.set(config.name, listener);
+    this.#index(listener);
+  }
+
+  #drain(listener: TcpListener): void {
+    this.#listeners.delete(listener.config.name);
+    this.#unindex(listener);
+    listener.remove(this.#order());
+    for (const old of this.#draining) if (old.idle) this.#draining.delete(old);
+    this.#draining.add(listener);
+  }
+
   #stopped(config: ListenerConfig): boolean {
     return this.#stoppedAll || (this.#stoppedInbound && config.trafficDirection === 'INBOUND');
   }
@@ -156,22 +175,4 @@ function addressKeys(config: ListenerConfig): readonly string[] {
     if (address.kind === 'ip') keys.push(`${address.address}|${address.port}`);
   }
   return keys;
-}
-
-const sameAddress = (a: AddressConfig, b: AddressConfig): boolean =>
-  a.kind === 'ip' && b.kind === 'ip'
-    ? a.address === b.address && a.port === b.port
-    : a.kind === 'pipe' && b.kind === 'pipe' && a.path === b.path && a.mode === b.mode;
-
-function sameSockets(a: ListenerConfig, b: ListenerConfig): boolean {
-  return (
-    a.bindToPort === b.bindToPort &&
-    a.tcpBacklogSize === b.tcpBacklogSize &&
-    a.singleSocket === b.singleSocket &&
-    a.exactBalance === b.exactBalance &&
-    util.isDeepStrictEqual(a.socket, b.socket) &&
-    sameAddress(a.address, b.address) &&
-    a.additionalAddresses.length === b.additionalAddresses.length &&
-    a.additionalAddresses.every((address, i) => sameAddress(address, b.additionalAddresses[i]!))
-  );
 }

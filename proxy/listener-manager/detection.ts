@@ -4,7 +4,11 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { InspectedConnection, Inspector } from '../filters/listener/inspector.ts';
-import type { Speculation, SpeculationListener } from '../filters/network/network-filter.ts';
+import type {
+  Speculation,
+  SpeculationListener,
+  TerminalFilterFactory,
+} from '../filters/network/network-filter.ts';
 import type { Connection } from '../network/connection.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
 import type { ActiveChain } from './active-chain.ts';
@@ -33,6 +37,7 @@ export interface DetectionOwner {
 
 interface Tried {
   readonly chain: ActiveChain;
+  readonly factory: TerminalFilterFactory;
   readonly speculation: Speculation;
 }
 
@@ -99,7 +104,7 @@ export class Detection implements TimerOwner, SpeculationListener {
     const tried = this.#tried;
     this.#tried = null;
     if (tried === null) return null;
-    if (tried.chain === chain) return tried.speculation;
+    if (isIn(tried, chain)) return tried.speculation;
     tried.speculation.abandon();
     return null;
   }
@@ -131,8 +136,8 @@ export class Detection implements TimerOwner, SpeculationListener {
     if (this.#over || this.#tried === null) return;
     owner.listener.environment.serverFirst?.note(owner.destination, 'server');
     this.stop();
-    // An update may have taken the chain away, or put another (with TLS) in its place.
-    if (owner.findChain() !== this.#tried.chain) this.takeTried(null);
+    // An update may have taken the chain away, put another (with TLS) in its place, or other filters into it.
+    if (!isIn(this.#tried, owner.findChain())) this.takeTried(null);
     owner.onDetected(this.#tried === null ? null : this.#tried.chain);
   }
 
@@ -189,6 +194,10 @@ export class Detection implements TimerOwner, SpeculationListener {
     const factory = chain.factory();
     if (typeof factory === 'string') return;
     const speculation = factory.speculate?.(owner.connection, owner.infoOn(chain), this) ?? null;
-    if (speculation !== null) this.#tried = { chain, speculation };
+    if (speculation !== null) this.#tried = { chain, factory, speculation };
   }
 }
+
+/** The chain is that one, with the filters it had then. */
+const isIn = (tried: Tried, chain: ActiveChain | null): boolean =>
+  tried.chain === chain && tried.factory === chain.factory();

@@ -4,16 +4,8 @@ import { util } from '../base/node-builtins.ts';
 import { routeRef } from '../config/http-connection-manager-config.ts';
 import { subscriptionKey } from '../config/config-source.ts';
 import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
-import type {
-  AddressConfig,
-  FilterChainConfig,
-  ListenerConfig,
-} from '../config/listener-config.ts';
-
-function chainsOf(listener: ListenerConfig): readonly FilterChainConfig[] {
-  const { filterChains, defaultFilterChain } = listener;
-  return defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
-}
+import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
+import { chainsOf } from './listener-update.ts';
 
 /** Tables to be had by RDS, each once. */
 export function routeRefsOf(listener: ListenerConfig): readonly SubscriptionRef[] {

@@ -1,6 +1,13 @@
 // [m] Stats of the listener manager (envoy-behaviour §10: listener_manager.).
 import type { StatId, StatsStore } from '../stats/store.ts';
 
+export interface ListenerCounts {
+  readonly active: number;
+  readonly warming: number;
+  readonly draining: number;
+  readonly chainsDraining: number;
+}
+
 export class ListenerManagerStats {
   readonly #store: StatsStore;
   readonly #added: StatId;
@@ -12,6 +19,8 @@ export class ListenerManagerStats {
   readonly #createFailure: StatId;
   readonly #active: StatId;
   readonly #warming: StatId;
+  readonly #draining: StatId;
+  readonly #chainsDraining: StatId;
 
   constructor(store: StatsStore) {
     this.#store = store;
@@ -24,6 +33,8 @@ export class ListenerManagerStats {
     this.#createFailure = store.counter('listener_manager.listener_create_failure');
     this.#active = store.gauge('listener_manager.total_listeners_active');
     this.#warming = store.gauge('listener_manager.total_listeners_warming');
+    this.#draining = store.gauge('listener_manager.total_listeners_draining');
+    this.#chainsDraining = store.gauge('listener_manager.total_filter_chains_draining');
   }
 
   onAdded(): void {
@@ -58,8 +69,10 @@ export class ListenerManagerStats {
     this.#store.inc(ok ? this.#createSuccess : this.#createFailure);
   }
 
-  setCounts(active: number, warming: number): void {
-    this.#store.set(this.#active, active);
-    this.#store.set(this.#warming, warming);
+  setCounts(counts: ListenerCounts): void {
+    this.#store.set(this.#active, counts.active);
+    this.#store.set(this.#warming, counts.warming);
+    this.#store.set(this.#draining, counts.draining);
+    this.#store.set(this.#chainsDraining, counts.chainsDraining);
   }
 }

@@ -1,9 +1,7 @@
 // [m] ListenerManager: static and LDS listeners and the RDS tables they need; a listener reaches the workers when its
 // tables came, its predecessor serves until then (envoy-behaviour §8.5, §13.5).
 import { assert } from '../base/assert.ts';
-import type { TimerHandle, TimeSource } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
-import type { Runtime } from '../base/runtime.ts';
+import type { TimerHandle } from '../base/clock.ts';
 import type {
   ConfigDumpEntry,
   ConfigDumpSection,
@@ -13,12 +11,11 @@ import type {
   RejectedConfigResource,
 } from '../config/config-resource.ts';
 import { subscriptionKey } from '../config/config-source.ts';
-import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
+import type { SubscriptionRef } from '../config/config-source.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { listenerSecrets } from '../config/secret-references.ts';
-import type { StatsStore } from '../stats/store.ts';
-import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
+import type { SecretUser } from '../tls/secret-waits.ts';
 import {
   onlyFilterChainsDiffer,
   printAddress,
@@ -26,62 +23,15 @@ import {
   sharedAddress,
   sourceProblem,
 } from './listener-comparison.ts';
+import { ListenerDrains } from './listener-drains.ts';
 import { ListenerManagerStats } from './listener-manager-stats.ts';
+import type { KnownListenerReport, ListenerManagerDeps } from './listener-manager-deps.ts';
+import type { ListenerTarget } from './listener-targets.ts';
+import { listenerFate, planChains } from './listener-update.ts';
+import { entryOf, newListener } from './listener-version.ts';
+import type { KnownListener, ListenerVersion } from './listener-version.ts';
 import { MOST_HOLD_MS, RouteTables } from './route-tables.ts';
 import { listenerProblem, routeProblem } from './trial-compile.ts';
-
-/** Where ready listeners and tables go. */
-export interface ListenerSink {
-  publishRoute(config: RouteConfig): void;
-  removeRoute(name: string): void;
-  publishListener(config: ListenerConfig): void;
-  removeListener(name: string): void;
-}
-
-export interface ListenerManagerEvents {
-  /** All that RDS is to be asked for, by subscriptionKey(). */
-  onRoutesWanted(wanted: ReadonlyMap<string, SubscriptionRef>): void;
-  /** A listener, or a new version of one, went to the workers. */
-  onPublished(config: ListenerConfig): void;
-  /** Warming came to an end or began, listeners came or went. */
-  onChange(): void;
-}
-
-export interface ListenerManagerDeps {
-  readonly sink: ListenerSink;
-  readonly events: ListenerManagerEvents;
-  readonly time: TimeSource;
-  readonly stats: StatsStore;
-  readonly runtime: Runtime;
-  readonly secrets: SecretWaits;
-  readonly log: Logger;
-  /** A first version of that cluster is on its way: routes to it wait a little. */
-  readonly isClusterWarming: (name: string) => boolean;
-  /** Why nothing can be asked for there, for the NACK; absent: everything can. */
-  readonly sourceProblem?: ((source: ConfigSourceConfig) => string | undefined) | undefined;
-}
-
-export interface KnownListenerReport {
-  readonly config: ListenerConfig;
-  readonly boundAddresses: readonly AddressConfig[];
-}
-
-interface ListenerVersion {
-  readonly resource: ConfigResource<ListenerConfig>;
-  readonly routeRefs: readonly SubscriptionRef[];
-  /** Undefined: it names no secret. */
-  readonly secretUser: SecretUser | undefined;
-  readonly lastUpdatedMs: number;
-  fetchTimers: readonly TimerHandle[];
-}
-
-interface KnownListener {
-  readonly isStatic: boolean;
-  active: ListenerVersion | undefined;
-  warming: ListenerVersion | undefined;
-  errorState: ConfigErrorState | undefined;
-  readonly bound: Map<string, AddressConfig>;
-}
 
 export class ListenerManager {
   readonly #deps: ListenerManagerDeps;
@@ -89,6 +39,8 @@ export class ListenerManager {
   readonly #listeners = new Map<string, KnownListener>();
   readonly #routes = new RouteTables();
   readonly #failures = new Map<string, ConfigErrorState>();
+  readonly #drains: ListenerDrains;
+  readonly #targets: readonly ListenerTarget[];
   #gateOpen = false;
   #holdTimer: TimerHandle | undefined = undefined;
   #warmingCount = 0;
@@ -97,7 +49,9 @@ export class ListenerManager {
 
   constructor(deps: ListenerManagerDeps) {
     this.#deps = deps;
+    this.#targets = deps.targets ?? [];
     this.#stats = new ListenerManagerStats(deps.stats);
+    this.#drains = new ListenerDrains(deps.time, deps.drainTimeMs, () => this.#setCounts());
   }
 
   /** Listeners that wait for their tables, or for openGate(). */
@@ -223,6 +177,7 @@ export class ListenerManager {
       if (warming !== undefined)
         entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
     }
+    entries.push(...this.#drains.entries());
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
   }
@@ -233,6 +188,7 @@ export class ListenerManager {
 
   close(): void {
     this.#holdTimer?.cancel();
+    this.#drains.close();
     for (const { warming } of this.#listeners.values()) cancelAll(warming?.fetchTimers);
   }
 
@@ -294,6 +250,7 @@ export class ListenerManager {
     this.#activeCount--;
     this.#stats.onRemoved();
     this.#deps.sink.removeListener(name);
+    this.#drains.addListener(active);
     this.#release(active);
   }
 
@@ -304,8 +261,10 @@ export class ListenerManager {
       routeRefs: routeRefsOf(resource.config),
       secretUser: this.#secretUser(resource.config),
       lastUpdatedMs: this.#deps.time.wallMs(),
+      published: resource.config,
       fetchTimers: [],
     };
+    for (const target of this.#targets) target.retain(resource.config);
     this.#routes.retain(version.routeRefs);
     if (version.secretUser !== undefined) this.#deps.secrets.retain(version.secretUser);
     this.#dropWarming(known);
@@ -339,20 +298,46 @@ export class ListenerManager {
     this.#settle();
   }
 
+  /** What a target waits for came, or came anew: listeners in force get it in place. */
+  onTargets(): void {
+    for (const { active } of this.#listeners.values())
+      if (active !== undefined) this.#refill(active);
+    this.#settle();
+  }
+
+  #refill(active: ListenerVersion): void {
+    const before = active.published;
+    const config = this.#filled(active);
+    if (config.hash === before.hash) return;
+    active.published = config;
+    this.#stats.onInPlaceUpdated();
+    this.#drains.addChains(planChains(before, config).drained.length);
+    this.#deps.sink.publishListener(config);
+    this.#deps.events.onPublished(config);
+  }
+
+  #filled({ resource }: ListenerVersion): ListenerConfig {
+    let { config } = resource;
+    for (const target of this.#targets) config = target.filled(config);
+    return config;
+  }
+
   #secretUser(config: ListenerConfig): SecretUser | undefined {
     const refs = listenerSecrets(config);
     if (refs.length === 0) return undefined;
     return { refs, onSecret: () => this.#stats.onSecret(config.statPrefix) };
   }
 
-  #isReady({ routeRefs, secretUser }: ListenerVersion): boolean {
+  #isReady({ resource, routeRefs, secretUser }: ListenerVersion): boolean {
     return (
       this.#routes.ready(routeRefs) &&
+      this.#targets.every((target) => target.ready(resource.config)) &&
       (secretUser === undefined || this.#deps.secrets.ready(secretUser.refs))
     );
   }
 
-  #release({ routeRefs, secretUser }: ListenerVersion): void {
+  #release({ resource, routeRefs, secretUser }: ListenerVersion): void {
+    for (const target of this.#targets) target.release(resource.config);
     this.#routes.release(routeRefs);
     if (secretUser !== undefined) this.#deps.secrets.release(secretUser);
   }
@@ -367,9 +352,18 @@ export class ListenerManager {
       }
     }
     for (const name of this.#routes.sweep()) this.#deps.sink.removeRoute(name);
-    this.#stats.setCounts(this.#activeCount, this.#warmingCount);
+    this.#setCounts();
     if (this.#routes.namesChanged()) this.#deps.events.onRoutesWanted(this.#routes.wanted());
     this.#deps.events.onChange();
+  }
+
+  #setCounts(): void {
+    this.#stats.setCounts({
+      active: this.#activeCount,
+      warming: this.#warmingCount,
+      draining: this.#drains.listenerCount,
+      chainsDraining: this.#drains.chainCount,
+    });
   }
 
   #publishRoutes(): void {
@@ -389,17 +383,22 @@ export class ListenerManager {
     known.active = version;
     known.warming = undefined;
     this.#warmingCount--;
-    const { config } = version.resource;
-    if (before === undefined) {
-      this.#activeCount++;
-    } else if (onlyFilterChainsDiffer(before.resource.config, config)) {
-      this.#stats.onInPlaceUpdated();
-    } else if (printAddress(before.resource.config.address) !== printAddress(config.address)) {
-      known.bound.clear();
-    }
+    const config = this.#filled(version);
+    version.published = config;
+    if (before === undefined) this.#activeCount++;
+    else this.#noteUpdate(known, before, config);
     this.#deps.sink.publishListener(config);
     this.#deps.events.onPublished(config);
     if (before !== undefined) this.#release(before);
+  }
+
+  #noteUpdate(known: KnownListener, before: ListenerVersion, config: ListenerConfig): void {
+    const old = before.published;
+    if (onlyFilterChainsDiffer(old, config)) this.#stats.onInPlaceUpdated();
+    if (printAddress(old.address) !== printAddress(config.address)) known.bound.clear();
+    if (listenerFate(old, config) === 'in_place')
+      this.#drains.addChains(planChains(old, config).drained.length);
+    else this.#drains.addListener(before);
   }
 
   #dropWarming(known: KnownListener): void {
@@ -432,30 +431,4 @@ export class ListenerManager {
 
 function cancelAll(timers: readonly TimerHandle[] = []): void {
   for (const timer of timers) timer.cancel();
-}
-
-function newListener(isStatic: boolean): KnownListener {
-  return {
-    isStatic,
-    active: undefined,
-    warming: undefined,
-    errorState: undefined,
-    bound: new Map(),
-  };
-}
-
-function entryOf(
-  version: ListenerVersion,
-  state: ConfigDumpEntry['state'],
-  errorState: ConfigErrorState | undefined,
-): ConfigDumpEntry {
-  const { name, version: versionText, raw } = version.resource;
-  return {
-    name,
-    state,
-    version: versionText,
-    raw,
-    lastUpdatedMs: version.lastUpdatedMs,
-    errorState,
-  };
 }

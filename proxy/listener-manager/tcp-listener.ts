@@ -1,6 +1,7 @@
 // [w] TcpListener: SO_REUSEPORT accept, listener filters, hand-over by original destination, choice of filter chain.
 import type {
   AddressConfig,
+  FilterChainConfig,
   ListenerConfig,
   ListenerFilterConfig,
   ListenerFilterPredicate,
@@ -30,6 +31,7 @@ import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
 import type { ServerFirstMemory } from './server-first.ts';
 import { ListenerStats } from './listener-stats.ts';
+import { chainsOf, planChains } from './listener-update.ts';
 
 /** What all listeners of one worker share. */
 export interface ListenerEnvironment {
@@ -79,7 +81,7 @@ export class TcpListener {
     this.stats = new ListenerStats(environment.store, config.statPrefix, environment.workerIndex);
     this.#matcher = new FilterChainMatcher<ActiveChain>([], null);
     this.#accessLogs = environment.createAccessLogs(config);
-    this.#setChains(config, null);
+    this.#setChains(chainsOf(config).map((chain) => this.#newChain(chain)));
     const { runtime, sharedCounts } = environment;
     this.#ceiling = listenerCeiling(config.name, runtime, sharedCounts);
   }
@@ -133,19 +135,41 @@ export class TcpListener {
           this.#onAccept,
         );
         this.#sockets.push(socket);
-        const real = address.kind === 'ip' ? { ...address, port: socket.port } : address;
-        report.onBound(config.name, real, undefined);
+        report.onBound(config.name, socket.address, undefined);
       } catch (error) {
         report.onBound(config.name, address, (error as Error).message);
       }
     }
   }
 
-  /** Same name, new settings. Chains with the same bytes keep their connections. */
+  /** An update in place: only chains that have no successor drain. */
   update(config: ListenerConfig, order: DrainOrder): void {
+    const plan = planChains(this.#config, config);
+    const old = this.#allChains();
     this.#config = config;
     this.#accessLogs = this.environment.createAccessLogs(config);
-    this.#setChains(config, order);
+    const chains = chainsOf(config).map((chain, i) => {
+      const { from, how } = plan.origins[i]!;
+      if (from < 0) return this.#newChain(chain);
+      const present = old[from]!;
+      if (how !== 'keep') present.swap(chain, config, how === 'retire');
+      return present;
+    });
+    this.#setChains(chains);
+    for (const place of plan.drained) old[place]!.startDrain(order, this.environment.io.timers);
+  }
+
+  /** Of sockets that go on under another version: each is one that was made, as Envoy counts. */
+  reportSockets(report: BindReport): void {
+    for (const { address } of this.#sockets) report.onBound(this.#config.name, address, undefined);
+  }
+
+  /** From the listener that this one replaces at the same addresses. */
+  takeSockets(before: TcpListener): void {
+    this.#sockets = before.#sockets;
+    this.#share = before.#share;
+    before.#sockets = [];
+    for (const socket of this.#sockets) socket.handTo(this.#onAccept);
   }
 
   /** The next listener of this name takes the sockets over. */
@@ -247,27 +271,17 @@ export class TcpListener {
     return this.#defaultChain === null ? this.#chains : [...this.#chains, this.#defaultChain];
   }
 
-  #setChains(config: ListenerConfig, order: DrainOrder | null): void {
-    const old = [...this.#allChains()];
-    const take = (chain: ListenerConfig['filterChains'][number]): ActiveChain => {
-      const index = old.findIndex(
-        (present) => present.config.hash === chain.hash && chain.hash !== '',
-      );
-      if (index >= 0) return old.splice(index, 1)[0]!;
-      const { builder, drain, io, random } = this.environment;
-      return new ActiveChain(
-        chain,
-        config,
-        builder,
-        new ChainDrainState(drain, config, { time: io.time, random }),
-      );
-    };
-    this.#chains = config.filterChains.map(take);
-    this.#defaultChain =
-      config.defaultFilterChain === undefined ? null : take(config.defaultFilterChain);
+  #newChain(chain: FilterChainConfig): ActiveChain {
+    const { builder, drain, io, random } = this.environment;
+    const state = new ChainDrainState(drain, this.#config, { time: io.time, random });
+    return new ActiveChain(chain, this.#config, builder, state);
+  }
+
+  /** In the order of chainsOf(). */
+  #setChains(all: ActiveChain[]): void {
+    this.#defaultChain = this.#config.defaultFilterChain === undefined ? null : all.pop()!;
+    this.#chains = all;
     this.#matcher = new FilterChainMatcher(this.#chains, this.#defaultChain);
-    if (order !== null)
-      for (const chain of old) chain.startDrain(order, this.environment.io.timers);
   }
 }
 

@@ -46,7 +46,8 @@ export class BindError extends Error {
 export class ListenSocket implements Closable {
   readonly #io: IoThread;
   readonly #handle: SocketHandle;
-  readonly #onAccept: AcceptHandler;
+  readonly #asked: AddressConfig;
+  #onAccept: AcceptHandler;
   #closed = false;
 
   constructor(
@@ -56,6 +57,7 @@ export class ListenSocket implements Closable {
     onAccept: AcceptHandler,
   ) {
     this.#io = io;
+    this.#asked = address;
     this.#onAccept = onAccept;
     this.#handle =
       address.kind === 'pipe'
@@ -65,7 +67,13 @@ export class ListenSocket implements Closable {
     this.#handle.onconnection = onHandleConnection;
   }
 
-  /** The port the kernel gave when 0 was asked for; 0 for a pipe. */
+  /** With the port the kernel gave when 0 was asked for. */
+  get address(): AddressConfig {
+    const asked = this.#asked;
+    return asked.kind === 'ip' ? { ...asked, port: this.port } : asked;
+  }
+
+  /** 0 for a pipe. */
   get port(): number {
     if (!isTcp(this.#handle)) return 0;
     const name: SocketName = {};
@@ -83,6 +91,11 @@ export class ListenSocket implements Closable {
     this.#io.enter();
     this.#onAccept(client);
     this.#io.leave();
+  }
+
+  /** Another listener takes it over; nobody who waits to be accepted is turned away. */
+  handTo(onAccept: AcceptHandler): void {
+    this.#onAccept = onAccept;
   }
 
   close(): void {

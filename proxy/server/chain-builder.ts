@@ -129,7 +129,7 @@ export class WorkerChainBuilder implements ChainBuilder {
           ? terminal
           : new SniForwardProxyFactory(held, this.#parts.forwardHosts, terminal),
       );
-    for (const [index, filter] of chain.networkFilters.entries()) {
+    for (const filter of chain.networkFilters) {
       switch (filter.kind) {
         case 'refuse':
           return filter.reason;
@@ -147,13 +147,15 @@ export class WorkerChainBuilder implements ChainBuilder {
           held = filter.settings;
           continue;
         default:
-          gates.push(this.#gate(filter, `${listener.name} ${chain.hash} ${index}`));
+          gates.push(
+            this.#gate(filter, `${listener.name} ${JSON.stringify(chain.match)} ${gates.length}`),
+          );
       }
     }
     return 'the chain has no filter that ends it (http_connection_manager or tcp_proxy)';
   }
 
-  /** `identity`: the same in all workers, and no other filter's. */
+  /** `identity`: the same in all workers and through updates in place, and no other filter's. */
   #gate(filter: GateConfig, identity: string): NetworkGate {
     const { store, runtime, sharedCounts, tokenBuckets, routeEnvironment, io } = this.#parts;
     switch (filter.kind) {

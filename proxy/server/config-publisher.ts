@@ -8,7 +8,7 @@ import { routeKey } from '../config/route-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
-import type { ListenerSink } from '../listener-manager/listener-manager.ts';
+import type { ListenerSink } from '../listener-manager/listener-manager-deps.ts';
 import type { HostHealthConfig } from '../config/host-health-config.ts';
 import type { ClusterSink } from '../upstream/cluster-manager-deps.ts';
 import type { HostHealthSink } from '../upstream/health-environment.ts';

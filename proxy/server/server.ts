@@ -236,7 +236,7 @@ export class Server {
   }
 
   #createListenerManager(): ListenerManager {
-    const { bootstrap, time, loggers } = this.#deps;
+    const { bootstrap, options, time, loggers } = this.#deps;
     return new ListenerManager({
       sink: this.#publisher,
       events: {
@@ -251,6 +251,7 @@ export class Server {
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
+      drainTimeMs: options.drainTimeS * 1000,
     });
   }
 

@@ -4,6 +4,7 @@ import { BALANCING_ROWS } from './balancing-stat-names.ts';
 import { CLUSTER_UPDATE_ROWS, DNS_CACHE_GROUP } from './cluster-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { HEALTH_STAT_GROUPS } from './health-stat-names.ts';
+import { MANAGER_STAT_GROUPS } from './manager-stat-names.ts';
 import { counters, gauges, histograms } from './stat-rows.ts';
 import type { StatGroup, StatRow } from './stat-rows.ts';
 import { TLS_STAT_GROUPS } from './ssl-stat-names.ts';
@@ -292,41 +293,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   DNS_CACHE_GROUP,
-  {
-    title: 'Cluster manager',
-    prefix: 'cluster_manager.',
-    rows: [
-      ...counters(`
-        cluster_added: clusters that came
-        cluster_modified: clusters that changed
-        cluster_removed: clusters that went
-        cluster_updated: changes of hosts
-        cluster_updated_via_merge: always 0, as the next two: workers are told of every change
-        update_merge_cancelled: …
-        update_out_of_merge_window: …`),
-      ...gauges(`
-        active_clusters: clusters in use
-        warming_clusters: clusters that wait for their endpoints`),
-    ],
-  },
-  {
-    title: 'Listener manager',
-    prefix: 'listener_manager.',
-    rows: [
-      ...counters(`
-        listener_added: listeners that came
-        listener_modified: listeners that changed
-        listener_removed: listeners that went
-        listener_stopped: listeners that stopped accepting
-        listener_in_place_updated: listeners of which only filter chains changed
-        listener_create_success: sockets bound, of all workers
-        listener_create_failure: sockets that could not be bound`),
-      ...gauges(`
-        total_listeners_active: listeners in use
-        total_listeners_warming: listeners that wait for their routes or clusters
-        workers_started: 1 when all workers run`),
-    ],
-  },
+  ...MANAGER_STAT_GROUPS,
   {
     title: 'Subscriptions (`cluster_manager.cds.`, `listener_manager.lds.`)',
     prefix: '<manager>.<type>.',

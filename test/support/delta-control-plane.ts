@@ -15,6 +15,8 @@ const TYPES = {
   clusters: 'envoy.config.cluster.v3.Cluster',
   endpoints: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
   listeners: 'envoy.config.listener.v3.Listener',
+  routes: 'envoy.config.route.v3.RouteConfiguration',
+  secrets: 'envoy.extensions.transport_sockets.tls.v3.Secret',
 } as const satisfies Record<string, MessageName>;
 type Kind = keyof typeof TYPES;
 

@@ -58,8 +58,10 @@ export class ProxyProcess {
     t: Teardowns,
     bootstrap: Json,
     binary?: string,
-    concurrency = 1,
+    run: number | { readonly concurrency?: number; readonly flags?: readonly string[] } = 1,
   ): Promise<ProxyProcess> {
+    const { concurrency = 1, flags: more = [] } =
+      typeof run === 'number' ? { concurrency: run } : run;
     const dir = mkdtempSync(join(tmpdir(), 'proxy-'));
     const path = join(dir, 'bootstrap.json');
     const adminPort = await freePort();
@@ -79,6 +81,7 @@ export class ProxyProcess {
       String(concurrency),
       '--file-flush-interval-msec',
       '20',
+      ...more,
     ];
     const envoyFlags = ['--base-id', String(1000 + Math.floor(Math.random() * 1e6)), '-l', 'error'];
     const command =

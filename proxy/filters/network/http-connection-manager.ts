@@ -4,13 +4,14 @@ import type { ConnectionCallbacks } from '../../network/transport.ts';
 import { ConnManager } from '../../http/conn-manager.ts';
 import type { ConnManagerContext } from '../../http/conn-manager-context.ts';
 import type { DownstreamConnectionInfo } from '../../stream-info/stream-info.ts';
-import type { ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
+import { ConnManagerSlot } from '../../http/conn-manager-slot.ts';
+import type { ChainUpdate, ConnectionOwner, TerminalFilterFactory } from './network-filter.ts';
 
 export class HttpConnectionManagerFactory implements TerminalFilterFactory {
-  readonly #context: ConnManagerContext;
+  #slot: ConnManagerSlot;
 
   constructor(context: ConnManagerContext) {
-    this.#context = context;
+    this.#slot = new ConnManagerSlot(context);
   }
 
   createFilter(
@@ -18,6 +19,13 @@ export class HttpConnectionManagerFactory implements TerminalFilterFactory {
     info: DownstreamConnectionInfo,
     owner: ConnectionOwner,
   ): ConnectionCallbacks {
-    return new ConnManager(this.#context, connection, info, owner);
+    return new ConnManager(this.#slot, connection, info, owner);
+  }
+
+  succeed(before: TerminalFilterFactory, { facts, retires }: ChainUpdate): void {
+    if (!(before instanceof HttpConnectionManagerFactory)) return;
+    const { current } = this.#slot;
+    this.#slot = before.#slot;
+    this.#slot.replace(current, facts, retires);
   }
 }

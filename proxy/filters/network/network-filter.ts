@@ -3,7 +3,11 @@
 import type { Connection } from '../../network/connection.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
 import type { ResponseFlag } from '../../stream-info/response-flags.ts';
-import type { DownstreamConnectionInfo, StreamInfo } from '../../stream-info/stream-info.ts';
+import type {
+  DownstreamConnectionInfo,
+  ListenerFacts,
+  StreamInfo,
+} from '../../stream-info/stream-info.ts';
 
 /** For the listener's log: how a connection ended that is no stream of its own. */
 export interface ConnectionEnd {
@@ -31,6 +35,13 @@ export interface Speculation {
   abandon(): void;
 }
 
+/** An update in place of a filter chain. */
+export interface ChainUpdate {
+  readonly facts: ListenerFacts;
+  /** Connections from before end when they have no request any more. */
+  readonly retires: boolean;
+}
+
 export interface TerminalFilterFactory {
   /** The connection's bytes go to what is returned; null: refused, the connection has been closed. */
   createFilter(
@@ -49,4 +60,15 @@ export interface TerminalFilterFactory {
   ): Speculation | null;
   /** A filter before it has refused a connection of its chain. */
   onRefused?(): void;
+  /** This one is in the place of `before`, of the same kind: connections go on here with their next request. Absent: they stay as they began. */
+  succeed?(before: TerminalFilterFactory, update: ChainUpdate): void;
+  /** What it hands connections on to; absent: it is the last. */
+  readonly next?: TerminalFilterFactory;
+}
+
+/** The filter that ends the chain, behind those that stand before it. */
+export function lastOf(factory: TerminalFilterFactory): TerminalFilterFactory {
+  let last = factory;
+  while (last.next !== undefined) last = last.next;
+  return last;
 }

@@ -105,11 +105,11 @@ class GatedSpeculation implements Speculation {
 /** The terminal filter behind its gates. */
 export class GatedFilterFactory implements TerminalFilterFactory {
   readonly #gates: readonly NetworkGate[];
-  readonly #terminal: TerminalFilterFactory;
+  readonly next: TerminalFilterFactory;
 
   constructor(gates: readonly NetworkGate[], terminal: TerminalFilterFactory) {
     this.#gates = gates;
-    this.#terminal = terminal;
+    this.next = terminal;
   }
 
   createFilter(
@@ -121,7 +121,7 @@ export class GatedFilterFactory implements TerminalFilterFactory {
     for (const gate of this.#gates) {
       const verdict = gate.onNewConnection(session);
       if (verdict === 'admit') continue;
-      this.#terminal.onRefused?.();
+      this.next.onRefused?.();
       const refused = new RefusedConnection(session, verdict.end);
       connection.setCallbacks(refused);
       if (verdict.held) {
@@ -131,7 +131,7 @@ export class GatedFilterFactory implements TerminalFilterFactory {
       connection.close(CloseType.NoFlush);
       return null;
     }
-    return this.#terminal.createFilter(connection, info, session);
+    return this.next.createFilter(connection, info, session);
   }
 
   /** Nobody is dialled for a connection that a gate would refuse; it may yet be another chain's. */
@@ -143,7 +143,7 @@ export class GatedFilterFactory implements TerminalFilterFactory {
     const session = new GatedSession(connection, info, null);
     const admitted = this.#gates.every((gate) => gate.onNewConnection(session) === 'admit');
     const speculation = admitted
-      ? (this.#terminal.speculate?.(connection, info, listener) ?? null)
+      ? (this.next.speculate?.(connection, info, listener) ?? null)
       : null;
     if (speculation !== null) return new GatedSpeculation(session, speculation);
     session.onConnectionDone();

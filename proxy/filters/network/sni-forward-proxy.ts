@@ -17,16 +17,16 @@ const OVERFLOW = { closeReason: 'dns_cache_overflow' };
 export class SniForwardProxyFactory implements TerminalFilterFactory {
   readonly #config: SniForwardProxyConfig;
   readonly #hosts: ForwardHosts;
-  readonly #terminal: TerminalFilterFactory;
+  readonly next: TerminalFilterFactory;
 
   constructor(config: SniForwardProxyConfig, hosts: ForwardHosts, terminal: TerminalFilterFactory) {
     this.#config = config;
     this.#hosts = hosts;
-    this.#terminal = terminal;
+    this.next = terminal;
   }
 
   onRefused(): void {
-    this.#terminal.onRefused?.();
+    this.next.onRefused?.();
   }
 
   createFilter(
@@ -35,11 +35,11 @@ export class SniForwardProxyFactory implements TerminalFilterFactory {
     owner: ConnectionOwner,
   ): ConnectionCallbacks | null {
     const name = info.requestedServerName;
-    if (name === '') return this.#terminal.createFilter(connection, info, owner);
+    if (name === '') return this.next.createFilter(connection, info, owner);
     const { cache, port } = this.#config;
     const host = `${name}:${port}`;
     (info.filterState ??= new FilterState()).set(FORWARD_TO_STATE, { text: host });
-    const held = new HeldConnection({ connection, info, owner }, this.#terminal);
+    const held = new HeldConnection({ connection, info, owner }, this.next);
     const known = this.#hosts.resolve(cache, host, held);
     if (known === undefined || known?.overflow === true) {
       // Whoever held it before must not hear of its end: it would count it, too.
@@ -47,7 +47,7 @@ export class SniForwardProxyFactory implements TerminalFilterFactory {
       connection.close(CloseType.NoFlush);
       return null;
     }
-    if (known !== null) return this.#terminal.createFilter(connection, info, owner);
+    if (known !== null) return this.next.createFilter(connection, info, owner);
     held.onEnd = () => this.#hosts.cancel(cache.name, host, held);
     connection.readDisable(true);
     return held;

@@ -8,7 +8,10 @@
 //
 // The connection is its only stream's encoder: no object per request. The connection manager must let go of a stream
 // before it says readyForNext().
-import type { HttpConnectionManagerConfig } from '../../config/http-connection-manager-config.ts';
+import type {
+  Http1ServerConfig,
+  HttpConnectionManagerConfig,
+} from '../../config/http-connection-manager-config.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
@@ -59,7 +62,8 @@ const framing: Framing = { length: 0, error: null };
 export class Http1ServerConnection implements ResponseEncoder, BodySink {
   readonly #connection: Connection;
   readonly #callbacks: ServerConnectionCallbacks;
-  readonly #settings: HttpConnectionManagerConfig;
+  /** Of the settings it began with it holds no more: others may be in force, and those forgotten. */
+  readonly #settings: Http1ServerConfig;
   readonly #head: HeadParser;
   readonly #body: BodyDecoder;
   /** An edge without TLS: nobody in front of it may have ended a client's TLS. */
@@ -96,7 +100,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     this.#refusesHttps = useRemoteAddress && xffNumTrustedHops === 0 && !secure;
     this.#connection = connection;
     this.#callbacks = callbacks;
-    this.#settings = settings;
+    this.#settings = settings.http1;
     const limits = {
       maxBytes: settings.maxRequestHeadersKb * 1024,
       maxCount: settings.maxHeadersCount,
@@ -221,7 +225,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
     http10: boolean,
   ): void {
     const text = responseHead(headers, framingOut, endStream, http10);
-    const format = this.#settings.http1.headerKeyFormat;
+    const format = this.#settings.headerKeyFormat;
     this.#sendHead(
       format === 'lower' && headers.casing === null
         ? text
@@ -244,7 +248,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
 
   encodeTrailers(trailers: HeaderMap): void {
     if (this.#responseFraming !== BodyFraming.Chunked || this.#toHead) return;
-    const forwarded = this.#settings.http1.enableTrailers;
+    const forwarded = this.#settings.enableTrailers;
     this.#send(forwarded ? lastChunkWith(trailers) : LAST_CHUNK);
   }
 
@@ -312,7 +316,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
       this.#fail(error);
       return;
     }
-    requestFraming(headers, this.#settings.http1.allowChunkedLength, framing);
+    requestFraming(headers, this.#settings.allowChunkedLength, framing);
     if (framing.error !== null) {
       this.#fail(framing.error);
       return;
@@ -331,7 +335,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   }
 
   #checkHead(headers: RequestHeaders, version: number): CodecError | null {
-    const http1 = this.#settings.http1;
+    const http1 = this.#settings;
     if (version !== 11 && !http1.acceptHttp10) {
       // The refusal itself is HTTP/1.1 (envoy-behaviour §2.1).
       this.#http10 = false;
@@ -398,7 +402,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   #finishChunked(): void {
     this.#state = State.Paused;
     const trailers = this.#body.trailers;
-    const forward = this.#settings.http1.enableTrailers;
+    const forward = this.#settings.enableTrailers;
     if (trailers !== null && forward && withoutFraming(trailers.trailers).size > 0) {
       this.#decoder?.decodeTrailers(trailers.trailers);
     } else this.#decoder?.decodeData(EMPTY, true);

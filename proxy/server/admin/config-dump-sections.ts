@@ -75,7 +75,7 @@ function clustersDump(section: ConfigDumpSection, filter: NameFilter): Any {
 
 const LISTENER = 'envoy.config.listener.v3.Listener';
 
-/** A listener has one entry: its active and warming states, and the last refusal. */
+/** A listener has one entry: its active, warming and draining states, and the last refusal. */
 function dynamicListeners(
   section: ConfigDumpSection,
   filter: NameFilter,
@@ -91,7 +91,7 @@ function dynamicListeners(
     byName.set(entry.name, {
       ...byName.get(entry.name),
       name: entry.name,
-      ...(entry.state === 'active' ? { active_state: state } : { warming_state: state }),
+      ...{ [`${entry.state}_state`]: state },
       ...errorState(LISTENER, entry),
     });
   }

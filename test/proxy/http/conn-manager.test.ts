@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import { realRandom } from '../../../proxy/base/random.ts';
 import type { HttpConnectionManagerConfig } from '../../../proxy/config/http-connection-manager-config.ts';
 import type { AccessLogEntry } from '../../../proxy/http/conn-manager-context.ts';
+import { ConnManagerSlot } from '../../../proxy/http/conn-manager-slot.ts';
 import { ConnManager } from '../../../proxy/http/conn-manager.ts';
 import { ConnManagerStats } from '../../../proxy/http/conn-manager-stats.ts';
 import { RequestMutator } from '../../../proxy/http/conn-manager-utility.ts';
@@ -91,7 +92,7 @@ class Client {
     const io = new IoThread(time);
     const { connection, peer } = await acceptedPair(t, io);
     const manager = new ConnManager(
-      {
+      new ConnManagerSlot({
         config,
         stats: new ConnManagerStats(store, 'p', 'l'),
         mutator: new RequestMutator(config, { ip: '192.0.2.1', cluster: 'c', id: 'n' }, null),
@@ -116,7 +117,7 @@ class Client {
         http2: () => {
           throw new Error('HTTP/1 only');
         },
-      },
+      }),
       connection,
       streamInfo().connection,
       { onConnectionDone: () => (this.done = true) },

@@ -17,16 +17,20 @@ function setUp(inspector: Inspector) {
   const time = new SimulatedTime();
   const heard: string[] = [];
   let server: SpeculationListener | undefined;
-  const chainOf = (name: string): ActiveChain =>
-    ({
+  const factoryOf = (name: string): unknown => ({
+    speculate(_connection: unknown, _info: unknown, listener: SpeculationListener) {
+      server = listener;
+      return { commit: () => null, abandon: () => void heard.push(`${name} given up`) };
+    },
+  });
+  const chainOf = (name: string): ActiveChain => {
+    const chain = {
       config: { name, transportSocket: { kind: 'raw_buffer' } },
-      factory: () => ({
-        speculate(_connection: unknown, _info: unknown, listener: SpeculationListener) {
-          server = listener;
-          return { commit: () => null, abandon: () => void heard.push(`${name} given up`) };
-        },
-      }),
-    }) as unknown as ActiveChain;
+      filters: factoryOf(name),
+      factory: () => chain.filters,
+    };
+    return chain as unknown as ActiveChain;
+  };
   const owner = {
     chain: chainOf('old') as ActiveChain | null,
     listener: {

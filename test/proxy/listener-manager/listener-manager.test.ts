@@ -41,6 +41,7 @@ function setUp(options: { readonly gate?: boolean } = {}) {
     log: new LoggerRegistry('off', () => {}).get('config'),
     runtime: Runtime.EMPTY,
     secrets: NO_SECRETS,
+    drainTimeMs: 600_000,
     isClusterWarming: (name) => warming.has(name),
   });
   if (options.gate !== true) manager.openGate();
