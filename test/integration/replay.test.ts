@@ -60,8 +60,8 @@ function checkNotes(t: Test, recording: string, log: readonly string[]): void {
     if (row !== undefined) seen.set(row, [...(seen.get(row) ?? []), recording]);
   }
   const alarms = log.filter((line) => /^(warning|error|critical): /.test(line));
-  // In a namespace without a name server, and outside of one where another sidecar has the ports; no agent serves secrets here.
-  const expected = /cannot bind|DNS|resol|does not resolve|no secret \S+ within the initial fetch/i;
+  // In a namespace without a name server, and outside of one where another sidecar has the ports.
+  const expected = /cannot bind|DNS|resol|does not resolve/i;
   t.strictSame(
     alarms.filter((line) => !expected.test(line)),
     [],

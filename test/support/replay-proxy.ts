@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
+import type { SecretMaterial } from '../../agent/security/secret-material.ts';
 import { boundCommand } from './bound-command.ts';
 import { eventually } from './eventually.ts';
 import type { Pod } from './netns.ts';
@@ -61,6 +62,7 @@ export async function startReplayProxy(
     spiffe: `spiffe://cluster.local/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`,
     ...(options.authority === undefined ? {} : { authority: options.authority }),
   });
+  secrets.server.make = (name) => secretOfFiles(name, secrets.authority);
   chmodSync(`${dir}/SDS`, 0o777);
   const bootstrap = join(dir, 'bootstrap.json');
   writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, dir)));
@@ -74,6 +76,15 @@ export async function startReplayProxy(
   await eventually(`${recording}: first load answered`, isLoaded, 60_000);
   const { log, accessLog, stop } = running;
   return { controlPlane, secrets, log, accessLog, stop };
+}
+
+/** What an agent makes of certificates in files of its pod: every file is there. */
+function secretOfFiles(name: string, authority: TestAuthority): SecretMaterial | undefined {
+  if (name.startsWith('file-root:'))
+    return { kind: 'roots', rootPem: authority.rootPem, crlFile: undefined };
+  if (!name.startsWith('file-cert:')) return undefined;
+  const { chainPem, keyPem } = authority.identity('spiffe://cluster.local/ns/default/sa/files');
+  return { kind: 'certificate', chainPem, keyPem };
 }
 
 export interface ProxyRun {

@@ -12,6 +12,8 @@ import { TestAuthority } from './test-authority.ts';
 import type { TestIdentity } from './test-authority.ts';
 
 export class TestSecretServer {
+  /** What it makes of a name that it was not given; undefined: that is waited for. */
+  make: (name: string) => SecretMaterial | undefined = () => undefined;
   readonly #server = new GrpcServer();
   readonly #materials = new Map<string, SecretMaterial>();
   readonly #streams = new Set<{ onChange(name: string): void }>();
@@ -61,6 +63,8 @@ export class TestSecretServer {
   }
 
   async #get(name: string): Promise<MaterialResult> {
+    const made = this.#materials.has(name) ? undefined : this.make(name);
+    if (made !== undefined) this.#materials.set(name, made);
     while (!this.#materials.has(name)) {
       await new Promise<void>((resolve) => {
         this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), resolve]);
