@@ -1,5 +1,5 @@
 // [w] Commands that print addresses, ports, networks and host names (envoy-behaviour §11.1).
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import { bare, configText, getter, orNull, wireText } from './field.ts';
 import type { CommandTable, CompiledField, Field } from './field.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
@@ -87,7 +87,7 @@ function compileIp(address: Address, args: string): CompiledField {
 
 /** `10.1.2.3` with 24 is `10.1.2.0/24`. */
 export function network(ip: string, prefixLength: number): string {
-  const family = isIP(ip);
+  const family = ipFamily(ip);
   if (family === 0) return ip;
   const length = Math.min(prefixLength, family === 4 ? 32 : 128);
   const masked = family === 4 ? maskV4(ip, length) : printV6(maskedWords(ip, length));

@@ -32,15 +32,17 @@ class RealTimer implements TimerHandle {
 }
 
 class RealTime implements TimeSource {
-  /** Each thread's performance.now() begins with the thread. */
-  readonly #threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  /** Of the kernel's clock: what is left of its count is small enough to tell microseconds. */
+  readonly #startSeconds = process.hrtime()[0];
 
+  /** Not performance.now(): the module behind it costs each thread 0.25 MB. */
   monotonicMs(): number {
-    return performance.now();
+    const now = process.hrtime();
+    return (now[0] - this.#startSeconds) * 1e3 + now[1] / 1e6;
   }
 
   processMs(): number {
-    return performance.now() + this.#threadStartMs;
+    return this.monotonicMs() + this.#startSeconds * 1e3;
   }
 
   wallMs(): number {

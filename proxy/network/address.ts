@@ -1,10 +1,10 @@
 // [w] Addresses and CIDR ranges: parse, print, match. IPv4-mapped IPv6 (`::ffff:a.b.c.d`) is treated as IPv4.
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIpv4, isIpv6 } from '../base/ip-text.ts';
 
 /** Four or sixteen bytes; null when `text` is no IP address. */
 export function parseIp(text: string): Uint8Array | null {
-  if (isIPv4(text)) return parseIpv4(text);
-  if (!isIPv6(text)) return null;
+  if (isIpv4(text)) return parseIpv4(text);
+  if (!isIpv6(text)) return null;
   const mapped = mappedIpv4(text);
   return mapped === null ? parseIpv6(text) : parseIpv4(mapped);
 }
@@ -13,7 +13,7 @@ function mappedIpv4(text: string): string | null {
   const lower = text.toLowerCase();
   if (!lower.startsWith('::ffff:')) return null;
   const rest = lower.slice(7);
-  return isIPv4(rest) ? rest : null;
+  return isIpv4(rest) ? rest : null;
 }
 
 /** The kernel prints IPv4 peers of a dual-stack socket as mapped addresses; logs and matches want the plain form. */

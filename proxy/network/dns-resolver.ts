@@ -3,9 +3,9 @@
 // Choice: name servers are asked by c-ares, as Envoy does: it tells TTLs and any number of queries may wait, while
 // getaddrinfo holds a thread of libuv's pool until it gives up. What getaddrinfo knows besides, the hosts file and the
 // search domains of a pod, is read here (dns-query.ts). getaddrinfo itself is for those who ask for it.
-import { lookup as systemLookup } from 'node:dns';
 import type { LookupAddress } from 'node:dns';
 import type { TimeSource } from '../base/clock.ts';
+import { dns } from '../base/node-builtins.ts';
 import type { DnsLookupFamily } from '../config/cluster-config.ts';
 import type { DnsAnswer, DnsQuery, DnsQueryOptions, DnsResolver } from './dns-lookup.ts';
 import { CaresQuery } from './dns-query.ts';
@@ -60,7 +60,7 @@ export class SystemDnsResolver implements DnsResolver {
 
   #lookup(pending: Pending): void {
     const family = pending.family === 'V4_ONLY' ? 4 : pending.family === 'V6_ONLY' ? 6 : 0;
-    systemLookup(pending.name, { all: true, family, order: 'verbatim' }, (error, found) => {
+    dns().lookup(pending.name, { all: true, family, order: 'verbatim' }, (error, found) => {
       this.#running--;
       this.#next();
       if (pending.cancelled) return;

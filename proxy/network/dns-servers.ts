@@ -1,9 +1,9 @@
 // [m] The c-ares channels behind CaresQuery, one for each set of resolver settings, and what the system's files say beside
 // name servers: the hosts file and the search list. Files are read when somebody asks, at most once a second.
-import { Resolver } from 'node:dns';
-import { isIPv4, isIPv6 } from 'node:net';
+import type { Resolver } from 'node:dns';
+import { isIpv4, isIpv6 } from '../base/ip-text.ts';
 import type { TimeSource } from '../base/clock.ts';
-import { fs } from '../base/node-builtins.ts';
+import { dns, fs } from '../base/node-builtins.ts';
 import type { DnsResolverConfig } from '../config/cluster-config.ts';
 
 /** Envoy's own (CaresDnsResolverConfig). */
@@ -44,7 +44,7 @@ export class CaresServers {
     const key = `${servers.join()} ${timeout} ${tries}`;
     let channel = this.#channels.get(key);
     if (channel === undefined) {
-      channel = new Resolver({ timeout, tries });
+      channel = new (dns().Resolver)({ timeout, tries });
       if (servers.length > 0) channel.setServers(servers);
       this.#channels.set(key, channel);
     }
@@ -105,12 +105,12 @@ const wordsOf = (text: string): readonly string[][] =>
 export function parseHosts(text: string): ReadonlyMap<string, HostsEntry> {
   const entries = new Map<string, { v4: string[]; v6: string[] }>();
   for (const [address = '', ...names] of wordsOf(text)) {
-    if (!isIPv4(address) && !isIPv6(address)) continue;
+    if (!isIpv4(address) && !isIpv6(address)) continue;
     for (const name of names) {
       const key = name.toLowerCase();
       const entry = entries.get(key) ?? { v4: [], v6: [] };
       entries.set(key, entry);
-      (isIPv4(address) ? entry.v4 : entry.v6).push(address);
+      (isIpv4(address) ? entry.v4 : entry.v6).push(address);
     }
   }
   return entries;

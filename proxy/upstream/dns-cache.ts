@@ -1,6 +1,6 @@
 // [m] DNS caches of dynamic forward proxies: names are asked for when a worker first meets them, kept up to date while they are
 // used, and told to all workers (envoy-behaviour §7.1).
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import { JitteredBackoff } from '../base/backoff.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -151,7 +151,7 @@ class DnsCache {
     const { resolver, time } = this.#deps;
     this.#stat('dns_query_attempt');
     host.timer = undefined;
-    if (isIP(host.name) !== 0) {
+    if (ipFamily(host.name) !== 0) {
       host.timer = time.setTimer(() => this.#onAnswer(host, literal(host.name, dns)), 0);
       return;
     }
@@ -247,8 +247,8 @@ const told = ({ host, port, addresses, failure }: CachedHost): ForwardHostConfig
 /** An address is its own answer, unless it is of a family nobody asked for. */
 function literal(address: string, { lookupFamily }: DnsCacheConfig['dns']): DnsAnswer {
   const wrong =
-    (lookupFamily === 'V4_ONLY' && isIP(address) === 6) ||
-    (lookupFamily === 'V6_ONLY' && isIP(address) === 4);
+    (lookupFamily === 'V4_ONLY' && ipFamily(address) === 6) ||
+    (lookupFamily === 'V6_ONLY' && ipFamily(address) === 4);
   return wrong
     ? { kind: 'failed', reason: 'address_family' }
     : { kind: 'resolved', addresses: [address], ttlMs: undefined };

@@ -1,6 +1,6 @@
 // [m] Hosts of a STRICT_DNS or LOGICAL_DNS cluster: every name on its own timer, old hosts kept on failure
 // (envoy-behaviour §7.1).
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import { JitteredBackoff } from '../base/backoff.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -75,7 +75,7 @@ export class StrictDnsCluster {
 
   #addTarget(endpoint: EndpointConfig): void {
     const address = endpoint.address;
-    if (address.kind !== 'ip' || isIP(address.address) !== 0) return;
+    if (address.kind !== 'ip' || ipFamily(address.address) !== 0) return;
     const failures = this.#config.dns.failureRefresh;
     this.#targets.set(endpoint, {
       endpoint,

@@ -1,5 +1,5 @@
 // [m] Decodes addresses and CIDR ranges.
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import type {
   Address,
   CidrRange,
@@ -42,7 +42,7 @@ function decodeSocketAddress(reader: FieldReader<SocketAddress>, names: boolean)
     reader.problem('port_value', 'is required');
   if (reader.string('resolver_name') !== '') reader.refuse('resolver_name');
   const address = reader.requiredString('address');
-  if (address !== '' && !names && isIP(address) === 0) {
+  if (address !== '' && !names && ipFamily(address) === 0) {
     reader.problem(
       'address',
       `malformed IP address: ${address}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`,
@@ -53,7 +53,7 @@ function decodeSocketAddress(reader: FieldReader<SocketAddress>, names: boolean)
 
 export function decodeCidr(reader: FieldReader<CidrRange>): CidrConfig {
   const address = reader.requiredString('address_prefix');
-  const family = isIP(address);
+  const family = ipFamily(address);
   if (address !== '' && family === 0)
     reader.problem('address_prefix', `malformed IP address: ${address}`);
   const widest = family === 6 ? 128 : 32;

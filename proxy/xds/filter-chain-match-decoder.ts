@@ -1,5 +1,5 @@
 // [m] Decodes what a filter chain matches, and refuses two chains that match the same (envoy-behaviour §8.3).
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import type { FilterChainMatch } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
 import type { CidrConfig, FilterChainMatchConfig } from '../config/listener-config.ts';
 import { MAX_PORT, decodeCidr } from './address-decoder.ts';
@@ -88,8 +88,10 @@ export class FilterChainMatchRegistry {
 
 const cidrKeys = (ranges: readonly CidrConfig[]): readonly string[] =>
   ranges
-    .filter(({ address }) => isIP(address) !== 0)
-    .map(({ address, prefixLength }) => maskedPrefix(address, prefixLength, isIP(address) === 6));
+    .filter(({ address }) => ipFamily(address) !== 0)
+    .map(({ address, prefixLength }) =>
+      maskedPrefix(address, prefixLength, ipFamily(address) === 6),
+    );
 
 function combinations(match: FilterChainMatchConfig): readonly string[] {
   const levels: readonly (readonly string[])[] = [

@@ -1,5 +1,5 @@
 // [m] Decodes socket options, source addresses and keepalive (envoy.config.core.v3; envoy-behaviour §7.2).
-import { isIP } from 'node:net';
+import { ipFamily } from '../base/ip-text.ts';
 import { endianness } from 'node:os';
 import type {
   BindConfig,
@@ -140,7 +140,7 @@ function decodeExtra(reader: FieldReader<ExtraSourceAddress>): SourceAddressConf
 
 function decodeSource(reader: FieldReader<SocketAddress>): SourceAddressConfig {
   const address = reader.requiredString('address');
-  if (address !== '' && isIP(address) === 0)
+  if (address !== '' && ipFamily(address) === 0)
     reader.problem('address', `malformed IP address: ${address}`);
   return { address, port: reader.number('port_value', 0, 0, 65_535) };
 }

@@ -1,4 +1,5 @@
 // [m] Dial: one try to reach an address of the bootstrap: resolved first where it is a name (a STRICT_DNS cluster of istiod).
+import { dns } from '../../base/node-builtins.ts';
 import type { AddressConfig } from '../../config/listener-config.ts';
 import { parseIp } from '../../network/address.ts';
 import { ConnectAttempt } from '../../network/connect.ts';
@@ -57,8 +58,7 @@ export class Dial implements ConnectListener {
   }
 
   #resolve(name: string, port: number): void {
-    const { lookup } = process.getBuiltinModule('node:dns');
-    lookup(name, (error, ip) => {
+    dns().lookup(name, (error, ip) => {
       if (this.#listener === null) return;
       if (error !== null)
         this.onConnectFailed(`'${name}' cannot be resolved (${error.code ?? ''})`);
