@@ -1,80 +1,73 @@
 // [m] The process log: one JSON line a record on standard error (or --log-path), levels named as Envoy's. Main writes for
-// all threads.
-import { pino } from 'pino';
-import type { LogLevel, LogRecord } from '../base/logger.ts';
+// all threads, and at once: the last line before the end of the process must get out, and lines are few.
+import type { LogRecord } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
+import { fs } from '../base/node-builtins.ts';
 import type { WorkerLogRecord } from './worker-protocol.ts';
 
-const LEVEL_NUMBERS = {
-  trace: 10,
-  debug: 20,
-  info: 30,
-  warning: 40,
-  error: 50,
-  critical: 60,
-} as const;
-type WrittenLevel = keyof typeof LEVEL_NUMBERS;
+const STANDARD_ERROR = 2;
+const FILE_MODE = 0o666;
+/** A reader that is behind: so often, so long each, before a line is given up. */
+const PATIENCE = 50;
+const PATIENCE_MS = 20;
 
 export class ProcessLog {
   readonly #time: TimeSource;
   readonly #path: string;
-  readonly #destination: ReturnType<typeof pino.destination>;
-  readonly #pino;
+  readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
+  #fd: number;
 
   /** `path` '': standard error. Throws when the file cannot be opened. */
   constructor(path: string, time: TimeSource) {
     this.#time = time;
     this.#path = path;
-    // Synchronous: the last line before the end of the process must get out, and log lines are few.
-    this.#destination = pino.destination({
-      dest: path === '' ? 2 : path,
-      sync: true,
-      mkdir: false,
-    });
-    this.#pino = pino(
-      {
-        base: null,
-        // Levels are decided by each Logger before a record gets here.
-        level: 'trace',
-        customLevels: LEVEL_NUMBERS,
-        useOnlyCustomLevels: true,
-        timestamp: false,
-        formatters: { level: (label) => ({ level: label }) },
-      },
-      this.#destination,
-    );
+    this.#fd = path === '' ? STANDARD_ERROR : openLog(path);
   }
 
   /** Sink of main's LoggerRegistry. */
-  readonly write = (record: LogRecord): void => {
-    this.#line(
-      record.level,
-      this.#time.wallMs(),
-      { component: record.component, ...record.fields },
-      record.message,
-    );
+  readonly write = ({ level, component, message, fields }: LogRecord): void => {
+    const time = new Date(this.#time.wallMs()).toISOString();
+    this.#line({ level, time, component, ...fields, msg: message });
   };
 
   writeWorker(workerIndex: number, record: WorkerLogRecord): void {
-    const fields = { component: record.component, worker: workerIndex, ...record.fields };
-    this.#line(record.level, record.wallMs, fields, record.message);
+    const { level, component, fields, message } = record;
+    const time = new Date(record.wallMs).toISOString();
+    this.#line({ level, time, component, worker: workerIndex, ...fields, msg: message });
   }
 
-  /** After the file was moved away. */
+  /** After the file was moved away. Where it cannot be opened again, lines go on into the one that was moved. */
   reopen(): void {
-    if (this.#path !== '') this.#destination.reopen();
+    if (this.#path === '') return;
+    const before = this.#fd;
+    try {
+      this.#fd = openLog(this.#path);
+      fs.closeSync(before);
+    } catch {
+      // There is no better place to say it than the log.
+    }
   }
 
-  #line(
-    level: LogLevel,
-    wallMs: number,
-    fields: Readonly<Record<string, unknown>>,
-    message: string,
-  ): void {
-    if (level === 'off') return;
-    this.#pino[level satisfies WrittenLevel](
-      { time: new Date(wallMs).toISOString(), ...fields },
-      message,
-    );
+  #line(record: Readonly<Record<string, unknown>>): void {
+    this.#writeOut(Buffer.from(`${JSON.stringify(record, printable)}\n`, 'utf8'));
+  }
+
+  #writeOut(bytes: Buffer): void {
+    let written = 0;
+    let patience = PATIENCE;
+    while (written < bytes.length) {
+      try {
+        written += fs.writeSync(this.#fd, bytes, written);
+      } catch (error) {
+        // A full disk, a reader that is gone: the proxy serves on without its log.
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || patience-- === 0) return;
+        Atomics.wait(this.#sleeper, 0, 0, PATIENCE_MS);
+      }
+    }
   }
 }
+
+const openLog = (path: string): number => fs.openSync(path, 'a', FILE_MODE);
+
+const printable = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? String(value) : value;
