@@ -1,6 +1,10 @@
 // [m] A short name for the content of decoded configuration: equal content, equal hash, whatever order a map came in.
 // Not the hash of the bytes: protobuf maps have no order, and a cluster must not lose its pools over that.
-import { crypto } from '../base/node-builtins.ts';
+import { Hash64 } from '../base/hash64.ts';
+
+const HEX_DIGITS = 8;
+
+const hash = new Hash64();
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Map) {
@@ -12,6 +16,14 @@ function plain(_key: string, value: unknown): unknown {
   return value;
 }
 
-/** 27 characters; fields that are undefined count as absent. `content` is plain data without cycles. */
-export const contentHash = (content: unknown): string =>
-  crypto().hash('sha1', JSON.stringify(content, plain), 'base64url');
+const hex = (half: number): string => half.toString(16).padStart(HEX_DIGITS, '0');
+
+/**
+ * 16 characters; fields that are undefined count as absent. `content` is plain data without cycles. Not cryptographic: who may write
+ * configuration gains nothing by two with the same hash, and node:crypto is 1.3 MB.
+ */
+export function contentHash(content: unknown): string {
+  const bytes = Buffer.from(JSON.stringify(content, plain), 'utf8');
+  hash.xxHash64(bytes, bytes.length);
+  return hex(hash.high) + hex(hash.low);
+}
