@@ -93,6 +93,17 @@ export interface HttpConnectionManagerConfig {
   readonly inert?: readonly string[] | undefined;
 }
 
+/** What the HTTP/1 codec asks for. */
+export type Http1ServerSettings = Pick<
+  HttpConnectionManagerConfig,
+  | 'useRemoteAddress'
+  | 'xffNumTrustedHops'
+  | 'maxRequestHeadersKb'
+  | 'maxHeadersCount'
+  | 'headersWithUnderscoresAction'
+  | 'http1'
+>;
+
 export interface RdsConfig {
   readonly kind: 'rds';
   readonly name: string;

@@ -76,7 +76,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
       const { node } = bootstrap.config;
       return new AccessLogService({ ...needs, node, userAgentVersion: VERSION });
     },
-    createAdmin: (adminContext) => new AdminServer(adminContext),
+    createAdmin: (adminContext) => new AdminServer(adminContext, realTime),
   });
   onSignals(server);
   endWithStarter(context.options.leashFd, log, server);

@@ -13,8 +13,8 @@ import type { ProcessLog } from './process-log.ts';
 
 /** The admin endpoint, as far as the server starts and stops it. */
 export interface AdminEndpoint {
-  /** Resolves when it accepts, with the address as bound; rejects when the address cannot be had. */
-  listen(address: AddressConfig): Promise<AddressConfig>;
+  /** Accepts from now on; gives the address as bound, and throws when it cannot be had. */
+  listen(address: AddressConfig): AddressConfig;
   close(): void;
 }
 

@@ -150,7 +150,7 @@ export class Server {
     this.#listeners.addStatic(listeners);
     this.#handedOver = true;
     this.#advance();
-    await this.#startAdmin();
+    this.#startAdmin();
   }
 
   get state(): ServerState {
@@ -350,7 +350,7 @@ export class Server {
     });
   }
 
-  async #startAdmin(): Promise<void> {
+  #startAdmin(): void {
     const { createAdmin, bootstrap, options } = this.#deps;
     const { address } = bootstrap.config.admin;
     if (createAdmin === undefined || address === undefined) return;
@@ -373,7 +373,7 @@ export class Server {
       wallMs: () => this.#deps.time.wallMs(),
       refreshStats: () => this.#refreshStats(),
     });
-    const bound = await this.#lifetime.own(createAdmin(context)).listen(address);
+    const bound = this.#lifetime.own(createAdmin(context)).listen(address);
     this.#log.info(`admin address: ${addressText(bound)}`);
   }
 

@@ -85,7 +85,7 @@ export async function startStandInServer(
       Promise.resolve(new AccessLogService({ ...needs, node, userAgentVersion: '' })),
     createAdmin: (context) => {
       admin = context;
-      return { listen: (address) => Promise.resolve(address), close: () => {} };
+      return { listen: (address) => address, close: () => {} };
     },
   });
   t.teardown(() => server.stop());

@@ -10,7 +10,7 @@
 // before it says readyForNext().
 import type {
   Http1ServerConfig,
-  HttpConnectionManagerConfig,
+  Http1ServerSettings,
 } from '../../config/http-connection-manager-config.ts';
 import type { Connection } from '../../network/connection.ts';
 import { CodecErrors } from '../codec-error.ts';
@@ -93,7 +93,7 @@ export class Http1ServerConnection implements ResponseEncoder, BodySink {
   constructor(
     connection: Connection,
     callbacks: ServerConnectionCallbacks,
-    settings: HttpConnectionManagerConfig,
+    settings: Http1ServerSettings,
     secure = false,
   ) {
     const { useRemoteAddress, xffNumTrustedHops } = settings;

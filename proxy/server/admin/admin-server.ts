@@ -1,121 +1,96 @@
-// [m] AdminServer: the admin address (15000 in a pod), on the main thread with node:http. No request of the mesh passes here.
+// [m] AdminServer: the admin address (15000 in a pod), on the main thread. No request of the mesh passes here.
 import { fs } from '../../base/node-builtins.ts';
-import { createServer } from '../../base/lean-http.ts';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Closable } from '../../base/lifetime.ts';
+import type { TimeSource } from '../../base/clock.ts';
 import type { AddressConfig } from '../../config/listener-config.ts';
+import { DateHeader } from '../../http/date-header.ts';
+import { Connection } from '../../network/connection.ts';
+import { IoThread } from '../../network/io-thread.ts';
+import { BindError, ListenSocket } from '../../network/listen-socket.ts';
+import type { SocketHandle } from '../../network/socket-binding.ts';
 import { addressText } from '../../upstream/host.ts';
 import type { AdminContext } from '../admin-context.ts';
+import { AdminConnection } from './admin-connection.ts';
+import type { AdminConnectionOwner } from './admin-connection.ts';
 import { dispatchAdmin } from './admin-dispatch.ts';
+import type { AdminRequest } from './admin-dispatch.ts';
 import type { AdminResponse } from './admin-endpoint.ts';
-import { MAX_QUERY_CHARS } from './admin-query.ts';
 
-const MAX_HEADER_BYTES = 60 * 1024;
 const MAX_CONNECTIONS = 256;
+const BACKLOG = 511;
 
-export class AdminServer implements Closable {
+export class AdminServer implements Closable, AdminConnectionOwner {
   readonly #context: AdminContext;
-  readonly #server: Server;
-  #pipePath: string | undefined = undefined;
+  readonly #io: IoThread;
+  readonly #date: DateHeader;
+  readonly #connections = new Set<AdminConnection>();
+  #socket: ListenSocket | undefined = undefined;
+  #address: AddressConfig | undefined = undefined;
 
-  constructor(context: AdminContext) {
+  constructor(context: AdminContext, time: TimeSource) {
     this.#context = context;
-    this.#server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-      void this.#serve(request, response);
-    });
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#io = new IoThread(time);
+    this.#date = new DateHeader(time);
   }
 
   /**
-   * Resolves when it accepts, with the address it has; rejects when the address cannot be bound. `address` defaults to the bootstrap's. The bound
+   * Accepts from now on; gives the address it has, and throws when it cannot be bound. `address` defaults to the bootstrap's. The bound
    * address goes into the file that `--admin-address-path` names.
    */
-  async listen(
+  listen(
     address: AddressConfig | undefined = this.#context.bootstrap.admin.address,
-  ): Promise<AddressConfig> {
+  ): AddressConfig {
     if (address === undefined) throw new Error('the bootstrap gives no admin address');
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      const done = (): void => {
-        this.#server.off('error', reject);
-        resolve();
-      };
-      if (address.kind === 'pipe') this.#listenOnPipe(address.path, address.mode, done);
-      else this.#server.listen({ host: address.address, port: address.port }, done);
-    });
-    // A listening socket that breaks later must not end the process.
-    this.#server.on('error', () => {});
+    if (address.kind === 'pipe') makeRoom(address.path);
+    const settings = { backlog: BACKLOG, reusePort: false };
+    this.#socket = new ListenSocket(this.#io, address, settings, (handle) => this.#accept(handle));
+    const bound = address.kind === 'pipe' ? address : { ...address, port: this.#socket.port };
+    this.#address = bound;
     const { adminAddressPath } = this.#context.options;
-    const bound = this.address ?? address;
     if (adminAddressPath !== '') fs.writeFileSync(adminAddressPath, addressText(bound));
     return bound;
   }
 
   /** As bound; undefined before listen() and after close(). */
   get address(): AddressConfig | undefined {
-    const bound = this.#server.address() as AddressInfo | string | null;
-    if (bound === null) return undefined;
-    if (typeof bound === 'string') return { kind: 'pipe', path: bound, mode: 0 };
-    return { kind: 'ip', address: bound.address, port: bound.port };
+    return this.#address;
   }
 
   close(): void {
-    this.#server.close();
-    this.#server.closeAllConnections();
-    if (this.#pipePath !== undefined) removeSocket(this.#pipePath);
-    this.#pipePath = undefined;
+    this.#socket?.close();
+    for (const connection of this.#connections) connection.close();
+    this.#io.timers.close();
+    if (this.#address?.kind === 'pipe') removeSocket(this.#address.path);
+    this.#address = undefined;
   }
 
-  #listenOnPipe(path: string, mode: number, done: () => void): void {
-    removeSocket(path);
-    this.#pipePath = path;
-    this.#server.listen({ path }, () => {
-      if (mode !== 0) fs.chmodSync(path, mode);
-      done();
-    });
+  // === AdminConnectionOwner
+
+  answer(request: AdminRequest): Promise<AdminResponse> {
+    return dispatchAdmin(this.#context, request);
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      const form = await readForm(request);
-      const { method = 'GET', url = '/' } = request;
-      send(response, await dispatchAdmin(this.#context, { method, target: url, form }), method);
-    } catch {
-      // The client went away in the middle of its body, or sent too much of it.
-      response.destroy();
-    }
+  date(): string {
+    return this.#date.value();
+  }
+
+  onConnectionDone(connection: AdminConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  #accept(handle: SocketHandle): void {
+    if (this.#connections.size >= MAX_CONNECTIONS) handle.close();
+    else this.#connections.add(new AdminConnection(this, new Connection(this.#io, handle)));
   }
 }
 
-function send(response: ServerResponse, answer: AdminResponse, method: string): void {
-  const body = Buffer.from(answer.body, 'utf8');
-  response.writeHead(answer.status, {
-    'content-type': answer.contentType,
-    'cache-control': 'no-cache, max-age=0',
-    'x-content-type-options': 'nosniff',
-    ...answer.headers,
-    'content-length': body.length,
-    server: 'envoy',
-  });
-  response.end(method === 'HEAD' ? undefined : body);
+/** Whatever is no socket stays at that path, and listening fails. */
+function makeRoom(path: string): void {
+  removeSocket(path);
+  if (fs.existsSync(path)) throw new BindError(path, 'there is a file that is no socket');
 }
 
-/** The body of a form; other bodies are read and thrown away. Throws when a body is too long. */
-async function readForm(request: IncomingMessage): Promise<string> {
-  const isForm =
-    request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > 4 * MAX_QUERY_CHARS) throw new Error('body too long');
-    if (isForm) chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** A socket that a proxy before us left behind; anything else at that path stays, and listening fails. */
+/** One that a proxy before us left behind, or ours. */
 function removeSocket(path: string): void {
   try {
     if (fs.lstatSync(path).isSocket()) fs.unlinkSync(path);
