@@ -2,7 +2,7 @@
 // that package does not compress names, and a service with many addresses would pass what a UDP answer may have.
 import { decode } from 'dns-packet';
 
-export const RCODE = { noError: 0, formErr: 1, servFail: 2, notImp: 4 } as const;
+export const RCODE = { noError: 0, formErr: 1, servFail: 2, notImp: 4, refused: 5 } as const;
 
 export interface DnsQuery {
   readonly id: number;

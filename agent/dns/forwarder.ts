@@ -1,11 +1,12 @@
 // [m] Forwarder: queries that are not for the mesh go to the pod's own name servers, over what they came by, one server after the
-// other in random order or all at once (DNS_FORWARD_PARALLEL). Answers come back as they are.
+// other in random order or all at once (DNS_FORWARD_PARALLEL). A datagram may get lost and is sent again; a server that fails or
+// refuses is asked no more, and what it said counts only where no other knows better. Answers come back as they are.
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
-import { HEAD_BYTES } from './dns-message.ts';
+import { HEAD_BYTES, RCODE } from './dns-message.ts';
 
 export interface NameServer {
   readonly address: string;
@@ -31,6 +32,10 @@ export type ForwardCallback = (answer: Buffer | null) => void;
 /** More at once would be somebody's flood: those above get SERVFAIL at once. */
 const MAX_IN_FLIGHT = 1024;
 const LENGTH_BYTES = 2;
+/** Of the time for one server: when a query over UDP without an answer is sent again. */
+const RESEND_AT = [0.2, 0.5];
+/** What another server may not say; resolvers go on to the next server at these, too. */
+const GIVEN_UP: ReadonlySet<number> = new Set([RCODE.servFail, RCODE.notImp, RCODE.refused]);
 
 export class Forwarder {
   readonly #parts: ForwarderParts;
@@ -62,13 +67,22 @@ export class Forwarder {
     transport: Transport,
     done: ForwardCallback,
   ): void {
-    const [first, ...others] = servers;
-    if (first === undefined) done(null);
-    else
-      this.#ask(first, query, transport, (answer) => {
-        if (answer !== null) done(answer);
-        else this.#askInTurn(others, query, transport, done);
+    let failed: Buffer | null = null;
+    const askFrom = (index: number): void => {
+      const server = servers[index];
+      if (server === undefined) {
+        done(failed);
+        return;
+      }
+      this.#ask(server, query, transport, (answer) => {
+        if (isUseful(answer)) done(answer);
+        else {
+          failed ??= answer;
+          askFrom(index + 1);
+        }
       });
+    };
+    askFrom(0);
   }
 
   #askAll(
@@ -78,13 +92,18 @@ export class Forwarder {
     done: ForwardCallback,
   ): void {
     let waiting = servers.length;
+    let failed: Buffer | null = null;
     let over = false;
     for (const server of servers) {
       this.#ask(server, query, transport, (answer) => {
         waiting--;
-        if (over || (answer === null && waiting > 0)) return;
+        if (over) return;
+        if (!isUseful(answer)) {
+          failed ??= answer;
+          if (waiting > 0) return;
+        }
         over = true;
-        done(answer);
+        done(isUseful(answer) ? answer : failed);
       });
     }
   }
@@ -104,8 +123,16 @@ export class Forwarder {
     };
     const timer = time.setTimer(() => finish(null), timeoutMs);
     onSent();
-    close =
-      transport === 'udp' ? askOverUdp(server, query, finish) : askOverTcp(server, query, finish);
+    if (transport === 'tcp') {
+      close = askOverTcp(server, query, finish);
+      return;
+    }
+    const asked = askOverUdp(server, query, finish);
+    const resends = RESEND_AT.map((part) => time.setTimer(() => asked.again(), part * timeoutMs));
+    close = () => {
+      for (const resend of resends) resend.cancel();
+      asked.close();
+    };
   }
 }
 
@@ -114,9 +141,10 @@ function askOverUdp(
   { address, port }: NameServer,
   query: Buffer,
   done: ForwardCallback,
-): () => void {
+): { again(): void; close(): void } {
   const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
   let closed = false;
+  let connected = false;
   socket.on('error', () => done(null));
   socket.on('message', (answer) => {
     if (answersTo(query, answer)) done(answer);
@@ -124,12 +152,22 @@ function askOverUdp(
   // Called with an error, too, where there is no way to that address.
   socket.connect(port, address, (error?: Error) => {
     if (closed) return;
-    if (error === undefined) socket.send(query);
-    else done(null);
+    if (error !== undefined) {
+      done(null);
+      return;
+    }
+    connected = true;
+    socket.send(query);
   });
-  return () => {
-    closed = true;
-    socket.close();
+  return {
+    again: () => {
+      if (connected) socket.send(query);
+    },
+    close: () => {
+      closed = true;
+      connected = false;
+      socket.close();
+    },
   };
 }
 
@@ -165,6 +203,9 @@ const answersTo = (query: Buffer, answer: Buffer): boolean =>
   answer.length >= HEAD_BYTES &&
   answer.readUInt16BE(0) === query.readUInt16BE(0) &&
   (answer[2]! & 0x80) !== 0;
+
+const isUseful = (answer: Buffer | null): boolean =>
+  answer !== null && !GIVEN_UP.has(answer[3]! & 0x0f);
 
 export function shuffled<T>(list: readonly T[], random: RandomSource): T[] {
   const copy = [...list];

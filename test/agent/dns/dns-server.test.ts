@@ -217,6 +217,42 @@ t.test('DnsServer', async (t) => {
     t.equal(parallel.counts.sent, 2);
   });
 
+  await t.test('a lost query is sent again', async (t) => {
+    const dns = await upstream(t);
+    dns.set('other.test', 'silence');
+    const rig = await start(t, {
+      servers: [{ address: '127.0.0.1', port: dns.port }],
+      timeoutMs: 3000,
+    });
+    const patient = new Resolver({ timeout: 20_000, tries: 1 });
+    patient.setServers([`127.0.0.1:${rig.port}`]);
+    const answer = patient.resolve4('other.test');
+    await eventually('it is asked', () => dns.asked.length === 1);
+    dns.set('other.test', { addresses: ['192.0.2.1'] });
+    t.strictSame(await answer, ['192.0.2.1']);
+    t.ok(dns.asked.length >= 2);
+    t.match(rig.counts, { sent: 1, failed: 0 }, 'still one request');
+  });
+
+  for (const parallel of [false, true]) {
+    const how = parallel ? 'at once' : 'in turn';
+    await t.test(`a server that fails counts only where no other answers, ${how}`, async (t) => {
+      const [broken, good] = [await upstream(t), await upstream(t)];
+      broken.set('other.test', 'servfail');
+      good.set('other.test', { addresses: ['192.0.2.1'] });
+      const servers = [broken, good].map(({ port }) => ({ address: '127.0.0.1', port }));
+      const rig = await start(t, { servers, parallel });
+      for (let i = 0; i < 6; i++)
+        t.strictSame(await resolver(rig).resolve4('other.test'), ['192.0.2.1']);
+      t.ok(broken.asked.length > 0);
+      await t.rejects(resolver(rig).resolve4('nowhere.test'), { code: 'ENOTFOUND' });
+      good.set('other.test', 'servfail');
+      const before = broken.asked.length + good.asked.length;
+      await t.rejects(resolver(rig).resolve4('other.test'), { code: 'ESERVFAIL' });
+      t.ok(broken.asked.length + good.asked.length >= before + 2, 'both are asked');
+    });
+  }
+
   await t.test('over TCP it asks over TCP, several queries on a connection', async (t) => {
     const server = createServer((socket: Socket) => {
       socket.on('data', (chunk: Buffer) => {
