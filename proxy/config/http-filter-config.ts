@@ -7,6 +7,7 @@ import type {
   CompressorPerRouteConfig,
   DecompressorConfig,
 } from './compression-config.ts';
+import type { DiscoveredFilterConfig } from './discovered-filter-config.ts';
 import type { ExtAuthzConfig, ExtAuthzPerRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type {
@@ -41,6 +42,7 @@ export interface HttpFilterPerRouteConfig {
 }
 
 export type HttpFilterSettings =
+  | DiscoveredFilterConfig<HttpFilterSettings>
   | RouterFilterConfig
   | StatefulSessionConfig
   | FaultConfig

@@ -1,12 +1,14 @@
 // [b] Network filters of a chain as plain data: one tagged shape per filter that is built.
 import type { FeatureFlagConfig } from './compression-config.ts';
 import type { DnsCacheConfig } from './dns-cache-config.ts';
+import type { DiscoveredFilterConfig } from './discovered-filter-config.ts';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.ts';
 import type { TokenBucketConfig } from './local-rate-limit-config.ts';
 import type { SetFilterStateConfig } from './metadata-filter-config.ts';
 import type { TcpProxyConfig } from './tcp-proxy-config.ts';
 
 export type NetworkFilterConfig =
+  | DiscoveredNetworkFilterConfig
   | TerminalNetworkFilterConfig
   | GateConfig
   | {
@@ -23,6 +25,11 @@ export type NetworkFilterConfig =
       readonly typeUrl: string;
       readonly reason: string;
     };
+
+/** Its settings come by ECDS. */
+export interface DiscoveredNetworkFilterConfig extends DiscoveredFilterConfig<NetworkFilterConfig> {
+  readonly name: string;
+}
 
 /** The last filter of a chain. */
 export type TerminalNetworkFilterConfig =

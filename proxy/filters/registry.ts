@@ -20,6 +20,7 @@ import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
 import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
+import { MissingSettingsFactory } from './http/missing-settings.ts';
 import { RateLimitServiceFilterFactory } from './http/rate-limit-service.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
@@ -68,6 +69,7 @@ const CREATORS: Creators = {
   compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
   decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
   alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),
+  discovered: (name) => new MissingSettingsFactory(name),
   refuse: (name, settings, context) => new RefusingFilterFactory(name, settings, context),
   inert: (name, _settings, context) => new InertFilterFactory(name, context),
 };

@@ -204,6 +204,7 @@ export class ListenerManager {
     const conflict =
       sourceProblem(resource.config, this.#deps.sourceProblem) ??
       listenerProblem(resource.config, this.#deps.runtime) ??
+      this.#targetProblem(resource.config) ??
       this.#deps.secrets.problem(listenerSecrets(resource.config)) ??
       this.#addressConflict(resource.config);
     if (conflict !== undefined) return conflict;
@@ -216,6 +217,14 @@ export class ListenerManager {
     }
     this.#failures.delete(resource.name);
     this.#warm(resource);
+    return undefined;
+  }
+
+  #targetProblem(config: ListenerConfig): string | undefined {
+    for (const target of this.#targets) {
+      const problem = target.problem?.(config);
+      if (problem !== undefined) return problem;
+    }
     return undefined;
   }
 

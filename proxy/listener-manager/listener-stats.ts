@@ -39,13 +39,11 @@ export class ListenerStats {
     this.handshakeTimeout = store.counter(
       `${prefix}downstream_cx_transport_socket_connect_timeout`,
     );
+    // Counted by who stands in for the filter (filters/network/missing-settings.ts).
+    store.counter(`${prefix}network_extension_config_missing`);
     for (const name of UNCOUNTED) store.counter(prefix + name);
   }
 }
 
 /** Names that Envoy shows and that nothing counts. */
-const UNCOUNTED: readonly string[] = [
-  'downstream_cx_overload_reject',
-  'extension_config_missing',
-  'network_extension_config_missing',
-];
+const UNCOUNTED: readonly string[] = ['downstream_cx_overload_reject', 'extension_config_missing'];

@@ -3,6 +3,8 @@
 import type { ListenerConfig } from '../config/listener-config.ts';
 
 export interface ListenerTarget {
+  /** Why what it names cannot be had, for the NACK; absent, or undefined: it can. */
+  problem?(config: ListenerConfig): string | undefined;
   /** A version of a listener is there: what it names is to be fetched. Called once for each version, also for one that names nothing. */
   retain(config: ListenerConfig): void;
   /** That version is gone. */

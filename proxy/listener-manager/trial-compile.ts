@@ -2,8 +2,11 @@
 // refuse (docs/architecture.md). What does not compile becomes part of the NACK, or ends the start.
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
+import type { HttpFilterConfig } from '../config/http-filter-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from '../access-log/access-log-filter.ts';
 import { compileAccessLogFormat } from '../access-log/access-logger.ts';
@@ -26,6 +29,17 @@ function compileRoutes(config: RouteConfig, runtime: Runtime): void {
   trialCompilePerRoute(config);
 }
 
+/** Undefined: it compiles. */
+export function extensionProblem(
+  { name, http, network }: ExtensionConfig,
+  runtime: Runtime,
+): string | undefined {
+  return problemOf(() => {
+    if (http !== undefined) compileHttpFilter({ name, settings: http });
+    if (network !== undefined) compileNetworkFilter(network, '', runtime);
+  });
+}
+
 /** Undefined: its route tables, HTTP filters and access log formats compile. */
 export function listenerProblem(config: ListenerConfig, runtime: Runtime): string | undefined {
   const chains =
@@ -39,16 +53,31 @@ export function listenerProblem(config: ListenerConfig, runtime: Runtime): strin
 }
 
 function compileChain(chain: FilterChainConfig, runtime: Runtime): void {
-  for (const filter of chain.networkFilters) {
-    if (filter.kind === 'tcp_proxy') {
-      compileLogs(filter.settings.accessLogs, `filter chain '${chain.name}': access_log`);
-      const { tunneling } = filter.settings;
-      if (tunneling !== undefined) void new TunnelRequests(tunneling);
-    } else if (filter.kind === 'http_connection_manager')
-      compileConnManager(filter.settings, chain.name, runtime);
-    else if (filter.kind === 'connection_filter_state')
-      compileAt(`network filter '${filter.name}'`, () => trialCompile(filter.settings));
-  }
+  for (const filter of chain.networkFilters) compileNetworkFilter(filter, chain.name, runtime);
+}
+
+function compileNetworkFilter(
+  filter: NetworkFilterConfig,
+  chainName: string,
+  runtime: Runtime,
+): void {
+  if (filter.kind === 'tcp_proxy') {
+    compileLogs(filter.settings.accessLogs, `filter chain '${chainName}': access_log`);
+    const { tunneling } = filter.settings;
+    if (tunneling !== undefined) void new TunnelRequests(tunneling);
+  } else if (filter.kind === 'http_connection_manager')
+    compileConnManager(filter.settings, chainName, runtime);
+  else if (filter.kind === 'connection_filter_state')
+    compileAt(`network filter '${filter.name}'`, () => trialCompile(filter.settings));
+  else if (filter.kind === 'discovered' && filter.fallback !== undefined)
+    compileNetworkFilter(filter.fallback, chainName, runtime);
+}
+
+function compileHttpFilter({ name, settings }: Pick<HttpFilterConfig, 'name' | 'settings'>): void {
+  if (settings.kind !== 'discovered')
+    compileAt(`http filter '${name}'`, () => trialCompile(settings));
+  else if (settings.fallback !== undefined)
+    compileHttpFilter({ name, settings: settings.fallback });
 }
 
 function compileConnManager(
@@ -57,8 +86,7 @@ function compileConnManager(
   runtime: Runtime,
 ): void {
   if (config.routes.kind === 'inline') compileRoutes(config.routes.config, runtime);
-  for (const { name, settings } of config.httpFilters)
-    compileAt(`http filter '${name}'`, () => trialCompile(settings));
+  for (const filter of config.httpFilters) compileHttpFilter(filter);
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
   for (const { settings } of config.httpFilters)
     if (settings.kind === 'router' && settings.upstreamLogs !== undefined)

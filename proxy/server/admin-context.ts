@@ -90,6 +90,8 @@ export interface AdminContext {
   dumpClusters(): ConfigDumpSection;
   dumpListeners(): ConfigDumpSection;
   dumpRoutes(): ConfigDumpSection;
+  /** Filters that are discovered; undefined: there are none. */
+  dumpExtensions(chain: 'http' | 'network'): ConfigDumpSection | undefined;
   /** Of all TLS contexts, those of listeners first. */
   tlsMaterials(): readonly TlsMaterial[];
   wallMs(): number;

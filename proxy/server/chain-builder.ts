@@ -17,6 +17,7 @@ import type { ServerHealth } from '../filters/factory-context.ts';
 import { createHttpFilterFactory } from '../filters/registry.ts';
 import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { HttpConnectionManagerFactory } from '../filters/network/http-connection-manager.ts';
+import { MissingFilterFactory } from '../filters/network/missing-settings.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import type { TerminalFilterFactory } from '../filters/network/network-filter.ts';
 import { GatedFilterFactory } from '../filters/network/network-gate.ts';
@@ -133,6 +134,8 @@ export class WorkerChainBuilder implements ChainBuilder {
       switch (filter.kind) {
         case 'refuse':
           return filter.reason;
+        case 'discovered':
+          return new MissingFilterFactory(this.#parts.store, listener.statPrefix);
         case 'inert':
           continue;
         case 'http_connection_manager':

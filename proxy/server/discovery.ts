@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { SourceRef, SubscriptionRef } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
@@ -13,12 +14,14 @@ import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import { DiscoveryChannels } from '../xds/discovery-channels.ts';
+import type { ExtensionManager } from '../xds/extension-manager.ts';
 import { NamedSubscriptions } from '../xds/named-subscriptions.ts';
 import { ResourceFeeds } from '../xds/resource-feeds.ts';
 import type { Feed } from '../xds/resource-feeds.ts';
 import {
   clusterType,
   endpointsType,
+  extensionType,
   listenerType,
   routeType,
   secretType,
@@ -35,6 +38,7 @@ export interface DiscoveryParts {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
+  readonly extensions: ExtensionManager;
   /** The first response of the kind was worked through, or its wait is over. */
   readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
   readonly stats: StatsStore;
@@ -60,6 +64,7 @@ export class Discovery implements Closable {
   readonly #feeds: ResourceFeeds;
   readonly #endpoints: NamedSubscriptions<ClusterEndpointsConfig>;
   readonly #routes: NamedSubscriptions<RouteConfig>;
+  readonly #extensions: NamedSubscriptions<ExtensionConfig>;
   #ads: AdsClient | undefined;
   #clusterFeed: Feed | undefined;
   #listenerFeed: Feed | undefined;
@@ -84,6 +89,13 @@ export class Discovery implements Closable {
       feeds: this.#feeds,
       onAdsNames: (names) => this.#ads?.setNames('routes', names),
       statsOf: (_key, { name }) => ({ statPrefix: `rds.${name}.`, countsStreamOnly: true }),
+    });
+    this.#extensions = new NamedSubscriptions({
+      type: extensionType,
+      watcher: parts.extensions.watcher,
+      feeds: this.#feeds,
+      onAdsNames: (names) => this.#ads?.setNames('extensions', names),
+      statsOf: (key) => ({ statPrefix: parts.extensions.statPrefix(key), countsStreamOnly: true }),
     });
   }
 
@@ -113,6 +125,10 @@ export class Discovery implements Closable {
     this.#routes.setWanted(wanted);
   }
 
+  setExtensions(wanted: Wanted): void {
+    this.#extensions.setWanted(wanted);
+  }
+
   setSecretNames(names: ReadonlySet<string>): void {
     this.#ads?.setNames('secrets', names);
   }
@@ -130,10 +146,11 @@ export class Discovery implements Closable {
     this.#listenerFeed?.close();
     this.#endpoints.close();
     this.#routes.close();
+    this.#extensions.close();
   }
 
   #openAds(transport: AdsTransport): AdsClient {
-    const { deps, stats, secrets } = this.#parts;
+    const { deps, stats, secrets, extensions } = this.#parts;
     const { ads, cds, lds } = deps.bootstrap.config;
     const client = new AdsClient({
       mode: ads!.mode,
@@ -150,6 +167,7 @@ export class Discovery implements Closable {
     client.watch(endpointsType, this.#endpointWatcher());
     if (lds?.source.kind === 'ads') client.watch(listenerType, this.#listenerWatcher());
     client.watch(routeType, this.#routeWatcher());
+    client.watch(extensionType, extensions.watcher);
     client.watch(secretType, secrets.adsWatcher);
     return client;
   }

@@ -3,6 +3,7 @@ import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
+import type { ExtensionManager } from '../xds/extension-manager.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
 import { clusterReports } from './cluster-reports.ts';
@@ -36,6 +37,7 @@ export interface AdminContextParts {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
+  readonly extensions: ExtensionManager;
   readonly drain: DrainManager;
   readonly discovery: Discovery;
   readonly server: AdminCommands;
@@ -81,6 +83,7 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     listeners: () => listeners.listeners(),
     dumpClusters: () => clusters.dumpClusters(discovery.version('clusters')),
     dumpListeners: () => listeners.dumpListeners(discovery.version('listeners')),
+    dumpExtensions: (chain) => parts.extensions.dump(chain),
     dumpSecrets: () => parts.secrets.dump(),
     tlsMaterials: () =>
       tlsMaterials(

@@ -12,9 +12,9 @@ import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
+import type { ExtensionManager } from '../xds/extension-manager.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
-import { workerFacts } from './bootstrap.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
 import { ConfigPublisher } from './config-publisher.ts';
 import type { PublishedConfig } from './config-publisher.ts';
@@ -26,12 +26,11 @@ import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { ServerHealth } from './health-wiring.ts';
 import { InertNotes } from './inert-notes.ts';
-import { localAddress } from './local-address.ts';
+import { wireExtensions } from './extensions-wiring.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
 import { ControlTls } from './grpc/control-tls.ts';
 import { LogLevels } from './log-levels.ts';
 import { LogForwarder } from './log-forwarder.ts';
-import { readHostEnvironment } from './options.ts';
 import { createAdminContext } from './server-admin-context.ts';
 import { wireSecrets } from './secrets-wiring.ts';
 import type { ServerDeps } from './server-deps.ts';
@@ -41,6 +40,7 @@ import { Startup } from './startup.ts';
 import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
 import { StatsCollector } from './stats-collector.ts';
+import { workerInit } from './worker-init.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { FromWorker } from './worker-protocol.ts';
 
@@ -57,6 +57,7 @@ export class Server {
   readonly #health: ServerHealth;
   readonly #secrets: SecretManager;
   readonly #names: NameResolution;
+  readonly #extensions: ExtensionManager;
   readonly #clusters: ClusterManager;
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
@@ -102,6 +103,10 @@ export class Server {
     );
     this.#secrets = this.#createSecretManager(channels);
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
+    this.#extensions = wireExtensions(deps, this.#stats, {
+      onWanted: (wanted) => this.#discovery.setExtensions(wanted),
+      onSettled: () => this.#listeners.onTargets(),
+    });
     this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
@@ -120,6 +125,7 @@ export class Server {
       this.#publisher,
       this.#settler,
       this.#secrets,
+      this.#extensions,
       this.#names,
       this.#clusters,
       this.#listeners,
@@ -248,6 +254,7 @@ export class Server {
       stats: this.#stats,
       runtime: new Runtime(bootstrap.config.runtime),
       secrets: this.#secrets,
+      targets: [this.#extensions],
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
@@ -256,26 +263,11 @@ export class Server {
   }
 
   #createPool(): WorkerPool {
-    const { options, bootstrap, time, random } = this.#deps;
+    const { options, time, random } = this.#deps;
     return new WorkerPool({
       entry: this.#deps.workerEntry,
       concurrency: options.concurrency,
-      init: {
-        logLevel: options.logLevel,
-        componentLogLevels: options.componentLogLevels,
-        localAddress: localAddress(options.localAddressIpVersion),
-        ...workerFacts(bootstrap.config),
-        guardReplays: options.guardReplays,
-        replayStale: options.replayStale,
-        fileFlushIntervalMs: options.fileFlushIntervalMs,
-        fileFlushMinSizeKb: options.fileFlushMinSizeKb,
-        ...readHostEnvironment(),
-        drainStrategy: options.drainStrategy,
-        drainTimeMs: options.drainTimeS * 1000,
-        ...this.#publisher.sharedBuffers,
-        upstreamBind: bootstrap.config.upstreamBind,
-        ticketSecret: newTicketSecret(),
-      },
+      init: workerInit(this.#deps, this.#publisher),
       sum: () => this.#publisher.sum(),
       catchUp: () => [...this.#logLevels.messages, ...this.#drain.catchUp()],
       time,
@@ -345,6 +337,7 @@ export class Server {
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
+      extensions: this.#extensions,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
       stats: this.#stats,
     });
@@ -366,6 +359,7 @@ export class Server {
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
+      extensions: this.#extensions,
       drain: this.#drain,
       discovery: this.#discovery,
       server: this,

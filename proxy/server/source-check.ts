@@ -4,6 +4,7 @@ import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import { routeRef } from '../config/http-connection-manager-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ConfigSourceConfig } from '../config/config-source.ts';
+import { discoveredPlaces } from '../xds/discovered-filters.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 
 /** What is wrong with it; undefined: nothing. */
@@ -36,16 +37,15 @@ export function bootstrapSourceProblems(config: BootstrapConfig): readonly strin
   for (const { name, edsSource } of config.clusters)
     if (edsSource !== undefined) named.push([`cluster '${name}'`, edsSource.source]);
   for (const listener of config.listeners)
-    for (const source of routeSources(listener))
-      named.push([`listener '${listener.name}'`, source]);
+    for (const source of sourcesOf(listener)) named.push([`listener '${listener.name}'`, source]);
   return named.flatMap(([where, source]) => {
     const problem = sourceProblem(source, config.clusters);
     return problem === undefined ? [] : [`${where}: ${problem}`];
   });
 }
 
-function routeSources(listener: ListenerConfig): readonly ConfigSourceConfig[] {
-  return [...listener.filterChains, listener.defaultFilterChain].flatMap(
+function sourcesOf(listener: ListenerConfig): readonly ConfigSourceConfig[] {
+  const routes = [...listener.filterChains, listener.defaultFilterChain].flatMap(
     (chain) =>
       chain?.networkFilters.flatMap((filter) => {
         if (filter.kind !== 'http_connection_manager') return [];
@@ -53,4 +53,5 @@ function routeSources(listener: ListenerConfig): readonly ConfigSourceConfig[] {
         return routes.kind === 'rds' ? [routeRef(routes).source] : [];
       }) ?? [],
   );
+  return [...routes, ...discoveredPlaces(listener).map(({ ref }) => ref.source)];
 }

@@ -2,6 +2,7 @@
 // it against what the code registers. Names are Envoy's; `<…>` stands for a part that varies.
 import { BALANCING_ROWS } from './balancing-stat-names.ts';
 import { CLUSTER_UPDATE_ROWS, DNS_CACHE_GROUP } from './cluster-stat-names.ts';
+import { DISCOVERY_STAT_GROUPS } from './discovery-stat-names.ts';
 import { FILTER_STAT_GROUPS } from './filter-stat-names.ts';
 import { HEALTH_STAT_GROUPS } from './health-stat-names.ts';
 import { MANAGER_STAT_GROUPS } from './manager-stat-names.ts';
@@ -57,7 +58,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
         downstream_listener_filter_error: registered as in Envoy, and never counted
         downstream_listener_filter_remote_close: registered as in Envoy, and never counted
         extension_config_missing: registered as in Envoy, and never counted
-        network_extension_config_missing: registered as in Envoy, and never counted
+        network_extension_config_missing: connections closed as a network filter that is discovered has no settings
         http.<stat_prefix>.downstream_rq_completed: responses sent by one of its connection managers
         http.<stat_prefix>.downstream_rq_<n>xx: the same by class of code`),
       ...gauges(`
@@ -294,32 +295,7 @@ export const STAT_GROUPS: readonly StatGroup[] = [
   },
   DNS_CACHE_GROUP,
   ...MANAGER_STAT_GROUPS,
-  {
-    title: 'Subscriptions (`cluster_manager.cds.`, `listener_manager.lds.`)',
-    prefix: '<manager>.<type>.',
-    rows: [
-      ...counters(`
-        update_attempt: responses, and failures to get one
-        update_success: responses taken
-        update_rejected: responses refused (NACK)
-        update_failure: lost streams
-        init_fetch_timeout: first responses that did not come in time`),
-      ...gauges(`
-        update_time [ms]: when the last response was taken, since 1970
-        version: hash of the version taken last`),
-      ...histograms(`update_duration [ms]: time to take a response`),
-    ],
-  },
-  {
-    title: 'Control plane',
-    prefix: 'control_plane.',
-    rows: [
-      ...counters(`rate_limit_enforced: registered as in Envoy, and never counted`),
-      ...gauges(`
-        connected_state: 1 while the stream is up
-        pending_requests: requests that wait to be sent`),
-    ],
-  },
+  ...DISCOVERY_STAT_GROUPS,
   ...TLS_STAT_GROUPS,
   {
     title: 'Server',

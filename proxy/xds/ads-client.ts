@@ -13,6 +13,7 @@ import type { SecretConfig } from '../config/secret-config.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { AdsMode, AdsMux, AdsRequest, AdsResponse } from './ads-mux.ts';
 import type { AdsStream, AdsTransport } from './ads-transport.ts';
+import { mayAsk } from './ads-mux.ts';
 import { DeltaMux } from './delta-mux.ts';
 import {
   clusterType,
@@ -85,6 +86,7 @@ export class AdsClient {
   #stream: AdsStream | undefined = undefined;
   #retryTimer: TimerHandle | undefined = undefined;
   #started = false;
+  #listenersAwaited = false;
   #closed = false;
   #connected = false;
   #nodeSent = false;
@@ -131,7 +133,7 @@ export class AdsClient {
     assert(!this.#started, 'the client starts once');
     this.#started = true;
     this.#armFetchTimeout('clusters', this.#options.clustersFetchTimeoutMs);
-    this.#armFetchTimeout('listeners', this.#options.listenersFetchTimeoutMs);
+    this.#awaitListeners();
     this.#openStream();
   }
 
@@ -168,11 +170,22 @@ export class AdsClient {
     this.#options.transport.close();
   }
 
+  /** Their time begins when they may be asked for. */
+  #awaitListeners(): void {
+    if (this.#listenersAwaited || !mayAsk('listeners', this.#subscriptions)) return;
+    this.#listenersAwaited = true;
+    this.#armFetchTimeout('listeners', this.#options.listenersFetchTimeoutMs);
+  }
+
   #armFetchTimeout(kind: XdsResourceKind, timeoutMs: number): void {
     const subscription = this.#subscriptions.get(kind);
     if (subscription === undefined || timeoutMs === 0) return;
     this.#timers.push(
-      this.#options.time.setTimer(() => subscription.onInitialFetchTimeout(), timeoutMs),
+      this.#options.time.setTimer(() => {
+        subscription.onInitialFetchTimeout();
+        this.#awaitListeners();
+        this.#mux.onWaitOver();
+      }, timeoutMs),
     );
   }
 
@@ -201,6 +214,7 @@ export class AdsClient {
     if (response.controlPlaneIdentifier !== '')
       this.#controlPlaneIdentifier = response.controlPlaneIdentifier;
     this.#mux.onResponse(response);
+    this.#awaitListeners();
   }
 
   #onEnd(end: { readonly ok: boolean; readonly reason: string }): void {

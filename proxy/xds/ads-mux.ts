@@ -1,5 +1,5 @@
 // [m] What DeltaMux and SotwMux have in common: the interface to the client, the plain requests and responses, and the
-// order in which types are asked for (clusters, endpoints, listeners, routes, secrets).
+// order in which types are asked for (clusters, endpoints, listeners, routes, extensions, secrets).
 import type { ResourceResponse, SubscriptionState } from './subscription-state.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 
@@ -14,6 +14,7 @@ export const KIND_ORDER: readonly XdsResourceKind[] = [
   'endpoints',
   'listeners',
   'routes',
+  'extensions',
   'secrets',
 ];
 
@@ -60,6 +61,8 @@ export interface AdsMux {
   onStreamEnd(): void;
   onResponse(response: AdsResponse): void;
   setNames(kind: NamedResourceKind, names: ReadonlySet<string>): void;
+  /** Something is waited for no longer: what had to wait for it is asked for. */
+  onWaitOver(): void;
 }
 
 export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -15,10 +15,25 @@ const FILTERS = 'envoy.extensions.filters.network';
 const CONNECTION_LIMIT = `${FILTERS}.connection_limit.v3.ConnectionLimit`;
 const LOCAL_RATE_LIMIT = `${FILTERS}.local_ratelimit.v3.LocalRateLimit`;
 const SET_FILTER_STATE = `${FILTERS}.set_filter_state.v3.Config`;
+const SNI_CLUSTER = `${FILTERS}.sni_cluster.v3.SniCluster`;
+const ECHO = `${FILTERS}.echo.v3.Echo`;
 const DIRECT_RESPONSE = `${FILTERS}.direct_response.v3.Config`;
 const SNI_FORWARD_PROXY = `${FILTERS}.sni_dynamic_forward_proxy.v3.FilterConfig`;
 const REDIS = `${FILTERS}.redis_proxy.v3.RedisProxy`;
 const THRIFT = `${FILTERS}.thrift_proxy.v3.ThriftProxy`;
+
+/** Full names of the messages that are decoded here. */
+export const CONNECTION_FILTERS: ReadonlySet<string> = new Set([
+  CONNECTION_LIMIT,
+  LOCAL_RATE_LIMIT,
+  SET_FILTER_STATE,
+  SNI_CLUSTER,
+  ECHO,
+  DIRECT_RESPONSE,
+  SNI_FORWARD_PROXY,
+  REDIS,
+  THRIFT,
+]);
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const NO_BUCKET = { maxTokens: 0, tokensPerFill: 1, fillIntervalMs: 50, wildcardValues: 0 };
@@ -29,11 +44,11 @@ export function decodeConnectionFilter(
   name: string,
 ): NetworkFilterConfig | undefined {
   switch (config.typeName) {
-    case `${FILTERS}.sni_cluster.v3.SniCluster`:
+    case SNI_CLUSTER:
       return { kind: 'sni_cluster', name };
     case SNI_FORWARD_PROXY:
       return sniForwardProxy(config, name);
-    case `${FILTERS}.echo.v3.Echo`:
+    case ECHO:
       return { kind: 'echo', name };
     case DIRECT_RESPONSE: {
       const response = config.as(DIRECT_RESPONSE)?.child('response');

@@ -74,6 +74,10 @@ export class DeltaMux implements AdsMux {
     this.#flush();
   }
 
+  onWaitOver(): void {
+    this.#flush();
+  }
+
   setNames(kind: NamedResourceKind, names: ReadonlySet<string>): void {
     const subscription = this.#subscriptions.get(kind);
     if (subscription === undefined || sameNames(subscription.names, names)) return;

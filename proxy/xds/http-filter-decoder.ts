@@ -1,6 +1,5 @@
 // [m] Decodes the list of HTTP filters of a connection manager (istio-contract §2.6; envoy-behaviour §10).
 import type { HttpFilter } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
-import type { ExtensionConfigSource } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import { typeNameOfUrl } from '../../xds-protos/any.ts';
 import type {
   HttpFilterConfig,
@@ -14,6 +13,8 @@ import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
 import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
 import { decodeExtAuthz } from './ext-authz-decoder.ts';
 import { decodeCsrf } from './csrf-decoder.ts';
+import { decodeFilterDiscovery, misplaced } from './filter-discovery-decoder.ts';
+import type { FilterKind } from './filter-discovery-decoder.ts';
 import { decodeForwardProxyFilter } from './dns-cache-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
@@ -28,7 +29,8 @@ import { decodeRateLimitService } from './rate-limit-service-decoder.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
 import { decodeStatefulSession } from './stateful-session-decoder.ts';
-import { TypedConfig, typedConfigOf } from './typed-config.ts';
+import { typedConfigOf } from './typed-config.ts';
+import type { TypedConfig } from './typed-config.ts';
 
 const STRICT_HEADERS: ReadonlySet<string> = new Set([
   'x-envoy-upstream-rq-timeout-ms',
@@ -67,73 +69,70 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', statefulSession],
 ]);
 
-/** Filters in order, unknown optional ones left out; the last one has to be the router. */
+/** Filters in order, unknown optional ones left out; the last one has to be the router, or to be discovered. */
 export function decodeHttpFilters(
   readers: readonly FieldReader<HttpFilter>[],
 ): readonly HttpFilterConfig[] {
   const filters: HttpFilterConfig[] = [];
   readers.forEach((reader, index) => {
-    const name = reader.requiredString('name');
-    const decoded = decodeFilter(reader, name);
-    if (decoded === undefined) return;
-    const settings = guardedByIdle(decoded, name, filters);
-    filters.push({ name, disabled: reader.bool('disabled'), settings });
-    checkTerminal(reader, settings, index === readers.length - 1);
+    const place = { name: reader.requiredString('name'), last: index === readers.length - 1 };
+    const settings = decodeFilter(reader, place);
+    if (settings === undefined) return;
+    filters.push({ name: place.name, disabled: reader.bool('disabled'), settings });
+    const problem =
+      settings.kind === 'discovered'
+        ? settings.fallback && misplaced(place, isTerminal(settings.fallback), 'http')
+        : misplaced(place, isTerminal(settings), 'http');
+    if (problem !== undefined) reader.problem('', problem);
   });
-  return filters;
+  return guardedFilters(filters);
 }
+
+const isTerminal = ({ kind }: HttpFilterSettings): boolean => kind === 'router';
 
 const RBAC = 'envoy.extensions.filters.http.rbac.v3.RBAC';
 const WASM = 'envoy.extensions.filters.http.wasm.v3.Wasm';
+const EXT_AUTHZ = 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz';
 
 /**
  * Istio's CUSTOM policies: a dry run of RBAC leaves metadata that switches external authorization on. Where the filter
  * in front does nothing yet it would stay off for everybody, so it refuses instead.
  */
-function guardedByIdle(
-  settings: HttpFilterSettings,
-  name: string,
-  before: readonly HttpFilterConfig[],
-): HttpFilterSettings {
-  if (settings.kind !== 'ext_authz' || settings.enabledMetadata === undefined) return settings;
-  const idle = before.some(
-    (filter) =>
-      filter.settings.kind === 'inert' &&
-      [RBAC, WASM].includes(typeNameOfUrl(filter.settings.typeUrl)),
-  );
-  if (!idle && settings.enabledMetadata.namespace !== 'envoy.filters.http.rbac') return settings;
-  return refuse(
-    'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
-    name,
-    `${name} is switched on by metadata of a filter that does nothing in this version of Outrigger: what it guards is refused`,
-  );
-}
-
-function checkTerminal(
-  reader: FieldReader<HttpFilter>,
-  settings: HttpFilterSettings,
-  last: boolean,
-): void {
-  const terminal = settings.kind === 'router';
-  if (terminal === last) return;
-  const name = reader.string('name');
-  reader.problem(
-    '',
-    terminal
-      ? `Error: terminal filter named ${name} of type ${name} must be the last filter in a http filter chain.`
-      : `Error: non-terminal filter named ${name} of type ${name} is the last filter in a http filter chain.`,
-  );
+export function guardedFilters(filters: readonly HttpFilterConfig[]): readonly HttpFilterConfig[] {
+  return filters.map((filter, index) => {
+    const { name, settings } = filter;
+    if (settings.kind !== 'ext_authz' || settings.enabledMetadata === undefined) return filter;
+    const idle = filters
+      .slice(0, index)
+      .some(
+        (before) =>
+          before.settings.kind === 'inert' &&
+          [RBAC, WASM].includes(typeNameOfUrl(before.settings.typeUrl)),
+      );
+    if (!idle && settings.enabledMetadata.namespace !== 'envoy.filters.http.rbac') return filter;
+    const why = `${name} is switched on by metadata of a filter that does nothing in this version of Outrigger: what it guards is refused`;
+    return { ...filter, settings: refuse(EXT_AUTHZ, name, why) };
+  });
 }
 
 function decodeFilter(
   reader: FieldReader<HttpFilter>,
-  name: string,
+  place: { readonly name: string; readonly last: boolean },
 ): HttpFilterSettings | undefined {
   const discovery = reader.child('config_discovery');
-  if (discovery !== undefined) return decodeDiscovered(discovery, name);
+  if (discovery !== undefined) return decodeFilterDiscovery(discovery, place, HTTP_FILTERS);
   const config = typedConfigOf(reader);
-  return config && decodeSettings(config, name, reader.bool('is_optional'));
+  return config && decodeSettings(config, place.name, reader.bool('is_optional'));
 }
+
+export const HTTP_FILTERS = {
+  knows: (typeName) =>
+    DECODERS.has(typeName) ||
+    INERT_HTTP_FILTERS.has(typeName) ||
+    REFUSED_HTTP_FILTERS.has(typeName),
+  decode: (config, name) => decodeSettings(config, name, false),
+  isTerminal,
+} satisfies FilterKind<HttpFilterSettings>;
 
 function decodeSettings(
   config: TypedConfig,
@@ -147,34 +146,6 @@ function decodeSettings(
   if (REFUSED_HTTP_FILTERS.has(typeName)) return refuse(typeUrl, name);
   if (!optional) config.unknown(name);
   return undefined;
-}
-
-/**
- * A filter whose settings come by ECDS. This version does not fetch them, so: the default config where there is one;
- * inert where every allowed type is; else refused, since a filter that may guard and is not known yet must not be
- * passed (Istio allows Wasm and RBAC, the latter so that its agent can put a deny-all in).
- */
-function decodeDiscovered(
-  reader: FieldReader<ExtensionConfigSource>,
-  name: string,
-): HttpFilterSettings | undefined {
-  const defaultConfig = reader.message.default_config;
-  const path = reader.pathOf('default_config');
-  if (defaultConfig !== undefined) {
-    return decodeSettings(new TypedConfig(defaultConfig, path, reader.problems), name, false);
-  }
-  const typeUrls = reader.message.type_urls ?? [];
-  if (typeUrls.length === 0) {
-    reader.problem('type_urls', 'at least one is required');
-    return undefined;
-  }
-  const first = typeUrls[0]!;
-  if (typeUrls.every((url) => INERT_HTTP_FILTERS.has(typeNameOfUrl(url)))) return inert(first);
-  return refuse(
-    first,
-    name,
-    `${name} comes by extension discovery (ECDS), which this version of Outrigger does not fetch: requests are refused`,
-  );
 }
 
 function decodeRouter(config: TypedConfig): RouterFilterConfig | undefined {

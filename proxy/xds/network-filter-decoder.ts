@@ -2,6 +2,8 @@
 import type { Filter } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeFilterDiscovery, misplaced } from './filter-discovery-decoder.ts';
+import type { FilterKind } from './filter-discovery-decoder.ts';
 import { decodeHttpConnectionManager } from './http-connection-manager-decoder.ts';
 import {
   INERT_NETWORK_FILTERS,
@@ -9,7 +11,7 @@ import {
   inert,
   refuse,
 } from './known-extensions.ts';
-import { decodeConnectionFilter } from './connection-filter-decoder.ts';
+import { CONNECTION_FILTERS, decodeConnectionFilter } from './connection-filter-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeTcpProxy } from './tcp-proxy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -19,6 +21,8 @@ const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpCon
 const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 const RBAC = 'envoy.extensions.filters.network.rbac.v3.RBAC';
 const WASM = 'envoy.extensions.filters.network.wasm.v3.Wasm';
+
+const BUILT_HERE: ReadonlySet<string> = new Set([HCM, TCP_PROXY, RBAC, WASM]);
 
 const TERMINAL_KINDS: ReadonlySet<NetworkFilterConfig['kind']> = new Set([
   'http_connection_manager',
@@ -32,42 +36,43 @@ export function decodeNetworkFilters(
 ): readonly NetworkFilterConfig[] {
   const filters: NetworkFilterConfig[] = [];
   readers.forEach((reader, index) => {
-    const filter = decodeFilter(reader);
+    const place = { name: reader.requiredString('name'), last: index === readers.length - 1 };
+    const filter = decodeFilter(reader, place);
     if (filter === undefined) return;
     filters.push(filter);
-    checkTerminal(reader, filter, index === readers.length - 1);
+    // Of what is discovered Envoy looks at nothing before it comes.
+    const problem =
+      filter.kind === 'discovered' ? undefined : misplaced(place, isTerminal(filter), 'network');
+    if (problem !== undefined) reader.problem('', problem);
   });
   return filters;
 }
 
-function checkTerminal(
-  reader: FieldReader<Filter>,
-  filter: NetworkFilterConfig,
-  last: boolean,
-): void {
-  const terminal = TERMINAL_KINDS.has(filter.kind);
-  if (terminal === last) return;
-  const { name } = filter;
-  reader.problem(
-    '',
-    terminal
-      ? `Error: terminal filter named ${name} of type ${name} must be the last filter in a network filter chain.`
-      : `Error: non-terminal filter named ${name} of type ${name} is the last filter in a network filter chain.`,
-  );
-}
+const isTerminal = ({ kind }: NetworkFilterConfig): boolean => TERMINAL_KINDS.has(kind);
 
-function decodeFilter(reader: FieldReader<Filter>): NetworkFilterConfig | undefined {
-  const name = reader.requiredString('name');
+function decodeFilter(
+  reader: FieldReader<Filter>,
+  place: { readonly name: string; readonly last: boolean },
+): NetworkFilterConfig | undefined {
+  const { name } = place;
   const discovery = reader.child('config_discovery');
   if (discovery !== undefined) {
-    // As with HTTP filters: what may guard and is not fetched must not be passed.
-    const typeUrl = discovery.message.type_urls?.[0] ?? '';
-    const why = `${name} comes by extension discovery (ECDS), which this version of Outrigger does not fetch: connections are refused`;
-    return { name, ...refuse(typeUrl, name, why) };
+    const discovered = decodeFilterDiscovery(discovery, place, NETWORK_FILTERS);
+    return discovered && { ...discovered, name };
   }
   const config = typedConfigOf(reader);
   return config && decodeSettings(config, name);
 }
+
+export const NETWORK_FILTERS = {
+  knows: (typeName) =>
+    BUILT_HERE.has(typeName) ||
+    CONNECTION_FILTERS.has(typeName) ||
+    INERT_NETWORK_FILTERS.has(typeName) ||
+    REFUSED_NETWORK_FILTERS.has(typeName),
+  decode: decodeSettings,
+  isTerminal,
+} satisfies FilterKind<NetworkFilterConfig>;
 
 function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig | undefined {
   const { typeName, typeUrl } = config;

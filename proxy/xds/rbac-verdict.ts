@@ -18,4 +18,5 @@ export function rbacGuards(filter: RbacFilter): boolean {
 }
 
 /** A plugin that fails open lets requests through when its VM is gone, and ours is. */
-export const wasmGuards = (plugin: PluginConfig | undefined): boolean => plugin?.fail_open !== true;
+export const wasmGuards = (plugin: PluginConfig | undefined): boolean =>
+  plugin?.fail_open !== true && plugin?.failure_policy !== 'FAIL_OPEN';

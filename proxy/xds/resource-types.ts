@@ -1,14 +1,16 @@
-// [m] The five resource types of the stream: bytes to message to configuration.
+// [m] The resource types of the stream: bytes to message to configuration.
 import { decode } from '../../xds-protos/codec.ts';
 import { typeUrlOf } from '../../xds-protos/any.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import { decodeCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import { decodeEndpoints } from './endpoint-decoder.ts';
+import { decodeExtension } from './extension-decoder.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeListener } from './listener-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
@@ -19,6 +21,7 @@ const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'envoy.config.listener.v3.Listener';
 const SECRET = 'envoy.extensions.transport_sockets.tls.v3.Secret';
+const EXTENSION = 'envoy.config.core.v3.TypedExtensionConfig';
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
 export const clusterType: ResourceType<ClusterConfig> = {
@@ -90,5 +93,17 @@ export const secretType: ResourceType<SecretConfig> = {
   parse(bytes) {
     const message = decode(SECRET, bytes);
     return { name: message.name ?? '', toConfig: (version) => decodeSecret(message, version) };
+  },
+};
+
+export const extensionType: ResourceType<ExtensionConfig> = {
+  kind: 'extensions',
+  typeUrl: typeUrlOf(EXTENSION),
+  wildcard: false,
+  removable: true,
+  noun: 'extension configuration',
+  parse(bytes) {
+    const message = decode(EXTENSION, bytes);
+    return { name: message.name ?? '', toConfig: (version) => decodeExtension(message, version) };
   },
 };

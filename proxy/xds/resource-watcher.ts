@@ -31,8 +31,8 @@ export interface RejectedResource {
  * Called synchronously, once per response that changed something and once for a response that is empty (the first
  * answer may say "nothing"). Resources whose bytes are those already held are left out, except right after a refusal
  * of that name: then the server has gone back to the good ones, and `config.hash` tells that nothing changed.
- * `removed` holds names that are gone, also of resources of which no version was ever taken: CDS and LDS only; EDS, RDS
- * and SDS never lose a resource by the server's silence (envoy-behaviour §13.4).
+ * `removed` holds names that are gone, also of resources of which no version was ever taken: CDS, LDS, and what a server
+ * takes back of ECDS; EDS, RDS and SDS never lose a resource (envoy-behaviour §13.4).
  * A returned problem makes the client NACK and drop its memory of that resource's new bytes; the manager keeps its
  * last good one. `setNames` of the client may be called from within; what it asks for goes out after the ACK.
  */
@@ -54,7 +54,7 @@ export interface ResourceWatcher<T> {
   onGivenUp?(name: string): void;
 }
 
-export type XdsResourceKind = 'clusters' | 'endpoints' | 'listeners' | 'routes' | 'secrets';
-
 /** Kinds whose names the managers ask for; the other two are wildcards. */
-export type NamedResourceKind = 'endpoints' | 'routes' | 'secrets';
+export type NamedResourceKind = 'endpoints' | 'routes' | 'extensions' | 'secrets';
+
+export type XdsResourceKind = 'clusters' | 'listeners' | NamedResourceKind;

@@ -20,6 +20,8 @@ export interface ResourceType<T> {
   readonly typeUrl: string;
   /** All resources of the type are wanted (CDS, LDS). */
   readonly wildcard: boolean;
+  /** Of a type that is asked for by name: what the server takes back is gone. Absent: it stays in use. */
+  readonly removable?: boolean;
   /** As in "Error adding/updating cluster(s)". */
   readonly noun: string;
   /** Throws when `bytes` are no message of this type; the name is known even where the configuration is refused. */
@@ -104,6 +106,7 @@ export class SubscriptionState<T> {
   #version = '';
   #responses = 0;
   #asked = false;
+  #overdue = false;
   #lastNack: NackRecord | undefined = undefined;
 
   constructor(
@@ -127,9 +130,9 @@ export class SubscriptionState<T> {
     return this.#version;
   }
 
-  /** Whether any response was worked through, good or bad. */
+  /** Whether any response was worked through, good or bad, or is waited for no longer. */
   get answered(): boolean {
-    return this.#responses > 0;
+    return this.#responses > 0 || this.#overdue;
   }
 
   /** Replaces the asked names; what is no longer asked for is forgotten. */
@@ -175,6 +178,7 @@ export class SubscriptionState<T> {
   /** Once, when the first answer is overdue. */
   onInitialFetchTimeout(): void {
     if (this.#responses > 0) return;
+    this.#overdue = true;
     this.#stats.onInitialFetchTimeout();
     this.#log.warn(`no ${this.type.noun} within the initial fetch time-out; going on without`);
     this.#watcher.onInitialFetchTimeout?.();
@@ -302,6 +306,8 @@ export class SubscriptionState<T> {
     response: ResourceResponse,
     candidates: ReadonlyMap<string, Candidate<T>>,
   ): readonly string[] {
+    if (this.type.removable === true && !response.complete)
+      return response.removed.filter((name) => this.#names.has(name));
     if (!this.type.wildcard) {
       // The server says it has none; what was held stays in use (§13.4), but a later answer counts as new.
       for (const name of response.removed) {

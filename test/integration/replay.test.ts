@@ -35,7 +35,9 @@ async function replay(t: Test, recording: string): Promise<void> {
     );
   }
   if (pod !== undefined) {
-    await eventually('live', () => proxy.log.some((line) => line.includes('the server is live')));
+    // Secrets of a gateway are waited for 15 s.
+    const live = (): boolean => proxy.log.some((line) => line.includes('the server is live'));
+    await eventually('live', live, 45_000);
   }
   for (const [i, step] of controlPlane.steps.entries()) {
     await controlPlane.play(step);

@@ -174,6 +174,7 @@ export async function adminFixture(
       ]),
     tlsMaterials: () => [],
     wallMs: () => 0,
+    dumpExtensions: () => undefined,
     dumpSecrets: () => ({ entries: [], failures: [], versionInfo: '' }),
     dumpRoutes: () =>
       dumpSection([

@@ -16,10 +16,9 @@ import type { Any } from '../../xds-protos/well-known-types.ts';
 import { eventually } from './eventually.ts';
 
 export const RECORDINGS = new URL('../fixtures/istiod/', import.meta.url).pathname;
-/** The proxy asks for neither: names are the agent's, extensions over ECDS are not built. */
+/** Names are the agent's. */
 const NOT_ASKED_FOR: ReadonlySet<string> = new Set([
   'type.googleapis.com/istio.networking.nds.v1.NameTable',
-  'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
 ]);
 const EDS = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 

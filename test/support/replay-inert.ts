@@ -28,15 +28,14 @@ export const INERT_ROWS: readonly InertRow[] = [
   { note: 'http filter envoy.filters.http.jwt_authn: not enforced', recordings: '04-security/reviews-v1', meaning: 'RequestAuthentication: refused until it is enforced' },
   { note: 'http filter envoy.filters.http.ext_authz: not enforced', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
   { note: 'network filter envoy.filters.network.ext_authz: not enforced', recordings: '13-extensions', meaning: 'CUSTOM policy: refused until it is enforced' },
-  { note: 'http filter extensions.istio.io/wasmplugin/default.auth-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
-  { note: 'http filter extensions.istio.io/wasmplugin/default.count-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin over ECDS: neither is built' },
+  { note: 'http filter extensions.istio.io/wasmplugin/default.auth-plugin: does nothing', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin that fails open: passed' },
+  { note: 'http filter extensions.istio.io/wasmplugin/default.count-plugin: not enforced', recordings: '13-extensions/reviews-v1', meaning: 'WasmPlugin that fails closed: refused' },
   { note: 'network filter envoy.filters.network.mongo_proxy:', recordings: '06-protocols', meaning: 'no Mongo statistics; bytes pass' },
 ];
 
 /** Responses that the proxy never asks for. */
 export const NOT_ASKED_FOR: readonly string[] = [
   'NDS (all recordings): names for the DNS proxy are the agent’s to ask for',
-  'ECDS (13-extensions/reviews-v1): extension discovery is not built, its filters refuse',
 ];
 
 /** A line of the log that names something not done; the others tell of start and stop. */

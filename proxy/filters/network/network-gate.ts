@@ -38,7 +38,7 @@ export interface NetworkGate {
 }
 
 /** A connection that no terminal filter gets. */
-class RefusedConnection implements ConnectionCallbacks {
+export class RefusedConnection implements ConnectionCallbacks {
   readonly #owner: ConnectionOwner;
   readonly #end: ConnectionEnd;
 

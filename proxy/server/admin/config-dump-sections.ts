@@ -164,6 +164,24 @@ function secretsDump(section: ConfigDumpSection, filter: NameFilter): Any {
   });
 }
 
+const EXTENSION = 'envoy.config.core.v3.TypedExtensionConfig';
+
+function extensionsDump(
+  section: ConfigDumpSection | undefined,
+  filter: NameFilter,
+): readonly Any[] {
+  if (section === undefined) return [];
+  const dump = packAny('envoy.admin.v3.EcdsConfigDump', {
+    ecds_filters: statesOf(section, filter, 'active').map((entry) => ({
+      version_info: entry.version,
+      ecds_filter: resource(EXTENSION, entry.raw),
+      last_updated: timestamp(entry.lastUpdatedMs),
+      ...errorState(EXTENSION, entry),
+    })),
+  });
+  return [dump];
+}
+
 /** In Envoy's order; `filter` is asked for names of resources, the bootstrap is always there. */
 export function configDumpSections(
   context: AdminContext,
@@ -174,6 +192,8 @@ export function configDumpSections(
   return [
     bootstrapDump(context),
     clustersDump(context.dumpClusters(), filter),
+    ...extensionsDump(context.dumpExtensions('http'), filter),
+    ...extensionsDump(context.dumpExtensions('network'), filter),
     ...(includeEds ? [endpointsDump(context.endpoints(), filter)] : []),
     listenersDump(listeners, filter),
     packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),

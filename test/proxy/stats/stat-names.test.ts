@@ -112,6 +112,7 @@ t.test('stat names', (t) => {
     new ControlPlaneStats(store, 'sds.default.');
     new SubscriptionStats(store, 'sds.default.');
     new SubscriptionStats(store, 'cluster_manager.cds.');
+    new SubscriptionStats(store, 'extension_config_discovery.http_filter.f.');
     registerFilterStats(store);
     const balancing = new LbStats(store, 'cluster.c.');
     for (const name of LB_COUNTERS) balancing.inc(name);

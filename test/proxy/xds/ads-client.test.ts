@@ -81,6 +81,25 @@ t.test('AdsClient', (t) => {
     t.end();
   });
 
+  t.test('asks for listeners when clusters are overdue, whose time begins then', (t) => {
+    const transport = new ScriptedTransport();
+    const time = new SimulatedTime();
+    const { client, clusters, listeners } = testClient({
+      mode: 'delta',
+      transport,
+      time,
+      fetchTimeoutMs: 15_000,
+    });
+    client.start();
+    t.same(transport.last.take(), ['CDS']);
+    time.advance(15_000);
+    t.same(transport.last.take(), ['LDS']);
+    t.same([clusters.timeouts, listeners.timeouts], [1, 0]);
+    time.advance(15_000);
+    t.same([clusters.timeouts, listeners.timeouts], [1, 1]);
+    t.end();
+  });
+
   t.test('shows its state and counts', (t) => {
     const transport = new ScriptedTransport();
     const { client, stat, lines } = testClient({

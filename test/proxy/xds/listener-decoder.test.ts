@@ -372,9 +372,12 @@ t.test('decodeListener', (t) => {
       ['Lua', typed('e', `${HTTP}.lua.v3.Lua`), 'refuse'],
       ['Wasm that fails closed', typed('e', wasm, { config: {} }), 'refuse'],
       ['Wasm that fails open', typed('e', wasm, { config: { fail_open: true } }), 'inert'],
-      ['ECDS of Wasm', discovery([wasm, rbac]), 'refuse'],
-      ['ECDS of what only observes', discovery([`${TYPE}/stats.PluginConfig`]), 'inert'],
-      ['ECDS with a default', discovery([rbac], { default_config: { '@type': rbac } }), 'inert'],
+      [
+        'Wasm whose policy is to fail open',
+        typed('e', wasm, { config: { failure_policy: 'FAIL_OPEN' } }),
+        'inert',
+      ],
+      ['ECDS of Wasm', discovery([wasm, rbac]), 'discovered'],
     ];
     for (const [what, filter, kind] of cases) t.match(settings(filter), { kind }, what);
     t.match(settings(cases[4]![1]), { reason: /^r is not enforced by this version of Outrigger/ });

@@ -97,7 +97,7 @@ export function testClient(options: TestClientOptions): TestClient {
   return { client, ...watchers, lines, stat: (name) => stats.value(statId(stats, name)) };
 }
 
-function statId(stats: StatsStore, name: string): number {
+export function statId(stats: StatsStore, name: string): number {
   for (let id = 0; id < stats.size; id++) if (stats.definition(id).name === name) return id;
   throw new Error(`no stat ${name}`);
 }

@@ -33,6 +33,7 @@ function load<T>(node: string, type: ResourceType<T>): ReadonlyMap<string, T> {
     endpoints: 'eds',
     listeners: 'lds',
     routes: 'rds',
+    extensions: '-',
     secrets: '-',
   };
   const kind = kinds[type.kind];

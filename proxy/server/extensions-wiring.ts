@@ -1,0 +1,24 @@
+// [m] Joins filters that are discovered with what they come from, and with the listeners that wait for them.
+import { Runtime } from '../base/runtime.ts';
+import { extensionProblem } from '../listener-manager/trial-compile.ts';
+import type { StatsStore } from '../stats/store.ts';
+import { ExtensionManager } from '../xds/extension-manager.ts';
+import type { ExtensionManagerDeps } from '../xds/extension-manager.ts';
+import type { ServerDeps } from './server-deps.ts';
+import { sourceProblem } from './source-check.ts';
+
+export function wireExtensions(
+  { bootstrap, time, loggers }: Pick<ServerDeps, 'bootstrap' | 'time' | 'loggers'>,
+  stats: StatsStore,
+  ends: Pick<ExtensionManagerDeps, 'onWanted' | 'onSettled'>,
+): ExtensionManager {
+  const { clusters, runtime } = bootstrap.config;
+  return new ExtensionManager({
+    ...ends,
+    sourceProblem: (source) => sourceProblem(source, clusters),
+    compileProblem: (extension) => extensionProblem(extension, new Runtime(runtime)),
+    time,
+    stats,
+    log: loggers.get('config'),
+  });
+}

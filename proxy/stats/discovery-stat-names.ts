@@ -1,0 +1,46 @@
+// [b] The part of the table of stats (stat-names.ts) for discovery: subscriptions and their streams.
+import { counters, gauges, histograms } from './stat-rows.ts';
+import type { StatGroup, StatRow } from './stat-rows.ts';
+
+const SUBSCRIPTION_ROWS: readonly StatRow[] = [
+  ...counters(`
+    update_attempt: responses, and failures to get one
+    update_success: responses taken
+    update_rejected: responses refused (NACK)
+    update_failure: lost streams
+    init_fetch_timeout: first responses that did not come in time`),
+  ...gauges(`
+    update_time [ms]: when the last response was taken, since 1970
+    version: hash of the version taken last`),
+  ...histograms(`update_duration [ms]: time to take a response`),
+];
+
+export const DISCOVERY_STAT_GROUPS: readonly StatGroup[] = [
+  {
+    title: 'Subscriptions (`cluster_manager.cds.`, `listener_manager.lds.`)',
+    prefix: '<manager>.<type>.',
+    rows: SUBSCRIPTION_ROWS,
+  },
+  {
+    title:
+      'Settings of filters that are discovered (ECDS); `<kind>` is `http_filter` or `network_filter`',
+    prefix: 'extension_config_discovery.<kind>.<name>.',
+    rows: [
+      ...SUBSCRIPTION_ROWS,
+      ...counters(`
+        config_reload: settings that came and differed from those before, or were taken back
+        config_fail: settings that were refused, or did not come in time
+        config_conflict: registered as in Envoy, and never counted`),
+    ],
+  },
+  {
+    title: 'Control plane',
+    prefix: 'control_plane.',
+    rows: [
+      ...counters(`rate_limit_enforced: registered as in Envoy, and never counted`),
+      ...gauges(`
+        connected_state: 1 while the stream is up
+        pending_requests: requests that wait to be sent`),
+    ],
+  },
+];
