@@ -1,17 +1,9 @@
 // [m] AgentMetrics: the agent's own counters, as stock pilot-agent names them (istio-contract §6.7).
-import { createRequire } from 'node:module';
-
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+import { addProcessMetrics } from './process-metrics.ts';
+import { CounterClass, GaugeClass, HistogramClass, RegistryClass } from './prometheus.ts';
 import type { CertificateAge } from './security/expiry-watchdog.ts';
-
-// The package's main file also loads default metrics, cluster support and OpenTelemetry: 3 MB
-// private on top of what the agent has anyway. These three files are 0.8 MB.
-const require = createRequire(import.meta.url);
-const CounterClass = require('prom-client/lib/counter.js') as typeof Counter;
-const GaugeClass = require('prom-client/lib/gauge.js') as typeof Gauge;
-const HistogramClass = require('prom-client/lib/histogram.js') as typeof Histogram;
-const RegistryClass = require('prom-client/lib/registry.js') as typeof Registry;
 
 export type ScrapePart = 'envoy' | 'application' | 'agent';
 
@@ -129,6 +121,10 @@ export class AgentMetrics {
   );
   /** Asked at each scrape. */
   #keptBytes: () => number = () => 0;
+
+  constructor() {
+    addProcessMetrics(this.#registry);
+  }
 
   configIsStale(is: boolean): void {
     this.#configStale.set(is ? 1 : 0);
