@@ -1,5 +1,6 @@
 // What is measured: one row a case. A new case is a new row; a new kind of proxy work is a new chain in envoy-bootstrap.ts.
 import type { ProxyChain } from './envoy-bootstrap.ts';
+import type { KeyKind } from './tls-material.ts';
 
 export interface LoadCase {
   /** Stays the same over time: results are compared by it. */
@@ -32,6 +33,8 @@ export interface LoadCase {
   readonly handshakes?: 'full' | 'resumed';
   /** Key exchange of those. */
   readonly group?: 'X25519' | 'X25519MLKEM768';
+  /** Of certificates; default P-256. */
+  readonly key?: KeyKind;
   /** Worker threads of the proxy. Default 1. */
   readonly workers?: number;
   /** Fixed rates at which added latency and CPU are measured, requests per second. */
@@ -48,44 +51,55 @@ export interface LoadCase {
 
 const RATES = [1_000, 5_000];
 
-/** TLS 1.3, ECDSA P-256, one GET each. */
+/** TLS 1.3, X25519, P-256 unless said; one GET each. */
 function handshakeCases(): readonly LoadCase[] {
   const common = { chain: 'router', responseBytes: 100, connections: 8 } as const;
+  const tls = { ...common, tls: 'downstream' } as const;
+  const mutual = { ...common, tls: 'mutual' } as const;
   return [
     {
-      ...common,
+      ...tls,
       name: 'tls-handshakes-full',
-      meaning: 'a connection and a full TLS 1.3 handshake (X25519) for each request, router only',
-      tls: 'downstream',
+      meaning: 'a connection and a full TLS 1.3 handshake for each request, router only',
       handshakes: 'full',
     },
     {
-      ...common,
+      ...tls,
       name: 'tls-handshakes-resumed',
       meaning: 'the same, each resuming the session of the one before it',
-      tls: 'downstream',
       handshakes: 'resumed',
     },
     {
-      ...common,
+      ...tls,
       name: 'tls-handshakes-full-mlkem',
       meaning: 'full, with X25519MLKEM768, as browsers and Envoy from 1.40 on offer it',
-      tls: 'downstream',
       handshakes: 'full',
       group: 'X25519MLKEM768',
     },
     {
-      ...common,
+      ...mutual,
       name: 'mtls-handshakes-full',
-      meaning: 'full, mutual, as a sidecar receives them',
-      tls: 'mutual',
+      meaning: 'full, both sides with RSA 2048, as sidecars have it by default',
+      handshakes: 'full',
+      key: 'rsa',
+    },
+    {
+      ...mutual,
+      name: 'mtls-handshakes-resumed',
+      meaning: 'resumed, both sides with RSA 2048',
+      handshakes: 'resumed',
+      key: 'rsa',
+    },
+    {
+      ...mutual,
+      name: 'mtls-handshakes-full-ecdsa',
+      meaning: 'full, both sides with P-256',
       handshakes: 'full',
     },
     {
-      ...common,
-      name: 'mtls-handshakes-resumed',
-      meaning: 'mutual, resumed',
-      tls: 'mutual',
+      ...mutual,
+      name: 'mtls-handshakes-resumed-ecdsa',
+      meaning: 'resumed, both sides with P-256',
       handshakes: 'resumed',
     },
   ];

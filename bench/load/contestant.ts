@@ -87,7 +87,7 @@ export function requestOf(load: LoadCase, port: number, durationMs: number): Loa
         : {
             sessions: load.handshakes,
             group: load.group ?? 'X25519',
-            mutual: load.tls === 'mutual',
+            clientKey: load.tls === 'mutual' ? (load.key ?? 'P-256') : undefined,
           },
     grpc: load.origin === 'grpc' ? 'unary' : load.origin === 'grpc-streams' ? 'streams' : undefined,
   };
@@ -167,9 +167,9 @@ export async function stopAll(
 }
 
 /** The hop next to the backend comes first. */
-function hopTls({ tls }: LoadCase, hop: number, dir: string): HopTls | undefined {
+function hopTls({ tls, key = 'P-256' }: LoadCase, hop: number, dir: string): HopTls | undefined {
   if (tls === undefined) return undefined;
-  const material = tlsMaterial(dir);
+  const material = tlsMaterial(dir, key);
   if (tls === 'downstream') return { accepts: 'tls', dials: false, material };
   if (tls === 'mutual') return { accepts: 'mtls', dials: false, material };
   return hop === 0

@@ -155,9 +155,9 @@ async function runHandshakes(
   { url, connections, durationMs, handshakes }: LoadRequest,
   { cpus, dir }: LoadGeneratorPlace,
 ): Promise<LoadResult> {
-  const { sessions, group, mutual } = handshakes!;
-  const { clientCert, clientKey } = tlsMaterial(dir);
-  const certificate = mutual ? { cert: clientCert, key: clientKey } : undefined;
+  const { sessions, group, clientKey } = handshakes!;
+  const material = clientKey && tlsMaterial(dir, clientKey);
+  const certificate = material && { cert: material.clientCert, key: material.clientKey };
   const load: HandshakeLoad = { url, connections, durationMs, sessions, group, certificate };
   const program = join(import.meta.dirname, 'handshake-load.ts');
   const [command, args] = pinned([process.execPath, program, JSON.stringify(load)], cpus);

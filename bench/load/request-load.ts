@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 
 import { LatencyHistogram } from './latency-histogram.ts';
 import { ResponseReader } from './response-reader.ts';
+import type { KeyKind } from './tls-material.ts';
 
 export interface LoadRequest {
   readonly url: string;
@@ -24,8 +25,8 @@ export interface LoadRequest {
     | {
         readonly sessions: 'full' | 'resumed';
         readonly group: string;
-        /** With a certificate. */
-        readonly mutual: boolean;
+        /** Of the client's certificate; undefined: it shows none. */
+        readonly clientKey: KeyKind | undefined;
       }
     | undefined;
   /** gRPC over those streams: calls of one message each, or messages back and forth on calls that stay. */

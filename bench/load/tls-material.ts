@@ -1,4 +1,6 @@
-// Certificates of one run of the bench: made on the spot, P-256 as Istio's ECDSA workloads have them, written beside the logs.
+// Certificates of one run of the bench: made on the spot, written beside the logs.
+//
+// Istio's agent makes RSA keys of 2048 bits unless told otherwise (ECC_SIGNATURE_ALGORITHM).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -22,9 +24,11 @@ export interface HopTls {
   readonly material: TlsMaterial;
 }
 
-/** Made by the first call for a folder. */
-export function tlsMaterial(dir: string): TlsMaterial {
-  const folder = join(dir, 'tls');
+export type KeyKind = 'P-256' | 'rsa';
+
+/** Made by the first call for a folder and kind. */
+export function tlsMaterial(dir: string, key: KeyKind): TlsMaterial {
+  const folder = join(dir, `tls-${key}`);
   const path = (name: string): string => join(folder, name);
   const material = {
     ca: path('ca.pem'),
@@ -35,16 +39,16 @@ export function tlsMaterial(dir: string): TlsMaterial {
   };
   if (existsSync(material.ca)) return material;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const root = TestCertificate.root();
+  const root = TestCertificate.root({ key });
   const write = (file: string, text: string): void => writeFileSync(file, text, { mode: 0o600 });
-  for (const [name, cert, key] of [
+  for (const [name, certFile, keyFile] of [
     ['server', material.serverCert, material.serverKey],
     ['client', material.clientCert, material.clientKey],
   ] as const) {
     const names = [{ uri: `spiffe://cluster.local/ns/bench/sa/${name}` }];
-    const leaf = root.issue({ commonName: name, names });
-    write(cert, leaf.pem);
-    write(key, leaf.keyPem);
+    const leaf = root.issue({ commonName: name, names, key });
+    write(certFile, leaf.pem);
+    write(keyFile, leaf.keyPem);
   }
   write(material.ca, root.pem);
   return material;
