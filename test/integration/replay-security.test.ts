@@ -1,4 +1,5 @@
-// [m] What istiod sent in 04-security, with real certificates: the client's modes by DestinationRule, the server's STRICT. Root only.
+// [m] What istiod sent in 04-security, with real certificates: the client's modes by DestinationRule, the
+// server's STRICT and PERMISSIVE, and guards that are not built and refuse. Root only.
 // @long
 // @timeout 120 s
 import t from 'tap';
@@ -6,6 +7,7 @@ import t from 'tap';
 import { netnsUnavailableReason } from '../support/netns.ts';
 import type { ClientWork } from '../support/replay-client.ts';
 import { startReplayMesh } from '../support/replay-mesh.ts';
+import { TestAuthority } from '../support/test-authority.ts';
 
 t.setTimeout(110_000);
 
@@ -41,6 +43,59 @@ t.test('04-security', { skip }, async (t) => {
       { host: pod(11), port: 9080, path: '/', headers: { host: 'productpage:9080' } },
     ]);
     t.match(outside[0], [{ status: 0 }], 'STRICT: nobody gets in without a certificate');
+    t.same(mesh.proxy.secrets.server.lines, [], 'no secret was refused');
+  });
+
+  t.test('reviews lets in whom the mesh knows, and no farther than its guards', async (t) => {
+    const ports = [9080, 8081, 7000];
+    const mesh = await startReplayMesh(t, '04-security/reviews-v1', {
+      ownAddress: pod(14),
+      endpoints: [11, 12, 13, 15, 16].map(pod),
+      ports,
+    });
+    const certificateOf = (spiffe: string, authority = mesh.authority): ClientWork['tls'] => {
+      const { chainPem, keyPem } = authority.identity(spiffe);
+      return { cert: chainPem, key: keyPem };
+    };
+    const productpage = certificateOf(OWN_NAME.slice('URI:'.length));
+    const ask = (port: number, tls?: ClientWork['tls']): ClientWork => ({
+      host: pod(14),
+      port,
+      path: '/reviews/1',
+      headers: { host: `reviews:${port}` },
+      ...(tls !== undefined && { tls }),
+    });
+    const guarded = /^503 filter \S+ is not enforced by this proxy/;
+    const out = /^0 /;
+    const rows: readonly (readonly [what: string, work: ClientWork, answer: RegExp])[] = [
+      ['STRICT, as productpage', ask(9080, productpage), guarded],
+      ['STRICT, without a certificate', ask(9080, {}), out],
+      ['STRICT, plaintext', ask(9080), out],
+      [
+        'STRICT, of another trust domain',
+        ask(9080, certificateOf('spiffe://evil/ns/default/sa/bookinfo-productpage')),
+        out,
+      ],
+      [
+        'STRICT, by another authority',
+        ask(9080, certificateOf(OWN_NAME.slice('URI:'.length), new TestAuthority())),
+        out,
+      ],
+      ['PERMISSIVE, plaintext', ask(8081), guarded],
+      ['PERMISSIVE, as productpage', ask(8081, productpage), guarded],
+      ['STRICT TCP behind a network guard, as productpage', ask(7000, productpage), out],
+      ['STRICT TCP, plaintext', ask(7000), out],
+    ];
+    const answers = await mesh.askFromOutside(rows.map(([, work]) => work));
+    for (const [index, [what, , answer]] of rows.entries()) {
+      const [{ status, body = '' } = { status: -1 }] = answers[index]!;
+      t.match(`${status} ${body}`, answer, what);
+    }
+    t.same(
+      mesh.upstreamLines.filter((line) => line.includes('/reviews/1')),
+      [],
+      'nothing reached the application',
+    );
     t.same(mesh.proxy.secrets.server.lines, [], 'no secret was refused');
   });
 });

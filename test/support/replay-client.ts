@@ -1,5 +1,7 @@
-// An application in a pod: reads what to ask from standard input (JSON, ClientWork[]), asks with plain node:http, writes the answers (ClientAnswer[][]). [m]
+// An application in a pod: reads what to ask from standard input (JSON, ClientWork[]), asks with plain node:http, or as another sidecar would,
+// by TLS, writes the answers (ClientAnswer[][]). [m]
 import { Agent, request } from 'node:http';
+import { Agent as TlsAgent, request as requestSecurely } from 'node:https';
 import { connect } from 'node:net';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
@@ -15,6 +17,8 @@ export interface ClientWork {
   readonly concurrency?: number;
   /** Only status, address and time of each answer are kept. */
   readonly brief?: boolean;
+  /** By TLS, with this certificate where there is one. */
+  readonly tls?: { readonly cert?: string; readonly key?: string };
   /** Instead of a request: these bytes, once; the answer's body is what came back until the peer ended or 500 ms of silence. */
   readonly raw?: string;
 }
@@ -37,7 +41,8 @@ function ask(work: ClientWork, agent: Agent): Promise<ClientAnswer> {
   return new Promise((resolve) => {
     const done = (answer: Omit<ClientAnswer, 'ms'>): void =>
       resolve({ ...answer, ms: performance.now() - startedMs });
-    const sent = request({ host, port, path, method, headers, agent }, (response) => {
+    const by = work.tls === undefined ? request : requestSecurely;
+    const sent = by({ host, port, path, method, headers, agent }, (response) => {
       text(response).then(
         (body) => {
           const address = /^{"address":"([^"]*)"/.exec(body)?.[1] ?? '';
@@ -74,7 +79,16 @@ function sendRaw({ host, port, raw = '' }: ClientWork): Promise<ClientAnswer> {
 async function askAll(work: ClientWork): Promise<ClientAnswer[]> {
   if (work.raw !== undefined) return [await sendRaw(work)];
   const { count = 1, concurrency = 16 } = work;
-  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  const pool = { keepAlive: true, maxSockets: concurrency };
+  const agent =
+    work.tls === undefined
+      ? new Agent(pool)
+      : new TlsAgent({
+          ...pool,
+          ...work.tls,
+          rejectUnauthorized: false,
+          ALPNProtocols: ['istio-http/1.1', 'istio', 'http/1.1'],
+        });
   const answers: ClientAnswer[] = [];
   let left = count;
   const askInTurn = async (): Promise<void> => {

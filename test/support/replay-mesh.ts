@@ -38,6 +38,8 @@ export interface ReplayMeshOptions {
 
 export interface ReplayMesh {
   readonly proxy: ReplayProxy;
+  /** Whom all of them trust. */
+  readonly authority: TestAuthority;
   /** Address of the pod with the services, which no recording knows. */
   readonly strangerAddress: string;
   /** Lines that the services wrote. */
@@ -75,6 +77,7 @@ export async function startReplayMesh(
   await isLive(proxy);
   return {
     proxy,
+    authority,
     strangerAddress: services.ipv4,
     upstreamLines,
     ask: (works) => ask(node, works),
