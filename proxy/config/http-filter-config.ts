@@ -19,6 +19,7 @@ import type {
   HeaderMutationFilterConfig,
   HeaderMutationPerRouteConfig,
 } from './header-mutation-filter-config.ts';
+import type { OnDemandFilterConfig } from './on-demand-config.ts';
 import type { LocalRateLimitConfig } from './local-rate-limit-config.ts';
 import type {
   RateLimitServiceConfig,
@@ -64,6 +65,7 @@ export type HttpFilterSettings =
   | CompressorConfig
   | DecompressorConfig
   | ForwardProxyFilterConfig
+  | OnDemandFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 
@@ -82,6 +84,7 @@ export type HttpFilterPerRouteSettings =
   | SetMetadataConfig
   | CompressorPerRouteConfig
   | ForwardProxyRouteConfig
+  | OnDemandFilterConfig
   | InertFilterConfig
   | RefusingFilterConfig;
 

@@ -2,6 +2,7 @@
 import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-config.ts';
 import type { HeaderAddConfig } from './header-mutation-config.ts';
 import type { MetadataStruct } from './metadata-value.ts';
+import type { OnDemandClustersConfig } from './on-demand-config.ts';
 import type { AddedTlvConfig } from './proxy-protocol-config.ts';
 
 export interface TcpProxyConfig {
@@ -28,6 +29,8 @@ export interface TcpProxyConfig {
   readonly tunneling?: TunnelingConfig | undefined;
   /** For upstreams that are sent a PROXY header; absent: none. */
   readonly proxyProtocolTlvs?: readonly AddedTlvConfig[] | undefined;
+  /** Absent: a cluster that is not there ends the connection. */
+  readonly onDemand?: OnDemandClustersConfig | undefined;
   readonly accessLogs: readonly AccessLogConfig[];
   /** Absent: a line at the end only. */
   readonly accessLogOptions?: AccessLogOptionsConfig | undefined;

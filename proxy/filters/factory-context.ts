@@ -8,6 +8,7 @@ import type { Runtime } from '../base/runtime.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { ClusterDiscovery } from '../upstream/cluster-discovery.ts';
 import type { ForwardHosts } from '../upstream/forward-hosts.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 import type { SharedCounts } from './shared-counts.ts';
@@ -43,6 +44,8 @@ export interface FilterFactoryContext {
   readonly server?: ServerHealth;
   /** Absent: names are never looked up. */
   readonly forwardHosts?: ForwardHosts;
+  /** Absent: clusters are never asked for. */
+  readonly clusterDiscovery?: ClusterDiscovery;
   /** `per_connection_buffer_limit_bytes` of the listener; absent: 1 MiB. */
   readonly bufferLimitBytes?: number;
 }

@@ -21,6 +21,7 @@ import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
 import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
 import { MissingSettingsFactory } from './http/missing-settings.ts';
+import { OnDemandFilterFactory } from './http/on-demand.ts';
 import { RateLimitServiceFilterFactory } from './http/rate-limit-service.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
@@ -66,6 +67,7 @@ const CREATORS: Creators = {
   health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
   dynamic_forward_proxy: (name, settings, context) =>
     new DynamicForwardProxyFilterFactory(name, settings, context),
+  on_demand: (name, settings, context) => new OnDemandFilterFactory(name, settings, context),
   compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
   decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
   alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),

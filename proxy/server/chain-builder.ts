@@ -1,5 +1,4 @@
 // [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
-import type { ForwardHosts } from '../upstream/forward-hosts.ts';
 import { StringMatcher } from '../router/string-matcher.ts';
 import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -33,7 +32,7 @@ import { SharedTokenBucket } from '../filters/http/shared-token-bucket.ts';
 import type { GateConfig, SniForwardProxyConfig } from '../config/network-filter-config.ts';
 import { SniForwardProxyFactory } from '../filters/network/sni-forward-proxy.ts';
 import { TcpProxyFactory } from '../filters/network/tcp-proxy.ts';
-import { TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
+import { TcpOnDemandStats, TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
 import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
 import { TcpRoutes } from '../filters/network/tcp-route.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
@@ -56,6 +55,7 @@ import { RouteTableSlot } from '../router/route-table-slot.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import type { TlsContexts } from '../tls/tls-contexts.ts';
+import type { AskedOfMain } from './asked-of-main.ts';
 import type { ThreadLocalClusterManager } from '../upstream/thread-local-cluster.ts';
 
 export interface ChainBuilderParts {
@@ -71,7 +71,7 @@ export interface ChainBuilderParts {
   readonly tokenBuckets: TokenBucketMemory;
   readonly sharedCounts: SharedCounts;
   readonly serverHealth: ServerHealth;
-  readonly forwardHosts: ForwardHosts;
+  readonly asked: Pick<AskedOfMain, 'forwardHosts' | 'clusterDiscovery'>;
   readonly node: {
     readonly ip: string;
     readonly cluster: string;
@@ -128,7 +128,7 @@ export class WorkerChainBuilder implements ChainBuilder {
         gates,
         held === undefined
           ? terminal
-          : new SniForwardProxyFactory(held, this.#parts.forwardHosts, terminal),
+          : new SniForwardProxyFactory(held, this.#parts.asked.forwardHosts, terminal),
       );
     for (const filter of chain.networkFilters) {
       switch (filter.kind) {
@@ -185,7 +185,7 @@ export class WorkerChainBuilder implements ChainBuilder {
     drain: ChainDrainState,
   ): TerminalFilterFactory {
     const { io, store, random, runtime, clusters, node, log } = this.#parts;
-    const { routeEnvironment, tokenBuckets, sharedCounts } = this.#parts;
+    const { routeEnvironment, tokenBuckets, sharedCounts, asked } = this.#parts;
     const filterContext = {
       clusters,
       stats: store,
@@ -202,7 +202,7 @@ export class WorkerChainBuilder implements ChainBuilder {
       nodeIp: node.ip,
       zone: node.zone,
       server: this.#parts.serverHealth,
-      forwardHosts: this.#parts.forwardHosts,
+      ...asked,
       bufferLimitBytes: listener.perConnectionBufferLimitBytes,
     };
     const logs: AccessLog[] = [];
@@ -292,6 +292,11 @@ export class WorkerChainBuilder implements ChainBuilder {
           : new TunnelRequests(config.tunneling, this.#parts.routeEnvironment),
       clusters,
       stats: new TcpProxyStats(store, config.statPrefix),
+      onDemand: config.onDemand && {
+        config: config.onDemand,
+        discovery: this.#parts.asked.clusterDiscovery,
+        stats: new TcpOnDemandStats(store, config.statPrefix),
+      },
       log: {
         logs,
         options: config.accessLogOptions,

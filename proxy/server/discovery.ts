@@ -23,12 +23,14 @@ import {
   endpointsType,
   extensionType,
   listenerType,
+  onDemandClusterType,
   routeType,
   secretType,
 } from '../xds/resource-types.ts';
 import type { ResourceWatcher, XdsResourceKind } from '../xds/resource-watcher.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
+import { OnDemandClusters } from './on-demand-clusters.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { VERSION } from './version.ts';
 
@@ -42,6 +44,8 @@ export interface DiscoveryParts {
   /** The first response of the kind was worked through, or its wait is over. */
   readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
   readonly stats: StatsStore;
+  /** A cluster that was wanted on demand does not exist. */
+  readonly onMissingCluster: (cluster: string) => void;
 }
 
 /** `connect`: to a host of the cluster; a sentence says why there is none. */
@@ -65,6 +69,7 @@ export class Discovery implements Closable {
   readonly #endpoints: NamedSubscriptions<ClusterEndpointsConfig>;
   readonly #routes: NamedSubscriptions<RouteConfig>;
   readonly #extensions: NamedSubscriptions<ExtensionConfig>;
+  readonly #onDemand: OnDemandClusters;
   #ads: AdsClient | undefined;
   #clusterFeed: Feed | undefined;
   #listenerFeed: Feed | undefined;
@@ -97,6 +102,19 @@ export class Discovery implements Closable {
       onAdsNames: (names) => this.#ads?.setNames('extensions', names),
       statsOf: (key) => ({ statPrefix: parts.extensions.statPrefix(key), countsStreamOnly: true }),
     });
+    this.#onDemand = new OnDemandClusters({
+      feeds: this.#feeds,
+      watcher: this.#onDemandWatcher(),
+      onAdsNames: (names) => this.#ads?.setNames('clusters', names),
+      onMissing: parts.onMissingCluster,
+      time,
+      log: this.#log,
+    });
+  }
+
+  /** A worker waits for it. */
+  wantCluster(name: string, ref: SourceRef): void {
+    this.#onDemand.want(name, ref);
   }
 
   /** Once, before anybody wants something: where the bootstrap names ADS. */
@@ -147,6 +165,7 @@ export class Discovery implements Closable {
     this.#endpoints.close();
     this.#routes.close();
     this.#extensions.close();
+    this.#onDemand.close();
   }
 
   #openAds(transport: AdsTransport): AdsClient {
@@ -164,6 +183,7 @@ export class Discovery implements Closable {
       stats,
     });
     if (cds?.source.kind === 'ads') client.watch(clusterType, this.#clusterWatcher());
+    else client.watch(onDemandClusterType, this.#onDemandWatcher());
     client.watch(endpointsType, this.#endpointWatcher());
     if (lds?.source.kind === 'ads') client.watch(listenerType, this.#listenerWatcher());
     client.watch(routeType, this.#routeWatcher());
@@ -201,11 +221,24 @@ export class Discovery implements Closable {
     };
   }
 
+  #onDemandWatcher(): ResourceWatcher<ClusterConfig> {
+    const { clusters } = this.#parts;
+    return {
+      onUpdate: (upserts, removed) => {
+        const problems = clusters.onClusters(upserts, removed);
+        this.#onDemand.onRemoved(removed);
+        return problems;
+      },
+      onRejected: (rejected) => clusters.onRejectedClusters(rejected),
+    };
+  }
+
   #clusterWatcher(): ResourceWatcher<ClusterConfig> {
     const { clusters, onAnswered } = this.#parts;
     return {
-      onUpdate(upserts, removed) {
+      onUpdate: (upserts, removed) => {
         const problems = clusters.onClusters(upserts, removed);
+        this.#onDemand.onRemoved(removed);
         onAnswered('clusters');
         return problems;
       },

@@ -41,6 +41,7 @@ import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { workerInit } from './worker-init.ts';
+import { WorkerMessages } from './worker-messages.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { FromWorker } from './worker-protocol.ts';
 
@@ -67,7 +68,7 @@ export class Server {
   readonly #startup: Startup;
   readonly #discovery: Discovery;
   readonly #notes: InertNotes;
-  readonly #connections: number[] = [];
+  readonly #messages: WorkerMessages;
   readonly #logLevels: LogLevels;
   readonly #lifetime = new Lifetime();
   /** Version that all workers must run on before the server is live, and the one they do run on. */
@@ -120,6 +121,7 @@ export class Server {
     });
     this.#pool = this.#createPool();
     this.#logs = this.#createLogForwarder();
+    this.#messages = this.#createMessages();
     this.#startup = this.#createStartup();
     for (const part of [
       this.#publisher,
@@ -278,7 +280,7 @@ export class Server {
         onStarted: () => yieldToWorkers(this.#log),
         onAllApplied: (version) => this.#onAllApplied(version),
         onStats: (workerId, report) => this.#collector.add(workerId, report),
-        onMessage: (index, message) => this.#onWorkerMessage(index, message),
+        onMessage: (index, message) => this.#messages.on(index, message),
         onGone: (workerId, workerIndex) => {
           this.#collector.retire(workerId);
           this.#publisher.onWorkerGone(workerIndex);
@@ -330,6 +332,18 @@ export class Server {
     );
   }
 
+  #createMessages(): WorkerMessages {
+    return new WorkerMessages({
+      onBound: (message) => this.#onBound(message),
+      processLog: this.#deps.processLog,
+      log: this.#log,
+      logs: this.#logs,
+      health: this.#health,
+      names: this.#names,
+      discovery: this.#discovery,
+    });
+  }
+
   #createDiscovery(channels: DiscoveryChannels): Discovery {
     return new Discovery({
       deps: this.#deps,
@@ -339,6 +353,7 @@ export class Server {
       secrets: this.#secrets,
       extensions: this.#extensions,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
+      onMissingCluster: (cluster) => this.#pool.broadcast({ kind: 'cluster_missing', cluster }),
       stats: this.#stats,
     });
   }
@@ -373,8 +388,8 @@ export class Server {
 
   #refreshStats(): void {
     this.#serverStats.setState(this.state);
-    const connections = this.#connections.reduce((sum, active) => sum + active, 0);
-    this.#serverStats.refresh(this.#deps.time.monotonicMs() - this.#startedMs, connections);
+    const uptimeMs = this.#deps.time.monotonicMs() - this.#startedMs;
+    this.#serverStats.refresh(uptimeMs, this.#messages.connections);
   }
 
   #publish(config: PublishedConfig): void {
@@ -402,30 +417,5 @@ export class Server {
     if (!this.#listeners.onBound(name, address, error)) return;
     this.#log.critical(`static listener '${name}' cannot bind; ending`);
     this.#onQuit(1);
-  }
-
-  #onWorkerMessage(index: number, message: FromWorker): void {
-    switch (message.kind) {
-      case 'listener_bound':
-        this.#onBound(message);
-        break;
-      case 'log':
-        for (const record of message.records) this.#deps.processLog.writeWorker(index, record);
-        if (message.dropped > 0)
-          this.#log.warn(`worker ${index} left out ${message.dropped} log records`);
-        break;
-      case 'grpc_logs':
-        this.#logs.onBatch(index, message);
-        break;
-      case 'connections':
-        this.#connections[index] = message.active;
-        break;
-      case 'host_event':
-      case 'cluster_used':
-        this.#health.onWorkerMessage(message);
-        break;
-      default:
-        this.#names.onWorkerMessage(index, message);
-    }
   }
 }

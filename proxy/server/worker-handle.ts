@@ -103,14 +103,7 @@ export class WorkerHandle {
       case 'applied':
         this.appliedVersion = message.version;
         break;
-      case 'listener_bound':
-      case 'log':
-      case 'grpc_logs':
-      case 'connections':
-      case 'host_event':
-      case 'cluster_used':
-      case 'forward_lookup':
-      case 'forward_used':
+      default:
         break;
     }
     this.#events.onMessage(this, message);

@@ -7,6 +7,7 @@ import type { GrpcLogConfig } from '../config/access-log-config.ts';
 import type { UpstreamBindConfig } from '../config/socket-config.ts';
 import type { DnsCacheConfig, ForwardHostConfig } from '../config/dns-cache-config.ts';
 import type { LogRecord } from '../config/log-record.ts';
+import type { SourceRef } from '../config/config-source.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import type { LogLevel } from '../base/logger.ts';
@@ -119,6 +120,8 @@ export type ToWorker =
       readonly hosts: readonly ForwardHostConfig[];
       readonly removed: readonly string[];
     }
+  /** The server says that a cluster which was `cluster_wanted` does not exist. */
+  | { readonly kind: 'cluster_missing'; readonly cluster: string }
   /** SIGUSR1: access log files are closed and opened again. */
   | { readonly kind: 'reopen_logs' }
   /** Flush logs, close everything, let the thread end. */
@@ -186,6 +189,8 @@ export type FromWorker =
   | { readonly kind: 'cluster_used'; readonly cluster: string }
   /** A host of a DNS cache that this worker does not know. Answer: `forward_hosts`, now or when the name is resolved. */
   | { readonly kind: 'forward_lookup'; readonly cache: DnsCacheConfig; readonly host: string }
+  /** A request or connection waits for a cluster that this worker does not know. Answer: `config`, or `cluster_missing`. */
+  | { readonly kind: 'cluster_wanted'; readonly cluster: string; readonly ref: SourceRef }
   /** It still has requests; a few times in its time to live. */
   | { readonly kind: 'forward_used'; readonly cache: string; readonly host: string }
   /** Live downstream connections; at most once a second, when it changed. */

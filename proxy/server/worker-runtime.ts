@@ -38,11 +38,10 @@ import { SecretStore } from '../tls/secret-store.ts';
 import { TlsContexts } from '../tls/tls-contexts.ts';
 import { localityOf } from '../upstream/host.ts';
 import { SharedHostCounts } from '../upstream/shared-host-counts.ts';
-import { ForwardHosts } from '../upstream/forward-hosts.ts';
-import type { ForwardHostsOwner } from '../upstream/forward-hosts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
 import { WorkerHealth } from '../upstream/worker-health.ts';
 import type { HealthReport } from '../upstream/worker-health.ts';
+import { AskedOfMain } from './asked-of-main.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
 import { TlsTransports } from './tls-transports.ts';
@@ -71,7 +70,7 @@ export class WorkerRuntime implements BindReport {
   readonly #files: LogFiles;
   readonly #logFilters: FilterEnvironment;
   readonly #grpcLogs: GrpcLogs;
-  readonly #forwardHosts: ForwardHosts;
+  readonly #asked: AskedOfMain;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
   readonly #tokenBuckets: TokenBucketMemory;
@@ -104,13 +103,13 @@ export class WorkerRuntime implements BindReport {
       post({ kind: 'grpc_logs', key, config, records }),
     );
     this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
-    this.#forwardHosts = new ForwardHosts(time, forwardQuestions(post));
+    this.#asked = new AskedOfMain(time, this.#io.timers, post);
     const tls = this.#newTls(init);
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
       random: realRandom,
-      forwardHosts: this.#forwardHosts,
+      forwardHosts: this.#asked.forwardHosts,
       transports: new TlsTransports(tls),
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
       runtime,
@@ -135,7 +134,7 @@ export class WorkerRuntime implements BindReport {
       clusters: this.#clusters,
       tls,
       serverHealth: this.#drain,
-      forwardHosts: this.#forwardHosts,
+      asked: this.#asked,
       node: nodeFacts(init),
       routeSlot: (name) => this.#routeSlot(name),
       createAccessLogs: (configs) => this.#createAccessLogs(configs),
@@ -215,14 +214,14 @@ export class WorkerRuntime implements BindReport {
         this.#drain.healthCheckFailed = message.failed;
         return;
       case 'log_level':
-        if (message.component === undefined) this.#log.registry.setAll(message.level);
-        else this.#log.registry.setLevel(message.component, message.level);
+        this.#setLogLevel(message);
         return;
       case 'secrets':
         this.#secrets.apply(message.updates);
         return;
       case 'forward_hosts':
-        this.#forwardHosts.update(message.cache, message.hosts, message.removed);
+      case 'cluster_missing':
+        this.#asked.onAnswer(message);
         return;
       case 'grpc_logs_sent':
         this.#grpcLogs.onSent(message.key);
@@ -233,6 +232,11 @@ export class WorkerRuntime implements BindReport {
       case 'shutdown':
         this.#shutDown();
     }
+  }
+
+  #setLogLevel({ component, level }: Extract<ToWorker, { kind: 'log_level' }>): void {
+    if (component === undefined) this.#log.registry.setAll(level);
+    else this.#log.registry.setLevel(component, level);
   }
 
   #setLogLevels({ componentLogLevels }: WorkerInit): void {
@@ -303,6 +307,8 @@ export class WorkerRuntime implements BindReport {
     for (const name of update.removedClusters) this.#clusters.remove(name);
     for (const problem of problems)
       this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
+    for (const { name } of update.clusters)
+      this.#asked.clusterDiscovery.onOutcome(name, 'available');
     this.#post({ kind: 'applied', version: update.version, problems });
     this.#settler.onApplied(resourceCount(update), update.version === 1);
   }
@@ -370,11 +376,6 @@ const localityKeyOf = ({ locality }: WorkerInit['node']): string | null =>
 const healthReport = (post: (message: FromWorker) => void): HealthReport => ({
   onHostEvent: (cluster, address, event) => post({ kind: 'host_event', cluster, address, event }),
   onTraffic: (cluster) => post({ kind: 'cluster_used', cluster }),
-});
-
-const forwardQuestions = (post: (message: FromWorker) => void): ForwardHostsOwner => ({
-  askForHost: (cache, host) => post({ kind: 'forward_lookup', cache, host }),
-  reportUse: (cache, host) => post({ kind: 'forward_used', cache, host }),
 });
 
 const nodeFacts = ({ localAddress, node }: WorkerInit): ChainBuilderParts['node'] => ({

@@ -17,7 +17,8 @@ const SUBSCRIPTION_ROWS: readonly StatRow[] = [
 
 export const DISCOVERY_STAT_GROUPS: readonly StatGroup[] = [
   {
-    title: 'Subscriptions (`cluster_manager.cds.`, `listener_manager.lds.`)',
+    title:
+      'Subscriptions (`cluster_manager.cds.`, `cluster_manager.odcds.`, `listener_manager.lds.`)',
     prefix: '<manager>.<type>.',
     rows: SUBSCRIPTION_ROWS,
   },

@@ -169,7 +169,11 @@ export const STAT_GROUPS: readonly StatGroup[] = [
       downstream_flow_control_paused_reading_total: times reading stopped because the other side was slow
       downstream_flow_control_resumed_reading_total: times reading went on
       idle_timeout: connections closed for idleness
-      max_downstream_connection_duration: connections closed for their age`),
+      max_downstream_connection_duration: connections closed for their age
+      on_demand_cluster_attempt: clusters asked for, where \`on_demand\` is configured
+      on_demand_cluster_success: of these, clusters that came
+      on_demand_cluster_missing: of these, clusters that the server does not have
+      on_demand_cluster_timeout: of these, clusters that did not come in time`),
   },
   {
     title: 'Clusters',

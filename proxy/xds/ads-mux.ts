@@ -65,6 +65,10 @@ export interface AdsMux {
   onWaitOver(): void;
 }
 
+/** Names of a wildcard type come on top of all that there are, which then has to be said. */
+export const askedNames = ({ type, names }: SubscriptionState<unknown>): readonly string[] =>
+  type.wildcard && names.size > 0 ? ['*', ...names] : [...names];
+
 export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   if (a === b) return true;
   if (a.size !== b.size) return false;
@@ -79,7 +83,7 @@ export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boole
 export function mayAsk(kind: XdsResourceKind, subscriptions: SubscriptionMap): boolean {
   if (kind !== 'listeners') return true;
   const clusters = subscriptions.get('clusters');
-  return clusters === undefined || clusters.answered;
+  return clusters === undefined || !clusters.type.wildcard || clusters.answered;
 }
 
 export function findByTypeUrl(

@@ -8,7 +8,7 @@ import type {
   DeltaAdsRequest,
   SubscriptionMap,
 } from './ads-mux.ts';
-import { KIND_ORDER, findByTypeUrl, mayAsk, sameNames } from './ads-mux.ts';
+import { KIND_ORDER, askedNames, findByTypeUrl, mayAsk, sameNames } from './ads-mux.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 import type { SubscriptionState } from './subscription-state.ts';
 
@@ -118,7 +118,7 @@ export class DeltaMux implements AdsMux {
     this.#emit({
       mode: 'delta',
       typeUrl: subscription.type.typeUrl,
-      subscribe: [...subscription.names],
+      subscribe: askedNames(subscription),
       unsubscribe: NO_NAMES,
       initialVersions: new Map(subscription.heldVersions()),
       nonce: '',

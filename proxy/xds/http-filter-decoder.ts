@@ -24,6 +24,7 @@ import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts'
 import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
+import { decodeOnDemandFilter } from './on-demand-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeRateLimitService } from './rate-limit-service-decoder.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
@@ -64,6 +65,7 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.decompressor.v3.Decompressor', decodeDecompressorFilter],
   ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', decodeCsrfFilter],
   ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', decodeForwardProxyFilter],
+  ['envoy.extensions.filters.http.on_demand.v3.OnDemand', decodeOnDemandFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
   ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', statefulSession],

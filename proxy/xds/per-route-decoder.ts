@@ -18,6 +18,7 @@ import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.t
 import { REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { decodeRateLimitServicePerRoute } from './rate-limit-service-decoder.ts';
+import { decodeOnDemandRoute } from './on-demand-decoder.ts';
 import { rbacGuards } from './rbac-verdict.ts';
 import { decodeSetFilterState } from './set-filter-state-decoder.ts';
 import { decodeSetMetadata } from './set-metadata-decoder.ts';
@@ -53,6 +54,7 @@ const DECODERS: ReadonlyMap<string, PerRouteDecoder> = new Map<string, PerRouteD
   ['envoy.extensions.filters.http.compressor.v3.CompressorPerRoute', compressor],
   ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', csrf],
   ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig', forwardProxy],
+  ['envoy.extensions.filters.http.on_demand.v3.PerRouteConfig', onDemand],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbac],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthz],
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwt],
@@ -165,6 +167,11 @@ function compressor(config: TypedConfig): Verdict | undefined {
 function csrf(config: TypedConfig): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.csrf.v3.CsrfPolicy');
   return reader && settled(decodeCsrf(reader));
+}
+
+function onDemand(config: TypedConfig): Verdict | undefined {
+  const settings = decodeOnDemandRoute(config);
+  return settings && settled(settings);
 }
 
 /** An empty RBACPerRoute switches the filter off. */

@@ -39,6 +39,11 @@ export interface Feed extends Closable {
   readonly version: string;
 }
 
+/** A feed whose names may grow. */
+export interface NamedFeed extends Feed {
+  setNames(names: ReadonlySet<string>): void;
+}
+
 export class ResourceFeeds {
   readonly #deps: ResourceFeedsDeps;
 
@@ -62,12 +67,25 @@ export class ResourceFeeds {
     }
   }
 
+  /** Over one stream, and by name; not from a file. */
+  openNamed<T>(
+    type: ResourceType<T>,
+    watcher: ResourceWatcher<T>,
+    ref: SourceRef,
+    statPrefix: string,
+  ): NamedFeed {
+    const { source } = ref;
+    if (source.kind !== 'grpc')
+      throw new Error(`names are asked for by streams, not ${source.kind}`);
+    return this.#openStream(type, watcher, { ref, name: '', statPrefix }, source);
+  }
+
   #openStream<T>(
     type: ResourceType<T>,
     watcher: ResourceWatcher<T>,
     { name, ref, statPrefix, countsStreamOnly }: FeedOptions,
     source: Extract<ConfigSourceConfig, { readonly kind: 'grpc' }>,
-  ): Feed {
+  ): NamedFeed {
     const { channels, time, random, stats, log } = this.#deps;
     const client = new AdsClient({
       mode: modeOf(source.delta),
@@ -90,6 +108,7 @@ export class ResourceFeeds {
       get version() {
         return client.versionOf(type.kind);
       },
+      setNames: (names) => client.setNames(type.kind as NamedResourceKind, names),
       close: () => {
         timer.cancel();
         client.close();

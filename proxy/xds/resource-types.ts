@@ -38,6 +38,13 @@ export const clusterType: ResourceType<ClusterConfig> = {
   },
 };
 
+/** Clusters that are asked for by name: not all that there are, and what the server takes back is gone. */
+export const onDemandClusterType: ResourceType<ClusterConfig> = {
+  ...clusterType,
+  wildcard: false,
+  removable: true,
+};
+
 export const endpointsType: ResourceType<ClusterEndpointsConfig> = {
   kind: 'endpoints',
   typeUrl: typeUrlOf(ASSIGNMENT),

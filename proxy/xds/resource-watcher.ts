@@ -54,7 +54,7 @@ export interface ResourceWatcher<T> {
   onGivenUp?(name: string): void;
 }
 
-/** Kinds whose names the managers ask for; the other two are wildcards. */
-export type NamedResourceKind = 'endpoints' | 'routes' | 'extensions' | 'secrets';
+/** Kinds whose names are asked for; clusters, which are a wildcard, where some are asked for on demand. */
+export type NamedResourceKind = 'clusters' | 'endpoints' | 'routes' | 'extensions' | 'secrets';
 
-export type XdsResourceKind = 'clusters' | 'listeners' | NamedResourceKind;
+export type XdsResourceKind = 'listeners' | NamedResourceKind;

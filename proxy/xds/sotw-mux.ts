@@ -2,7 +2,7 @@
 // (envoy-behaviour §13.2, istio-contract §1.5).
 import type { Logger } from '../base/logger.ts';
 import type { AdsMux, AdsRequest, AdsResponse, SubscriptionMap } from './ads-mux.ts';
-import { KIND_ORDER, findByTypeUrl, mayAsk, sameNames } from './ads-mux.ts';
+import { KIND_ORDER, askedNames, findByTypeUrl, mayAsk, sameNames } from './ads-mux.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 import type { SubscriptionState } from './subscription-state.ts';
 
@@ -92,7 +92,7 @@ export class SotwMux implements AdsMux {
     this.#send?.({
       mode: 'sotw',
       typeUrl: subscription.type.typeUrl,
-      names: [...subscription.names],
+      names: askedNames(subscription),
       version: subscription.version,
       nonce: onStream.nonce,
       nack,

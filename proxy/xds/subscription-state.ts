@@ -135,9 +135,10 @@ export class SubscriptionState<T> {
     return this.#responses > 0 || this.#overdue;
   }
 
-  /** Replaces the asked names; what is no longer asked for is forgotten. */
+  /** Replaces the asked names; what is no longer asked for is forgotten. Of a wildcard type: names besides all that there are. */
   setNames(names: ReadonlySet<string>): void {
     this.#names = new Set(names);
+    if (this.type.wildcard) return;
     for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#held.delete(name);
     for (const name of this.#refused) if (!this.#names.has(name)) this.#refused.delete(name);
   }
@@ -317,7 +318,9 @@ export class SubscriptionState<T> {
       return [];
     }
     if (!response.complete)
-      return response.removed.filter((name) => this.#held.has(name) || this.#refused.has(name));
+      return response.removed.filter(
+        (name) => this.#held.has(name) || this.#refused.has(name) || this.#names.has(name),
+      );
     const known = new Set([...this.#held.keys(), ...this.#refused]);
     const heartbeats = new Set(
       response.resources.filter((r) => r.bytes === undefined).map((r) => r.name),

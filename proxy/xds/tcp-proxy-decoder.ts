@@ -9,6 +9,7 @@ import { decodeTcpLogOptions } from './access-log-options-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderAdd } from './header-mutation-decoder.ts';
 import { loadBalancerLabels } from './metadata-decoder.ts';
+import { decodeTcpOnDemand } from './on-demand-decoder.ts';
 import { decodeAddedTlvs } from './proxy-protocol-decoder.ts';
 import { MAX_UINT32 } from './route-action-decoder.ts';
 
@@ -17,7 +18,6 @@ const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const MAX_EARLY_DATA_BYTES = 16 * 1024 * 1024;
 
 export function decodeTcpProxy(reader: FieldReader<TcpProxy>): TcpProxyConfig {
-  reader.refuse('on_demand');
   reader.refuse('check_drain_close');
   reader.refuse('proxy_protocol_tlvs');
   const tunneling = reader.child('tunneling_config');
@@ -35,6 +35,7 @@ export function decodeTcpProxy(reader: FieldReader<TcpProxy>): TcpProxyConfig {
     ...earlyData,
     tunneling: tunneling && decodeTunneling(tunneling),
     proxyProtocolTlvs: decodeTlvs(reader),
+    onDemand: decodeTcpOnDemand(reader.child('on_demand')),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
     accessLogOptions: decodeTcpLogOptions(reader),
   };

@@ -88,6 +88,8 @@ export class ProxyProcess {
       binary === undefined ? [process.execPath, MAIN, ...flags] : [binary, ...flags, ...envoyFlags];
     const child = spawn(...boundCommand(command[0]!, command.slice(1)), {
       stdio: ['ignore', 'ignore', 'pipe'],
+      // Logs of listeners that come later are named LOG as they stand.
+      cwd: dir,
     });
     const proxy = new ProxyProcess(child, dir, adminPort, text);
     t.teardown(() => proxy.stop());

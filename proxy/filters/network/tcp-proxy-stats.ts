@@ -36,3 +36,22 @@ export class TcpProxyStats {
     store.gauge(`${prefix}downstream_cx_tx_bytes_buffered`);
   }
 }
+
+/** Only where `on_demand` is configured. */
+export class TcpOnDemandStats {
+  readonly store: StatsStore;
+  readonly attempt: StatId;
+  readonly success: StatId;
+  readonly missing: StatId;
+  readonly timeout: StatId;
+
+  constructor(store: StatsStore, statPrefix: string) {
+    const counter = (what: string): StatId =>
+      store.counter(`tcp.${statPrefix}.on_demand_cluster_${what}`);
+    this.store = store;
+    this.attempt = counter('attempt');
+    this.success = counter('success');
+    this.missing = counter('missing');
+    this.timeout = counter('timeout');
+  }
+}

@@ -23,6 +23,7 @@ import type {
   TcpConnPool,
   TcpPoolCallbacks,
 } from '../../upstream/conn-pool/conn-pool.ts';
+import type { ClusterWaiter, DiscoveryOutcome } from '../../upstream/cluster-discovery.ts';
 import type { Host } from '../../upstream/host.ts';
 import type { LoadBalancerContext } from '../../upstream/load-balancer.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
@@ -59,6 +60,7 @@ export class TcpProxySession
     LoadBalancerContext,
     TimerOwner,
     SessionEnd,
+    ClusterWaiter,
     TunnelOwner
 {
   readonly downstreamConnection: DownstreamConnectionInfo;
@@ -82,6 +84,8 @@ export class TcpProxySession
   readonly #clocks: SessionClocks;
   #backoff: JitteredBackoff | null = null;
   #backoffTimer: WheelTimer | null = null;
+  /** The cluster that is waited for, or was. */
+  #wanted = '';
   /** The client is gone and the upstream still takes what it said. */
   #flushing = false;
   /** Of both sides the upstream was the last to end. */
@@ -349,18 +353,41 @@ export class TcpProxySession
   }
 
   #connect(): void {
-    const { stats, clusters, routes } = this.#context;
+    const { clusters, routes, onDemand } = this.#context;
     const route = routes.choose(this.#info);
     const cluster = clusters.get(route.cluster);
     this.metadataMatch = route.metadataMatch;
-    this.#cluster = cluster ?? null;
-    this.#info.cluster = cluster?.config ?? null;
-    if (cluster === undefined) {
-      stats.store.inc(stats.cxNoRoute);
-      this.#info.setFlag(ResponseFlag.NoClusterFound);
-      this.#giveUp(Failure.NoCluster);
-      return;
+    if (cluster !== undefined) this.#connectTo(cluster);
+    else if (onDemand === undefined || route.cluster === '') this.#endWithoutCluster();
+    else {
+      onDemand.stats.store.inc(onDemand.stats.attempt);
+      this.#wanted = route.cluster;
+      this.#ticket = onDemand.discovery.ask(onDemand.config, route.cluster, this);
     }
+  }
+
+  // === ClusterWaiter
+
+  onClusterDiscovery(outcome: DiscoveryOutcome): void {
+    this.#ticket = null;
+    const { stats } = this.#context.onDemand!;
+    stats.store.inc(outcome === 'available' ? stats.success : stats[outcome]);
+    const cluster = this.#context.clusters.get(this.#wanted);
+    if (cluster === undefined) this.#endWithoutCluster();
+    else this.#connectTo(cluster);
+  }
+
+  #endWithoutCluster(): void {
+    const { stats } = this.#context;
+    this.#info.cluster = null;
+    stats.store.inc(stats.cxNoRoute);
+    this.#info.setFlag(ResponseFlag.NoClusterFound);
+    this.#giveUp(Failure.NoCluster);
+  }
+
+  #connectTo(cluster: ThreadLocalCluster): void {
+    this.#cluster = cluster;
+    this.#info.cluster = cluster.config;
     this.#attempts++;
     const host = cluster.chooseHost(this);
     if (host === null) {

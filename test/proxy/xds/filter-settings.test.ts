@@ -31,8 +31,23 @@ const rateLimit = (grpcService: Json, more: Json = {}): Json => ({
 const ENVOY_GRPC = { envoy_grpc: { cluster_name: 'a' } };
 const MUTATION = 'header_mutation.v3.HeaderMutation';
 
+const ON_DEMAND = 'on_demand.v3.OnDemand';
+
 const mistakes: readonly (readonly [what: string, type: string, fields: Json, problem: string])[] =
   [
+    ['clusters on demand from nowhere', ON_DEMAND, { odcds: {} }, 'odcds.source: is required'],
+    [
+      'clusters on demand from a file',
+      ON_DEMAND,
+      { odcds: { source: { path_config_source: { path: '/x' } } } },
+      'odcds.source: clusters are asked for by name: use ads, or a stream of type DELTA_GRPC',
+    ],
+    [
+      'clusters on demand by xdstp',
+      ON_DEMAND,
+      { odcds: { source: { ads: {} }, resources_locator: 'xdstp://a/b' } },
+      'odcds.resources_locator: is not supported by this version',
+    ],
     [
       'a fault that limits to nothing',
       FAULT,
