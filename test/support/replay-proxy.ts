@@ -65,7 +65,7 @@ export async function startReplayProxy(
   secrets.server.make = (name) => secretOfFiles(name, secrets.authority);
   chmodSync(`${dir}/SDS`, 0o777);
   const bootstrap = join(dir, 'bootstrap.json');
-  writeFileSync(bootstrap, JSON.stringify(bootstrapOf(recording, dir)));
+  writeFileSync(bootstrap, JSON.stringify(replayBootstrap(recording, dir)));
   const running = startProxyProcess(t, bootstrap, options.pod);
   const isLoaded = (): boolean => {
     if (running.child.exitCode !== null)
@@ -79,7 +79,7 @@ export async function startReplayProxy(
 }
 
 /** What an agent makes of certificates in files of its pod: every file is there. */
-function secretOfFiles(name: string, authority: TestAuthority): SecretMaterial | undefined {
+export function secretOfFiles(name: string, authority: TestAuthority): SecretMaterial | undefined {
   if (name.startsWith('file-root:'))
     return { kind: 'roots', rootPem: authority.rootPem, crlFile: undefined };
   if (!name.startsWith('file-cert:')) return undefined;
@@ -152,7 +152,7 @@ function agentCluster(name: string, socket: string): object {
   };
 }
 
-function bootstrapOf(recording: string, dir: string): object {
+export function replayBootstrap(recording: string, dir: string, sotw = isSotw(recording)): object {
   const source = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
   return {
     node: readNode(recording),
@@ -160,7 +160,7 @@ function bootstrapOf(recording: string, dir: string): object {
       cds_config: source,
       lds_config: source,
       ads_config: {
-        api_type: isSotw(recording) ? 'GRPC' : 'DELTA_GRPC',
+        api_type: sotw ? 'GRPC' : 'DELTA_GRPC',
         set_node_on_first_message_only: true,
         transport_api_version: 'V3',
         grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],

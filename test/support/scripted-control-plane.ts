@@ -86,8 +86,10 @@ export class ScriptedControlPlane {
     for (const service of DISCOVERY_SERVICES) this.#addService(service);
   }
 
-  async listen(): Promise<number> {
-    const target = await this.#server.listen('127.0.0.1:0');
+  /** Or `unix:/path`: then there is no port. */
+  async listen(at = '127.0.0.1:0'): Promise<number> {
+    const target = await this.#server.listen(at);
+    if (at.startsWith('unix:')) return 0;
     this.port = Number(target.slice(target.lastIndexOf(':') + 1));
     return this.port;
   }
@@ -137,6 +139,20 @@ export class ScriptedControlPlane {
     return [...this.#streams]
       .filter((stream) => stream.asked.has(type))
       .map((stream) => stream.send(type, [], [name]));
+  }
+
+  /** All that changes of one kind, in one response to each who asked. */
+  update(kind: Kind, changed: ReadonlyMap<string, Any>, removed: readonly string[]): void {
+    const type = TYPES[kind];
+    for (const [name, raw] of changed) this.set(kind, name, {}, { raw });
+    for (const name of removed) this.#table(type).delete(name);
+    for (const stream of this.#streams) {
+      const asked = stream.asked.get(type);
+      if (asked === undefined) continue;
+      const wanted = [...changed.keys()].filter((name) => this.#wants(type, asked, name));
+      const gone = removed.filter((name) => this.#wants(type, asked, name));
+      if (wanted.length + gone.length > 0) stream.send(type, wanted, gone);
+    }
   }
 
   /** Ends every stream as a restarting server does. */
