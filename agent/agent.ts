@@ -61,7 +61,7 @@ export class Agent {
       admin,
       leaving: () => this.#termination.leaving,
       dnsMissing: () => dns !== undefined && !dns.answersEarly && this.#names === undefined,
-      onFirstReady: () => this.#metrics.becameReady((time.monotonicMs() - this.#startedMs) / 1000),
+      onFirstReady: () => this.#onFirstReady(),
     });
     this.#proxy = new ProxyProcess({
       command: proxyCommand(options),
@@ -224,6 +224,12 @@ export class Agent {
       nameTableJson: () => this.#nameTable.toJson(),
       profiling: options.status.profiling,
     });
+  }
+
+  #onFirstReady(): void {
+    const tookMs = this.#parts.time.monotonicMs() - this.#startedMs;
+    this.#metrics.becameReady(tookMs / 1000);
+    this.#log.info(`ready ${Math.round(tookMs)} ms after the start`);
   }
 
   #onProxyRestart(): void {

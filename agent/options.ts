@@ -95,6 +95,10 @@ function downward(host: Surroundings, path: string): ReadonlyMap<string, string>
   return parseDownwardApiFile(host.readText(path) ?? '');
 }
 
+/** Without redirection on loopback addresses (samples, tests) nothing arrives where an injected pod has it. */
+const isRedirected = ({ metadata }: NodeDescription): boolean =>
+  metadata['OUTRIGGER_NO_REDIRECT'] !== 'true';
+
 /** `line`: what followed `proxy`. Problems are in the operator's words and complete. */
 // oxlint-disable-next-line eslint/max-lines-per-function -- one entry for each part of the record
 export async function readAgentOptions(
@@ -148,7 +152,10 @@ export async function readAgentOptions(
       { namespace: identity.podNamespace, domain: identity.domain },
       host.readText,
     ),
-    proxy: readProxyOptions(line, proxyConfig, host, read),
+    proxy: readProxyOptions(line, proxyConfig, host, read, {
+      bind: addresses.bind,
+      mode: isRedirected(node) ? read.text('ISTIO_META_INTERCEPTION_MODE', 'REDIRECT') : 'NONE',
+    }),
     programs: { ownProxy, boundExec: host.boundExec },
     lifecycle: {
       minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),

@@ -16,6 +16,8 @@ export interface ProxyOptions {
   readonly skipDeprecatedLogs: boolean;
   /** Restarts in a row before the agent leaves with the proxy; 0: as stock, leave at the first exit. */
   readonly restartBudget: number;
+  /** Ports that our own proxy has open before it is configured; undefined: none. */
+  readonly early: { readonly addresses: readonly string[]; readonly holdMs: number } | undefined;
 }
 
 /** Where our own programs lie. */
@@ -49,11 +51,31 @@ function readOverride(host: Surroundings, read: VariableReader): string | undefi
   return text;
 }
 
+/** Where redirected connections arrive: they wait for the first configuration instead of being refused. */
+function readEarly(place: CapturePlace, read: VariableReader): ProxyOptions['early'] {
+  const host = place.bind.includes(':') ? `[${place.bind}]` : place.bind;
+  // A port that takes transparent connections must be opened as such.
+  const ports = place.mode === 'NONE' ? [] : place.mode === 'TPROXY' ? [15001] : [15001, 15006];
+  const usual = ports.map((port) => `${host}:${port}`).join(',');
+  const list = read.text('OUTRIGGER_EARLY_LISTENERS', usual);
+  const holdMs = read.durationMs('OUTRIGGER_EARLY_HOLD', '15s');
+  return list === '' || list === 'none' ? undefined : { addresses: list.split(','), holdMs };
+}
+
+/** What of the pod's traffic comes to the proxy, and where. */
+export interface CapturePlace {
+  readonly bind: string;
+  /** REDIRECT, TPROXY or NONE. */
+  readonly mode: string;
+}
+
+// oxlint-disable-next-line eslint/max-params -- one for each source
 export function readProxyOptions(
   line: CommandLine,
   proxyConfig: ProxyConfig,
   host: Surroundings,
   read: VariableReader,
+  place: CapturePlace,
 ): ProxyOptions {
   const words = (line.flags.get('proxyLogLevel') ?? 'warning').split(',');
   const logLevel = words.find((word) => !word.includes(':')) ?? 'warning';
@@ -73,5 +95,6 @@ export function readProxyOptions(
     bootstrapOverrideYaml: readOverride(host, read),
     skipDeprecatedLogs: read.flag('ENVOY_SKIP_DEPRECATED_LOGS', true),
     restartBudget: read.count('OUTRIGGER_PROXY_RESTARTS', DEFAULT_RESTART_BUDGET, 0, 1_000_000),
+    early: readEarly(place, read),
   };
 }

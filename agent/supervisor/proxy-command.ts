@@ -37,7 +37,12 @@ export function proxyCommand(options: AgentOptions): ProxyCommand {
   if (proxy.bootstrapOverrideYaml !== undefined)
     words.push('--config-yaml', proxy.bootstrapOverrideYaml);
   if (proxy.concurrency !== undefined) words.push('--concurrency', String(proxy.concurrency));
-  return { path: proxy.binaryPath, arguments: words, bond: bondOf(options) };
+  const bond = bondOf(options);
+  if (bond.kind === 'leash' && proxy.early !== undefined) {
+    const { addresses, holdMs } = proxy.early;
+    words.push('--early-listeners', addresses.join(','), '--early-hold-msec', String(holdMs));
+  }
+  return { path: proxy.binaryPath, arguments: words, bond };
 }
 
 function bondOf({ proxy, programs }: AgentOptions): Bond {

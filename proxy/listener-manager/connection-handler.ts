@@ -92,6 +92,11 @@ export class ConnectionHandler implements HandoverReceiver {
       if (this.#stopped(listener.config)) listener.stopAccepting();
   }
 
+  /** The first configuration is complete: connections that came before it go to their listeners. */
+  takeEarly(): void {
+    this.#environment.early.over();
+  }
+
   /** A connection of a listener that is gone by now, or not there yet, is closed. */
   onHanded(listenerName: string, handle: SocketHandle, counted: boolean): void {
     const listener = this.#listeners.get(listenerName);
@@ -115,6 +120,7 @@ export class ConnectionHandler implements HandoverReceiver {
 
   closeAll(): void {
     this.#handover.close();
+    this.#environment.early.close();
     for (const listener of this.#listeners.values()) listener.closeAll();
     for (const listener of this.#draining) listener.closeAll();
   }

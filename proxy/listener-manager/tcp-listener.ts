@@ -27,6 +27,7 @@ import { balanceCount, listenerCeiling } from './connection-ceiling.ts';
 import type { ConnectionCeiling } from './connection-ceiling.ts';
 import type { ConnectionHandover, HandingListener } from './connection-handover.ts';
 import { ChainDrainState } from './drain-state.ts';
+import type { EarlySockets } from './early-sockets.ts';
 import type { DrainOrder, ServerDrainState } from './drain-state.ts';
 import { FilterChainMatcher } from './filter-chain-matcher.ts';
 import type { ServerFirstMemory } from './server-first.ts';
@@ -50,6 +51,7 @@ export interface ListenerEnvironment {
   readonly ceiling: ConnectionCeiling | null;
   createAccessLogs(listener: ListenerConfig): readonly AccessLog[];
   readonly handover: ConnectionHandover;
+  readonly early: EarlySockets;
   /** Listener of an original destination; null: none but the one that accepted. */
   findByAddress(ip: string, port: number): TcpListener | null;
   onConnectionCount(change: number): void;
@@ -128,12 +130,15 @@ export class TcpListener {
     if (single && this.environment.workerIndex > 0) return;
     for (const address of [config.address, ...config.additionalAddresses]) {
       try {
-        const socket = new ListenSocket(
-          this.environment.io,
-          address,
-          { backlog: config.tcpBacklogSize, reusePort: !single, socket: config.socket },
-          this.#onAccept,
-        );
+        const isPlain = !single && config.socket === undefined;
+        const socket =
+          this.environment.early.claim(address, isPlain, this.#onAccept) ??
+          new ListenSocket(
+            this.environment.io,
+            address,
+            { backlog: config.tcpBacklogSize, reusePort: !single, socket: config.socket },
+            this.#onAccept,
+          );
         this.#sockets.push(socket);
         report.onBound(config.name, socket.address, undefined);
       } catch (error) {
@@ -169,7 +174,9 @@ export class TcpListener {
     this.#sockets = before.#sockets;
     this.#share = before.#share;
     before.#sockets = [];
-    for (const socket of this.#sockets) socket.handTo(this.#onAccept);
+    const { early } = this.environment;
+    for (const socket of this.#sockets)
+      if (!early.pass(socket, before.#onAccept, this.#onAccept)) socket.handTo(this.#onAccept);
   }
 
   /** The next listener of this name takes the sockets over. */

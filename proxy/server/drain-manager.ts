@@ -1,5 +1,5 @@
-// [m] DrainManager: /drain_listeners and /healthcheck/fail, and what a worker that starts meanwhile must be told
-// (envoy-behaviour §12, §14.1). Listeners that an update replaced drain by themselves, on the worker.
+// [m] DrainManager: /drain_listeners and /healthcheck/fail, the end of the time before the first configuration, and what a worker that
+// starts meanwhile must be told (envoy-behaviour §12, §14.1). Listeners that an update replaced drain by themselves, on the worker.
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { DrainRequest } from './admin-context.ts';
 import type { DrainStrategy, ToWorker } from './worker-protocol.ts';
@@ -24,6 +24,7 @@ export class DrainManager {
   #stopTimer: TimerHandle | undefined = undefined;
   #stopped: 'none' | 'inbound' | 'all' = 'none';
   #healthCheckFailed = false;
+  #isConfigured = false;
 
   constructor(deps: DrainManagerDeps) {
     this.#deps = deps;
@@ -49,6 +50,12 @@ export class DrainManager {
     );
   }
 
+  /** The first configuration is complete: ports that were open before it are served. */
+  onConfigured(): void {
+    this.#isConfigured = true;
+    this.#deps.tellWorkers({ kind: 'early_over' });
+  }
+
   setHealthCheckFailed(failed: boolean): void {
     if (failed === this.#healthCheckFailed) return;
     this.#healthCheckFailed = failed;
@@ -57,7 +64,7 @@ export class DrainManager {
 
   /** For a worker that starts now. */
   catchUp(): readonly ToWorker[] {
-    const messages: ToWorker[] = [];
+    const messages: ToWorker[] = this.#isConfigured ? [{ kind: 'early_over' }] : [];
     if (this.#drain !== undefined) messages.push(this.#drainStarted(this.#drain));
     if (this.#stopped !== 'none')
       messages.push({ kind: 'stop_listeners', inboundOnly: this.#stopped === 'inbound' });

@@ -84,6 +84,15 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
     '--leash-fd',
     'Descriptor that its starter holds the other end of: the proxy ends when that closes (not in Envoy).',
   ),
+  text(
+    ['--early-listeners'],
+    'list',
+    'Addresses (ip:port) that are open before their listeners come; connections wait there for the first configuration (not in Envoy).',
+  ),
+  count(
+    '--early-hold-msec',
+    'How long such a connection waits before it is cut (default 15000; not in Envoy).',
+  ),
   text(['--admin-address-path'], 'path', 'File to write the admin address to.'),
   count('--base-id', NO_EFFECT),
   text(['--base-id-path'], 'path', NO_EFFECT),

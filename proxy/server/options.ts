@@ -1,6 +1,8 @@
 // [m] Envoy's command line to frozen ServerOptions; the only reader of process.env in proxy/ (envoy-behaviour §14.4).
+import { isIP } from 'node:net';
 import { availableParallelism, cpus, hostname } from 'node:os';
 import type { LogLevel } from '../base/logger.ts';
+import type { EarlyListeners } from '../listener-manager/early-sockets.ts';
 import { MAX_COUNT, OPTION_TABLE } from './option-table.ts';
 import type { OptionSpec } from './option-table.ts';
 import { usageText, versionText } from './usage.ts';
@@ -37,6 +39,8 @@ export interface ServerOptions {
   readonly skipDeprecatedLogs: boolean;
   /** Its other end closes when the agent is gone; undefined: nobody holds one. */
   readonly leashFd: number | undefined;
+  /** Ports that are open before their listeners come; undefined: none. */
+  readonly early: EarlyListeners | undefined;
   readonly adminAddressPath: string;
   readonly baseId: number;
   readonly restartEpoch: number;
@@ -191,6 +195,10 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     replayStale: !on('--no-stale-replays'),
     skipDeprecatedLogs: on('--skip-deprecated-logs'),
     leashFd: on('--leash-fd') ? count('--leash-fd', 0) : undefined,
+    early: earlyListeners(
+      text('--early-listeners'),
+      count('--early-hold-msec', DEFAULT_EARLY_HOLD_MS),
+    ),
     adminAddressPath: text('--admin-address-path'),
     baseId: count('--base-id', 0),
     restartEpoch: count('--restart-epoch', 0),
@@ -245,6 +253,25 @@ function componentLevels(list: string): readonly ComponentLogLevel[] {
     }
     return { component, level: levelOf(level) };
   });
+}
+
+const DEFAULT_EARLY_HOLD_MS = 15_000;
+const MAX_EARLY_LISTENERS = 16;
+const IP_AND_PORT = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})$/;
+
+function earlyListeners(list: string, holdMs: number): EarlyListeners | undefined {
+  if (list === '') return undefined;
+  const addresses = list.split(',').map((entry) => {
+    const [, v6, v4, digits] = IP_AND_PORT.exec(entry) ?? [];
+    const address = v6 ?? v4 ?? '';
+    const port = Number(digits);
+    if (isIP(address) === 0 || !(port >= 1 && port <= 65535))
+      throw new OptionError(`--early-listeners: '${entry}' is not <ip>:<port>`);
+    return { kind: 'ip' as const, address, port };
+  });
+  if (addresses.length > MAX_EARLY_LISTENERS)
+    throw new OptionError(`--early-listeners: more than ${MAX_EARLY_LISTENERS}`);
+  return { addresses, holdMs };
 }
 
 function statsTag(entry: string): { readonly name: string; readonly value: string } {

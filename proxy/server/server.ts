@@ -326,6 +326,7 @@ export class Server {
           const tookMs = Math.round(this.#deps.time.monotonicMs() - this.#startedMs);
           this.#serverStats.setState(this.state);
           this.#serverStats.onInitialized(tookMs);
+          this.#drain.onConfigured();
           this.#log.info('all dependencies initialized, the server is live', { tookMs });
         },
       },

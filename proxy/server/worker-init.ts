@@ -22,6 +22,7 @@ export const workerInit = (
   ...readHostEnvironment(),
   drainStrategy: options.drainStrategy,
   drainTimeMs: options.drainTimeS * 1000,
+  early: options.early,
   ...sharedBuffers,
   upstreamBind: config.upstreamBind,
   ticketSecret: newTicketSecret(),

@@ -14,6 +14,7 @@ import type { LogLevel } from '../base/logger.ts';
 import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import type { MonitorEvent } from '../upstream/host-monitor.ts';
 import type { HostCounts } from '../upstream/host.ts';
+import type { EarlyListeners } from '../listener-manager/early-sockets.ts';
 import type { StatsReport } from '../stats/store.ts';
 import type { SecretUpdate } from '../tls/secret-store.ts';
 
@@ -56,6 +57,8 @@ export interface WorkerInit {
   /** How listeners that an update replaced or removed give up their connections. */
   readonly drainStrategy: DrainStrategy;
   readonly drainTimeMs: number;
+  /** Open until `early_over`; undefined: none. */
+  readonly early: EarlyListeners | undefined;
   /** Circuit breakers: an Int32Array over it, INTS_PER_SLOT (upstream/resource-manager.ts) ints per cluster slot. */
   readonly circuitBreakerCounts: SharedArrayBuffer;
   /** `cluster_manager.upstream_bind_config`. */
@@ -105,6 +108,8 @@ export type ToWorker =
     }
   /** Closes listening sockets for good; later updates of those listeners are not bound. Live connections stay. */
   | { readonly kind: 'stop_listeners'; readonly inboundOnly: boolean }
+  /** The first configuration is complete: connections that came before it are taken up. */
+  | { readonly kind: 'early_over' }
   /** `/healthcheck/fail`: listeners of drain type DEFAULT close after each response while it is true. */
   | { readonly kind: 'health_check_failed'; readonly failed: boolean }
   /** `component` undefined: all. */

@@ -25,6 +25,7 @@ import { ServerFirstMemory } from '../listener-manager/server-first.ts';
 import type { BindReport } from '../listener-manager/tcp-listener.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
+import { EarlySockets } from '../listener-manager/early-sockets.ts';
 import { IoThread } from '../network/io-thread.ts';
 import type { FormatEnvironment } from '../access-log/field.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
@@ -157,6 +158,7 @@ export class WorkerRuntime implements BindReport {
   }
 
   #newHandler(init: WorkerInit, builder: WorkerChainBuilder, runtime: Runtime): ConnectionHandler {
+    const log = this.#log.registry.get('connection');
     return new ConnectionHandler(
       {
         io: this.#io,
@@ -167,8 +169,9 @@ export class WorkerRuntime implements BindReport {
         sharedCounts: this.#sharedCounts,
         ceiling: globalCeiling(init.maxDownstreamConnections, runtime, this.#sharedCounts),
         random: realRandom,
-        log: this.#log.registry.get('connection'),
+        log,
         builder,
+        early: new EarlySockets(this.#io, init.early, log),
         drain: this.#drain,
         serverFirst: runtime.flag(SERVER_FIRST_KEY, true)
           ? new ServerFirstMemory(this.#io.time)
@@ -226,12 +229,17 @@ export class WorkerRuntime implements BindReport {
       case 'grpc_logs_sent':
         this.#grpcLogs.onSent(message.key);
         return;
-      case 'reopen_logs':
-        this.#files.reopen();
-        return;
-      case 'shutdown':
-        this.#shutDown();
+      default:
+        this.#handleSeldom(message);
     }
+  }
+
+  #handleSeldom({
+    kind,
+  }: Extract<ToWorker, { kind: 'early_over' | 'reopen_logs' | 'shutdown' }>): void {
+    if (kind === 'early_over') this.#handler.takeEarly();
+    else if (kind === 'reopen_logs') this.#files.reopen();
+    else this.#shutDown();
   }
 
   #setLogLevel({ component, level }: Extract<ToWorker, { kind: 'log_level' }>): void {

@@ -19,6 +19,7 @@ t.test('pilot-agent proxy', (t) => {
         {},
       );
       t.equal(await waiting.exitCode, 0, waiting.output() + sidecar.output());
+      t.match(sidecar.output(), /ready \d+ ms after the start/);
       t.equal(statSync(sidecar.workDir).mode & 0o777, 0o700);
 
       const asked = runAgent(t, ['request', 'GET', 'stats?filter=x'], sidecar.variables);

@@ -47,6 +47,7 @@ function setUp(concurrency: number) {
       environment: new Map(),
       drainStrategy: 'gradual',
       drainTimeMs: 600_000,
+      early: undefined,
       ...publisher.sharedBuffers,
       ticketSecret: new Uint8Array(32),
     },

@@ -74,6 +74,7 @@ function startWorker(t: Test) {
       environment: new Map(),
       drainStrategy: 'immediate',
       drainTimeMs: 600_000,
+      early: undefined,
       ...publisher.sharedBuffers,
       ticketSecret: new Uint8Array(32),
     },
