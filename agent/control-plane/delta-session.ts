@@ -68,15 +68,14 @@ export class DeltaSession {
     watch.subscribe(subscribe.filter((name) => name !== WILDCARD));
     if (isWildcardType(type) && subscribe.includes(WILDCARD)) watch.wildcard = true;
     const wanted = new Set(subscribe);
-    const resources =
-      type === 'cluster' || type === 'listener'
-        ? this.#session
-            .generate(type, watch)
-            .filter(({ name }) => wanted.has(WILDCARD) || wanted.has(name))
-        : this.#session.generateNames(
-            type,
-            subscribe.filter((name) => name !== WILDCARD),
-          );
+    const resources = isWildcardType(type)
+      ? this.#session
+          .generate(type, watch)
+          .filter(({ name }) => wanted.has(WILDCARD) || wanted.has(name))
+      : this.#session.generateNames(
+          type,
+          subscribe.filter((name) => name !== WILDCARD),
+        );
     this.#send(type, watch, resources, []);
     if (type === 'cluster') this.#forceEndpoints(resources);
   }
@@ -101,6 +100,7 @@ export class DeltaSession {
     this.#pushEndpoints(gone);
     this.#pushType('listener');
     this.#pushType('route');
+    this.#pushType('name-table');
     this.#removeClusters(gone);
   }
 
@@ -132,7 +132,7 @@ export class DeltaSession {
     if (alive.length > 0) this.#send('endpoint', watch, alive, []);
   }
 
-  #pushType(type: 'listener' | 'route'): void {
+  #pushType(type: 'listener' | 'route' | 'name-table'): void {
     const watch = this.#session.watched(type);
     if (watch === undefined) return;
     const { changed, removed } = this.#session.changes(type, watch);

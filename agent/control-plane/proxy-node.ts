@@ -26,6 +26,8 @@ export interface ProxyNode {
   readonly outbound: ListenAddress;
   readonly inbound: ListenAddress;
   readonly loopback: LoopbackSettings | undefined;
+  /** It asks our name table for names, and hosts without an address shall have one (DNS_CAPTURE, DNS_AUTO_ALLOCATE). */
+  readonly autoAllocate: boolean;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -40,6 +42,11 @@ function field(fields: Fields, name: string): unknown {
 function textOf(fields: Fields, name: string): string {
   const value = field(fields, name);
   return typeof value === 'string' ? value : '';
+}
+
+function isTrue(fields: Fields, name: string): boolean {
+  const value = field(fields, name);
+  return value === true || value === 'true';
 }
 
 function addressOf(metadata: Fields, name: string, fallback: string): string {
@@ -114,8 +121,7 @@ export function readProxyNode(id: string, metadata: unknown): ProxyNode {
   const addresses = [...new Set([address, ...instanceIps].filter((ip) => isIP(ip) !== 0))];
   if (addresses.length === 0)
     throw new Error(`node id "${id.slice(0, 200)}" must carry the pod's IP address`);
-  const given = field(fields, 'OUTRIGGER_NO_REDIRECT');
-  const noRedirect = given === true || given === 'true';
+  const noRedirect = isTrue(fields, 'OUTRIGGER_NO_REDIRECT');
   return {
     id,
     namespace: textOf(fields, 'NAMESPACE') || (domain.split('.', 1)[0] ?? '') || 'default',
@@ -138,5 +144,6 @@ export function readProxyNode(id: string, metadata: unknown): ProxyNode {
           appAddress: addressOf(fields, 'OUTRIGGER_APP_ADDRESS', '127.0.0.1'),
         }
       : undefined,
+    autoAllocate: isTrue(fields, 'DNS_CAPTURE') && isTrue(fields, 'DNS_AUTO_ALLOCATE'),
   };
 }

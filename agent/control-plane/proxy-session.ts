@@ -5,7 +5,13 @@ import type { Any } from '../../xds-protos/well-known-types.ts';
 import { readProxyNode } from './proxy-node.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
-import { generateAll, generateNamed, packResource, RESOURCE_TYPES } from './resource-generator.ts';
+import {
+  generateAll,
+  generateNamed,
+  isWildcardType,
+  packResource,
+  RESOURCE_TYPES,
+} from './resource-generator.ts';
 import type { GeneratedResource, ResourceType } from './resource-generator.ts';
 
 /** A proxy asks for what its clusters and listeners name; nobody needs more than this. */
@@ -164,7 +170,7 @@ export class ProxySession {
 
   /** Everything that is wanted of a type. */
   generate(type: ResourceType, watch: WatchedType): GeneratedResource[] {
-    if (type === 'cluster' || type === 'listener') {
+    if (isWildcardType(type)) {
       const all = generateAll(type, this.source.push, this.#currentView);
       return watch.wildcard ? all : all.filter(({ name }) => watch.names.has(name));
     }

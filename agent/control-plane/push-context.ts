@@ -1,4 +1,6 @@
 // [m] PushContext: an immutable view of all configuration, made once per load and shared by all proxies. Istio: model/push_context.go.
+import { allocateAddresses } from './auto-addresses.ts';
+import type { AutoAddress } from './auto-addresses.ts';
 import type { ConfigProblem } from './config-problem.ts';
 import type { ConfigSet } from './config-store.ts';
 import { matchesLabels, resolveHost } from './istio-model.ts';
@@ -44,6 +46,8 @@ export class PushContext {
   readonly #sidecars: Sidecar[] = [];
   readonly #implicitSubsets: ImplicitSubsets = new Map();
   readonly #defaultMtls: MtlsMode;
+  /** Made for the first proxy that wants them. */
+  #autoAddresses: ReadonlyMap<string, AutoAddress> | undefined;
 
   /** `defaultMtls` holds where no PeerAuthentication speaks; istiod's is PERMISSIVE. */
   constructor(config: ConfigSet, defaultMtls: MtlsMode) {
@@ -109,14 +113,24 @@ export class PushContext {
   viewOf(node: ProxyNode): ProxyView {
     const labels = this.registry.labelsOf(node.addresses, node.namespace) ?? node.labels;
     const sidecar = sidecarFor(this.#sidecars, node.namespace, labels, this.mesh.rootNamespace);
+    const visible = visibleServices(this.registry.services.values(), node.namespace, sidecar);
     return {
       node,
       labels,
-      services: visibleServices(this.registry.services.values(), node.namespace, sidecar),
+      services: node.autoAllocate ? this.#withAutoAddresses(visible, node) : visible,
       targets: this.registry.targetsOf(node.addresses, node.namespace),
       // Without redirection the original destination is the sidecar itself: passing through would loop.
       allowAny: node.loopback === undefined && (sidecar?.allowAny ?? this.mesh.allowAny),
     };
+  }
+
+  #withAutoAddresses(services: readonly Service[], node: ProxyNode): readonly Service[] {
+    this.#autoAddresses ??= allocateAddresses(this.registry.services.values());
+    const v6 = node.addresses[0]!.includes(':');
+    return services.map((service) => {
+      const given = this.#autoAddresses?.get(service.host);
+      return given === undefined ? service : { ...service, addresses: [v6 ? given.v6 : given.v4] };
+    });
   }
 
   /** For a sidecar: the VirtualService whose host names the service best; an exact name before the longest wildcard. */

@@ -7,11 +7,12 @@ import { buildEndpoints } from './endpoint-builder.ts';
 import { nameOf } from './json.ts';
 import type { JsonObject } from './json.ts';
 import { buildListeners } from './listener-builder.ts';
+import { buildNameTable } from './name-table-builder.ts';
 import type { ProxyView, PushContext } from './push-context.ts';
 import { buildRouteConfiguration } from './route-builder.ts';
 
 /** In the order in which they are pushed: what is named before what names it. */
-export const RESOURCE_TYPES = ['cluster', 'endpoint', 'listener', 'route'] as const;
+export const RESOURCE_TYPES = ['cluster', 'endpoint', 'listener', 'route', 'name-table'] as const;
 export type ResourceType = (typeof RESOURCE_TYPES)[number];
 
 const MESSAGES = {
@@ -19,6 +20,7 @@ const MESSAGES = {
   endpoint: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
   listener: 'envoy.config.listener.v3.Listener',
   route: 'envoy.config.route.v3.RouteConfiguration',
+  'name-table': 'istio.networking.nds.v1.NameTable',
 } as const;
 
 export const typeUrlOf = (type: ResourceType): string => `type.googleapis.com/${MESSAGES[type]}`;
@@ -26,9 +28,11 @@ export const typeUrlOf = (type: ResourceType): string => `type.googleapis.com/${
 export const typeOfUrl = (typeUrl: string): ResourceType | undefined =>
   RESOURCE_TYPES.find((type) => typeUrlOf(type) === typeUrl);
 
-/** Clusters and listeners are asked for all together, endpoints and routes by the names that those carry. */
-export const isWildcardType = (type: ResourceType): boolean =>
-  type === 'cluster' || type === 'listener';
+/** Asked for all together; endpoints and routes by the names that clusters and listeners carry. */
+export type WildcardType = Exclude<ResourceType, 'endpoint' | 'route'>;
+
+export const isWildcardType = (type: ResourceType): type is WildcardType =>
+  type !== 'endpoint' && type !== 'route';
 
 /** A resource as JSON text: equal texts are equal resources, so a change is seen without encoding. */
 export interface GeneratedResource {
@@ -43,10 +47,12 @@ const generated = (name: string, message: JsonObject): GeneratedResource => ({
 
 /** All resources of a wildcard type, in order. */
 export function generateAll(
-  type: 'cluster' | 'listener',
+  type: WildcardType,
   push: PushContext,
   view: ProxyView,
 ): GeneratedResource[] {
+  // One, and it has no name.
+  if (type === 'name-table') return [generated('', buildNameTable(push, view))];
   const messages = type === 'cluster' ? buildClusters(push, view) : buildListeners(push, view);
   return messages.map((message) => generated(nameOf(message), message));
 }
@@ -76,6 +82,8 @@ export function packResource(type: ResourceType, { text }: GeneratedResource): A
         ? encode(MESSAGES.endpoint, fromJson(MESSAGES.endpoint, json))
         : type === 'listener'
           ? encode(MESSAGES.listener, fromJson(MESSAGES.listener, json))
-          : encode(MESSAGES.route, fromJson(MESSAGES.route, json));
+          : type === 'route'
+            ? encode(MESSAGES.route, fromJson(MESSAGES.route, json))
+            : encode(MESSAGES['name-table'], fromJson(MESSAGES['name-table'], json));
   return { type_url: typeUrlOf(type), value };
 }

@@ -21,7 +21,7 @@ export class SotwSession {
   onRequest(request: DiscoveryRequest): void {
     this.#session.identify(request.node);
     const type = typeOfUrl(request.type_url ?? '');
-    // Types that are not made here (NDS, SDS over ADS …) are simply never answered.
+    // Types that are not made here (SDS over ADS …) are simply never answered.
     if (type === undefined) return;
     const nonce = request.response_nonce ?? '';
     const names = request.resource_names ?? [];
@@ -53,7 +53,7 @@ export class SotwSession {
     watch.subscribe(names);
     const answer = watch.alwaysRespond ? names : added;
     watch.alwaysRespond = false;
-    if (answer.length > 0 && (type === 'endpoint' || type === 'route'))
+    if (answer.length > 0 && !isWildcardType(type))
       this.#send(type, watch, this.#session.generateNames(type, answer));
   }
 

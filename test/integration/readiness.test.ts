@@ -2,19 +2,17 @@
 // that tell of readiness are asked all the time: 15020 of the agent, 15021 through the proxy.
 // @long
 // @timeout 120 s
-import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 
-import { runAgent } from '../support/agent-process.ts';
 import { ADS } from '../support/delta-control-plane.ts';
 import { eventually } from '../support/eventually.ts';
-import { privateDir } from '../support/private-dir.ts';
 import { httpListener, toCluster } from '../support/proxy-process.ts';
 import { ScriptedControlPlane } from '../support/scripted-control-plane.ts';
 import type { Json, Kind } from '../support/scripted-control-plane.ts';
+import { startLoneSidecar } from '../support/lone-sidecar.ts';
 import { TestAuthority } from '../support/test-authority.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { ask } from '../support/test-http.ts';
 import { downstreamTls } from '../support/tls-samples.ts';
 
 const WANTED_MS = 200;
@@ -81,45 +79,6 @@ function withTls(json: Json): Json {
   return { ...json, filter_chains: [{ ...chain, transport_socket: tls }] };
 }
 
-interface Sidecar {
-  readonly statusPort: number;
-  readonly readyPort: number;
-  output(): string;
-}
-
-async function startSidecar(t: Test, controlPlane: ScriptedControlPlane): Promise<Sidecar> {
-  const dir = privateDir(t);
-  const [statusPort, readyPort, adminPort, prometheusPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ] as [number, number, number, number];
-  const run = runAgent(t, ['proxy', 'sidecar'], {
-    INSTANCE_IP: '127.0.0.1',
-    POD_NAME: 'productpage-v1-0',
-    POD_NAMESPACE: 'default',
-    OUTRIGGER_BIND_ADDRESS: '127.0.0.1',
-    OUTRIGGER_SDS_DIR: dir,
-    ENVOY_STATUS_PORT: String(readyPort),
-    ENVOY_PROMETHEUS_PORT: String(prometheusPort),
-    XDS_ADDR: `127.0.0.1:${controlPlane.port}`,
-    PROXY_CONFIG: JSON.stringify({
-      controlPlaneAuthPolicy: 'NONE',
-      configPath: join(dir, 'w'),
-      proxyAdminPort: adminPort,
-      statusPort,
-      concurrency: 1,
-      terminationDrainDuration: '0.1s',
-    }),
-  });
-  t.teardown(async () => {
-    run.child.kill('SIGTERM');
-    await run.exitCode;
-  });
-  return { statusPort, readyPort, output: run.output };
-}
-
 /** Asks over and over; keeps when the first 200 came. */
 class Watch {
   readySinceMs: number | undefined;
@@ -158,7 +117,7 @@ async function round(t: Test): Promise<Measured> {
   const controlPlane = new ScriptedControlPlane();
   await controlPlane.listen();
   t.teardown(() => controlPlane.close());
-  const sidecar = await startSidecar(t, controlPlane);
+  const sidecar = await startLoneSidecar(t, `127.0.0.1:${controlPlane.port}`);
   const watches = [new Watch(sidecar.statusPort), new Watch(sidecar.readyPort)] as const;
   t.teardown(() => watches.forEach((watch) => watch.stop()));
   await eventually(

@@ -11,6 +11,7 @@ import type { PushContext } from '../../../agent/control-plane/push-context.ts';
 import {
   generateAll,
   generateNamed,
+  isWildcardType,
   packResource,
   RESOURCE_TYPES,
 } from '../../../agent/control-plane/resource-generator.ts';
@@ -29,6 +30,7 @@ const FILES: Readonly<Record<ResourceType, string>> = {
   endpoint: '02-eds',
   listener: '03-lds',
   route: '04-rds',
+  'name-table': '05-nds',
 };
 
 export type Resources = ReadonlyMap<string, JsonValue>;
@@ -67,7 +69,7 @@ function recordedResources(folder: string, type: ResourceType): { name: string; 
   const { resources = [] } = decode('envoy.service.discovery.v3.DiscoveryResponse', bytes);
   return resources.map((any) => {
     const json = unpacked(any) as Record<string, JsonValue>;
-    return { name: String(json['name'] ?? json['cluster_name']), any };
+    return { name: String(json['name'] ?? json['cluster_name'] ?? ''), any };
   });
 }
 
@@ -85,17 +87,16 @@ export interface Comparison {
   readonly generatedOrder: readonly string[];
 }
 
-/** All four types of one recorded node. */
+/** All types of one recorded node. */
 export function compareRecording(scenario: string, node: string, push: PushContext): Comparison[] {
   const folder = join(fixtures, scenario, node);
   const { id, metadata } = JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8')) as NodeFile;
   const view = push.viewOf(readProxyNode(id, metadata));
   return RESOURCE_TYPES.map((type) => {
     const recorded = recordedResources(folder, type);
-    const ours =
-      type === 'cluster' || type === 'listener'
-        ? generateAll(type, push, view)
-        : recorded.map(({ name }) => generateNamed(type, name, push, view));
+    const ours = isWildcardType(type)
+      ? generateAll(type, push, view)
+      : recorded.map(({ name }) => generateNamed(type, name, push, view));
     return {
       type,
       recorded: new Map(recorded.map(({ name, any }) => [name, normalise(unpacked(any))])),

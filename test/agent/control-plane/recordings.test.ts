@@ -1,4 +1,4 @@
-// [m] The proof: for the YAML that istiod was given, our clusters, endpoints, listeners and routes are istiod's, field by field.
+// [m] The proof: for the YAML that istiod was given, our clusters, endpoints, listeners, routes and name tables are istiod's, field by field.
 import t from 'tap';
 
 import { PushContext } from '../../../agent/control-plane/push-context.ts';
@@ -29,6 +29,11 @@ const RECORDINGS: readonly RecordedScenario[] = [
   },
   { scenario: '10-updates', nodes: ['productpage'] },
   { scenario: '11-scale', nodes: ['caller'] },
+  {
+    scenario: '12-tproxy-and-none',
+    nodes: ['productpage-dns-capture', 'productpage-redirect'],
+    refused: ['spec.ingress'],
+  },
   { scenario: '14-endpoint-updates', nodes: ['productpage'] },
 ];
 
