@@ -37,6 +37,7 @@ const BEYOND = `## Beyond the suite
 | \`redis_proxy\`, \`thrift_proxy\` | route by command, key or method | a \`tcp_proxy\` to the cluster of the route that takes everything, with \`tcp.<stat_prefix>.*\` counters; without such a route the listener is refused | as above; what would go elsewhere must not go there unseen |
 | listeners that share ports among workers | \`exact_balance\` holds a lock | counts of all workers are compared without one: they may differ by one or two for a moment | [ADR 11](adr/0011-handed-over-connections.md) |
 | pipes, and \`enable_reuse_port: false\` | all workers accept from one socket | the first worker accepts, and hands connections to the one with the fewest | [ADR 11](adr/0011-handed-over-connections.md) |
+| a cluster that changes, and whose endpoints are not sent again | warms until its \`initial_fetch_timeout\` is over (with \`0s\` for ever), then takes those it had | takes those it had at once | what it would wait for is there; sent again, they are taken as in Envoy |
 | an update that changes filters, routes, policies, logs or limits of a listener or filter chain | drains it: answers end their connections, and what is left is cut when the drain time is over | the change comes under the living connections, nothing is cut; only another match, TLS, protocol, address or way to know peers drains | [ADR 15](adr/0015-updates-in-place.md) |
 `;
 
