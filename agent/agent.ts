@@ -17,6 +17,7 @@ import { Readiness } from './status/readiness.ts';
 import { StatusServer } from './status/status-server.ts';
 import { writeBootstrap } from './supervisor/bootstrap-writer.ts';
 import { exitStatus } from './supervisor/exit-reason.ts';
+import { PodSockets, sidecarPorts } from './supervisor/pod-sockets.ts';
 import { proxyCommand } from './supervisor/proxy-command.ts';
 import { defaultRestartPolicy, ProxyProcess } from './supervisor/proxy-process.ts';
 import { Termination } from './supervisor/termination.ts';
@@ -83,6 +84,7 @@ export class Agent {
     this.#termination = new Termination({
       proxy: this.#proxy,
       admin,
+      sockets: new PodSockets(sidecarPorts(options)),
       lifecycle: options.lifecycle,
       addresses: options.addresses,
       logger: loggers.get('envoy'),

@@ -9,6 +9,8 @@ import type { DnsOptions } from './dns/dns-options.ts';
 import { parseDownwardApiFile } from './downward-api.ts';
 import { readExports } from './export-options.ts';
 import type { ExportOptions } from './export-options.ts';
+import { readLifecycle } from './lifecycle-options.ts';
+import type { LifecycleOptions } from './lifecycle-options.ts';
 import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
 import { describeNode } from './node-metadata.ts';
@@ -49,12 +51,6 @@ export interface AgentOptions {
   /** What is not right, and no reason not to start; in the operator's words. */
   readonly warnings: readonly string[];
   readonly log: { readonly levels: LevelChoice; readonly asJson: boolean };
-}
-
-export interface LifecycleOptions {
-  readonly minimumDrainMs: number;
-  readonly terminationDrainMs: number;
-  readonly exitOnZeroConnections: boolean;
 }
 
 export type OptionsResult =
@@ -157,11 +153,7 @@ export async function readAgentOptions(
       mode: isRedirected(node) ? read.text('ISTIO_META_INTERCEPTION_MODE', 'REDIRECT') : 'NONE',
     }),
     programs: { ownProxy, boundExec: host.boundExec },
-    lifecycle: {
-      minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),
-      terminationDrainMs: proxyConfig.terminationDrainDurationMs,
-      exitOnZeroConnections: read.flag('EXIT_ON_ZERO_ACTIVE_CONNECTIONS', false),
-    },
+    lifecycle: readLifecycle(proxyConfig, read),
     status: readStatus(read, proxyConfig.statusPort, {
       profiling: line.flags.get('profiling') !== 'false',
       warnings,

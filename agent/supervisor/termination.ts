@@ -1,14 +1,19 @@
 // [m] Termination: drain, wait, stop; the ways in which a sidecar leaves (istio-contract §6.8). Istio: pkg/envoy/agent.go.
-import type { TimeSource } from '../../proxy/base/clock.ts';
+import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
-import type { LifecycleOptions } from '../options.ts';
+import type { LifecycleOptions } from '../lifecycle-options.ts';
 import type { AgentAddresses } from '../pod-addresses.ts';
 import type { ProxyAdmin } from '../proxy-admin.ts';
+import { describeExit } from './exit-reason.ts';
+import type { PodSockets, SocketCensus } from './pod-sockets.ts';
 import type { ProxyProcess } from './proxy-process.ts';
+import { planShutdown } from './shutdown-plan.ts';
+import type { ShutdownPlan } from './shutdown-plan.ts';
 
 export interface TerminationParts {
   readonly proxy: ProxyProcess;
   readonly admin: ProxyAdmin;
+  readonly sockets: PodSockets;
   readonly lifecycle: LifecycleOptions;
   readonly addresses: AgentAddresses;
   readonly logger: Logger;
@@ -18,6 +23,7 @@ export interface TerminationParts {
 /** Between SIGTERM and SIGKILL, once draining is over. */
 const STOP_GRACE_MS = 2000;
 const ACTIVE_POLL_MS = 1000;
+const APPLICATION_POLL_MS = 500;
 const MAX_POLL_FAILURES = 5;
 
 /** Connections of applications; the proxy's own doors do not count. Keys are stat names. */
@@ -37,11 +43,18 @@ export function countActiveConnections(
 
 export class Termination {
   readonly #parts: TerminationParts;
+  readonly #plan: ShutdownPlan;
   #drained = false;
   #leaving: Promise<void> | undefined;
+  #startedMs = 0;
+  #hurry: () => void = () => {};
+  readonly #hurried: Promise<void>;
+  #isHurried = false;
 
   constructor(parts: TerminationParts) {
     this.#parts = parts;
+    this.#plan = planShutdown(parts.lifecycle);
+    this.#hurried = new Promise((resolve) => (this.#hurry = resolve));
   }
 
   /** True from the first signal or /quitquitquit on: the agent is not ready any more. */
@@ -56,9 +69,10 @@ export class Termination {
     await this.#drain(true);
   }
 
-  /** On a signal. Repeated calls share the first one's end. */
+  /** On a signal. A second one ends what the first began at once. */
   terminate(): Promise<void> {
-    this.#leaving ??= this.#drainAndStop();
+    if (this.#leaving === undefined) this.#leaving = this.#drainAndStop();
+    else this.#hurryUp();
     return this.#leaving;
   }
 
@@ -74,41 +88,62 @@ export class Termination {
   }
 
   async #drainAndStop(): Promise<void> {
-    const { proxy, lifecycle, logger } = this.#parts;
+    const { proxy, logger, time } = this.#parts;
+    this.#startedMs = time.monotonicMs();
     proxy.stayDown();
     if (this.#drained || proxy.pid === undefined) {
+      logger.info(`shutting down at once: ${this.#drained ? 'drained before' : 'no proxy runs'}`);
       await this.#stop();
       return;
     }
+    logger.info(`shutting down: ${this.#plan.text}`);
     await this.#drain(false);
-    if (lifecycle.exitOnZeroConnections) {
-      logger.info(
-        `draining for at least ${lifecycle.minimumDrainMs} ms, then until no connection is left`,
-      );
-      await this.#sleep(lifecycle.minimumDrainMs);
-      await this.#untilNoConnections();
-    } else {
-      logger.info(`graceful termination period is ${lifecycle.terminationDrainMs} ms, starting`);
-      await this.#sleep(lifecycle.terminationDrainMs);
-    }
+    await this.#sleep(this.#plan.drainMs);
+    if (this.#plan.untilIdle) await this.#untilNoConnections();
+    await this.#untilApplicationGone();
     await this.#stop();
   }
 
   async #stop(): Promise<void> {
-    const { proxy } = this.#parts;
+    const { proxy, sockets, logger, time } = this.#parts;
     proxy.stayDown();
-    await proxy.stop(STOP_GRACE_MS);
+    const left = sockets.count(proxy.pid);
+    const exit = await proxy.stop(STOP_GRACE_MS);
+    const tookMs = Math.round(time.monotonicMs() - this.#startedMs);
+    const since = this.#startedMs === 0 ? '' : ` ${tookMs} ms after the signal`;
+    logger.info(`proxy ${describeExit(exit)}${since}; ${cutText(left)}`);
   }
 
-  /** Ends early when the proxy is gone. */
-  #sleep(ms: number): Promise<unknown> {
+  #hurryUp(): void {
+    const { logger, proxy } = this.#parts;
+    logger.warn('asked again to end: not waiting any longer');
+    if (this.#isHurried) proxy.killNow();
+    this.#isHurried = true;
+    this.#hurry();
+  }
+
+  /** Something may still be waited for. */
+  get #mayWait(): boolean {
+    return this.#parts.proxy.pid !== undefined && !this.#isHurried && this.#leftMs > 0;
+  }
+
+  get #leftMs(): number {
+    return this.#startedMs + this.#plan.mostMs - this.#parts.time.monotonicMs();
+  }
+
+  /** Ends early when the proxy is gone, at the plan's end, and when asked again. */
+  async #sleep(ms: number): Promise<void> {
     const { proxy, time } = this.#parts;
-    const slept = new Promise<void>((resolve) => time.setTimer(resolve, ms));
-    return Promise.race([slept, proxy.ended]);
+    let timer: TimerHandle | undefined;
+    const slept = new Promise<void>((resolve) => {
+      timer = time.setTimer(resolve, Math.max(0, Math.min(ms, this.#leftMs)));
+    });
+    await Promise.race([slept, proxy.ended, this.#hurried]);
+    timer?.cancel();
   }
 
   async #untilNoConnections(): Promise<void> {
-    const { proxy, admin, addresses, logger } = this.#parts;
+    const { admin, addresses, logger } = this.#parts;
     // In stat names an IPv6 address has its colons replaced.
     const bind = addresses.bind.includes(':')
       ? `[${addresses.bind.replaceAll(':', '_')}]`
@@ -120,7 +155,7 @@ export class Termination {
       'admin.main_thread',
     ];
     let failures = 0;
-    while (proxy.pid !== undefined && failures < MAX_POLL_FAILURES) {
+    while (this.#mayWait && failures < MAX_POLL_FAILURES) {
       const stats = await admin.stats('downstream_cx_active$');
       if (stats.ok) {
         failures = 0;
@@ -134,4 +169,26 @@ export class Termination {
       await this.#sleep(ACTIVE_POLL_MS);
     }
   }
+
+  /** Whoever still has requests to make, or answers to give, needs the way out. */
+  async #untilApplicationGone(): Promise<void> {
+    const { proxy, sockets, logger } = this.#parts;
+    let told = false;
+    while (this.#mayWait) {
+      const census = sockets.count(proxy.pid);
+      if (census === undefined || (census.outbound === 0 && !census.applicationListens)) return;
+      if (!told) {
+        const why = census.applicationListens ? 'it listens' : `${census.outbound} connections out`;
+        logger.info(`waiting for the application, which is still there: ${why}`);
+      }
+      told = true;
+      await this.#sleep(APPLICATION_POLL_MS);
+    }
+  }
+}
+
+function cutText(left: SocketCensus | undefined): string {
+  if (left === undefined) return 'what was cut, the kernel does not say';
+  if (left.inbound + left.outbound === 0) return 'no connection was cut';
+  return `cut: ${left.inbound} inbound and ${left.outbound} outbound connections`;
 }

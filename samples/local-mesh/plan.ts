@@ -194,6 +194,8 @@ function agentEnv(
       terminationDrainDuration: '0s',
     }),
     MINIMUM_DRAIN_DURATION: '0s',
+    // Its services end with it.
+    OUTRIGGER_GRACE_PERIOD: '0s',
     // Six of them start at once: an RSA key takes a second of this machine's time in all.
     ECC_SIGNATURE_ALGORITHM: 'ECDSA',
     ...addresses.modeEnv,

@@ -206,7 +206,13 @@ const READ: readonly (readonly [
       proxyConfig: { terminationDrainDuration: '0.5s' },
     },
     (o) => o.lifecycle,
-    { minimumDrainMs: 61_500, terminationDrainMs: 500, exitOnZeroConnections: true },
+    {
+      minimumDrainMs: 61_500,
+      terminationDrainMs: 500,
+      exitOnZeroConnections: true,
+      gracePeriodMs: 30_000,
+      appPorts: [],
+    },
   ],
   [
     'app probes',

@@ -74,7 +74,7 @@ t.test(
         sidecar.agent.kill('SIGTERM');
         await eventually('both gone', () => pids.every((pid) => !isAlive(pid)));
         t.equal(sidecar.agent.signalCode, null, 'the agent ends by itself');
-        t.match(sidecar.output(), /received SIGTERM[^]*graceful termination period is 1000 ms/);
+        t.match(sidecar.output(), /received SIGTERM[^]*shutting down: inbound drains for 1000 ms/);
         const draining = load.answers.slice(from).filter(({ atMs }) => atMs < terminatedMs + 800);
         t.ok(draining.length > 0, `${draining.length} requests while it drained`);
         // The server went first, so of the caller's only those to v2 can succeed; but an answer comes to all.

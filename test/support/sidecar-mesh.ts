@@ -198,6 +198,8 @@ export async function startSidecarMesh(
           : { proxyStatsMatcher: { inclusionRegexps: ['.*ssl.*', '^sds\\..*'] } }),
       }),
       MINIMUM_DRAIN_DURATION: '0s',
+      // The load that stands for an application goes on.
+      OUTRIGGER_GRACE_PERIOD: '1s',
       OUTRIGGER_BIND_ADDRESS: address,
       OUTRIGGER_ADMIN_ADDRESS: address,
       ISTIO_META_OUTRIGGER_NO_REDIRECT: 'true',

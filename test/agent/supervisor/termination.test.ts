@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import t from 'tap';
 
 import { ProxyAdmin } from '../../../agent/proxy-admin.ts';
+import { PodSockets, sidecarPorts } from '../../../agent/supervisor/pod-sockets.ts';
+import type { SocketTables } from '../../../agent/supervisor/pod-sockets.ts';
 import { ProxyProcess } from '../../../agent/supervisor/proxy-process.ts';
 import { countActiveConnections, Termination } from '../../../agent/supervisor/termination.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
@@ -27,7 +29,10 @@ interface Inputs {
   readonly terminationDrainDuration?: string;
   /** Answers to /stats, one after the other; the last one stays. */
   readonly active?: readonly number[];
+  readonly tables?: SocketTables;
 }
+
+const NO_TABLES: SocketTables = { lines: () => undefined, inodesOf: () => undefined };
 
 async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
   const fake = writeFakeProxy(privateDir(t), 'exec sleep 60');
@@ -61,6 +66,7 @@ async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
   const termination = new Termination({
     proxy,
     admin: new ProxyAdmin('127.0.0.1', (admin.address() as AddressInfo).port),
+    sockets: new PodSockets(sidecarPorts(options), inputs.tables ?? NO_TABLES),
     lifecycle: options.lifecycle,
     addresses: options.addresses,
     logger,
@@ -76,7 +82,7 @@ t.test('Termination', (t) => {
     const { termination, proxy, requests } = await setUp(t, {});
     const pid = proxy.pid!;
     const began = performance.now();
-    await Promise.all([termination.terminate(), termination.terminate()]);
+    await termination.terminate();
     t.ok(performance.now() - began >= 49, 'it waited');
     t.strictSame(requests, [DRAIN]);
     t.equal(isAlive(pid), false);
@@ -116,6 +122,84 @@ t.test('Termination', (t) => {
       request.startsWith('GET /stats?usedonly&filter=downstream_cx_active'),
     );
     t.equal(polls.length, 2);
+  });
+
+  t.test('tells its plan in one line, and how it ended in another', async (t) => {
+    const { termination, lines } = await setUp(t, {});
+    await termination.terminate();
+    t.strictSame(
+      lines
+        .filter((line) => /shutting down|proxy .*signal;/.test(line))
+        .map((line) => line.replace(/outside \d+ ms/, 'outside N ms')),
+      [
+        'info shutting down: inbound drains for 50 ms (terminationDrainDuration), outbound goes on until the application is gone, all ends 27500 ms after the signal (grace period 30000 ms)',
+        'info proxy killed by SIGTERM (signal 15): asked to end from outside N ms after the signal; what was cut, the kernel does not say',
+      ],
+    );
+  });
+
+  t.test('waits for the application, and tells what it cut of it at the end', async (t) => {
+    let polls = 0;
+    const socket = (port: number, state: string, inode: string): string =>
+      `   0: 0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 0100007F:0001 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0 20 4 30 10 -1`;
+    const listeners = [
+      socket(15001, '0A', '1'),
+      socket(15006, '0A', '2'),
+      socket(15021, '0A', '3'),
+    ];
+    const tables: SocketTables = {
+      lines() {
+        polls++;
+        // The application goes after two looks; a third shows that a connection is still open.
+        const application = polls < 3 ? [socket(8080, '0A', '90'), socket(15001, '01', '4')] : [];
+        return [
+          ...listeners,
+          ...application,
+          socket(15006, '01', '5'),
+          socket(15021, '01', '6'),
+          socket(15006, '01', '99'),
+        ];
+      },
+      inodesOf: () => new Set(['1', '2', '3', '4', '5', '6']),
+    };
+    const { termination, lines } = await setUp(t, {
+      tables,
+      variables: { ISTIO_META_POD_PORTS: '[{"containerPort":8080}]' },
+      terminationDrainDuration: '10ms',
+    });
+    await termination.terminate();
+    t.match(lines.join('\n'), /waiting for the application, which is still there: it listens/);
+    t.match(lines.join('\n'), /after the signal; cut: 1 inbound and 0 outbound connections/);
+    t.equal(polls, 4);
+  });
+
+  t.test('waits for nobody longer than the grace period', async (t) => {
+    const tables: SocketTables = {
+      lines: () => [
+        '   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1 0',
+      ],
+      inodesOf: () => new Set(),
+    };
+    const { termination, lines } = await setUp(t, {
+      tables,
+      variables: {
+        ISTIO_META_POD_PORTS: '[{"containerPort":8080}]',
+        OUTRIGGER_GRACE_PERIOD: '2.6s',
+      },
+      terminationDrainDuration: '10ms',
+    });
+    await termination.terminate();
+    t.match(lines.join('\n'), /all ends 100 ms after the signal/);
+    t.match(lines.join('\n'), /no connection was cut/);
+  });
+
+  t.test('ends at once on a second signal', async (t) => {
+    const { termination, proxy, lines } = await setUp(t, { terminationDrainDuration: '1h' });
+    const done = termination.terminate();
+    await eventually('it drains', () => lines.some((line) => line.includes('shutting down')));
+    await Promise.all([termination.terminate(), done]);
+    t.equal(proxy.pid, undefined);
+    t.match(lines.join('\n'), /asked again to end: not waiting any longer/);
   });
 
   t.test('leaves the own listeners out of the count', (t) => {
