@@ -92,7 +92,8 @@ t.test('A pod whose names are captured', async (t) => {
       const [address = ''] = await resolver.resolve4(late);
       t.match(address, /^240\.240\./);
       const { body } = await ask(sidecar.statusPort, 'GET', '/metrics');
-      t.match(body, /istio_agent_dns_requests_total [1-9]/);
+      t.match(body, /^istio_agent_dns_requests_total [1-9]/m);
+      t.match(body, /^envoy_server_live\{\} 1$/m, 'what the proxy says beside it');
     });
   }
 });
