@@ -3,7 +3,7 @@
 //
 // A message is a line: full name, package, then `number:name:type` for each field, apart by spaces. The type is a scalar code of
 // descriptor-format.ts, `>` and a message or `#` and an enum, whose name begins with a dot when it is in the same package.
-// In front of it may stand `*` (repeated), `%` and the code of the key (map), `?` (proto3 optional), `@` and a letter (oneof).
+// In front of it may stand `!` (deprecated), and then `*` (repeated), `%` and the code of the key (map), `?` (proto3 optional), `@` and a letter (oneof).
 // An enum is a line that begins with `#`: full name, then `number:name` for each value.
 import { descriptorText } from './gen/descriptors.ts';
 
@@ -27,6 +27,7 @@ export interface FieldDescriptor {
   readonly oneof: string;
   /** Full name of the message or enum, else empty. */
   readonly typeName: string;
+  readonly deprecated: boolean;
 }
 
 /** Types whose form in memory is their own; the scalar code of a wrapper's content stands in `wrapped`. */
@@ -119,7 +120,9 @@ function readMessage(fullName: string): MessageDescriptor | undefined {
 // oxlint-disable-next-line eslint/complexity -- one choice for each mark of the table's notation
 function readField(text: string, home: string): FieldDescriptor {
   const [number = '', name = '', ...typeParts] = text.split(':');
-  const type = typeParts.join(':');
+  const marked = typeParts.join(':');
+  const deprecated = marked.startsWith('!');
+  const type = deprecated ? marked.slice(1) : marked;
   const prefix = type[0] ?? '';
   const prefixLength =
     prefix === '*' || prefix === '?' ? 1 : prefix === '%' || prefix === '@' ? 2 : 0;
@@ -134,6 +137,7 @@ function readField(text: string, home: string): FieldDescriptor {
     hasPresence: prefix === '?' || prefix === '@' || code === '>',
     oneof: prefix === '@' ? (type[1] ?? '') : '',
     typeName: target.startsWith('.') ? home + target : target,
+    deprecated,
   };
 }
 

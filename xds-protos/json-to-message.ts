@@ -29,7 +29,9 @@ export interface FromJsonOptions {
   /** Fields the message does not have are passed over instead of being errors. Default: false. */
   readonly allowUnknown?: boolean | undefined;
   /** Called with the path of each field that was passed over. */
-  readonly onUnknown?: ((path: string) => void) | undefined;
+  readonly onUnknown?: ((path: string, type: string) => void) | undefined;
+  /** Called for each deprecated field, with the type it stands in. */
+  readonly onDeprecated?: ((type: string, field: string) => void) | undefined;
 }
 
 /** More than this many errors help nobody; the rest is not collected. */
@@ -118,6 +120,7 @@ export class JsonReader {
       }
       // JSON null stands for the default, except where null is a value.
       if (value === null && !takesNull(field)) continue;
+      if (field.deprecated) this.#options.onDeprecated?.(type.fullName, field.name);
       const fieldPath = joinPath(path, field.name);
       if (this.#mayStand(type, field, seen, fieldPath))
         this.#field(field, value, fieldPath, message);
@@ -126,7 +129,7 @@ export class JsonReader {
   }
 
   #unknown(type: MessageDescriptor, path: string): void {
-    if (this.#options.allowUnknown === true) this.#options.onUnknown?.(path);
+    if (this.#options.allowUnknown === true) this.#options.onUnknown?.(path, type.fullName);
     else this.#fault(path, `unknown field: ${type.fullName} has none of this name`);
   }
 

@@ -14,8 +14,10 @@ import { WireReader, wireType } from './wire-reader.ts';
 export const maxMessageDepth = 100;
 
 export interface DecodeOptions {
-  /** Called for every field that the tables do not know, with the path of the message it stands in. */
-  readonly onUnknown?: ((path: string, fieldNumber: number) => void) | undefined;
+  /** Called for every field that the tables do not know, with the path of the message it stands in, and its type. */
+  readonly onUnknown?: ((path: string, fieldNumber: number, type: string) => void) | undefined;
+  /** Called each time that a deprecated field is read, with the type it stands in. */
+  readonly onDeprecated?: ((type: string, field: string) => void) | undefined;
 }
 
 /** A message while its fields are read. */
@@ -24,6 +26,7 @@ type Fields = Record<string, unknown>;
 export class MessageDecoder {
   readonly #reader: WireReader;
   readonly #onUnknown: DecodeOptions['onUnknown'];
+  readonly #onDeprecated: DecodeOptions['onDeprecated'];
   /** The way down to the message being read: fields, and the index or key within a repeated field or a map. */
   readonly #fields: FieldDescriptor[] = [];
   readonly #keys: (number | string | bigint | boolean | undefined)[] = [];
@@ -32,6 +35,7 @@ export class MessageDecoder {
   constructor(bytes: Uint8Array, options: DecodeOptions) {
     this.#reader = new WireReader(bytes);
     this.#onUnknown = options.onUnknown;
+    this.#onDeprecated = options.onDeprecated;
   }
 
   decode(type: MessageDescriptor): unknown {
@@ -61,19 +65,21 @@ export class MessageDecoder {
     while (reader.position < reader.end) {
       const tag = reader.tag();
       const field = type.byNumber[tag >>> 3];
-      if (field === undefined || !this.#field(type, field, message, tag & 7)) this.#unknown(tag);
+      if (field === undefined || !this.#field(type, field, message, tag & 7))
+        this.#unknown(tag, type.fullName);
     }
     return message;
   }
 
-  #unknown(tag: number): void {
+  #unknown(tag: number, type: string): void {
     this.#reader.skip(tag);
-    this.#onUnknown?.(this.#path(), tag >>> 3);
+    this.#onUnknown?.(this.#path(), tag >>> 3, type);
   }
 
   /** False when the wire type is not the field's: such a field counts as unknown. */
   #field(type: MessageDescriptor, field: FieldDescriptor, message: Fields, wire: number): boolean {
     const depth = this.#depth;
+    if (field.deprecated) this.#onDeprecated?.(type.fullName, field.name);
     this.#fields[depth] = field;
     this.#keys[depth] = undefined;
     const wanted =
@@ -139,7 +145,7 @@ export class MessageDecoder {
         this.#keys[this.#depth - 1] = key;
       } else if (tag >>> 3 === 2 && (tag & 7) === wireTypeOfCode(field.code)) {
         value = this.#value(field, value);
-      } else this.#unknown(tag);
+      } else this.#unknown(tag, field.typeName);
     }
     reader.end = outerEnd;
     mapIn(message, field.name).set(key, value ?? this.#defaultOf(field));

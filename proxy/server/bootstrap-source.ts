@@ -3,6 +3,8 @@ import { fs } from '../base/node-builtins.ts';
 import { decode, encode } from '../../xds-protos/codec.ts';
 import type { Bootstrap } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import { fromJson, ProtoJsonError } from '../../xds-protos/proto-json.ts';
+import type { FromJsonOptions } from '../../xds-protos/json-to-message.ts';
+import type { FieldObserver } from '../xds/config-problems.ts';
 import type { ServerOptions } from './options.ts';
 
 export const BOOTSTRAP_TYPE = 'envoy.config.bootstrap.v3.Bootstrap';
@@ -18,18 +20,23 @@ export class BootstrapError extends Error {
 }
 
 /** File and `--config-yaml` merged as protobuf merges: scalars of the later win, lists are joined. */
-export async function readBootstrap(options: ServerOptions): Promise<Bootstrap> {
+export async function readBootstrap(
+  options: ServerOptions,
+  watch?: Pick<FieldObserver, 'atJson'>,
+): Promise<Bootstrap> {
+  const { allowUnknownStaticFields: allowUnknown } = options;
+  const fields = { allowUnknown, ...watch?.atJson('') };
   const sources: Bootstrap[] = [];
   if (options.configPath !== '') {
     const place = `bootstrap '${options.configPath}'`;
     const text = readText(options.configPath, place);
     const isJson = options.configPath.endsWith('.json');
     const json = isJson ? parseJson(text, place) : await parseYaml(text, place);
-    sources.push(toMessage(json, place, options));
+    sources.push(toMessage(json, place, fields));
   }
   if (options.configYaml !== '') {
     const json = await parseYaml(options.configYaml, '--config-yaml');
-    sources.push(toMessage(json, '--config-yaml', options));
+    sources.push(toMessage(json, '--config-yaml', fields));
   }
   return withFlags(merge(sources), options);
 }
@@ -75,12 +82,12 @@ async function parseYaml(text: string, place: string): Promise<unknown> {
   }
 }
 
-function toMessage(json: unknown, place: string, options: ServerOptions): Bootstrap {
+function toMessage(json: unknown, place: string, fields: FromJsonOptions): Bootstrap {
   if (json === null || typeof json !== 'object' || Array.isArray(json)) {
     throw new BootstrapError(`${place}: must be an object with the fields of a Bootstrap message`);
   }
   try {
-    return fromJson(BOOTSTRAP_TYPE, json, '', { allowUnknown: options.allowUnknownStaticFields });
+    return fromJson(BOOTSTRAP_TYPE, json, '', fields);
   } catch (error) {
     if (!(error instanceof ProtoJsonError)) throw error;
     const lines = error.errors.map(({ path, message }) =>

@@ -10,14 +10,18 @@ import type { ConfigResource } from '../config/config-resource.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import { listenerProblem } from '../listener-manager/trial-compile.ts';
+import type { FieldObserver } from '../xds/config-problems.ts';
 import { BOOTSTRAP_TYPE, BootstrapError, readBootstrap } from './bootstrap-source.ts';
 import { healthCheckProblem } from './health-headers.ts';
 import type { ServerOptions } from './options.ts';
 import { bootstrapSourceProblems } from './source-check.ts';
+import { StaticNoticeList } from './static-notices.ts';
+import type { StaticNotices } from './static-notices.ts';
 import type { WorkerInit } from './worker-protocol.ts';
 
 export interface LoadedBootstrap {
   readonly config: BootstrapConfig;
+  readonly notices: StaticNotices;
   /** Bytes of the message, file and flags merged. */
   readonly raw: Uint8Array;
   readonly clusters: readonly ConfigResource<ClusterConfig>[];
@@ -37,17 +41,18 @@ export const workerFacts = ({
   'node' | 'statsMatcher' | 'runtime' | 'localClusterName' | 'maxDownstreamConnections'
 > => ({ node, statsMatcher: stats.matcher, runtime, localClusterName, maxDownstreamConnections });
 
-export type BootstrapDecoder = (message: Bootstrap) => BootstrapConfig;
+export type BootstrapDecoder = (message: Bootstrap, watch?: FieldObserver) => BootstrapConfig;
 
 /** Rejects with a BootstrapError, whose message names the file and every field at fault. */
 export async function loadBootstrap(
   options: ServerOptions,
   decodeBootstrap: BootstrapDecoder,
 ): Promise<LoadedBootstrap> {
-  const message = await readBootstrap(options);
+  const notices = new StaticNoticeList(options);
+  const message = await readBootstrap(options, notices.watch);
   let config: BootstrapConfig;
   try {
-    config = decodeBootstrap(message);
+    config = decodeBootstrap(message, notices.watch);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new BootstrapError(
@@ -59,6 +64,7 @@ export async function loadBootstrap(
   const statics = message.static_resources;
   return {
     config,
+    notices,
     raw: encode(BOOTSTRAP_TYPE, message),
     clusters: withBytes(
       'envoy.config.cluster.v3.Cluster',

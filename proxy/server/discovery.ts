@@ -15,6 +15,7 @@ import { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { ExtensionManager } from '../xds/extension-manager.ts';
+import type { FieldNotices } from '../xds/field-notices.ts';
 import { NamedSubscriptions } from '../xds/named-subscriptions.ts';
 import { ResourceFeeds } from '../xds/resource-feeds.ts';
 import type { Feed } from '../xds/resource-feeds.ts';
@@ -46,6 +47,7 @@ export interface DiscoveryParts {
   readonly stats: StatsStore;
   /** A cluster that was wanted on demand does not exist. */
   readonly onMissingCluster: (cluster: string) => void;
+  readonly fields: FieldNotices;
 }
 
 /** `connect`: to a host of the cluster; a sentence says why there is none. */
@@ -77,9 +79,9 @@ export class Discovery implements Closable {
   constructor(parts: DiscoveryParts) {
     this.#parts = parts;
     const { time, random, loggers } = parts.deps;
-    const { channels, stats } = parts;
+    const { channels, stats, fields } = parts;
     this.#log = loggers.get('xds');
-    this.#feeds = new ResourceFeeds({ channels, time, random, stats, log: this.#log });
+    this.#feeds = new ResourceFeeds({ channels, time, random, stats, fields, log: this.#log });
     this.#endpoints = new NamedSubscriptions({
       type: endpointsType,
       watcher: this.#endpointWatcher(),
@@ -169,7 +171,7 @@ export class Discovery implements Closable {
   }
 
   #openAds(transport: AdsTransport): AdsClient {
-    const { deps, stats, secrets, extensions } = this.#parts;
+    const { deps, stats, fields, secrets, extensions } = this.#parts;
     const { ads, cds, lds } = deps.bootstrap.config;
     const client = new AdsClient({
       mode: ads!.mode,
@@ -181,6 +183,7 @@ export class Discovery implements Closable {
       random: deps.random,
       log: this.#log,
       stats,
+      fields,
     });
     if (cds?.source.kind === 'ads') client.watch(clusterType, this.#clusterWatcher());
     else client.watch(onDemandClusterType, this.#onDemandWatcher());

@@ -5,10 +5,16 @@ import type { StatsStore } from '../stats/store.ts';
 import { ExtensionManager } from '../xds/extension-manager.ts';
 import type { ExtensionManagerDeps } from '../xds/extension-manager.ts';
 import type { ServerDeps } from './server-deps.ts';
+import { decodingRules } from './static-notices.ts';
 import { sourceProblem } from './source-check.ts';
 
 export function wireExtensions(
-  { bootstrap, time, loggers }: Pick<ServerDeps, 'bootstrap' | 'time' | 'loggers'>,
+  {
+    options,
+    bootstrap,
+    time,
+    loggers,
+  }: Pick<ServerDeps, 'options' | 'bootstrap' | 'time' | 'loggers'>,
   stats: StatsStore,
   ends: Pick<ExtensionManagerDeps, 'onWanted' | 'onSettled'>,
 ): ExtensionManager {
@@ -17,6 +23,7 @@ export function wireExtensions(
     ...ends,
     sourceProblem: (source) => sourceProblem(source, clusters),
     compileProblem: (extension) => extensionProblem(extension, new Runtime(runtime)),
+    rules: decodingRules(options),
     time,
     stats,
     log: loggers.get('config'),

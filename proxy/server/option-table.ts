@@ -70,8 +70,16 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   count('--file-flush-interval-msec', 'How often access logs are flushed (default 10000).'),
   count('--file-flush-min-size-kb', 'How much of an access log is flushed at once (default 64).'),
   flag('--allow-unknown-static-fields', 'Unknown bootstrap fields are no error.'),
-  flag('--reject-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),
-  flag('--ignore-unknown-dynamic-fields', 'Accepted; unknown xDS fields are always ignored.'),
+  flag('--reject-unknown-dynamic-fields', 'xDS resources with unknown fields are refused.'),
+  flag('--ignore-unknown-dynamic-fields', 'Unknown and deprecated xDS fields are not told.'),
+  flag(
+    '--skip-unknown-extensions',
+    'Filters of unknown types are left out instead of refusing what has them (not in Envoy).',
+  ),
+  flag(
+    '--pass-unenforced',
+    'What security filters guard that this version does not enforce is let through (not in Envoy).',
+  ),
   flag(
     '--guard-replays',
     'Never retry a request of a method that is not idempotent once bytes of it may have reached an upstream (not in Envoy; docs/replay-guard.md).',
@@ -104,7 +112,7 @@ export const OPTION_TABLE: readonly OptionSpec[] = [
   flag('--skip-hot-restart-parent-stats', NO_EFFECT),
   text(['--socket-path'], 'path', NO_EFFECT),
   text(['--socket-mode'], 'mode', NO_EFFECT),
-  flag('--skip-deprecated-logs', NO_EFFECT),
+  flag('--skip-deprecated-logs', 'Deprecated fields are not logged.'),
   flag('--enable-mutex-tracing', NO_EFFECT),
   flag('--enable-core-dump', NO_EFFECT),
   flag('--cpuset-threads', 'Accepted; the CPU affinity is always respected.'),

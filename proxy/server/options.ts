@@ -32,6 +32,10 @@ export interface ServerOptions {
   readonly allowUnknownStaticFields: boolean;
   readonly rejectUnknownDynamicFields: boolean;
   readonly ignoreUnknownDynamicFields: boolean;
+  /** Filters and other extensions of unknown types are left out; else what has them is refused. */
+  readonly skipUnknownExtensions: boolean;
+  /** What filters guard that are not enforced is let through; else it is refused. */
+  readonly passUnenforced: boolean;
   /** Requests that must not be sent twice are not (docs/replay-guard.md). */
   readonly guardReplays: boolean;
   /** Requests that met a dead connection are sent once more (docs/stale-connections.md). */
@@ -191,6 +195,8 @@ function buildOptions(values: RawValues, args: readonly string[], host: HostFact
     allowUnknownStaticFields: on('--allow-unknown-static-fields'),
     rejectUnknownDynamicFields: on('--reject-unknown-dynamic-fields'),
     ignoreUnknownDynamicFields: on('--ignore-unknown-dynamic-fields'),
+    skipUnknownExtensions: on('--skip-unknown-extensions'),
+    passUnenforced: on('--pass-unenforced'),
     guardReplays: on('--guard-replays'),
     replayStale: !on('--no-stale-replays'),
     skipDeprecatedLogs: on('--skip-deprecated-logs'),

@@ -4,6 +4,7 @@ import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { StatsStore } from '../stats/store.ts';
+import type { FieldNotices } from '../xds/field-notices.ts';
 import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import { SecretManager } from '../xds/secret-manager.ts';
 import type { SecretSink } from '../xds/secret-manager.ts';
@@ -17,6 +18,7 @@ export interface SecretsWiring {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly stats: StatsStore;
+  readonly fields: FieldNotices;
   readonly log: Logger;
 }
 

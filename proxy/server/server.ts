@@ -13,6 +13,7 @@ import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { ExtensionManager } from '../xds/extension-manager.ts';
+import type { FieldNotices } from '../xds/field-notices.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
 import { MAX_SLOTS } from './circuit-breaker-slots.ts';
@@ -36,6 +37,7 @@ import { wireSecrets } from './secrets-wiring.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { ServerStats } from './server-stats.ts';
 import { sourceProblem } from './source-check.ts';
+import { fieldNotices } from './static-notices.ts';
 import { Startup } from './startup.ts';
 import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
@@ -56,6 +58,7 @@ export class Server {
   readonly #collector = new StatsCollector();
   readonly #publisher: ConfigPublisher;
   readonly #health: ServerHealth;
+  readonly #fields: FieldNotices;
   readonly #secrets: SecretManager;
   readonly #names: NameResolution;
   readonly #extensions: ExtensionManager;
@@ -84,10 +87,11 @@ export class Server {
     const { options, bootstrap, time } = deps;
     this.#log = deps.loggers.get('main');
     this.#logLevels = new LogLevels(deps.loggers);
-    this.#notes = new InertNotes((note) => this.#log.warn(note));
+    this.#notes = new InertNotes(this.#stats, (note) => this.#log.warn(note));
     this.#startedMs = time.monotonicMs();
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
+    this.#fields = fieldNotices(options, bootstrap.notices, this.#stats, deps.loggers);
     this.#controlTls = new ControlTls({
       time,
       stats: this.#stats,
@@ -210,6 +214,7 @@ export class Server {
       time,
       random,
       stats: this.#stats,
+      fields: this.#fields,
       log: loggers.get('secret'),
     });
   }
@@ -356,6 +361,7 @@ export class Server {
       onAnswered: (kind) => this.#startup.onAnswered(kind),
       onMissingCluster: (cluster) => this.#pool.broadcast({ kind: 'cluster_missing', cluster }),
       stats: this.#stats,
+      fields: this.#fields,
     });
   }
 

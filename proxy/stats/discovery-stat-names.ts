@@ -35,6 +35,14 @@ export const DISCOVERY_STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   {
+    title: 'Runtime',
+    prefix: 'runtime.',
+    rows: [
+      ...counters(`deprecated_feature_use: deprecated fields in resources`),
+      ...gauges(`deprecated_feature_seen_since_process_start: the same, since the start`),
+    ],
+  },
+  {
     title: 'Control plane',
     prefix: 'control_plane.',
     rows: [

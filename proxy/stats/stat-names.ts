@@ -305,12 +305,17 @@ export const STAT_GROUPS: readonly StatGroup[] = [
     title: 'Server',
     prefix: 'server.',
     rows: [
-      ...counters(`worker_restarts: workers replaced after a fault (not in Envoy)`),
+      ...counters(`
+        worker_restarts: workers replaced after a fault (not in Envoy)
+        static_unknown_fields: sets of fields of the bootstrap that are not known
+        dynamic_unknown_fields: sets of fields of resources that are not known, each once
+        wip_protos: registered as in Envoy, and never counted`),
       ...gauges(`
         state: 0 live, 1 draining, 2 before initialisation, 3 initialising
         live: 1 when live
         uptime [s]: since start
         concurrency: worker threads
+        inert_parts: things that are configured and not done, or refused (not in Envoy; /outrigger/inert lists them)
         total_connections: open downstream connections
         memory_allocated [bytes]: heap in use
         memory_heap_size [bytes]: heap reserved

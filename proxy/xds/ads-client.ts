@@ -22,6 +22,7 @@ import {
   routeType,
   secretType,
 } from './resource-types.ts';
+import type { FieldNotices } from './field-notices.ts';
 import type { NamedResourceKind, ResourceWatcher, XdsResourceKind } from './resource-watcher.ts';
 import { SotwMux } from './sotw-mux.ts';
 import { ControlPlaneStats, SubscriptionStats } from './subscription-stats.ts';
@@ -44,6 +45,7 @@ export interface AdsClientOptions {
   readonly random: RandomSource;
   readonly log: Logger;
   readonly stats: StatsStore;
+  readonly fields?: FieldNotices | undefined;
   /** Of all stats of this client; '' for the aggregated stream. */
   readonly statPrefix?: string | undefined;
   /** Who watches counts updates by itself: only the stream is counted here. Absent: both are. */
@@ -124,6 +126,7 @@ export class AdsClient {
       stats,
       time: this.#options.time,
       log: this.#log,
+      fields: this.#options.fields,
     });
     // The map holds all types side by side; only the state itself knows its T.
     this.#subscriptions.set(type.kind, state as unknown as SubscriptionState<unknown>);

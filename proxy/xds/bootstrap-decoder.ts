@@ -19,6 +19,7 @@ import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { readCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { decodeConfigSource } from './config-source.ts';
 import { typedConfigOf } from './typed-config.ts';
 import { FieldReader } from './field-reader.ts';
@@ -32,8 +33,8 @@ import { decodeBindConfig } from './socket-option-decoder.ts';
 type Reader = FieldReader<Bootstrap>;
 
 /** Throws ConfigError with every problem. Static clusters and listeners keep the order of the message. */
-export function decodeBootstrap(message: Bootstrap): BootstrapConfig {
-  const problems = new ConfigProblems();
+export function decodeBootstrap(message: Bootstrap, watch?: FieldObserver): BootstrapConfig {
+  const problems = new ConfigProblems(watch);
   const reader = new FieldReader(message, '', problems);
   const resources = reader.child('static_resources');
   const clusters =

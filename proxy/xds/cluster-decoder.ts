@@ -15,6 +15,7 @@ import {
   dropOverloads,
 } from './cluster-discovery-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeHealthCheck } from './health-check-decoder.ts';
@@ -42,8 +43,12 @@ export interface ClusterSource {
 }
 
 /** Throws ConfigError with every problem. */
-export function decodeCluster(message: Cluster, source: ClusterSource): ClusterConfig {
-  const problems = new ConfigProblems();
+export function decodeCluster(
+  message: Cluster,
+  source: ClusterSource,
+  watch?: FieldObserver,
+): ClusterConfig {
+  const problems = new ConfigProblems(watch);
   const config = readCluster(new FieldReader(message, '', problems), source);
   problems.throwIfAny();
   return config;

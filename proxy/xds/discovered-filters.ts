@@ -6,7 +6,6 @@ import type { DiscoveredFilterConfig } from '../config/discovered-filter-config.
 import type { HttpFilterConfig, HttpFilterSettings } from '../config/http-filter-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
-import { guardedFilters } from './http-filter-decoder.ts';
 
 export type DiscoveredPlace = {
   /** subscriptionKey() of what is asked for. */
@@ -23,6 +22,9 @@ export interface Filling {
   readonly network?: NetworkFilterConfig | undefined;
   readonly hash: string;
 }
+
+/** What a filter has to become by those before it. */
+export type FilterGuard = (filters: readonly HttpFilterConfig[]) => readonly HttpFilterConfig[];
 
 const NONE: readonly DiscoveredPlace[] = [];
 
@@ -66,10 +68,11 @@ function networkPlace(
 export function filledListener(
   listener: ListenerConfig,
   fillingOf: (place: DiscoveredPlace) => Filling,
+  guard: FilterGuard,
 ): ListenerConfig {
   const hashes: string[] = [];
   const fill = (chain: FilterChainConfig): FilterChainConfig => {
-    const filled = filledChain(chain, fillingOf);
+    const filled = filledChain(chain, fillingOf, guard);
     if (filled !== chain) hashes.push(filled.hash);
     return filled;
   };
@@ -82,6 +85,7 @@ export function filledListener(
 function filledChain(
   chain: FilterChainConfig,
   fillingOf: (place: DiscoveredPlace) => Filling,
+  guard: FilterGuard,
 ): FilterChainConfig {
   const hashes: string[] = [];
   const take = (place: DiscoveredPlace): Filling => {
@@ -98,7 +102,7 @@ function filledChain(
     if (hashes.length === before) return filter;
     return {
       ...filter,
-      settings: { ...filter.settings, httpFilters: guardedFilters(httpFilters) },
+      settings: { ...filter.settings, httpFilters: guard(httpFilters) },
     };
   });
   if (hashes.length === 0) return chain;

@@ -15,6 +15,7 @@ import type {
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { MAX_PORT, decodeAddress } from './address-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeFraction } from './matcher-decoder.ts';
 import { decodeMetadata, structLabels } from './metadata-decoder.ts';
@@ -37,8 +38,9 @@ const HEALTH = {
 export function decodeEndpoints(
   message: ClusterLoadAssignment,
   version: string,
+  watch?: FieldObserver,
 ): ClusterEndpointsConfig {
-  const problems = new ConfigProblems();
+  const problems = new ConfigProblems(watch);
   const config = readEndpoints(new FieldReader(message, '', problems), version, false);
   problems.throwIfAny();
   return config;

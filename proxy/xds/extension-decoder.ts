@@ -2,6 +2,7 @@
 import type { TypedExtensionConfig } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
 import { HTTP_FILTERS } from './http-filter-decoder.ts';
@@ -9,8 +10,12 @@ import { NETWORK_FILTERS } from './network-filter-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
 /** Throws ConfigError. */
-export function decodeExtension(message: TypedExtensionConfig, version: string): ExtensionConfig {
-  const problems = new ConfigProblems();
+export function decodeExtension(
+  message: TypedExtensionConfig,
+  version: string,
+  watch?: FieldObserver,
+): ExtensionConfig {
+  const problems = new ConfigProblems(watch);
   const reader = new FieldReader(message, '', problems);
   const name = reader.requiredString('name');
   const config = typedConfigOf(reader);

@@ -14,10 +14,11 @@ import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
+import type { DecodingRules } from './decoding-rules.ts';
 import { discoveredPlaces, filledListener } from './discovered-filters.ts';
-import type { DiscoveredPlace, Filling } from './discovered-filters.ts';
+import type { DiscoveredPlace, Filling, FilterGuard } from './discovered-filters.ts';
 import { misplaced, wrongType } from './filter-discovery-decoder.ts';
-import { HTTP_FILTERS } from './http-filter-decoder.ts';
+import { HTTP_FILTERS, guardedFilters } from './http-filter-decoder.ts';
 import { NETWORK_FILTERS } from './network-filter-decoder.ts';
 import type {
   RejectedResource,
@@ -36,6 +37,7 @@ export interface ExtensionManagerDeps {
   readonly sourceProblem: (source: ConfigSourceConfig) => string | undefined;
   /** What workers could not compile of it; undefined: nothing. */
   readonly compileProblem: (extension: ExtensionConfig) => string | undefined;
+  readonly rules?: DecodingRules;
   readonly time: TimeSource;
   readonly stats: StatsStore;
   readonly log: Logger;
@@ -71,9 +73,11 @@ export class ExtensionManager implements Closable {
   readonly #places = new Map<ListenerConfig, readonly DiscoveredPlace[]>();
   #wantedTimer: TimerHandle | undefined;
   readonly watcher: ResourceWatcher<ExtensionConfig>;
+  readonly #guard: FilterGuard;
 
   constructor(deps: ExtensionManagerDeps) {
     this.#deps = deps;
+    this.#guard = deps.rules?.passUnenforced === true ? (filters) => filters : guardedFilters;
     this.watcher = {
       onUpdate: (upserts, removed) => this.#onUpdate(upserts, removed),
       onRejected: (rejected) => this.#onRejected(rejected),
@@ -130,7 +134,7 @@ export class ExtensionManager implements Closable {
 
   filled(config: ListenerConfig): ListenerConfig {
     if (!this.#places.has(config)) return config;
-    return filledListener(config, (place) => this.#fillingOf(place));
+    return filledListener(config, (place) => this.#fillingOf(place), this.#guard);
   }
 
   /** Of filters of one sort; undefined: there are none to be discovered. */

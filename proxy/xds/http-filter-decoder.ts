@@ -22,7 +22,13 @@ import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeGrpcHttp1Bridge, decodeGrpcStats, decodeGrpcWeb } from './grpc-filter-decoders.ts';
 import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
 import { decodeHealthCheck } from './health-check-filter-decoder.ts';
-import { INERT_HTTP_FILTERS, REFUSED_HTTP_FILTERS, inert, refuse } from './known-extensions.ts';
+import {
+  INERT_HTTP_FILTERS,
+  REFUSED_HTTP_FILTERS,
+  inert,
+  refuse,
+  unenforced,
+} from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { decodeOnDemandFilter } from './on-demand-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
@@ -87,7 +93,8 @@ export function decodeHttpFilters(
         : misplaced(place, isTerminal(settings), 'http');
     if (problem !== undefined) reader.problem('', problem);
   });
-  return guardedFilters(filters);
+  const passes = readers[0]?.problems.watch?.rules.passUnenforced === true;
+  return passes ? filters : guardedFilters(filters);
 }
 
 const isTerminal = ({ kind }: HttpFilterSettings): boolean => kind === 'router';
@@ -145,7 +152,7 @@ function decodeSettings(
   const decoder = DECODERS.get(typeName);
   if (decoder !== undefined) return decoder(config, name);
   if (INERT_HTTP_FILTERS.has(typeName)) return inert(typeUrl);
-  if (REFUSED_HTTP_FILTERS.has(typeName)) return refuse(typeUrl, name);
+  if (REFUSED_HTTP_FILTERS.has(typeName)) return unenforced(config, name);
   if (!optional) config.unknown(name);
   return undefined;
 }
@@ -242,13 +249,13 @@ function decodeCsrfFilter(config: TypedConfig): HttpFilterSettings | undefined {
 function decodeRbac(config: TypedConfig, name: string): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.rbac.v3.RBAC');
   if (reader === undefined) return undefined;
-  return rbacGuards(reader.message) ? refuse(config.typeUrl, name) : inert(config.typeUrl);
+  return rbacGuards(reader.message) ? unenforced(config, name) : inert(config.typeUrl);
 }
 
 function decodeWasm(config: TypedConfig, name: string): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.wasm.v3.Wasm');
   if (reader === undefined) return undefined;
-  return wasmGuards(reader.message.config) ? refuse(config.typeUrl, name) : inert(config.typeUrl);
+  return wasmGuards(reader.message.config) ? unenforced(config, name) : inert(config.typeUrl);
 }
 
 function statefulSession(config: TypedConfig): HttpFilterSettings | undefined {

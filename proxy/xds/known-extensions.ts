@@ -1,6 +1,7 @@
 // [m] Extensions known by the name of their type but not built: which do nothing (inert), which refuse what they guard.
 // Anything in neither table, and not built, is a NACK.
 import type { InertFilterConfig, RefusingFilterConfig } from '../config/http-filter-config.ts';
+import type { TypedConfig } from './typed-config.ts';
 
 /** HTTP filters that only observe, or whose absence no request can tell from their presence in a sidecar. */
 export const INERT_HTTP_FILTERS: ReadonlySet<string> = new Set([
@@ -51,6 +52,15 @@ export const INERT_ACCESS_LOGGERS: ReadonlySet<string> = new Set([
   'envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig',
   'envoy.extensions.access_loggers.wasm.v3.WasmAccessLog',
 ]);
+
+/** What guards and is not built: it refuses, unless the operator lets pass what is not enforced. */
+export const unenforced = (
+  config: TypedConfig,
+  name: string,
+): RefusingFilterConfig | InertFilterConfig =>
+  config.problems.watch?.rules.passUnenforced === true
+    ? inert(config.typeUrl)
+    : refuse(config.typeUrl, name);
 
 export const inert = (typeUrl: string): InertFilterConfig => ({ kind: 'inert', typeUrl });
 

@@ -8,6 +8,7 @@ import type {
 import { decodeAccessLogs } from './access-log-decoder.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
 import {
@@ -29,8 +30,12 @@ const DEFAULT_BACKLOG = 0x7fff_ffff;
 type Reader = FieldReader<Listener>;
 
 /** A listener from LDS, which has to have a name. Throws ConfigError with every problem. */
-export function decodeListener(message: Listener, version: string): ListenerConfig {
-  const problems = new ConfigProblems();
+export function decodeListener(
+  message: Listener,
+  version: string,
+  watch?: FieldObserver,
+): ListenerConfig {
+  const problems = new ConfigProblems(watch);
   const reader = new FieldReader(message, '', problems);
   reader.requiredString('name');
   const config = readListener(reader, version);

@@ -9,7 +9,7 @@ import {
   INERT_NETWORK_FILTERS,
   REFUSED_NETWORK_FILTERS,
   inert,
-  refuse,
+  unenforced,
 } from './known-extensions.ts';
 import { CONNECTION_FILTERS, decodeConnectionFilter } from './connection-filter-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
@@ -94,7 +94,10 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
     case RBAC: {
       const reader = config.as(RBAC);
       return (
-        reader && { name, ...(rbacGuards(reader.message) ? refuse(typeUrl, name) : inert(typeUrl)) }
+        reader && {
+          name,
+          ...(rbacGuards(reader.message) ? unenforced(config, name) : inert(typeUrl)),
+        }
       );
     }
     case WASM: {
@@ -102,7 +105,7 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
       return (
         reader && {
           name,
-          ...(wasmGuards(reader.message.config) ? refuse(typeUrl, name) : inert(typeUrl)),
+          ...(wasmGuards(reader.message.config) ? unenforced(config, name) : inert(typeUrl)),
         }
       );
     }
@@ -110,7 +113,7 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
       const filter = decodeConnectionFilter(config, name);
       if (filter !== undefined) return filter;
       if (INERT_NETWORK_FILTERS.has(typeName)) return { name, ...inert(typeUrl) };
-      if (REFUSED_NETWORK_FILTERS.has(typeName)) return { name, ...refuse(typeUrl, name) };
+      if (REFUSED_NETWORK_FILTERS.has(typeName)) return { name, ...unenforced(config, name) };
       config.unknown(name);
       return undefined;
     }

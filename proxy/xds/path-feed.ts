@@ -7,6 +7,7 @@ import { MoveWatch } from '../base/move-watch.ts';
 import type { MovablePath } from '../base/move-watch.ts';
 import type { DiscoveryResponse } from '../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import { readDiscoveryFile } from './discovery-file.ts';
+import type { FieldNotices } from './field-notices.ts';
 import { wireResourceOf } from './grpc-ads-transport.ts';
 import type { ResourceWatcher } from './resource-watcher.ts';
 import type { SubscriptionStats } from './subscription-stats.ts';
@@ -17,6 +18,7 @@ export interface PathFeedParts {
   readonly stats: SubscriptionStats;
   readonly time: TimeSource;
   readonly log: Logger;
+  readonly fields?: FieldNotices | undefined;
 }
 
 export class PathFeed<T> implements Closable {

@@ -15,7 +15,7 @@ import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeHeaderMutationPerRoute } from './header-mutation-filter-decoder.ts';
-import { REFUSED_PER_ROUTE, inert, refuse } from './known-extensions.ts';
+import { REFUSED_PER_ROUTE, inert, unenforced } from './known-extensions.ts';
 import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
 import { decodeRateLimitServicePerRoute } from './rate-limit-service-decoder.ts';
 import { decodeOnDemandRoute } from './on-demand-decoder.ts';
@@ -98,7 +98,7 @@ function decodeWrapped(config: TypedConfig, name: string): Verdict | undefined {
 function decodeSettings(config: TypedConfig, name: string, optional: boolean): Verdict | undefined {
   const decoder = DECODERS.get(config.typeName);
   if (decoder !== undefined) return decoder(config, name);
-  if (REFUSED_PER_ROUTE.has(config.typeName)) return settled(refuse(config.typeUrl, name));
+  if (REFUSED_PER_ROUTE.has(config.typeName)) return settled(unenforced(config, name));
   if (!optional) config.unknown(name);
   return undefined;
 }
@@ -180,7 +180,7 @@ function rbac(config: TypedConfig, name: string): Verdict | undefined {
   if (reader === undefined) return undefined;
   const filter = reader.message.rbac;
   if (filter === undefined) return OFF;
-  return settled(rbacGuards(filter) ? refuse(config.typeUrl, name) : inert(config.typeUrl));
+  return settled(rbacGuards(filter) ? unenforced(config, name) : inert(config.typeUrl));
 }
 
 function extAuthz(config: TypedConfig): Verdict | undefined {
@@ -192,12 +192,12 @@ function extAuthz(config: TypedConfig): Verdict | undefined {
 
 function jwt(config: TypedConfig, name: string): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig');
-  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+  return reader && (reader.bool('disabled') ? OFF : settled(unenforced(config, name)));
 }
 
 function lua(config: TypedConfig, name: string): Verdict | undefined {
   const reader = config.as('envoy.extensions.filters.http.lua.v3.LuaPerRoute');
-  return reader && (reader.bool('disabled') ? OFF : settled(refuse(config.typeUrl, name)));
+  return reader && (reader.bool('disabled') ? OFF : settled(unenforced(config, name)));
 }
 
 function statefulSession(config: TypedConfig): Verdict | undefined {

@@ -10,6 +10,7 @@ import type { StatsStore } from '../stats/store.ts';
 import { AdsClient } from './ads-client.ts';
 import { modeOf } from './discovery-channels.ts';
 import type { DiscoveryChannels } from './discovery-channels.ts';
+import type { FieldNotices } from './field-notices.ts';
 import { PathFeed } from './path-feed.ts';
 import type { NamedResourceKind, ResourceWatcher } from './resource-watcher.ts';
 import type { ResourceType } from './subscription-state.ts';
@@ -21,6 +22,7 @@ export interface ResourceFeedsDeps {
   readonly random: RandomSource;
   readonly stats: StatsStore;
   readonly log: Logger;
+  readonly fields?: FieldNotices | undefined;
 }
 
 export interface FeedOptions {
@@ -53,11 +55,11 @@ export class ResourceFeeds {
 
   open<T>(type: ResourceType<T>, watcher: ResourceWatcher<T>, options: FeedOptions): Feed {
     const { source } = options.ref;
-    const { time, log, stats } = this.#deps;
+    const { time, log, stats, fields } = this.#deps;
     switch (source.kind) {
       case 'path': {
         const prefix = options.countsStreamOnly === true ? undefined : options.statPrefix;
-        const parts = { ...source, time, log, stats: new SubscriptionStats(stats, prefix) };
+        const parts = { ...source, time, log, fields, stats: new SubscriptionStats(stats, prefix) };
         return new PathFeed(type, options.name, watcher, parts);
       }
       case 'grpc':
@@ -86,7 +88,7 @@ export class ResourceFeeds {
     { name, ref, statPrefix, countsStreamOnly }: FeedOptions,
     source: Extract<ConfigSourceConfig, { readonly kind: 'grpc' }>,
   ): NamedFeed {
-    const { channels, time, random, stats, log } = this.#deps;
+    const { channels, time, random, stats, log, fields } = this.#deps;
     const client = new AdsClient({
       mode: modeOf(source.delta),
       transport: channels.transport(source.cluster, type.kind satisfies DiscoveryService),
@@ -97,6 +99,7 @@ export class ResourceFeeds {
       random,
       log,
       stats,
+      fields,
       statPrefix,
       countsStreamOnly,
     });

@@ -29,11 +29,11 @@ export const clusterType: ResourceType<ClusterConfig> = {
   typeUrl: typeUrlOf(CLUSTER),
   wildcard: true,
   noun: 'cluster',
-  parse(bytes) {
-    const message = decode(CLUSTER, bytes);
+  parse(bytes, watch) {
+    const message = decode(CLUSTER, bytes, watch?.at(''));
     return {
       name: message.name ?? '',
-      toConfig: (version) => decodeCluster(message, { version, addedViaApi: true }),
+      toConfig: (version) => decodeCluster(message, { version, addedViaApi: true }, watch),
     };
   },
 };
@@ -50,11 +50,11 @@ export const endpointsType: ResourceType<ClusterEndpointsConfig> = {
   typeUrl: typeUrlOf(ASSIGNMENT),
   wildcard: false,
   noun: 'cluster load assignment',
-  parse(bytes) {
-    const message = decode(ASSIGNMENT, bytes);
+  parse(bytes, watch) {
+    const message = decode(ASSIGNMENT, bytes, watch?.at(''));
     return {
       name: message.cluster_name ?? '',
-      toConfig: (version) => decodeEndpoints(message, version),
+      toConfig: (version) => decodeEndpoints(message, version, watch),
     };
   },
 };
@@ -64,9 +64,12 @@ export const listenerType: ResourceType<ListenerConfig> = {
   typeUrl: typeUrlOf(LISTENER),
   wildcard: true,
   noun: 'listener',
-  parse(bytes) {
-    const message = decode(LISTENER, bytes);
-    return { name: message.name ?? '', toConfig: (version) => decodeListener(message, version) };
+  parse(bytes, watch) {
+    const message = decode(LISTENER, bytes, watch?.at(''));
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => decodeListener(message, version, watch),
+    };
   },
 };
 
@@ -75,12 +78,12 @@ export const routeType: ResourceType<RouteConfig> = {
   typeUrl: typeUrlOf(ROUTES),
   wildcard: false,
   noun: 'route configuration',
-  parse(bytes) {
-    const message = decode(ROUTES, bytes);
+  parse(bytes, watch) {
+    const message = decode(ROUTES, bytes, watch?.at(''));
     return {
       name: message.name ?? '',
       toConfig: (version) => {
-        const problems = new ConfigProblems();
+        const problems = new ConfigProblems(watch);
         const config = decodeRouteTable(new FieldReader(message, '', problems), {
           version,
           dynamic: true,
@@ -97,9 +100,12 @@ export const secretType: ResourceType<SecretConfig> = {
   typeUrl: typeUrlOf(SECRET),
   wildcard: false,
   noun: 'secret',
-  parse(bytes) {
-    const message = decode(SECRET, bytes);
-    return { name: message.name ?? '', toConfig: (version) => decodeSecret(message, version) };
+  parse(bytes, watch) {
+    const message = decode(SECRET, bytes, watch?.at(''));
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => decodeSecret(message, version, watch),
+    };
   },
 };
 
@@ -109,8 +115,11 @@ export const extensionType: ResourceType<ExtensionConfig> = {
   wildcard: false,
   removable: true,
   noun: 'extension configuration',
-  parse(bytes) {
-    const message = decode(EXTENSION, bytes);
-    return { name: message.name ?? '', toConfig: (version) => decodeExtension(message, version) };
+  parse(bytes, watch) {
+    const message = decode(EXTENSION, bytes, watch?.at(''));
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => decodeExtension(message, version, watch),
+    };
   },
 };

@@ -17,6 +17,7 @@ import type {
   ValidationSecretConfig,
 } from '../config/secret-config.ts';
 import { ConfigProblems } from './config-problems.ts';
+import type { FieldObserver } from './config-problems.ts';
 import { decodeDataSource, decodeInlineText } from './data-source.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeStringMatch } from './matcher-decoder.ts';
@@ -25,8 +26,12 @@ import { typedConfigOf } from './typed-config.ts';
 const NO_PEM: PemSource = { kind: 'inline', pem: '' };
 
 /** Throws ConfigError with every problem; no message holds any part of a key. */
-export function decodeSecret(message: Secret, version: string): SecretConfig {
-  const problems = new ConfigProblems();
+export function decodeSecret(
+  message: Secret,
+  version: string,
+  watch?: FieldObserver,
+): SecretConfig {
+  const problems = new ConfigProblems(watch);
   const config = readSecret(new FieldReader(message, '', problems), version);
   problems.throwIfAny();
   return config;

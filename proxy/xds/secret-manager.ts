@@ -20,6 +20,7 @@ import type {
   ResourceWatcher,
   XdsResource,
 } from './resource-watcher.ts';
+import type { FieldNotices } from './field-notices.ts';
 import type { DiscoveryChannels } from './discovery-channels.ts';
 import { modeOf } from './discovery-channels.ts';
 import { checkSecret } from './secret-check.ts';
@@ -52,6 +53,7 @@ export interface SecretManagerDeps {
   readonly time: TimeSource;
   readonly random: RandomSource;
   readonly stats: StatsStore;
+  readonly fields?: FieldNotices | undefined;
   readonly log: Logger;
 }
 
@@ -275,6 +277,7 @@ export class SecretManager implements Closable {
       random,
       log,
       stats,
+      fields: this.#deps.fields,
       statPrefix: `sds.${name}.`,
     });
     client.setWatchers({

@@ -5,6 +5,8 @@ import { bug } from '../base/assert.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { FieldObserver } from './config-problems.ts';
+import type { FieldNotices } from './field-notices.ts';
 import type { SubscriptionStats } from './subscription-stats.ts';
 import type {
   RejectedResource,
@@ -25,7 +27,7 @@ export interface ResourceType<T> {
   /** As in "Error adding/updating cluster(s)". */
   readonly noun: string;
   /** Throws when `bytes` are no message of this type; the name is known even where the configuration is refused. */
-  parse(bytes: Uint8Array): ParsedResource<T>;
+  parse(bytes: Uint8Array, watch?: FieldObserver): ParsedResource<T>;
 }
 
 export interface ParsedResource<T> {
@@ -93,12 +95,21 @@ const truncated = (message: string): string =>
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.byteLength === b.byteLength && Buffer.compare(a, b) === 0;
 
+export interface SubscriptionContext {
+  readonly stats: SubscriptionStats;
+  readonly time: TimeSource;
+  readonly log: Logger;
+  /** Undefined: fields that are unknown or deprecated are nobody's concern. */
+  readonly fields?: FieldNotices | undefined;
+}
+
 export class SubscriptionState<T> {
   readonly type: ResourceType<T>;
   readonly #watcher: ResourceWatcher<T>;
   readonly #stats: SubscriptionStats;
   readonly #time: TimeSource;
   readonly #log: Logger;
+  readonly #fields: FieldNotices | undefined;
   #names: ReadonlySet<string> = new Set();
   readonly #held = new Map<string, HeldResource>();
   /** Names whose newest bytes were refused, by the decoder or the watcher. */
@@ -109,16 +120,13 @@ export class SubscriptionState<T> {
   #overdue = false;
   #lastNack: NackRecord | undefined = undefined;
 
-  constructor(
-    type: ResourceType<T>,
-    watcher: ResourceWatcher<T>,
-    context: { readonly stats: SubscriptionStats; readonly time: TimeSource; readonly log: Logger },
-  ) {
+  constructor(type: ResourceType<T>, watcher: ResourceWatcher<T>, context: SubscriptionContext) {
     this.type = type;
     this.#watcher = watcher;
     this.#stats = context.stats;
     this.#time = context.time;
     this.#log = context.log;
+    this.#fields = context.fields;
   }
 
   get names(): ReadonlySet<string> {
@@ -245,7 +253,7 @@ export class SubscriptionState<T> {
       }
       let parsed: ParsedResource<T>;
       try {
-        parsed = this.type.parse(resource.bytes);
+        parsed = this.type.parse(resource.bytes, this.#fields?.watch());
       } catch (error) {
         return `${resource.name || this.type.noun}: not a ${this.type.typeUrl} message: ${(error as Error).message}`;
       }

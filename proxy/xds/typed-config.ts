@@ -43,7 +43,7 @@ export class TypedConfig {
 
   #fromBytes<K extends keyof MessageTypes>(type: K): MessageTypes[K] | undefined {
     try {
-      return decode(type, this.#any.value);
+      return decode(type, this.#any.value, this.problems.watch?.at(this.path));
     } catch (error) {
       if (!(error instanceof ProtoError)) throw error;
       this.#malformed(error.path, error.reason);
@@ -54,7 +54,10 @@ export class TypedConfig {
   /** Fields of a newer API are passed over, as in bytes. */
   #fromJson<K extends keyof MessageTypes>(type: K, json: JsonObject): MessageTypes[K] | undefined {
     try {
-      return fromJson(type, json, '', { allowUnknown: true });
+      return fromJson(type, json, '', {
+        allowUnknown: true,
+        ...this.problems.watch?.atJson(this.path),
+      });
     } catch (error) {
       if (!(error instanceof ProtoJsonError)) throw error;
       for (const fault of error.errors) this.#malformed(fault.path, fault.message);
@@ -66,8 +69,13 @@ export class TypedConfig {
     this.problems.add(innerPath === '' ? this.path : fieldPath(this.path, innerPath), reason);
   }
 
-  /** For types that are neither built nor known by name. */
+  /** For types that are neither built nor known by name; the extension is left out where the operator allows it. */
   unknown(extensionName: string): void {
+    const { watch } = this.problems;
+    if (watch?.rules.skipUnknownExtensions === true) {
+      watch.onSkipped(`'${extensionName}' of the unknown type ${this.typeName}`);
+      return;
+    }
     this.problem(
       `Didn't find a registered implementation for '${extensionName}' with type URL: '${this.typeName}'`,
     );

@@ -63,7 +63,7 @@ function checkNotes(t: Test, recording: string, log: readonly string[]): void {
   }
   const alarms = log.filter((line) => /^(warning|error|critical): /.test(line));
   // In a namespace without a name server, and outside of one where another sidecar has the ports.
-  const expected = /cannot bind|DNS|resol|does not resolve/i;
+  const expected = /cannot bind|DNS|resol|does not resolve|^warning: Deprecated field/i;
   t.strictSame(
     alarms.filter((line) => !expected.test(line)),
     [],

@@ -22,6 +22,7 @@ function scalarCode(type: string): string {
 }
 
 function fieldText(field: FieldModel, oneofs: string[], home: string, model: Model): string {
+  const mark = field.deprecated ? '!' : '';
   let prefix = '';
   if (field.cardinality === 'repeated') prefix = '*';
   if (field.cardinality === 'map') prefix = `%${scalarCode(field.mapKey ?? '')}`;
@@ -30,7 +31,7 @@ function fieldText(field: FieldModel, oneofs: string[], home: string, model: Mod
     if (!oneofs.includes(field.oneof)) oneofs.push(field.oneof);
     prefix = `@${String.fromCharCode(97 + oneofs.indexOf(field.oneof))}`;
   }
-  return `${field.number}:${field.name}:${prefix}${kindText(field, home, model)}`;
+  return `${field.number}:${field.name}:${mark}${prefix}${kindText(field, home, model)}`;
 }
 
 function messageText(message: MessageModel, model: Model): string {

@@ -13,6 +13,7 @@ export interface FieldModel {
   /** Scalar type, or the full name of a message or an enum. */
   readonly type: string;
   readonly kind: 'scalar' | 'enum' | 'message';
+  readonly deprecated: boolean;
 }
 
 export interface MessageModel {
@@ -68,6 +69,7 @@ function fieldModel(field: protobuf.Field): FieldModel {
     hasPresence: isOptional,
     oneof: isOptional ? undefined : field.partOf?.name,
     type: resolved === null ? field.type : resolved.fullName.slice(1),
+    deprecated: field.options?.['deprecated'] === true,
     kind: resolved === null ? 'scalar' : resolved instanceof protobuf.Enum ? 'enum' : 'message',
   };
 }
