@@ -32,6 +32,8 @@ export interface TrustFailure {
   readonly stat: 'failVerifyError' | 'failVerifySan' | 'failVerifyCertHash' | 'failVerifyNoCert';
   /** Behind `verify cert failed: `. */
   readonly detail: string;
+  /** Of a SPIFFE bundle: the peer is told of an unknown certificate, whatever is wrong with it. */
+  readonly bySpiffe?: true;
 }
 
 interface SpiffeDomain {
@@ -114,7 +116,7 @@ export class PeerTrust {
     }
     if (this.#domains !== null) {
       const problem = spiffeProblem(evidence, leaf, this.#domains);
-      if (problem !== '') return { stat: 'failVerifyError', detail: problem };
+      if (problem !== '') return { stat: 'failVerifyError', detail: problem, bySpiffe: true };
     }
     return this.#nameProblem(leaf, evidence) ?? this.#hashProblem(leaf);
   }

@@ -3,10 +3,11 @@
 import type { Connection } from '../network/connection.ts';
 import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
 import { chosenGroup } from './tls-groups.ts';
-import { readClientHello } from './client-hello.ts';
+import { offersSession, readClientHello } from './client-hello.ts';
 import type { ClientHello } from './client-hello.ts';
 import { evidenceOf, peerOf } from './peer-evidence.ts';
 import type { PeerFacts } from './certificate.ts';
+import { alertOf, plainAlert, sealedAlert, trafficSecretOf } from './refusal-alert.ts';
 import type { TrustFailure } from './peer-trust.ts';
 import type { ServerTlsContext, ServerTlsState } from './server-tls-context.ts';
 import { NOT_READY, handshakeFailure, isNoCertificate, verificationFailure } from './tls-errors.ts';
@@ -37,6 +38,8 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
   #session: TlsSession | null = null;
   /** The client was asked for its certificate. */
   #asks = false;
+  /** Of an alert, in TLS 1.3. */
+  #secret: Buffer | null = null;
   #over = false;
 
   constructor(
@@ -87,7 +90,8 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const { handle } = session;
     const peer = this.#asks ? peerOf(handle, this.#context.environment) : null;
     if (peer === 'unreadable') {
-      this.#refuse('failVerifyError', 'certificate cannot be read');
+      this.#fillFacts(session, null);
+      this.#refuse(session, { stat: 'failVerifyError', detail: 'certificate cannot be read' });
       return;
     }
     this.#fillFacts(session, peer);
@@ -112,6 +116,10 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
       isNoCertificate(error) ? 'failVerifyNoCert' : 'connectionError',
       handshakeFailure(error),
     );
+  }
+
+  onSecret(line: Buffer): void {
+    this.#secret ??= trafficSecretOf(line);
   }
 
   #readHello(ended: boolean): void {
@@ -153,6 +161,9 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
     const requires = requireClientCertificate || trust?.requiresCertificate === true;
     this.#asks = requires || trust?.asksForCertificate === true;
     session.handle.setVerifyMode(this.#asks, requires);
+    // Who comes back was let in before: not worth the cost of some 15 µs.
+    const comesBack = this.#hello !== null && offersSession(this.#hello);
+    if (this.#asks && trust !== null && !comesBack) session.tellSecrets();
     const alpn = this.#context.alpnFor(this.#hello);
     if (alpn !== null) session.handle.setALPNProtocols(alpn);
     session.handle.receive(bytes);
@@ -183,12 +194,18 @@ export class ServerHandshake implements ConnectionCallbacks, HandshakeListener {
       this.#count(failure.stat);
       return true;
     }
-    this.#refuse(failure.stat, failure.detail);
+    this.#refuse(session, failure);
     return false;
   }
 
-  #refuse(stat: TrustFailure['stat'], detail: string): void {
-    this.#failAs(stat, verificationFailure(detail));
+  #refuse(session: TlsSession, failure: TrustFailure): void {
+    const code = alertOf(failure);
+    const record =
+      session.version === 'TLSv1.3'
+        ? this.#secret && sealedAlert(code, session.cipher, this.#secret)
+        : plainAlert(code);
+    if (record !== null) session.sayLast(record);
+    this.#failAs(failure.stat, verificationFailure(failure.detail));
   }
 
   /** Without a word of OpenSSL's. */

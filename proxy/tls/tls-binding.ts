@@ -30,6 +30,10 @@ export interface TlsHandle extends SocketHandle {
   onerror: (this: TlsHandle, error: OpenSslError) => void;
   /** Of a client, for each ticket. */
   onnewsession: (this: TlsHandle, id: Uint8Array, session: Buffer) => void;
+  /** A line of the key log; see enableKeylogCallback. */
+  onkeylog: (this: TlsHandle, line: Buffer) => void;
+  /** For all handles of this one's context, of which each needs `onkeylog`. */
+  enableKeylogCallback(): void;
   setVerifyMode(requestCertificate: boolean, requireCertificate: boolean): void;
   setALPNProtocols(wire: Buffer): void;
   setServername(name: string): void;

@@ -1,7 +1,7 @@
 // [w] TlsSession: one TLS connection, either side. Its handle takes the socket's place in a Connection; here are its handshake,
 // its end, and what logs may tell of it.
 import type { Connection, ConnectionSecurity } from '../network/connection.ts';
-import { newShutdownRequest } from '../network/socket-binding.ts';
+import { newShutdownRequest, newWriteRequest } from '../network/socket-binding.ts';
 import type { ShutdownRequest, SocketHandle } from '../network/socket-binding.ts';
 import type { SubjectAltNames, TlsFacts } from '../stream-info/tls-facts.ts';
 import type { Certificate, PeerFacts } from './certificate.ts';
@@ -14,6 +14,8 @@ export interface HandshakeListener {
   onHandshake(): void;
   /** The peer's fault or ours; the connection is still there. */
   onHandshakeError(error: OpenSslError): void;
+  /** After `tellSecrets`. */
+  onSecret?(line: Buffer): void;
 }
 
 export class TlsSession implements ConnectionSecurity, TlsFacts {
@@ -50,6 +52,7 @@ export class TlsSession implements ConnectionSecurity, TlsFacts {
     handle.onhandshakestart = ignore;
     handle.onhandshakedone = onHandshakeDone;
     handle.onnewsession = ignore;
+    handle.onkeylog = ignore;
     handle.onerror = onError;
     connection.secure(this);
   }
@@ -64,6 +67,27 @@ export class TlsSession implements ConnectionSecurity, TlsFacts {
 
   get localNames(): SubjectAltNames | null {
     return this.local === null ? null : this.local.names;
+  }
+
+  /** Before the first byte: the listener's `onSecret` gets what OpenSSL would write into a key log. */
+  tellSecrets(): void {
+    this.handle.onkeylog = onKeylog;
+    this.handle.enableKeylogCallback();
+  }
+
+  keylog(line: Buffer): void {
+    this.#listener?.onSecret?.(line);
+  }
+
+  /** A record past OpenSSL: the last bytes before the listener closes the connection. */
+  sayLast(record: Buffer): void {
+    const { socket } = this;
+    // Behind others it would come too late.
+    if (socket.writeQueueSize > 0) return;
+    const request = newWriteRequest();
+    request.oncomplete = ignore;
+    request.buffer = record;
+    socket.writeBuffer(request, record);
   }
 
   /** The handshake counts as done from now on. */
@@ -127,6 +151,10 @@ const sessionOf = (handle: TlsHandle): TlsSession =>
 
 function onHandshakeDone(this: TlsHandle): void {
   sessionOf(this).handshakeDone();
+}
+
+function onKeylog(this: TlsHandle, line: Buffer): void {
+  sessionOf(this).keylog(line);
 }
 
 function onError(this: TlsHandle, error: OpenSslError): void {

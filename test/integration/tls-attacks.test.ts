@@ -199,6 +199,19 @@ t.test('66 and 67', async (t) => {
     t.equal(await serves(), 'in');
   });
 
+  t.test('a client that is refused is told so, whatever the suite', async (t) => {
+    const { pem, keyPem } = TestCertificate.root({ commonName: 'other' }).issue({});
+    for (const ciphers of [
+      'TLS_AES_128_GCM_SHA256',
+      'TLS_AES_256_GCM_SHA384',
+      'TLS_CHACHA20_POLY1305_SHA256',
+    ]) {
+      const { error } = await attempt(port, { cert: pem, key: keyPem, ciphers }, '');
+      t.equal(error, 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', ciphers);
+    }
+    t.equal(await serves(), 'in');
+  });
+
   t.test('67 a NUL within the server name', async (t) => {
     const hello = await caughtHello('a.b.example.com');
     const at = hello.indexOf('a.b.example.com', 0, 'latin1');
