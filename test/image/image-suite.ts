@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { eventually } from '../support/eventually.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 import { performImageSteps } from './image-steps.ts';
 
 const BOOTSTRAP = join(import.meta.dirname, '../fixtures/pilot-agent/bootstrap-1.26.json');

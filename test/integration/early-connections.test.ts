@@ -14,7 +14,8 @@ import type { Teardowns } from '../support/private-dir.ts';
 import { programPath } from '../support/program-path.ts';
 import { address } from '../support/proxy-process.ts';
 import { ScriptedControlPlane } from '../support/scripted-control-plane.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 import { adsConfig, byAds, xdsCluster } from '../support/xds-bootstrap.ts';
 
 interface Scene {

@@ -14,7 +14,8 @@ import {
 } from '../support/proxy-process.ts';
 import { ScriptedControlPlane } from '../support/scripted-control-plane.ts';
 import type { Json } from '../support/scripted-control-plane.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 import { adsConfig, byAds, ownStream, xdsCluster } from '../support/xds-bootstrap.ts';
 import type { GrpcMode } from '../support/xds-bootstrap.ts';
 

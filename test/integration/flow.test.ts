@@ -12,7 +12,7 @@ import {
 } from '../support/proxy-process.ts';
 import { RawPeer, RawUpstream, answerEach } from '../support/raw-peers.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
 
 t.setTimeout(120_000);
 

@@ -14,7 +14,8 @@ import { eventually } from '../support/eventually.ts';
 import { ProxyProcess, envoyBinary, httpListener } from '../support/proxy-process.ts';
 import { SwitchedUpstream } from '../support/switched-upstream.ts';
 import type { Behaviour } from '../support/switched-upstream.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 
 type Json = { readonly [key: string]: unknown };
 interface Teardowns {

@@ -13,7 +13,7 @@ import {
 } from '../support/proxy-process.ts';
 import { RawPeer, RawUpstream, answerEach } from '../support/raw-peers.ts';
 import type { UpstreamScript } from '../support/raw-peers.ts';
-import { freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
 
 t.setTimeout(120_000);
 

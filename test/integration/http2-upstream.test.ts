@@ -25,7 +25,7 @@ import { findProgram } from '../../bench/load/find-program.ts';
 import { eventually } from '../support/eventually.ts';
 import { ProxyProcess, bootstrapOf, cluster, httpListener } from '../support/proxy-process.ts';
 import { RawPeer } from '../support/raw-peers.ts';
-import { freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
 
 t.setTimeout(120_000);
 

@@ -10,7 +10,8 @@ import type { Test } from 'tap';
 import { DeltaControlPlane, ADS, adsBootstrap } from '../support/delta-control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 import { ProxyProcess, cluster, filterOf, httpListener } from '../support/proxy-process.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 
 t.setTimeout(80_000);
 

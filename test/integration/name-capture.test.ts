@@ -13,7 +13,8 @@ import { captureLog } from '../support/captured-log.ts';
 import { eventually } from '../support/eventually.ts';
 import { startLoneSidecar } from '../support/lone-sidecar.ts';
 import { privateDir } from '../support/private-dir.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 
 const SERVICES = `
 apiVersion: v1

@@ -17,7 +17,8 @@ import {
 } from '../support/proxy-process.ts';
 import { ScriptedControlPlane, TYPES } from '../support/scripted-control-plane.ts';
 import type { Json, Kind } from '../support/scripted-control-plane.ts';
-import { ask, freePort, serveHttp } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask, serveHttp } from '../support/test-http.ts';
 import { endpointsOf, ownStream, xdsCluster } from '../support/xds-bootstrap.ts';
 
 t.setTimeout(170_000);

@@ -19,7 +19,7 @@ import {
   tcpListener,
 } from '../support/proxy-process.ts';
 import { RawPeer, RawUpstream } from '../support/raw-peers.ts';
-import { freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
 import { TestCertificate } from '../support/test-certificates.ts';
 import { caOf, certificateOf, downstreamTls } from '../support/tls-samples.ts';
 

@@ -17,7 +17,8 @@ import {
 import { RawPeer } from '../support/raw-peers.ts';
 import { ScriptedControlPlane } from '../support/scripted-control-plane.ts';
 import type { Json, Kind } from '../support/scripted-control-plane.ts';
-import { ask, freePort } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask } from '../support/test-http.ts';
 import { TestCertificate } from '../support/test-certificates.ts';
 import { certificateOf, downstreamTls, upstreamTls } from '../support/tls-samples.ts';
 import { adsConfig, byAds, endpointsOf, xdsCluster } from '../support/xds-bootstrap.ts';

@@ -9,7 +9,8 @@ import { isAlive } from './fake-proxy.ts';
 import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
 import { recordedDelta, startRecordedControlPlane } from './recorded-control-plane.ts';
-import { ask, freePort } from './test-http.ts';
+import { freePort } from './free-port.ts';
+import { ask } from './test-http.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../agent/bin/pilot-agent');
 const FAKE_ENVOY = join(import.meta.dirname, './fake-envoy.ts');

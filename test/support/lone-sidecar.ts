@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runAgent } from './agent-process.ts';
 import { privateDir } from './private-dir.ts';
 import type { Teardowns } from './private-dir.ts';
-import { freePort } from './test-http.ts';
+import { freePort } from './free-port.ts';
 
 export interface LoneSidecar {
   readonly statusPort: number;

@@ -8,7 +8,8 @@ import process from 'node:process';
 
 import { boundCommand } from './bound-command.ts';
 import { eventually } from './eventually.ts';
-import { ask, freePort } from './test-http.ts';
+import { freePort } from './free-port.ts';
+import { ask } from './test-http.ts';
 import { programPath } from './program-path.ts';
 
 interface Teardowns {

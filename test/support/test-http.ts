@@ -51,21 +51,3 @@ export function ask(
     request.end();
   });
 }
-
-/**
- * Free now, and out of the range from which the kernel takes ports for connections: nobody dials from it before the
- * process under test binds it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 16_000 + Math.floor(Math.random() * 16_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}

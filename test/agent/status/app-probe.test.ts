@@ -11,7 +11,8 @@ import { AppProbe } from '../../../agent/status/app-probe.ts';
 import type { AppProbeParts, ProbeAnswer } from '../../../agent/status/app-probe.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
 import { TestAuthority } from '../../support/test-authority.ts';
-import { freePort, serveHttp } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
+import { serveHttp } from '../../support/test-http.ts';
 
 const READYZ = '/app-health/app/readyz';
 const STATUS_PORT = 15020;

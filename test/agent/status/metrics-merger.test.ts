@@ -8,7 +8,8 @@ import { DEFAULT_MERGE_LIMITS, MetricsMerger } from '../../../agent/status/metri
 import type { MergeLimits } from '../../../agent/status/metrics-merger.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
-import { ask, freePort, serveHttp } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
+import { ask, serveHttp } from '../../support/test-http.ts';
 import type { Reply } from '../../support/test-http.ts';
 
 interface Inputs {

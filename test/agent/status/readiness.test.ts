@@ -4,7 +4,8 @@ import t from 'tap';
 import { ProxyAdmin } from '../../../agent/proxy-admin.ts';
 import { Readiness } from '../../../agent/status/readiness.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
-import { freePort, serveHttp } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
+import { serveHttp } from '../../support/test-http.ts';
 
 interface Scene {
   cds?: readonly [success: number, rejected: number];

@@ -12,7 +12,8 @@ import { StatusServer } from '../../../agent/status/status-server.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
-import { ask, freePort, serveHttp } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
+import { ask, serveHttp } from '../../support/test-http.ts';
 
 interface Setup {
   readonly port: number;

@@ -24,7 +24,7 @@ import {
   recordedSotw,
   startRecordedControlPlane,
 } from '../../support/recorded-control-plane.ts';
-import { freePort } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
 
 const CDS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const EDS = 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment';

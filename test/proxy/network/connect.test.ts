@@ -15,7 +15,7 @@ import { libc } from '../../../proxy/network/libc.ts';
 import { peerHasGone } from '../../../proxy/network/tcp-state.ts';
 import { CloseType } from '../../../proxy/network/transport.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freePort } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
 
 const ip = (address: string, port: number): AddressConfig => ({ kind: 'ip', address, port });

@@ -16,7 +16,7 @@ import { CloseType } from '../../../proxy/network/transport.ts';
 import { eventually } from '../../support/eventually.ts';
 import { Recorder, acceptedPair, dial, dialledPair } from '../../support/loopback.ts';
 import { privateDir } from '../../support/private-dir.ts';
-import { freePort } from '../../support/test-http.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** Inside one event, as the proxy's own code always is. */
 function event(io: IoThread, work: () => void): void {

@@ -34,7 +34,7 @@ import { sampleCluster, sampleEndpoint } from '../../../support/config-samples.t
 import { eventually } from '../../../support/eventually.ts';
 import { RawUpstream, answerEach } from '../../../support/raw-peers.ts';
 import type { UpstreamScript } from '../../../support/raw-peers.ts';
-import { freePort } from '../../../support/test-http.ts';
+import { freePort } from '../../../support/free-port.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 

@@ -45,7 +45,7 @@ import {
   settingsAck,
 } from '../../../support/http2-frames.ts';
 import { RawHttp2Upstream } from '../../../support/http2-raw-upstream.ts';
-import { freePort } from '../../../support/test-http.ts';
+import { freePort } from '../../../support/free-port.ts';
 
 /** One request of the test: sends a GET as soon as it can, writes down what it hears. */
 class Caller implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
