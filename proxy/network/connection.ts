@@ -11,8 +11,9 @@
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TlsFacts } from '../stream-info/tls-facts.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
-import { SCRATCH_BYTES } from './io-thread.ts';
 import type { Flushable, IoThread } from './io-thread.ts';
+import { OwnBytes, gather, keepViews } from './outbound-parts.ts';
+import type { OutboundPart } from './outbound-parts.ts';
 import {
   UV_EOF,
   errnoName,
@@ -65,8 +66,8 @@ export class Connection implements Flushable, TimerOwner {
   #callbacks: ConnectionCallbacks | null = null;
   /** What follows the last part. */
   #text = '';
-  /** Text and byte parts before #text; null nearly always. */
-  #parts: (string | Buffer)[] | null = null;
+  /** What goes before #text; null nearly always. */
+  #parts: OutboundPart[] | null = null;
   #pendingBytes = 0;
   #inFlight = 0;
   #dirty = false;
@@ -183,15 +184,15 @@ export class Connection implements Flushable, TimerOwner {
     this.#pendingBytes += length;
     if (length <= INLINE_BYTES) {
       this.#text += chunk.latin1Slice(0, length);
-    } else {
-      this.#parts ??= [];
-      if (this.#text !== '') {
-        this.#parts.push(this.#text);
-        this.#text = '';
-      }
-      this.#parts.push(chunk);
-    }
-    this.#markDirty();
+      this.#markDirty();
+    } else this.#push(chunk);
+  }
+
+  /** `chunk` is memory from allocUnsafeSlow() that the caller forgets: it is freed when it is sent. Not empty. */
+  writeOwn(chunk: Buffer): void {
+    if (!this.#writable()) return;
+    this.#pendingBytes += chunk.length;
+    this.#push(new OwnBytes(chunk));
   }
 
   /** FIN after everything written so far; reading goes on. */
@@ -303,6 +304,16 @@ export class Connection implements Flushable, TimerOwner {
     return this.#handle !== null && !this.#writeEnded;
   }
 
+  #push(part: OutboundPart): void {
+    this.#parts ??= [];
+    if (this.#text !== '') {
+      this.#parts.push(this.#text);
+      this.#text = '';
+    }
+    this.#parts.push(part);
+    this.#markDirty();
+  }
+
   #deliverReplayed(): void {
     const bytes = this.#replayed;
     this.#replayed = null;
@@ -326,13 +337,7 @@ export class Connection implements Flushable, TimerOwner {
 
   /** Views must not outlive the event: what cannot be sent now becomes ours. */
   #keepPending(): void {
-    const parts = this.#parts;
-    if (parts === null) return;
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i]!;
-      if (typeof part !== 'string' && part.buffer === this.io.readBuffer.buffer)
-        parts[i] = Buffer.from(part);
-    }
+    if (this.#parts !== null) keepViews(this.#parts, this.io.readBuffer.buffer);
   }
 
   #writeOut(text: string): number {
@@ -343,32 +348,30 @@ export class Connection implements Flushable, TimerOwner {
     return status;
   }
 
+  /** A scratch buffer full at a time, until the socket takes no more. */
   #writeParts(): number {
     const parts = this.#parts!;
     if (this.#text !== '') parts.push(this.#text);
-    const total = this.#pendingBytes;
-    const fits = total <= SCRATCH_BYTES;
-    const target = fits ? this.io.scratch() : Buffer.allocUnsafeSlow(total);
-    let offset = 0;
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i]!;
-      if (typeof part === 'string') offset += target.latin1Write(part, offset, part.length);
-      else offset += part.copy(target, offset);
-    }
-    this.#parts = null;
     this.#text = '';
-    const request = this.io.writeRequest();
-    const status = this.#handle!.writeBuffer(request, target.subarray(0, total));
-    if (status === 0 && lastWriteWasAsync() && this.security === null) {
-      request.buffer = target;
-      if (fits) this.io.keepScratch();
+    while (parts.length > 0 && this.#inFlight === 0) {
+      const target = this.io.scratch();
+      const byteCount = gather(parts, target);
+      const request = this.io.writeRequest();
+      const status = this.#handle!.writeBuffer(request, target.subarray(0, byteCount));
+      if (status < 0) return status;
+      if (lastWriteWasAsync() && this.security === null) {
+        request.buffer = target;
+        this.io.keepScratch();
+      }
+      this.#afterWrite(status, request, byteCount);
     }
-    this.#afterWrite(status, request, total);
-    return status;
+    if (parts.length === 0) this.#parts = null;
+    else this.#keepPending();
+    return 0;
   }
 
   #afterWrite(status: number, request: WriteRequest, byteCount: number): void {
-    this.#pendingBytes = 0;
+    this.#pendingBytes -= byteCount;
     if (status !== 0) return;
     this.bytesWritten += byteCount;
     if (!lastWriteWasAsync()) return;
@@ -488,10 +491,13 @@ function onHandleRead(this: SocketHandle): undefined {
 }
 
 function onWriteComplete(this: WriteRequest, status: number): void {
-  const connection = this.owner as Connection;
-  connection.io.enter();
-  connection.onWritten(this.byteCount, status);
-  connection.io.leave();
+  const { io } = this.owner as Connection;
+  const { buffer } = this;
+  if (buffer !== undefined && buffer !== null) io.returnScratch(buffer);
+  this.buffer = undefined;
+  io.enter();
+  (this.owner as Connection).onWritten(this.byteCount, status);
+  io.leave();
 }
 
 function onShutdownComplete(this: ShutdownRequest, _status: number): void {}

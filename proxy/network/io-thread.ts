@@ -6,6 +6,7 @@
 import { TimerWheel } from '../base/timer-wheel.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { EventTime } from './event-time.ts';
+import { freeBytes } from './outbound-parts.ts';
 import { newWriteRequest } from './socket-binding.ts';
 import type { WriteRequest } from './socket-binding.ts';
 
@@ -71,7 +72,7 @@ export class IoThread {
     }
   }
 
-  /** A buffer for one gathered write; say keepScratch() when libuv kept it. */
+  /** A buffer for one gathered write; say keepScratch() when libuv kept it, and returnScratch() when it needs it no more. */
   scratch(): Buffer {
     this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
     return this.#scratch;
@@ -79,6 +80,11 @@ export class IoThread {
 
   keepScratch(): void {
     this.#scratch = null;
+  }
+
+  returnScratch(buffer: Buffer): void {
+    if (this.#scratch === null) this.#scratch = buffer;
+    else freeBytes(buffer);
   }
 
   /** A request object; one that was not used (the write was done at once) serves the next write too. */

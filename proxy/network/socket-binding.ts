@@ -47,8 +47,8 @@ export interface WriteRequest {
   /** Kept by us until completion. */
   owner: unknown;
   byteCount: number;
-  /** Bytes that libuv still reads: nobody else holds them, and what is collected is sent as garbage. */
-  buffer: Uint8Array | undefined;
+  /** Bytes that libuv still reads: nobody else holds them, and what is collected is sent as garbage. TLSWrap says null at the end. */
+  buffer: Buffer | null | undefined;
 }
 
 export interface ShutdownRequest {

@@ -68,18 +68,22 @@ export class FrameWriter implements Flushable {
   // oxlint-disable-next-line eslint/max-params -- once a frame: an object would be garbage
   data(streamId: number, chunk: Buffer, start: number, end: number, endStream: boolean): void {
     const length = end - start;
-    const inline = length <= INLINE_BYTES;
-    const at = this.reserve(FRAME_HEAD_BYTES + (inline ? length : 0));
-    this.head(at, length, FrameType.Data, endStream ? Flag.EndStream : 0, streamId);
-    if (inline) {
-      if (length > 0) chunk.copy(this.#bytes, at + FRAME_HEAD_BYTES, start, end);
-      this.#length = at + FRAME_HEAD_BYTES + length;
-      return;
+    if (length <= INLINE_BYTES) this.#inlineData(streamId, chunk, start, end, endStream);
+    else {
+      this.#dataHead(streamId, length, endStream);
+      this.#connection.write(chunk.subarray(start, end));
     }
-    this.#length = at + FRAME_HEAD_BYTES;
-    this.handOver();
-    this.#handedBytes += length;
-    this.#connection.write(chunk.subarray(start, end));
+  }
+
+  /** The same of a chunk that is the caller's own (allocUnsafeSlow) and that he forgets. */
+  ownData(streamId: number, chunk: Buffer, endStream: boolean): void {
+    const { length } = chunk;
+    if (length <= INLINE_BYTES) {
+      this.#inlineData(streamId, chunk, 0, length, endStream);
+    } else {
+      this.#dataHead(streamId, length, endStream);
+      this.#connection.writeOwn(chunk);
+    }
   }
 
   /** A part of a header block that does not fit into one frame. */
@@ -155,6 +159,30 @@ export class FrameWriter implements Flushable {
     this.#connection.writeText(this.#bytes.latin1Slice(0, this.#length));
     this.#handedBytes += this.#length;
     this.#length = 0;
+  }
+
+  // oxlint-disable-next-line eslint/max-params -- as data()
+  #inlineData(
+    streamId: number,
+    chunk: Buffer,
+    start: number,
+    end: number,
+    endStream: boolean,
+  ): void {
+    const length = end - start;
+    const at = this.reserve(FRAME_HEAD_BYTES + length);
+    this.head(at, length, FrameType.Data, endStream ? Flag.EndStream : 0, streamId);
+    if (length > 0) chunk.copy(this.#bytes, at + FRAME_HEAD_BYTES, start, end);
+    this.#length = at + FRAME_HEAD_BYTES + length;
+  }
+
+  /** Of a frame whose payload the caller hands to the connection. */
+  #dataHead(streamId: number, length: number, endStream: boolean): void {
+    const at = this.reserve(FRAME_HEAD_BYTES);
+    this.head(at, length, FrameType.Data, endStream ? Flag.EndStream : 0, streamId);
+    this.#length = at + FRAME_HEAD_BYTES;
+    this.handOver();
+    this.#handedBytes += length;
   }
 
   #word(at: number, value: number): void {

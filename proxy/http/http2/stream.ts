@@ -169,7 +169,8 @@ export abstract class Http2Stream extends FlowWindows implements TimerOwner {
       if (length === chunk.length) queue.chunks.shift();
       else queue.chunks[0] = chunk.subarray(length);
       this.#count(queue, -length);
-      this.#writeData(chunk, 0, length, last && queue.endStream);
+      if (length < chunk.length) this.#writeData(chunk, 0, length, false);
+      else this.#writeOwn(chunk, last && queue.endStream);
     }
     if (!this.open) return false;
     if (queue.timer !== null) this.#watchFlush(queue);
@@ -310,9 +311,22 @@ export abstract class Http2Stream extends FlowWindows implements TimerOwner {
     this.sendBytes -= end - start;
     host.windows.sendBytes -= end - start;
     host.writer.data(this.id, chunk, start, end, endStream);
-    if (this.#counts !== null) this.#counts.sent += end - start + FRAME_HEAD_BYTES;
+    this.#dataSent(end - start, endStream);
+  }
+
+  /** The last of a chunk of the queue. */
+  #writeOwn(chunk: Buffer, endStream: boolean): void {
+    const { length } = chunk;
+    this.sendBytes -= length;
+    this.host.windows.sendBytes -= length;
+    this.host.writer.ownData(this.id, chunk, endStream);
+    this.#dataSent(length, endStream);
+  }
+
+  #dataSent(byteCount: number, endStream: boolean): void {
+    if (this.#counts !== null) this.#counts.sent += byteCount + FRAME_HEAD_BYTES;
     if (endStream) this.#sent(StreamEvent.SendDataEnd);
-    host.onDataSent();
+    this.host.onDataSent();
   }
 
   #writeTrailers(trailers: HeaderMap): void {
