@@ -1,6 +1,9 @@
 // [w] The alert for a client whose certificate is refused (RFC 8446 §6.2, RFC 5246 §7.2.2), which Node cannot send: OpenSSL takes the
 // handshake for done by then, and closing it says close_notify. So the record is made here: in TLS 1.2 it is plaintext, as our side
 // has not changed to its keys on the wire; in TLS 1.3 it is the first under the server's application keys, before any ticket.
+//
+// A nonce must never serve twice. OpenSSL may have sealed tickets under the same number, but these never leave: the socket is closed
+// before OpenSSL's output is flushed (tls-attacks.test.ts holds that), and without the socket nobody sees a second text.
 import { crypto } from '../base/node-builtins.ts';
 import type { TrustFailure } from './peer-trust.ts';
 

@@ -4,6 +4,7 @@ import { connect as connectTcp, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
+import type { Test } from 'tap';
 
 import { eventually } from '../support/eventually.ts';
 import type { Teardowns } from '../support/private-dir.ts';
@@ -212,6 +213,17 @@ t.test('66 and 67', async (t) => {
     t.equal(await serves(), 'in');
   });
 
+  t.test('nothing else is ever sealed by the keys of the alert: tickets stay unsent', async (t) => {
+    const { pem, keyPem } = TestCertificate.root({ commonName: 'other' }).issue({});
+    for (let i = 0; i < 20; i++) {
+      const relay = await recordingRelay(t, port);
+      await attempt(relay.port, { cert: pem, key: keyPem, minVersion: 'TLSv1.3' }, '');
+      const records = recordsOf(Buffer.concat(await relay.answer));
+      t.same(records.at(-1), { type: 23, length: 19 }, 'an alert of two bytes ends it');
+      t.equal(records.filter(({ type, length }) => type === 23 && length === 19).length, 1);
+    }
+  });
+
   t.test('67 a NUL within the server name', async (t) => {
     const hello = await caughtHello('a.b.example.com');
     const at = hello.indexOf('a.b.example.com', 0, 'latin1');
@@ -229,6 +241,42 @@ t.test('66 and 67', async (t) => {
     t.equal(await serves(), 'in');
   });
 });
+
+/** Passes everything on; `answer`: all that the server said, once it has ended. */
+async function recordingRelay(
+  t: Test,
+  port: number,
+): Promise<{ readonly port: number; readonly answer: Promise<readonly Buffer[]> }> {
+  const said: Buffer[] = [];
+  let ended: (all: readonly Buffer[]) => void = () => {};
+  const answer = new Promise<readonly Buffer[]>((resolve) => (ended = resolve));
+  const relay = createServer((client) => {
+    const server = connectTcp({ host: '127.0.0.1', port });
+    for (const socket of [client, server]) socket.on('error', () => {});
+    client.on('data', (bytes) => server.write(bytes));
+    server.on('data', (bytes: Buffer) => {
+      said.push(bytes);
+      client.write(bytes);
+    });
+    server.on('close', () => {
+      client.end();
+      ended(said);
+    });
+  });
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => relay.close());
+  return { port: (relay.address() as { port: number }).port, answer };
+}
+
+function recordsOf(bytes: Buffer): { type: number; length: number }[] {
+  const records: { type: number; length: number }[] = [];
+  for (let at = 0; at + 5 <= bytes.length;) {
+    const length = bytes.readUInt16BE(at + 3);
+    records.push({ type: bytes[at]!, length });
+    at += 5 + length;
+  }
+  return records;
+}
 
 /** The first record of a client that asks for a name. */
 function caughtHello(servername: string): Promise<Buffer> {
