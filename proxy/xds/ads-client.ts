@@ -169,6 +169,7 @@ export class AdsClient {
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#mux.onStreamEnd();
+    for (const subscription of this.#subscriptions.values()) subscription.close();
     this.#setConnected(false);
     this.#options.transport.close();
   }

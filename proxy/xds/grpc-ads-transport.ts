@@ -14,7 +14,7 @@ import type {
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import { openMessageStream } from '../../xds-protos/message-stream.ts';
 import { ProtoError } from '../../xds-protos/proto-error.ts';
-import type { Any, JsonObject } from '../../xds-protos/well-known-types.ts';
+import type { Any, Duration, JsonObject } from '../../xds-protos/well-known-types.ts';
 import type { NodeConfig } from '../config/bootstrap-config.ts';
 import { NACK_CODE } from './ads-mux.ts';
 import type { AdsMode, DeltaAdsRequest, SotwAdsRequest } from './ads-mux.ts';
@@ -169,8 +169,12 @@ function fromWrapper(wrapper: Resource): WireResource {
     version: wrapper.version ?? '',
     typeUrl: wrapper.resource?.type_url ?? '',
     bytes: wrapper.resource?.value,
+    ...(wrapper.ttl === undefined ? {} : { ttlMs: millisecondsOf(wrapper.ttl) }),
   };
 }
+
+const millisecondsOf = ({ seconds, nanos }: Duration): number =>
+  Math.max(0, seconds * 1000 + nanos / 1e6);
 
 /** SotW may wrap resources, too. A malformed wrapper stays one, and is refused for its type. */
 export function wireResourceOf(any: Any): WireResource {

@@ -62,6 +62,7 @@ export class PathFeed<T> implements Closable {
   close(): void {
     this.#closed = true;
     this.#watch.close();
+    this.#state.close();
   }
 
   async #read(): Promise<void> {

@@ -7,6 +7,7 @@ import type { TimeSource } from '../base/clock.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { FieldObserver } from './config-problems.ts';
 import type { FieldNotices } from './field-notices.ts';
+import { ResourceTtls } from './resource-ttls.ts';
 import type { SubscriptionStats } from './subscription-stats.ts';
 import type {
   RejectedResource,
@@ -44,6 +45,8 @@ export interface WireResource {
   readonly typeUrl: string;
   /** Undefined: heartbeat or aliases only, nothing to apply. */
   readonly bytes: Uint8Array | undefined;
+  /** How long it holds from now on; absent: for ever. */
+  readonly ttlMs?: number;
 }
 
 export interface ResourceResponse {
@@ -82,6 +85,7 @@ interface Candidate<T> {
   readonly parsed: ParsedResource<T>;
   readonly version: string;
   readonly raw: Uint8Array;
+  readonly ttlMs: number | undefined;
 }
 
 const MAX_NACK_LENGTH = 4096;
@@ -114,6 +118,7 @@ export class SubscriptionState<T> {
   readonly #held = new Map<string, HeldResource>();
   /** Names whose newest bytes were refused, by the decoder or the watcher. */
   readonly #refused = new Set<string>();
+  readonly #ttls: ResourceTtls;
   #version = '';
   #responses = 0;
   #asked = false;
@@ -127,6 +132,7 @@ export class SubscriptionState<T> {
     this.#time = context.time;
     this.#log = context.log;
     this.#fields = context.fields;
+    this.#ttls = new ResourceTtls(context.time, (name) => this.#onExpired(name));
   }
 
   get names(): ReadonlySet<string> {
@@ -147,7 +153,7 @@ export class SubscriptionState<T> {
   setNames(names: ReadonlySet<string>): void {
     this.#names = new Set(names);
     if (this.type.wildcard) return;
-    for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#held.delete(name);
+    for (const name of this.#held.keys()) if (!this.#names.has(name)) this.#forget(name);
     for (const name of this.#refused) if (!this.#names.has(name)) this.#refused.delete(name);
   }
 
@@ -178,6 +184,10 @@ export class SubscriptionState<T> {
   onSubscribed(): void {
     if (!this.#asked) this.#stats.onAttempt();
     this.#asked = true;
+  }
+
+  close(): void {
+    this.#ttls.close();
   }
 
   onConnectionFailure(): void {
@@ -235,6 +245,7 @@ export class SubscriptionState<T> {
     }
     for (const r of rejected) problems.push({ name: r.name, message: r.message });
     this.#commit(upserts, removed, problems);
+    this.#keepTime(response, candidates);
     if (rejected.length > 0) this.#watcher.onRejected?.(rejected);
     return problems.length === 0 ? undefined : this.#describe(problems);
   }
@@ -275,6 +286,7 @@ export class SubscriptionState<T> {
         parsed,
         version: resource.version || response.version,
         raw: resource.bytes,
+        ttlMs: resource.ttlMs,
       });
     }
     if (response.complete) return undefined;
@@ -320,7 +332,7 @@ export class SubscriptionState<T> {
     if (!this.type.wildcard) {
       // The server says it has none; what was held stays in use (§13.4), but a later answer counts as new.
       for (const name of response.removed) {
-        if (this.#held.delete(name))
+        if (this.#forget(name))
           this.#log.debug(`${this.type.noun} ${name} removed by the server; kept in use`);
       }
       return [];
@@ -358,7 +370,7 @@ export class SubscriptionState<T> {
   ): void {
     const refused = new Set(problems.map((p) => p.name));
     for (const name of removed) {
-      this.#held.delete(name);
+      this.#forget(name);
       this.#refused.delete(name);
     }
     // setNames may have run within the watcher: what is no longer asked for is not kept.
@@ -369,6 +381,29 @@ export class SubscriptionState<T> {
       this.#refused.delete(name);
     }
     for (const name of refused) if (name !== '' && wanted(name)) this.#refused.add(name);
+  }
+
+  /** What is not held has no time to keep. */
+  #keepTime(response: ResourceResponse, candidates: ReadonlyMap<string, Candidate<T>>): void {
+    for (const [name, { ttlMs }] of candidates)
+      if (this.#held.has(name)) this.#ttls.set(name, ttlMs);
+    for (const { name, bytes, version, ttlMs } of response.resources) {
+      // Without bytes it is a heartbeat for one version, or names aliases.
+      if (bytes !== undefined || ttlMs === undefined) continue;
+      if (this.#held.get(name)?.version === version) this.#ttls.set(name, ttlMs);
+    }
+  }
+
+  #onExpired(name: string): void {
+    this.#log.info(`${this.type.noun} ${name}: the server has not confirmed it in time`);
+    this.#forget(name);
+    if (this.type.wildcard || this.type.removable === true) this.#notify([], [name]);
+  }
+
+  /** False: it was not held. */
+  #forget(name: string): boolean {
+    this.#ttls.delete(name);
+    return this.#held.delete(name);
   }
 
   #describe(problems: readonly ResourceProblem[]): string {

@@ -77,6 +77,7 @@ export class ScriptedControlPlane {
   readonly #server = new GrpcServer();
   readonly #tables = new Map<string, Map<string, Entry>>();
   readonly #streams = new Set<OpenStream>();
+  readonly #beating = new Set<string>();
   #streamCount = 0;
   #nonce = 0;
   #version = 0;
@@ -155,6 +156,13 @@ export class ScriptedControlPlane {
     }
   }
 
+  /** Confirms a resource without sending it again, to those who asked by delta. */
+  heartbeat(kind: Kind, name: string): void {
+    this.#beating.add(name);
+    this.push(kind, [name]);
+    this.#beating.delete(name);
+  }
+
   /** Ends every stream as a restarting server does. */
   endStreams(): void {
     for (const stream of this.#streams) stream.end();
@@ -211,7 +219,9 @@ export class ScriptedControlPlane {
         system_version_info: `s${this.#version}`,
         resources: names.flatMap((each) => {
           const entry = table.get(each);
-          return entry === undefined ? [] : [wrapped(each, entry)];
+          if (entry === undefined) return [];
+          const { resource, ...bare } = wrapped(each, entry);
+          return [this.#beating.has(each) ? bare : { ...bare, resource }];
         }),
         removed_resources: [...removed],
       });

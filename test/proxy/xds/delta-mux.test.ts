@@ -245,6 +245,38 @@ t.test('DeltaMux', (t) => {
     t.end();
   });
 
+  t.test('lets go of what the server has not confirmed in time', (t) => {
+    const { transport, client, time, clusters, endpoints } = start();
+    client.setNames('endpoints', new Set(['e']));
+    const within = (ttlMs: number) => ({ ...clusterResource('a'), version: 'v', ttlMs });
+    const beat = { name: 'a', version: 'v', typeUrl: '', bytes: undefined, ttlMs: 1000 };
+    transport.last.respond({ typeUrl: CDS, resources: [within(1000), clusterResource('b')] });
+    time.advance(900);
+    transport.last.respond({ typeUrl: CDS, resources: [beat] });
+    time.advance(900);
+    transport.last.respond({ typeUrl: CDS, resources: [{ ...beat, version: 'other' }] });
+    t.strictSame(clusters.takeCalls(), ['+a +b'], 'a heartbeat holds it');
+    time.advance(100);
+    t.strictSame(clusters.takeCalls(), ['-a'], 'not one for another version');
+    transport.last.respond({ typeUrl: CDS, resources: [within(1000)] });
+    transport.last.respond({
+      typeUrl: CDS,
+      resources: [{ ...clusterResource('a'), version: 'w' }],
+    });
+    time.advance(5000);
+    t.strictSame(clusters.takeCalls(), ['+a'], 'sent without a time it holds for ever');
+
+    const assignment = { ...endpointsResource('e'), version: 'v', ttlMs: 10 };
+    transport.last.respond({ typeUrl: EDS, resources: [assignment] });
+    time.advance(10);
+    t.strictSame(endpoints.takeCalls(), ['+e'], 'endpoints stay in use');
+    transport.last.respond({ typeUrl: EDS, resources: [assignment] });
+    t.strictSame(endpoints.takeCalls(), ['+e'], 'and are new when they come again');
+    client.close();
+    time.advance(10);
+    t.end();
+  });
+
   t.test('tells what it holds when the stream is new', (t) => {
     const { transport, client, time, clusters } = start();
     client.setNames('endpoints', new Set(['a', 'b']));
