@@ -7,6 +7,7 @@ import type { AppProber } from '../pod-annotations.ts';
 import type { AppProbe } from './app-probe.ts';
 import type { DebugPages } from './debug-pages.ts';
 import type { MetricsMerger, ScrapeRequest } from './metrics-merger.ts';
+import { PriorKnowledge } from './prior-knowledge.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface StatusServerParts {
@@ -86,6 +87,7 @@ const headerText = (value: string | string[] | undefined): string | undefined =>
 export class StatusServer {
   readonly #parts: StatusServerParts;
   readonly #server: Server;
+  readonly #http2: PriorKnowledge;
   readonly #handlers: ReadonlyMap<string, Handler>;
   /** So that the log tells of changes, not of every probe. */
   #lastReason: string | undefined = '';
@@ -101,6 +103,8 @@ export class StatusServer {
       ['/drain', (request, response) => this.#drain(request, response)],
       ['/debug/ndsz', (request, response) => this.#nameTable(request, response)],
     ]);
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#route(request, response);
     this.#server = createServer(
       {
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -108,8 +112,9 @@ export class StatusServer {
         requestTimeout: 30_000,
         keepAliveTimeout: 30_000,
       },
-      (request, response) => this.#route(request, response),
+      onRequest,
     );
+    this.#http2 = new PriorKnowledge(this.#server, onRequest);
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
@@ -131,6 +136,7 @@ export class StatusServer {
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#http2.close();
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {

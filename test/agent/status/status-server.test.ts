@@ -1,5 +1,8 @@
 // [m] StatusServer: paths, who may call what, what a probe of the kubelet becomes.
+import http2 from 'node:http2';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import t from 'tap';
 
 import { AgentMetrics } from '../../../agent/agent-metrics.ts';
@@ -64,6 +67,46 @@ async function setUp(
   return { port, calls, lines };
 }
 
+interface Http2Reply {
+  readonly status: number;
+  readonly body: string;
+}
+
+function http2Ask(
+  session: http2.ClientHttp2Session,
+  headers: http2.OutgoingHttpHeaders,
+): Promise<Http2Reply> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request(headers);
+    let status = 0;
+    let body = '';
+    stream.on('response', (head) => (status = head[':status'] ?? 0));
+    stream.setEncoding('latin1').on('data', (chunk: string) => (body += chunk));
+    stream.on('end', () => resolve({ status, body }));
+    stream.on('error', reject);
+  });
+}
+
+/** Each byte that is written goes out by itself. */
+function byBytes(socket: Socket): Duplex {
+  socket.setNoDelay(true);
+  const duplex = new Duplex({
+    read: () => void socket.resume(),
+    write: (chunk: Buffer, _, done) => {
+      const next = (at: number): void => {
+        if (at === chunk.length) done();
+        else socket.write(chunk.subarray(at, at + 1), () => setImmediate(next, at + 1));
+      };
+      next(0);
+    },
+  });
+  socket.on('data', (chunk: Buffer) => duplex.push(chunk));
+  socket.on('error', () => duplex.destroy());
+  socket.on('close', () => duplex.destroy());
+  duplex.on('close', () => socket.destroy());
+  return duplex;
+}
+
 const READYZ = '/app-health/app/readyz';
 
 t.test('StatusServer', (t) => {
@@ -101,6 +144,39 @@ t.test('StatusServer', (t) => {
     const { port } = await setUp(t, { [READYZ]: { httpGet: { port: appPort } } });
     const reply = await ask(port, 'GET', READYZ, { host: '10.0.0.9:15020', 'x-a': 'b' });
     t.match(reply, { status: 418, body: `b 10.0.0.9:${appPort}` });
+  });
+
+  t.test('takes HTTP/2 without TLS, its preface cut anywhere', async (t) => {
+    const appPort = await serveHttp(t, (request, response) => {
+      response.writeHead(200).end(`${request.headers['x-a']} ${request.headers.host}`);
+    });
+    const { port, calls } = await setUp(t, { [READYZ]: { httpGet: { port: appPort } } });
+    const socket = connect(port, '127.0.0.1');
+    const session = http2.connect(`http://10.0.0.9:15020`, {
+      createConnection: () => byBytes(socket),
+    });
+    t.teardown(() => session.destroy());
+    const probed = await http2Ask(session, { ':path': READYZ, 'x-a': 'b' });
+    t.strictSame(probed, { status: 200, body: `b 10.0.0.9:${appPort}` });
+    const scraped = await http2Ask(session, { ':path': '/metrics', 'accept-encoding': 'gzip' });
+    t.equal(scraped.status, 200);
+    const drained = await http2Ask(session, { ':path': '/drain', ':method': 'POST' });
+    t.strictSame(drained, { status: 200, body: 'OK' });
+    t.strictSame(calls, ['drain']);
+  });
+
+  t.test('takes a request of HTTP/1.1 that begins as the other preface does', async (t) => {
+    const { port } = await setUp(t);
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+    socket.setNoDelay(true);
+    socket.write('P');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.write('OST /quitquitquit HTTP/1.1\r\nhost: x\r\n\r\n');
+    await eventually('it is answered', () => text.includes('OK'));
+    socket.destroy();
+    t.match(text, 'HTTP/1.1 200 OK');
   });
 
   t.test('a hook whose caller goes away is let go of', async (t) => {
