@@ -18,6 +18,8 @@ export interface DnsOptions {
 }
 
 const DNS_PORT = 53;
+/** What a machine's resolv.conf names once this proxy is its resolver. */
+const OWN = ['127.0.0.1', '::1'];
 const RESOLV_CONF = '/etc/resolv.conf';
 /** What a machine had before its resolver became this proxy. */
 const MACHINE_RESOLV_CONF = '/var/lib/istio/resolv.conf';
@@ -39,10 +41,12 @@ export function readDns(
   const kept = onMachine ? readText(MACHINE_RESOLV_CONF) : undefined;
   const { servers, search } = parseResolvConf(kept ?? readText(RESOLV_CONF) ?? '');
   const prefix = `${pod.namespace}.`;
+  // Asking itself, it would never answer.
+  const others = onMachine ? servers.filter((address) => !OWN.includes(address)) : servers;
   return {
     addresses: host === 'localhost' ? loopbacks(servers) : [host ?? '127.0.0.1'],
     port,
-    servers: servers.map((address) => ({ address, port: DNS_PORT })),
+    servers: others.map((address) => ({ address, port: DNS_PORT })),
     parallel: read.flag('DNS_FORWARD_PARALLEL', false),
     timeoutMs: read.durationMs('DNS_FORWARD_TIMEOUT', '5s'),
     answersEarly: onMachine,

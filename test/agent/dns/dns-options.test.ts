@@ -56,6 +56,11 @@ t.test('readDns', (t) => {
     answersEarly: true,
     servers: [{ address: '8.8.8.8' }],
   });
+  const alone = read(
+    { ISTIO_META_DNS_CAPTURE: 'true', DNS_PROXY_ADDR: 'localhost:53' },
+    { '/etc/resolv.conf': 'nameserver 127.0.0.1\nnameserver 127.0.0.53\n' },
+  ).dns;
+  t.strictSame(alone?.servers, [{ address: '127.0.0.53', port: 53 }], 'never itself');
   t.match(read({ ISTIO_META_DNS_CAPTURE: 'true', DNS_PROXY_ADDR: 'x' }).problems, [
     /DNS_PROXY_ADDR/,
   ]);
