@@ -25,7 +25,8 @@ import { ScriptedControlPlane } from '../support/scripted-control-plane.ts';
 import type { Json } from '../support/scripted-control-plane.ts';
 import { childrenOf } from '../support/sidecar-mesh.ts';
 import { TestAuthority } from '../support/test-authority.ts';
-import { ask, freePort, serveHttp } from '../support/test-http.ts';
+import { freePort } from '../support/free-port.ts';
+import { ask, serveHttp } from '../support/test-http.ts';
 import { byAds, endpointsOf } from '../support/xds-bootstrap.ts';
 
 t.setTimeout(240_000);
