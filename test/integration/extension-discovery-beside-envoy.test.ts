@@ -173,6 +173,7 @@ async function observe(t: Test, mode: GrpcMode | 'ADS', binary?: string): Promis
   if (mode !== 'GRPC') {
     for (const name of ['named', 'late']) plane.remove('extensions', name);
     await eventually('taken back', async () => (await seen(stage, 'comes')).startsWith('500'));
+    await eventually('too', async () => (await seen(stage, 'default')) !== '200 ok late');
     removed.push(await seen(stage, 'comes'), await seen(stage, 'default'));
   }
   const stats = [...(await proxy.stats())].filter(([name]) => COUNTED.test(name)).toSorted();
