@@ -9,6 +9,15 @@ export type AddedTlvConfig =
   | { readonly type: number; readonly value: string }
   | { readonly type: number; readonly format: AccessLogFormat };
 
+/** TLVs of tcp_proxy beside those of a header that came in: not at all, before them and in place of those of the same type, behind them. */
+export type TlvMergePolicy = 'if absent' | 'overwrite' | 'append';
+
+/** `proxy_protocol_tlvs` of tcp_proxy. */
+export interface SessionTlvsConfig {
+  readonly added: readonly AddedTlvConfig[];
+  readonly policy: TlvMergePolicy;
+}
+
 /** A TLV that becomes dynamic metadata, or filter state. */
 export interface TlvRuleConfig {
   readonly type: number;

@@ -3,7 +3,7 @@ import type { AccessLogConfig, AccessLogOptionsConfig } from './access-log-confi
 import type { HeaderAddConfig } from './header-mutation-config.ts';
 import type { MetadataStruct } from './metadata-value.ts';
 import type { OnDemandClustersConfig } from './on-demand-config.ts';
-import type { AddedTlvConfig } from './proxy-protocol-config.ts';
+import type { SessionTlvsConfig } from './proxy-protocol-config.ts';
 
 export interface TcpProxyConfig {
   readonly statPrefix: string;
@@ -28,7 +28,7 @@ export interface TcpProxyConfig {
   readonly maxEarlyDataBytes?: number | undefined;
   readonly tunneling?: TunnelingConfig | undefined;
   /** For upstreams that are sent a PROXY header; absent: none. */
-  readonly proxyProtocolTlvs?: readonly AddedTlvConfig[] | undefined;
+  readonly proxyProtocolTlvs?: SessionTlvsConfig | undefined;
   /** Absent: a cluster that is not there ends the connection. */
   readonly onDemand?: OnDemandClustersConfig | undefined;
   readonly accessLogs: readonly AccessLogConfig[];

@@ -13,6 +13,7 @@ import { compileAccessLogFormat } from '../access-log/access-logger.ts';
 import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
+import { SessionTlvs } from '../filters/network/session-tlvs.ts';
 import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
 import { EarlyMutation } from '../filters/network/early-mutation.ts';
 import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
@@ -63,8 +64,9 @@ function compileNetworkFilter(
 ): void {
   if (filter.kind === 'tcp_proxy') {
     compileLogs(filter.settings.accessLogs, `filter chain '${chainName}': access_log`);
-    const { tunneling } = filter.settings;
+    const { tunneling, proxyProtocolTlvs: tlvs } = filter.settings;
     if (tunneling !== undefined) void new TunnelRequests(tunneling);
+    if (tlvs !== undefined) void new SessionTlvs(tlvs, EMPTY_ENVIRONMENT);
   } else if (filter.kind === 'http_connection_manager')
     compileConnManager(filter.settings, chainName, runtime);
   else if (filter.kind === 'connection_filter_state')

@@ -32,6 +32,7 @@ import { SharedTokenBucket } from '../filters/http/shared-token-bucket.ts';
 import type { GateConfig, SniForwardProxyConfig } from '../config/network-filter-config.ts';
 import { SniForwardProxyFactory } from '../filters/network/sni-forward-proxy.ts';
 import { TcpProxyFactory } from '../filters/network/tcp-proxy.ts';
+import { SessionTlvs } from '../filters/network/session-tlvs.ts';
 import { TcpOnDemandStats, TcpProxyStats } from '../filters/network/tcp-proxy-stats.ts';
 import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
 import { TcpRoutes } from '../filters/network/tcp-route.ts';
@@ -292,6 +293,10 @@ export class WorkerChainBuilder implements ChainBuilder {
           : new TunnelRequests(config.tunneling, this.#parts.routeEnvironment),
       clusters,
       stats: new TcpProxyStats(store, config.statPrefix),
+      tlvs:
+        config.proxyProtocolTlvs === undefined
+          ? null
+          : new SessionTlvs(config.proxyProtocolTlvs, this.#parts.routeEnvironment.format),
       onDemand: config.onDemand && {
         config: config.onDemand,
         discovery: this.#parts.asked.clusterDiscovery,

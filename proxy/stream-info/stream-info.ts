@@ -49,8 +49,8 @@ export interface DownstreamConnectionInfo {
   /** Fingerprints of the client hello; absent: not taken. */
   readonly ja3?: string | undefined;
   readonly ja4?: string | undefined;
-  /** Of a listener filter: what a PROXY header said. */
-  readonly proxyHeader?: ProxyHeader | undefined;
+  /** Of a listener filter: what a PROXY header said, and TLVs of tcp_proxy. */
+  proxyHeader?: ProxyHeader | undefined;
   /** Where its upstream connections come from (original_src); absent: as the cluster says. */
   readonly upstreamSource?: UpstreamSource | undefined;
   /** What listener and network filters set; streams see it under their own. Absent: nothing. */

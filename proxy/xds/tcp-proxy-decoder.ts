@@ -19,7 +19,6 @@ const MAX_EARLY_DATA_BYTES = 16 * 1024 * 1024;
 
 export function decodeTcpProxy(reader: FieldReader<TcpProxy>): TcpProxyConfig {
   reader.refuse('check_drain_close');
-  reader.refuse('proxy_protocol_tlvs');
   const tunneling = reader.child('tunneling_config');
   const earlyData = decodeEarlyData(reader);
   return {
@@ -127,9 +126,16 @@ function decodeTunneling(reader: FieldReader<TcpProxy_TunnelingConfig>): Tunneli
   };
 }
 
+const MERGE_POLICIES = {
+  ADD_IF_ABSENT: 'if absent',
+  OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD: 'overwrite',
+  APPEND_IF_EXISTS_OR_ADD: 'append',
+} as const;
+
 function decodeTlvs(reader: FieldReader<TcpProxy>): TcpProxyConfig['proxyProtocolTlvs'] {
   const policy = reader.enumName('proxy_protocol_tlv_merge_policy', 'ADD_IF_ABSENT');
-  if (policy !== 'ADD_IF_ABSENT') reader.refuse('proxy_protocol_tlv_merge_policy');
   const tlvs = reader.children('proxy_protocol_tlvs');
-  return tlvs.length === 0 ? undefined : decodeAddedTlvs(tlvs);
+  return tlvs.length === 0
+    ? undefined
+    : { added: decodeAddedTlvs(tlvs), policy: MERGE_POLICIES[policy] };
 }

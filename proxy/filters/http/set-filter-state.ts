@@ -1,14 +1,10 @@
 // [w] envoy.filters.http.set_filter_state: objects made of formats, for every request. All levels are applied: the
 // filter's own, then virtual host and route (envoy-behaviour §10.9).
-import { compileAccessLogFormat } from '../../access-log/access-logger.ts';
 import type { FormatEnvironment } from '../../access-log/field.ts';
-import type { Formatter } from '../../access-log/formatter.ts';
 import type {
   FilterStateFactory,
   SetFilterStateConfig,
-  SetFilterStateEntryConfig,
 } from '../../config/metadata-filter-config.ts';
-import { ConfigError } from '../../config/config-error.ts';
 import type { RequestHeaders } from '../../http/header-map.ts';
 import { FilterStatus, PassThroughFilter } from '../../http/http-filter.ts';
 import type { FilterCallbacks, HttpFilter, HttpFilterFactory } from '../../http/http-filter.ts';
@@ -16,14 +12,14 @@ import { wireText } from '../../router/wire-text.ts';
 import type { FilterState } from '../../stream-info/filter-state.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
+import { FormatText } from '../format-text.ts';
 import { CompiledSettings } from './compiled-settings.ts';
 import { filterStateObject } from './filter-state-objects.ts';
 
 interface CompiledEntry {
   readonly key: string;
   readonly factory: FilterStateFactory;
-  /** Null: an empty text. */
-  readonly formatter: Formatter | null;
+  readonly format: FormatText;
   readonly skipIfEmpty: boolean;
 }
 
@@ -38,7 +34,7 @@ export class FilterStateUpdate {
     this.#entries = config.entries.map((entry, i) => ({
       key: wireText(entry.key),
       factory: entry.factory,
-      formatter: compileFormatter(entry, environment, `on_request_headers[${i}].format_string`),
+      format: new FormatText(entry.format, environment, `on_request_headers[${i}].format_string`),
       skipIfEmpty: entry.skipIfEmpty,
     }));
   }
@@ -49,38 +45,14 @@ export class FilterStateUpdate {
 
   /** `target`: default, the stream's. */
   apply(headers: RequestHeaders, info: StreamInfo, target: FilterState | null = null): void {
-    for (const { key, factory, formatter, skipIfEmpty } of this.#entries) {
-      const text = formatter === null ? '' : textOf(formatter, headers, info);
+    for (const { key, factory, format, skipIfEmpty } of this.#entries) {
+      const text = format.of(headers, info);
       if (text === '' && skipIfEmpty) continue;
       const object = filterStateObject(factory, text);
       if (object !== null) (target ?? info.filterStateForWriting()).set(key, object);
     }
   }
 }
-
-function compileFormatter(
-  { format }: SetFilterStateEntryConfig,
-  environment: FormatEnvironment,
-  place: string,
-): Formatter | null {
-  if (format.kind === 'text' && format.text === '') return null;
-  try {
-    return compileAccessLogFormat(format, environment);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.problems.map(({ message }) => ({ path: place, message })));
-  }
-}
-
-const textOf = (formatter: Formatter, requestHeaders: RequestHeaders, info: StreamInfo): string =>
-  formatter.format({
-    info,
-    requestHeaders,
-    responseHeaders: undefined,
-    responseTrailers: undefined,
-    type: 'NotSet',
-    localReplyBody: '',
-  });
 
 class SetFilterStateFilter extends PassThroughFilter {
   readonly #callbacks: FilterCallbacks;

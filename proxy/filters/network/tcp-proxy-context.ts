@@ -7,6 +7,7 @@ import type { ThreadLocalClusterManager } from '../../upstream/thread-local-clus
 import type { OnDemandClustersConfig } from '../../config/on-demand-config.ts';
 import type { ClusterDiscovery } from '../../upstream/cluster-discovery.ts';
 import type { TcpOnDemandStats, TcpProxyStats } from './tcp-proxy-stats.ts';
+import type { SessionTlvs } from './session-tlvs.ts';
 import type { TcpRoutes } from './tcp-route.ts';
 import type { TunnelRequests } from './tcp-tunnel.ts';
 import type { TcpLogSettings } from './tcp-session-log.ts';
@@ -27,6 +28,8 @@ export interface TcpProxyContext {
   /** Null: upstreams get the bytes as they are. */
   readonly tunnel: TunnelRequests | null;
   readonly stats: TcpProxyStats;
+  /** Null: none are added. */
+  readonly tlvs: SessionTlvs | null;
   /** Clusters that are not there are asked for; undefined: they end the connection. */
   readonly onDemand: TcpOnDemand | undefined;
   readonly log: TcpLogSettings;

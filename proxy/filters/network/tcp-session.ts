@@ -166,11 +166,8 @@ export class TcpProxySession
     const { stats, time } = this.#context;
     this.#clocks.activeMs = time.monotonicMs();
     stats.store.add(stats.cxRxBytesTotal, length);
-    if (upstream === null) {
-      this.#keepEarly(chunk, endStream);
-      return;
-    }
-    this.#send(upstream, chunk, endStream);
+    if (upstream === null) this.#keepEarly(chunk, endStream);
+    else this.#send(upstream, chunk, endStream);
   }
 
   onClose(event: CloseEvent, detail: string): void {
@@ -268,13 +265,13 @@ export class TcpProxySession
   }
 
   onTunnelHeaders(headers: ResponseHeaders): void {
-    if (this.#context.tunnel?.config.propagateResponseHeaders !== true) return;
-    keepTunnelFields(this.#info, 'headers', headers);
+    if (this.#context.tunnel?.config.propagateResponseHeaders === true)
+      keepTunnelFields(this.#info, 'headers', headers);
   }
 
   onTunnelTrailers(trailers: HeaderMap): void {
-    if (this.#context.tunnel?.config.propagateResponseTrailers !== true) return;
-    keepTunnelFields(this.#info, 'trailers', trailers);
+    if (this.#context.tunnel?.config.propagateResponseTrailers === true)
+      keepTunnelFields(this.#info, 'trailers', trailers);
   }
 
   #onConnected(upstream: TcpUpstream, host: Host, facts: UpstreamConnectionFacts): void {
@@ -388,6 +385,9 @@ export class TcpProxySession
   #connectTo(cluster: ThreadLocalCluster): void {
     this.#cluster = cluster;
     this.#info.cluster = cluster.config;
+    const { tunnel, tlvs } = this.#context;
+    if (tlvs !== null && this.#attempts === 0)
+      this.downstreamConnection.proxyHeader = tlvs.headerFor(this.#info);
     this.#attempts++;
     const host = cluster.chooseHost(this);
     if (host === null) {
@@ -397,7 +397,6 @@ export class TcpProxySession
     }
     this.#info.attemptCount = this.#attempts;
     const wishes = transportOverridesOf(cluster.config, host, NO_HEADERS, this.#info);
-    const { tunnel } = this.#context;
     if (tunnel !== null && this.#info.filterState?.get(NO_TUNNEL_STATE)?.text !== 'true') {
       const pool = cluster.httpPool(host, 'DEFAULT', this.#info, wishes);
       if (pool === null) {

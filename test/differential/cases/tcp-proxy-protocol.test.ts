@@ -75,6 +75,53 @@ const PORTS: [RegExp, string][] = [
 ];
 const STATS = ['proxy_proto.CASE.*', 'listener.*proxy_proto*', 'tcp.CASE.downstream_cx_total'];
 
+const b64 = (text: string): string => Buffer.from(text).toString('base64');
+const ADDED = [{ type: 0xd1, value: b64('added') }];
+const policy = (name: string): Json => ({
+  proxy_protocol_tlvs: [...ADDED, { type: 0xd1, value: b64('twice') }],
+  proxy_protocol_tlv_merge_policy: name,
+});
+/** What the cluster and tcp_proxy say; whether a header comes in. */
+const TLV_ROWS: readonly (readonly [name: string, cluster: Json, proxy: Json, reads: boolean])[] = [
+  ['alone', {}, { proxy_protocol_tlvs: ADDED }, false],
+  [
+    'that the cluster does not pass',
+    { pass_through_tlvs: undefined },
+    { proxy_protocol_tlvs: ADDED },
+    false,
+  ],
+  [
+    'that the cluster adds too',
+    { added_tlvs: [{ type: 0xd1, value: b64('of the cluster') }] },
+    { proxy_protocol_tlvs: ADDED },
+    false,
+  ],
+  [
+    'made by formats',
+    {},
+    {
+      proxy_protocol_tlvs: [
+        {
+          type: 0xd1,
+          format_string: {
+            text_format_source: {
+              inline_string:
+                'from %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_CLUSTER% [%REQ(x)%]',
+            },
+          },
+        },
+      ],
+    },
+    false,
+  ],
+  ['without a policy, where a header came', {}, { proxy_protocol_tlvs: ADDED }, true],
+  ['only where none came', {}, policy('ADD_IF_ABSENT'), true],
+  ['over those that came', {}, policy('OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD'), true],
+  ['behind those that came', {}, policy('APPEND_IF_EXISTS_OR_ADD'), true],
+  ['behind none', {}, policy('APPEND_IF_EXISTS_OR_ADD'), false],
+  ['over none', {}, policy('OVERWRITE_BY_TYPE_IF_EXISTS_OR_ADD'), false],
+];
+
 const ends = ['x', { upstreamGets: 'x' }, { close: true }] as const;
 
 export const suite = await differential(import.meta.url, { stats: STATS }, [
@@ -235,6 +282,17 @@ export const suite = await differential(import.meta.url, { stats: STATS }, [
     upstream: [],
     mask: PORTS,
   },
+  ...TLV_ROWS.map(([name, cluster, proxy, reads]) => ({
+    name: `TLVs of tcp_proxy ${name}`,
+    config: writes(
+      { version: 'V2', pass_through_tlvs: { match_type: 'INCLUDE_ALL' }, ...cluster },
+      proxy,
+      reads ? reading({ pass_through_tlvs: { match_type: 'INCLUDE_ALL' } }) : {},
+    ),
+    client: [...(reads ? [v2(tlv(5, 'came') + tlv(0xd1, 'came'))] : []), ...ends],
+    upstream: [],
+    mask: reads ? [] : PORTS,
+  })),
   {
     name: 'a header before requests',
     config: {
