@@ -1,10 +1,6 @@
 // [m] A short name for the content of decoded configuration: equal content, equal hash, whatever order a map came in.
 // Not the hash of the bytes: protobuf maps have no order, and a cluster must not lose its pools over that.
-import { Hash64 } from '../base/hash64.ts';
-
-const HEX_DIGITS = 8;
-
-const hash = new Hash64();
+import { textHash } from '../base/text-hash.ts';
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Map) {
@@ -16,14 +12,8 @@ function plain(_key: string, value: unknown): unknown {
   return value;
 }
 
-const hex = (half: number): string => half.toString(16).padStart(HEX_DIGITS, '0');
-
 /**
  * 16 characters; fields that are undefined count as absent. `content` is plain data without cycles. Not cryptographic: who may write
  * configuration gains nothing by two with the same hash, and node:crypto is 1.3 MB.
  */
-export function contentHash(content: unknown): string {
-  const bytes = Buffer.from(JSON.stringify(content, plain), 'utf8');
-  hash.xxHash64(bytes, bytes.length);
-  return hex(hash.high) + hex(hash.low);
-}
+export const contentHash = (content: unknown): string => textHash(JSON.stringify(content, plain));
