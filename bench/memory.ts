@@ -88,7 +88,7 @@ function makeVariant({ root, kind }: OutriggerTree, words: string): Variant {
     env: Object.fromEntries(settings.map((word) => word.split('=', 2))) as NodeJS.ProcessEnv,
     refuses: ({ notBuilt }) => notBuilt,
     prepare: ({ case: load, dir, ...ports }) => {
-      const config = join(dir, 'bootstrap.yaml');
+      const config = join(dir, 'bootstrap.json');
       const accessLogPath = join(dir, 'access.log');
       writeFileSync(config, envoyBootstrap({ chain: load.chain, accessLogPath, ...ports }));
       return [...flags, entry, '-c', config, '--concurrency', '1'];

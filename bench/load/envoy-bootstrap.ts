@@ -1,5 +1,4 @@
 // The bootstrap that Envoy and Outrigger both get, byte for byte: one listener, one cluster, the filters of a case.
-import { stringify } from 'yaml';
 
 import type { HopTls } from './tls-material.ts';
 
@@ -214,7 +213,7 @@ export function envoyBootstrap(input: BootstrapInput): string {
   if (input.chain === 'sidecar') clusters.push(cluster('backend-canary', input));
   const { tls } = input;
   const accepted = tls?.accepts === undefined ? {} : { transport_socket: acceptedTls(tls) };
-  return stringify({
+  return JSON.stringify({
     admin: { address: loopback(input.adminPort) },
     static_resources: {
       listeners: [

@@ -89,7 +89,7 @@ const prepareEnvoy =
       accessLogPath: join(dir, 'access.log'),
       ...ports,
     });
-    return ['-c', writeConfig(dir, 'bootstrap.yaml', text), ...workersOf(load), ...more];
+    return ['-c', writeConfig(dir, 'bootstrap.json', text), ...workersOf(load), ...more];
   };
 
 const ONE_WORKER = ['--concurrency', '1'];

@@ -128,7 +128,7 @@ class ScaleRound {
     const controlPlane = new ScaleControlPlane(resources);
     const processes: RunningProcess[] = [];
     try {
-      const bootstrap = join(dir, 'bootstrap.yaml');
+      const bootstrap = join(dir, 'bootstrap.json');
       writeFileSync(bootstrap, adsBootstrap(adminPort, await controlPlane.listen()));
       const startedMs = performance.now();
       const process = new RunningProcess({

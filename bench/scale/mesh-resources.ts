@@ -1,5 +1,4 @@
 // A mesh of N services as xDS resources: one cluster and three endpoints each, one listener, one route table with all of them.
-import { stringify } from 'yaml';
 
 import { packAny } from '../../xds-protos/any.ts';
 import type { MessageName } from '../../xds-protos/any.ts';
@@ -173,7 +172,7 @@ const ISTIO_STATS_PATTERNS: readonly object[] = [
 ];
 
 export function adsBootstrap(adminPort: number, adsPort: number): string {
-  return stringify({
+  return JSON.stringify({
     node: { id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local', cluster: 'bench' },
     admin: { address: socketAddress({ address: '127.0.0.1', port: adminPort }) },
     stats_config: {
