@@ -183,7 +183,7 @@ export class Agent {
   #settleLater(): void {
     const { time } = this.#parts;
     const settler = this.#lifetime.own(new HeapSettler(time, () => this.#proxy.epoch));
-    time.setTimer(() => settler.onApplied(0, true), SETTLE_AFTER_MS);
+    time.setTimer(() => settler.onStarted(), SETTLE_AFTER_MS);
   }
 
   #buildStatusServer(xdsProxy: XdsProxy): StatusServer {

@@ -25,6 +25,7 @@ export class HeapSettler {
   readonly #activity: () => number;
   readonly #settle: () => void;
   #timer: TimerHandle | null = null;
+  #started = false;
   #applied = 0;
   #lookMs = FIRST_LOOK_MS;
   #restMs = FIRST_REST_MS;
@@ -38,18 +39,27 @@ export class HeapSettler {
     this.#settle = settle;
   }
 
-  /** So many resources were applied; `start`: the first ones, which come with all the code that reads them. */
-  onApplied(resources: number, start: boolean): void {
+  /** The start is over, with all its code and configuration: whoever waits for it should not wait for a collection. */
+  onStarted(): void {
+    this.#started = true;
+    this.#begin();
+  }
+
+  /** So many resources were applied. */
+  onApplied(resources: number): void {
     this.#applied += resources;
-    if (!start && this.#applied < BURST) return;
-    this.#lookMs = FIRST_LOOK_MS;
-    this.#timer?.cancel();
-    this.#look(this.#settledMs + this.#restMs - this.#time.monotonicMs());
+    if (this.#started && this.#applied >= BURST) this.#begin();
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  #begin(): void {
+    this.#lookMs = FIRST_LOOK_MS;
+    this.#timer?.cancel();
+    this.#look(this.#settledMs + this.#restMs - this.#time.monotonicMs());
   }
 
   #look(leastMs: number): void {

@@ -332,6 +332,7 @@ export class Server {
           this.#serverStats.setState(this.state);
           this.#serverStats.onInitialized(tookMs);
           this.#drain.onConfigured();
+          this.#settler.onStarted();
           this.#log.info('all dependencies initialized, the server is live', { tookMs });
         },
       },
@@ -402,7 +403,7 @@ export class Server {
   #publish(config: PublishedConfig): void {
     this.#pool.publish(config);
     const { update } = config;
-    this.#settler.onApplied(resourceCount(update), update.version === 1);
+    this.#settler.onApplied(resourceCount(update));
   }
 
   #onAllApplied(version: number): void {

@@ -237,8 +237,10 @@ export class WorkerRuntime implements BindReport {
   #handleSeldom({
     kind,
   }: Extract<ToWorker, { kind: 'early_over' | 'reopen_logs' | 'shutdown' }>): void {
-    if (kind === 'early_over') this.#handler.takeEarly();
-    else if (kind === 'reopen_logs') this.#files.reopen();
+    if (kind === 'early_over') {
+      this.#handler.takeEarly();
+      this.#settler.onStarted();
+    } else if (kind === 'reopen_logs') this.#files.reopen();
     else this.#shutDown();
   }
 
@@ -318,7 +320,7 @@ export class WorkerRuntime implements BindReport {
     for (const { name } of update.clusters)
       this.#asked.clusterDiscovery.onOutcome(name, 'available');
     this.#post({ kind: 'applied', version: update.version, problems });
-    this.#settler.onApplied(resourceCount(update), update.version === 1);
+    this.#settler.onApplied(resourceCount(update));
   }
 
   #routeSlot(name: string): RouteTableSlot {

@@ -17,24 +17,35 @@ t.test('HeapSettler', (t) => {
 
   t.test('collects once after a burst, then wakes nobody', (t) => {
     const { time, state, settler } = make();
-    settler.onApplied(1, true);
-    settler.onApplied(20, false);
+    settler.onStarted();
+    settler.onApplied(20);
     time.advance(1000);
     t.equal(state.collected, 1);
     t.equal(time.pending, 0);
     t.end();
   });
 
+  t.test('leaves a start alone, however much it applies', (t) => {
+    const { time, state, settler } = make();
+    settler.onApplied(1000);
+    time.advance(120_000);
+    t.equal(state.collected, 0);
+    settler.onStarted();
+    time.advance(1000);
+    t.equal(state.collected, 1);
+    t.end();
+  });
+
   t.test('waits for a quiet moment, asking ever more seldom', (t) => {
     const { time, state, settler } = make();
-    settler.onApplied(20, false);
+    settler.onStarted();
     let looks = 0;
     const looking = new HeapSettler(
       time,
       () => (looks++, state.activity),
       () => t.fail('busy all the time'),
     );
-    looking.onApplied(20, false);
+    looking.onStarted();
     for (let step = 0; step < 6000; step++) {
       state.activity++;
       time.advance(100);
@@ -49,12 +60,14 @@ t.test('HeapSettler', (t) => {
 
   t.test('does nothing for a few resources, until they are many', (t) => {
     const { time, state, settler } = make();
-    for (let i = 0; i < 15; i++) settler.onApplied(1, false);
+    settler.onStarted();
     time.advance(10_000);
-    t.equal(state.collected, 0);
-    settler.onApplied(1, false);
+    for (let i = 0; i < 15; i++) settler.onApplied(1);
     time.advance(10_000);
     t.equal(state.collected, 1);
+    settler.onApplied(1);
+    time.advance(10_000);
+    t.equal(state.collected, 2);
     t.end();
   });
 
@@ -62,7 +75,8 @@ t.test('HeapSettler', (t) => {
     const { time, state, settler } = make();
     const waits: number[] = [];
     for (let i = 0; i < 10; i++) {
-      settler.onApplied(20, false);
+      if (i === 0) settler.onStarted();
+      else settler.onApplied(20);
       const before = state.collected;
       let waited = 0;
       for (; state.collected === before; waited += 100) time.advance(100);
@@ -74,7 +88,7 @@ t.test('HeapSettler', (t) => {
 
   t.test('does nothing after close', (t) => {
     const { time, state, settler } = make();
-    settler.onApplied(20, false);
+    settler.onStarted();
     settler.close();
     time.advance(120_000);
     t.equal(state.collected, 0);
