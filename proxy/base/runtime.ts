@@ -31,6 +31,12 @@ export class Runtime {
   readonly #values = new Map<string, RuntimeValue>();
 
   constructor(values: ReadonlyMap<string, string>) {
+    this.replace(values);
+  }
+
+  /** What was compiled from the values before has to be compiled again. */
+  replace(values: ReadonlyMap<string, string>): void {
+    this.#values.clear();
     for (const [key, text] of values) this.#values.set(key, parse(text));
   }
 
@@ -55,7 +61,7 @@ export class Runtime {
     return this.#values.get(key)?.flag ?? fallback;
   }
 
-  /** The fraction that `holds` would compare with: for what is compiled once, since values never change. */
+  /** The fraction that `holds` would compare with: for what is compiled, again whenever values change. */
   fraction(key: string, fallback: Fraction): Fraction {
     return (key === '' ? undefined : this.#values.get(key)?.fraction) ?? fallback;
   }

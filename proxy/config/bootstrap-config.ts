@@ -2,7 +2,7 @@
 import type { UpstreamBindConfig } from './socket-config.ts';
 import type { AccessLogConfig } from './access-log-config.ts';
 import type { ClusterConfig } from './cluster-config.ts';
-import type { SourceRef } from './config-source.ts';
+import type { SourceRef, SubscriptionRef } from './config-source.ts';
 import type { AddressConfig, ListenerConfig } from './listener-config.ts';
 import type { SecretConfig } from './secret-config.ts';
 
@@ -76,9 +76,11 @@ export interface StatsConfig {
 
 export interface RuntimeLayerConfig {
   readonly name: string;
-  readonly kind: 'static' | 'admin' | 'inert';
+  readonly kind: 'static' | 'admin' | 'rtds' | 'inert';
   /** Static layers only: keys joined with dots; values as text. */
   readonly values: ReadonlyMap<string, string>;
+  /** Where the values of a layer of kind `rtds` come from. */
+  readonly rtds?: SubscriptionRef;
 }
 
 export interface BootstrapConfig {

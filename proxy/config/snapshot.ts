@@ -12,6 +12,8 @@ import type { RouteConfig } from './route-config.ts';
  */
 export interface ConfigUpdate {
   readonly version: number;
+  /** In force before everything else of the update; absent: as before. */
+  readonly runtime?: ReadonlyMap<string, string> | undefined;
   readonly clusters: readonly ClusterConfig[];
   /** Keyed by cluster name (already mapped from `eds_cluster_config.service_name`), resolved addresses only. */
   readonly endpoints: readonly ClusterEndpointsConfig[];

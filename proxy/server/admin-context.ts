@@ -65,6 +65,15 @@ export interface DrainRequest {
   readonly skipExit: boolean;
 }
 
+export interface RuntimeReport {
+  /** The last one wins. */
+  readonly layers: readonly {
+    readonly name: string;
+    readonly values: ReadonlyMap<string, string>;
+  }[];
+  readonly merged: ReadonlyMap<string, string>;
+}
+
 export interface AdminContext {
   readonly options: ServerOptions;
   readonly bootstrap: BootstrapConfig;
@@ -90,6 +99,9 @@ export interface AdminContext {
   dumpClusters(): ConfigDumpSection;
   dumpListeners(): ConfigDumpSection;
   dumpRoutes(): ConfigDumpSection;
+  runtime(): RuntimeReport;
+  /** '' takes a value back. False: no layer of the runtime can be written. */
+  modifyRuntime(changes: Iterable<readonly [key: string, value: string]>): boolean;
   /** Filters that are discovered; undefined: there are none. */
   dumpExtensions(chain: 'http' | 'network'): ConfigDumpSection | undefined;
   /** Of all TLS contexts, those of listeners first. */

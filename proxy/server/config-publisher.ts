@@ -95,6 +95,9 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   readonly #secrets = new Collected<SecretUpdate>();
   /** Things that are free once all workers run on the version. */
   readonly #releasedAt: { readonly version: number; readonly reclaim: () => void }[] = [];
+  #runtime: ReadonlyMap<string, string> | undefined = undefined;
+  #runtimeVersion = 0;
+  #runtimeChanged = false;
   #timer: TimerHandle | undefined = undefined;
   #version = 0;
   #appliedVersion = -1;
@@ -217,6 +220,16 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
     this.#later();
   }
 
+  /** What workers compiled from the values before is sent again, so that they compile it from these. */
+  publishRuntime(values: ReadonlyMap<string, string>): void {
+    this.#runtime = values;
+    this.#runtimeVersion++;
+    this.#runtimeChanged = true;
+    for (const [key, route] of this.#routes.all) this.#routes.put(key, route);
+    for (const [name, listener] of this.#listeners.all) this.#listeners.put(name, listener);
+    this.#later();
+  }
+
   removeListener(name: string): void {
     this.#listeners.remove(name);
     this.#later();
@@ -229,12 +242,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
     return {
       update: {
         version: this.#version,
+        runtime: this.#runtime,
         clusters,
         endpoints: this.#endpoints.all(),
         endpointChanges: [],
         hostHealth: this.#health.sum(),
         routes: [...this.#routes.all.values()],
-        listeners: [...this.#listeners.all.values()],
+        listeners: this.#compiledAnew([...this.#listeners.all.values()]),
         removedListeners: [],
         removedRoutes: [],
         removedClusters: [],
@@ -267,12 +281,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
     const endpoints = this.#takeEndpoints(clusters, idle);
     const update: ConfigUpdate = {
       version: this.#version,
+      runtime: this.#takeRuntime(),
       clusters,
       endpoints: endpoints.whole,
       endpointChanges: endpoints.changes,
       hostHealth: this.#health.takeChanged(),
       routes: this.#routes.takeChanged(),
-      listeners: this.#listeners.takeChanged(),
+      listeners: this.#compiledAnew(this.#listeners.takeChanged()),
       removedListeners: this.#listeners.takeRemoved(),
       removedRoutes: this.#routes.takeRemoved(),
       removedClusters: this.#clusters.takeRemoved(),
@@ -294,6 +309,27 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #takeRuntime(): ReadonlyMap<string, string> | undefined {
+    if (!this.#runtimeChanged) return undefined;
+    this.#runtimeChanged = false;
+    return this.#runtime;
+  }
+
+  /** Chains of another runtime are other chains: they are swapped under their connections. */
+  #compiledAnew(listeners: readonly ListenerConfig[]): readonly ListenerConfig[] {
+    if (this.#runtimeVersion === 0) return listeners;
+    const mark = `@${this.#runtimeVersion}`;
+    return listeners.map((listener) => ({
+      ...listener,
+      hash: listener.hash + mark,
+      filterChains: listener.filterChains.map((chain) => ({ ...chain, hash: chain.hash + mark })),
+      defaultFilterChain: listener.defaultFilterChain && {
+        ...listener.defaultFilterChain,
+        hash: listener.defaultFilterChain.hash + mark,
+      },
+    }));
   }
 
   /** Places for the buckets of what changed. */

@@ -8,6 +8,7 @@ import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { RuntimeValuesConfig } from '../config/runtime-layer-config.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
@@ -26,12 +27,14 @@ import {
   listenerType,
   onDemandClusterType,
   routeType,
+  runtimeType,
   secretType,
 } from '../xds/resource-types.ts';
 import type { ResourceWatcher, XdsResourceKind } from '../xds/resource-watcher.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import { OnDemandClusters } from './on-demand-clusters.ts';
+import type { RuntimeLayers } from './runtime-layers.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { VERSION } from './version.ts';
 
@@ -42,6 +45,7 @@ export interface DiscoveryParts {
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
   readonly extensions: ExtensionManager;
+  readonly runtime: RuntimeLayers;
   /** The first response of the kind was worked through, or its wait is over. */
   readonly onAnswered: (kind: 'clusters' | 'listeners') => void;
   readonly stats: StatsStore;
@@ -71,6 +75,7 @@ export class Discovery implements Closable {
   readonly #endpoints: NamedSubscriptions<ClusterEndpointsConfig>;
   readonly #routes: NamedSubscriptions<RouteConfig>;
   readonly #extensions: NamedSubscriptions<ExtensionConfig>;
+  readonly #runtime: NamedSubscriptions<RuntimeValuesConfig>;
   readonly #onDemand: OnDemandClusters;
   #ads: AdsClient | undefined;
   #clusterFeed: Feed | undefined;
@@ -96,6 +101,13 @@ export class Discovery implements Closable {
       feeds: this.#feeds,
       onAdsNames: (names) => this.#ads?.setNames('routes', names),
       statsOf: (_key, { name }) => ({ statPrefix: `rds.${name}.`, countsStreamOnly: true }),
+    });
+    this.#runtime = new NamedSubscriptions({
+      type: runtimeType,
+      watcher: parts.runtime.watcher,
+      feeds: this.#feeds,
+      onAdsNames: (names) => this.#ads?.setNames('runtime', names),
+      statsOf: () => ({ statPrefix: 'runtime.', countsStreamOnly: true }),
     });
     this.#extensions = new NamedSubscriptions({
       type: extensionType,
@@ -127,6 +139,7 @@ export class Discovery implements Closable {
   /** Clusters are asked for, and whatever comes by the aggregated stream. */
   start(): void {
     const { cds } = this.#parts.deps.bootstrap.config;
+    this.#parts.runtime.start((wanted) => this.#runtime.setWanted(wanted));
     this.#ads?.start();
     if (isOwn(cds)) this.#clusterFeed = this.#openClusters(cds);
   }
@@ -167,6 +180,7 @@ export class Discovery implements Closable {
     this.#endpoints.close();
     this.#routes.close();
     this.#extensions.close();
+    this.#runtime.close();
     this.#onDemand.close();
   }
 
@@ -191,6 +205,7 @@ export class Discovery implements Closable {
     if (lds?.source.kind === 'ads') client.watch(listenerType, this.#listenerWatcher());
     client.watch(routeType, this.#routeWatcher());
     client.watch(extensionType, extensions.watcher);
+    client.watch(runtimeType, this.#parts.runtime.watcher);
     client.watch(secretType, secrets.adsWatcher);
     return client;
   }

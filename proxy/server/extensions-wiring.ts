@@ -1,5 +1,5 @@
 // [m] Joins filters that are discovered with what they come from, and with the listeners that wait for them.
-import { Runtime } from '../base/runtime.ts';
+import type { Runtime } from '../base/runtime.ts';
 import { extensionProblem } from '../listener-manager/trial-compile.ts';
 import type { StatsStore } from '../stats/store.ts';
 import { ExtensionManager } from '../xds/extension-manager.ts';
@@ -15,14 +15,14 @@ export function wireExtensions(
     time,
     loggers,
   }: Pick<ServerDeps, 'options' | 'bootstrap' | 'time' | 'loggers'>,
-  stats: StatsStore,
+  { stats, runtime }: { readonly stats: StatsStore; readonly runtime: Runtime },
   ends: Pick<ExtensionManagerDeps, 'onWanted' | 'onSettled'>,
 ): ExtensionManager {
-  const { clusters, runtime } = bootstrap.config;
+  const { clusters } = bootstrap.config;
   return new ExtensionManager({
     ...ends,
     sourceProblem: (source) => sourceProblem(source, clusters),
-    compileProblem: (extension) => extensionProblem(extension, new Runtime(runtime)),
+    compileProblem: (extension) => extensionProblem(extension, runtime),
     rules: decodingRules(options),
     time,
     stats,

@@ -3,7 +3,7 @@ import { LogFiles } from '../access-log/log-files.ts';
 import type { LoggerRegistry } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { TimeSource } from '../base/clock.ts';
-import { Runtime } from '../base/runtime.ts';
+import type { Runtime } from '../base/runtime.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { HealthCheckConfig } from '../config/health-check-config.ts';
@@ -52,12 +52,12 @@ export class ServerHealth {
   readonly #pacer: HealthPacer;
   readonly #dialers: HealthDialers;
 
-  constructor(deps: HealthDeps, stats: StatsStore, publisher: HealthPublisher) {
+  constructor(deps: HealthDeps, stats: StatsStore, publisher: HealthPublisher, runtime: Runtime) {
     const { time, random, options } = deps;
     const { config } = deps.bootstrap;
     this.#deps = deps;
     this.#stats = stats;
-    this.#runtime = new Runtime(config.runtime);
+    this.#runtime = runtime;
     this.#pacer = new HealthPacer(time);
     this.#dialers = new HealthDialers({
       time,

@@ -1,32 +1,46 @@
 // [m] Joins secrets with what they come from: gRPC channels, the aggregated stream, files; and with those who wait for them.
-import type { RandomSource } from '../base/random.ts';
-import type { TimeSource } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
-import type { BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { StatsStore } from '../stats/store.ts';
-import type { FieldNotices } from '../xds/field-notices.ts';
-import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import { SecretManager } from '../xds/secret-manager.ts';
-import type { SecretSink } from '../xds/secret-manager.ts';
+import type { SecretManagerDeps } from '../xds/secret-manager.ts';
+import { ControlTls } from './grpc/control-tls.ts';
+import type { ControlTlsDeps } from './grpc/control-tls.ts';
+import { newTicketSecret } from './ticket-secret.ts';
+import type { ServerDeps } from './server-deps.ts';
 
-export interface SecretsWiring {
-  readonly bootstrap: BootstrapConfig;
-  readonly sink: SecretSink;
-  readonly channels: DiscoveryChannels;
-  readonly onAdsNames: (names: ReadonlySet<string>) => void;
-  readonly onSettled: () => void;
-  readonly time: TimeSource;
-  readonly random: RandomSource;
-  readonly stats: StatsStore;
-  readonly fields: FieldNotices;
-  readonly log: Logger;
-}
+type Ends = Pick<
+  SecretManagerDeps,
+  'sink' | 'channels' | 'onAdsNames' | 'onSettled' | 'stats' | 'fields'
+>;
 
-export function wireSecrets(wiring: SecretsWiring): SecretManager {
-  const { bootstrap } = wiring;
+export function wireSecrets(
+  {
+    bootstrap,
+    time,
+    random,
+    loggers,
+  }: Pick<ServerDeps, 'bootstrap' | 'time' | 'random' | 'loggers'>,
+  ends: Ends,
+): SecretManager {
   return new SecretManager({
-    ...wiring,
-    hasAds: bootstrap.ads !== undefined,
+    ...ends,
+    hasAds: bootstrap.config.ads !== undefined,
     nodeOnFirstMessageOnly: true,
+    time,
+    random,
+    log: loggers.get('secret'),
   });
 }
+
+/** TLS of main's own connections to control planes. */
+export const wireControlTls = (
+  { time, loggers }: Pick<ServerDeps, 'time' | 'loggers'>,
+  stats: StatsStore,
+  workers: ControlTlsDeps['workers'],
+): ControlTls =>
+  new ControlTls({
+    time,
+    stats,
+    log: loggers.get('connection'),
+    ticketSecret: newTicketSecret(),
+    workers,
+  });

@@ -11,6 +11,7 @@ import type { LoadedBootstrap } from './bootstrap.ts';
 import type { Discovery } from './discovery.ts';
 import type { DrainManager } from './drain-manager.ts';
 import type { InertNotes } from './inert-notes.ts';
+import type { RuntimeLayers } from './runtime-layers.ts';
 import type { ServerOptions } from './options.ts';
 import type { StatsCollector } from './stats-collector.ts';
 import { tlsMaterials } from './tls-materials.ts';
@@ -38,6 +39,7 @@ export interface AdminContextParts {
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
   readonly extensions: ExtensionManager;
+  readonly runtime: RuntimeLayers;
   readonly drain: DrainManager;
   readonly discovery: Discovery;
   readonly server: AdminCommands;
@@ -83,6 +85,8 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     listeners: () => listeners.listeners(),
     dumpClusters: () => clusters.dumpClusters(discovery.version('clusters')),
     dumpListeners: () => listeners.dumpListeners(discovery.version('listeners')),
+    runtime: () => parts.runtime,
+    modifyRuntime: (changes) => parts.runtime.modify(changes),
     dumpExtensions: (chain) => parts.extensions.dump(chain),
     dumpSecrets: () => parts.secrets.dump(),
     tlsMaterials: () =>

@@ -4,7 +4,6 @@
 // endpoints, listeners and routes came and every worker runs on them.
 import { Lifetime } from '../base/lifetime.ts';
 import type { Logger, LogLevel } from '../base/logger.ts';
-import { Runtime } from '../base/runtime.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
 import { compileStatsMatcher } from '../stats/stats-matcher.ts';
 import { runtimeReader } from '../upstream/runtime-limits.ts';
@@ -29,17 +28,18 @@ import { ServerHealth } from './health-wiring.ts';
 import { InertNotes } from './inert-notes.ts';
 import { wireExtensions } from './extensions-wiring.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
-import { ControlTls } from './grpc/control-tls.ts';
+import type { ControlTls } from './grpc/control-tls.ts';
 import { LogLevels } from './log-levels.ts';
 import { LogForwarder } from './log-forwarder.ts';
 import { createAdminContext } from './server-admin-context.ts';
-import { wireSecrets } from './secrets-wiring.ts';
+import { wireControlTls, wireSecrets } from './secrets-wiring.ts';
+import { wireRuntime } from './runtime-layers.ts';
+import type { RuntimeLayers } from './runtime-layers.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { ServerStats } from './server-stats.ts';
 import { sourceProblem } from './source-check.ts';
 import { fieldNotices } from './static-notices.ts';
 import { Startup } from './startup.ts';
-import { newTicketSecret } from './ticket-secret.ts';
 import { yieldToWorkers } from './yield-to-workers.ts';
 import { StatsCollector } from './stats-collector.ts';
 import { workerInit } from './worker-init.ts';
@@ -59,6 +59,7 @@ export class Server {
   readonly #publisher: ConfigPublisher;
   readonly #health: ServerHealth;
   readonly #fields: FieldNotices;
+  readonly #runtime: RuntimeLayers;
   readonly #secrets: SecretManager;
   readonly #names: NameResolution;
   readonly #extensions: ExtensionManager;
@@ -92,37 +93,30 @@ export class Server {
     this.#quit = new Promise((resolve) => (this.#onQuit = resolve));
     this.#serverStats = new ServerStats(this.#stats);
     this.#fields = fieldNotices(options, bootstrap.notices, this.#stats, deps.loggers);
-    this.#controlTls = new ControlTls({
-      time,
-      stats: this.#stats,
-      log: deps.loggers.get('connection'),
-      ticketSecret: newTicketSecret(),
-      workers: () => this.#publisher,
-    });
+    this.#controlTls = wireControlTls(deps, this.#stats, () => this.#publisher);
     this.#channels = new ControlChannels(time, this.#stats, this.#controlTls);
     const publish = this.#publish.bind(this);
     this.#publisher = new ConfigPublisher(time, publish, options.concurrency);
+    this.#runtime = wireRuntime(deps, this.#stats, this.#publisher, () => this.#advance());
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
     const channels = discoveryChannels(deps, (cluster) =>
       this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
     );
     this.#secrets = this.#createSecretManager(channels);
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
-    this.#extensions = wireExtensions(deps, this.#stats, {
-      onWanted: (wanted) => this.#discovery.setExtensions(wanted),
-      onSettled: () => this.#listeners.onTargets(),
-    });
-    this.#health = new ServerHealth(deps, this.#stats, this.#publisher);
+    this.#extensions = wireExtensions(
+      deps,
+      { stats: this.#stats, runtime: this.#runtime.values },
+      {
+        onWanted: (wanted) => this.#discovery.setExtensions(wanted),
+        onSettled: () => this.#listeners.onTargets(),
+      },
+    );
+    this.#health = new ServerHealth(deps, this.#stats, this.#publisher, this.#runtime.values);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
     this.#discovery = this.#createDiscovery(channels);
-    this.#drain = new DrainManager({
-      strategy: options.drainStrategy,
-      drainTimeMs: options.drainTimeS * 1000,
-      time,
-      tellWorkers: (message) => this.#pool.broadcast(message),
-      onListenersStopped: (which) => this.#listeners.stopListeners(which),
-    });
+    this.#drain = this.#createDrain();
     this.#pool = this.#createPool();
     this.#logs = this.#createLogForwarder();
     this.#messages = this.#createMessages();
@@ -133,6 +127,7 @@ export class Server {
       this.#secrets,
       this.#extensions,
       this.#names,
+      this.#runtime,
       this.#clusters,
       this.#listeners,
       this.#discovery,
@@ -200,10 +195,19 @@ export class Server {
     this.#logs.close();
   }
 
+  #createDrain(): DrainManager {
+    const { options, time } = this.#deps;
+    return new DrainManager({
+      strategy: options.drainStrategy,
+      drainTimeMs: options.drainTimeS * 1000,
+      time,
+      tellWorkers: (message) => this.#pool.broadcast(message),
+      onListenersStopped: (which) => this.#listeners.stopListeners(which),
+    });
+  }
+
   #createSecretManager(channels: DiscoveryChannels): SecretManager {
-    const { bootstrap, time, random, loggers } = this.#deps;
-    return wireSecrets({
-      bootstrap: bootstrap.config,
+    return wireSecrets(this.#deps, {
       sink: this.#controlTls,
       channels,
       onAdsNames: (names) => this.#discovery.setSecretNames(names),
@@ -211,11 +215,8 @@ export class Server {
         this.#clusters.onSecrets();
         this.#listeners.onSecrets();
       },
-      time,
-      random,
       stats: this.#stats,
       fields: this.#fields,
-      log: loggers.get('secret'),
     });
   }
 
@@ -244,7 +245,7 @@ export class Server {
       sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
       maxClusters: MAX_SLOTS,
       health: this.#health.keepers,
-      breakers: runtimeReader(this.#publisher.breakers, new Runtime(bootstrap.config.runtime)),
+      breakers: runtimeReader(this.#publisher.breakers, this.#runtime.values),
     });
   }
 
@@ -259,7 +260,7 @@ export class Server {
       },
       time,
       stats: this.#stats,
-      runtime: new Runtime(bootstrap.config.runtime),
+      runtime: this.#runtime.values,
       secrets: this.#secrets,
       targets: [this.#extensions],
       log: loggers.get('config'),
@@ -313,6 +314,7 @@ export class Server {
       {
         hasCds: config.cds !== undefined,
         hasLds: config.lds !== undefined,
+        missingLayers: () => this.#runtime.missing,
         warmingClusters: () => this.#clusters.warmingCount,
         warmingListeners: () => this.#listeners.warmingCount,
       },
@@ -359,6 +361,7 @@ export class Server {
       listeners: this.#listeners,
       secrets: this.#secrets,
       extensions: this.#extensions,
+      runtime: this.#runtime,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
       onMissingCluster: (cluster) => this.#pool.broadcast({ kind: 'cluster_missing', cluster }),
       stats: this.#stats,
@@ -383,6 +386,7 @@ export class Server {
       listeners: this.#listeners,
       secrets: this.#secrets,
       extensions: this.#extensions,
+      runtime: this.#runtime,
       drain: this.#drain,
       discovery: this.#discovery,
       server: this,

@@ -6,6 +6,7 @@ export interface StartupFacts {
   readonly hasCds: boolean;
   readonly hasLds: boolean;
   /** Things that still wait, now. */
+  missingLayers(): number;
   warmingClusters(): number;
   warmingListeners(): number;
 }
@@ -66,7 +67,7 @@ export class Startup {
   #step(): boolean {
     switch (this.#phase) {
       case 'static_clusters':
-        if (this.#facts.warmingClusters() > 0) return false;
+        if (this.#facts.warmingClusters() > 0 || this.#facts.missingLayers() > 0) return false;
         this.#phase = 'clusters';
         return true;
       case 'clusters':

@@ -281,6 +281,10 @@ export class WorkerRuntime implements BindReport {
         problems.push({ resource, name, message: (error as Error).message });
       }
     };
+    if (update.runtime !== undefined) {
+      this.#routeEnvironment.runtime.replace(update.runtime);
+      for (const cluster of this.#clusters.all()) cluster.onRuntime();
+    }
     const slotOf = new Map(slots.map((entry) => [entry.cluster, entry.slot]));
     for (const config of update.clusters) {
       const slot = slotOf.get(config.name);

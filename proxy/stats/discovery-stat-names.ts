@@ -38,8 +38,18 @@ export const DISCOVERY_STAT_GROUPS: readonly StatGroup[] = [
     title: 'Runtime',
     prefix: 'runtime.',
     rows: [
-      ...counters(`deprecated_feature_use: deprecated fields in resources`),
-      ...gauges(`deprecated_feature_seen_since_process_start: the same, since the start`),
+      ...SUBSCRIPTION_ROWS,
+      ...counters(`
+        deprecated_feature_use: deprecated fields in resources
+        load_success: values taken from the layers, at the start and whenever one changes
+        load_error: registered as in Envoy, and never counted
+        override_dir_exists: registered as in Envoy, and never counted
+        override_dir_not_exists: the same as load_success, since layers on disk are not read`),
+      ...gauges(`
+        deprecated_feature_seen_since_process_start: deprecated fields in resources, since the start
+        num_layers: layers of the bootstrap
+        num_keys: values in force
+        admin_overrides_active: 1 while the operator's layer has values`),
     ],
   },
   {

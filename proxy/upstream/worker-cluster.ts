@@ -195,6 +195,13 @@ export class WorkerCluster
     return this.#dropShare;
   }
 
+  /** Other values of the runtime. */
+  onRuntime(): void {
+    this.#default.resources.update(this.#limits('DEFAULT'));
+    this.#high.resources.update(this.#limits('HIGH'));
+    this.#hosts.forgetBalancer();
+  }
+
   /** New settings, same cluster: pools drain when what a connection is made of changed, hosts and counts stay. */
   update(config: ClusterConfig): void {
     if (config.hash === this.#config.hash && config.hash !== '') return;

@@ -1,5 +1,5 @@
 // [m] What DeltaMux and SotwMux have in common: the interface to the client, the plain requests and responses, and the
-// order in which types are asked for (clusters, endpoints, listeners, routes, extensions, secrets).
+// order in which types are asked for (runtime, clusters, endpoints, listeners, routes, extensions, secrets).
 import type { ResourceResponse, SubscriptionState } from './subscription-state.ts';
 import type { NamedResourceKind, XdsResourceKind } from './resource-watcher.ts';
 
@@ -10,6 +10,7 @@ export const NACK_CODE = 13;
 
 /** Order of requests (istio-contract §1.4). */
 export const KIND_ORDER: readonly XdsResourceKind[] = [
+  'runtime',
   'clusters',
   'endpoints',
   'listeners',

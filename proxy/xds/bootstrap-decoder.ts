@@ -12,6 +12,7 @@ import type {
   AdsConfig,
   BootstrapConfig,
   NodeConfig,
+  RuntimeLayerConfig,
 } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { SourceRef } from '../config/config-source.ts';
@@ -60,13 +61,16 @@ export function decodeBootstrap(message: Bootstrap, watch?: FieldObserver): Boot
     runtime: mergeLayers(runtimeLayers),
     ...decodeClusterManager(reader.child('cluster_manager')),
     maxDownstreamConnections: decodeConnectionLimit(reader),
-    inert: inertParts(reader),
+    inert: [...inertParts(reader), ...inertLayers(runtimeLayers)],
   };
   checkDynamic(config, dynamic);
   checkStaticReferences(config, problems);
   problems.throwIfAny();
   return config;
 }
+
+const inertLayers = (layers: readonly RuntimeLayerConfig[]): readonly string[] =>
+  layers.filter(({ kind }) => kind === 'inert').map(({ name }) => `runtime layer ${name} (disk)`);
 
 function decodeClusterManager(
   reader: FieldReader<ClusterManager> | undefined,

@@ -6,6 +6,7 @@ import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { RuntimeValuesConfig } from '../config/runtime-layer-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import { decodeCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
@@ -14,6 +15,7 @@ import { decodeExtension } from './extension-decoder.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeListener } from './listener-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
+import { decodeRuntimeValues } from './runtime-decoder.ts';
 import { decodeSecret } from './secret-decoder.ts';
 import type { ResourceType } from './subscription-state.ts';
 
@@ -21,6 +23,7 @@ const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'envoy.config.listener.v3.Listener';
 const SECRET = 'envoy.extensions.transport_sockets.tls.v3.Secret';
+const RUNTIME = 'envoy.service.runtime.v3.Runtime';
 const EXTENSION = 'envoy.config.core.v3.TypedExtensionConfig';
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
@@ -120,6 +123,21 @@ export const extensionType: ResourceType<ExtensionConfig> = {
     return {
       name: message.name ?? '',
       toConfig: (version) => decodeExtension(message, version, watch),
+    };
+  },
+};
+
+export const runtimeType: ResourceType<RuntimeValuesConfig> = {
+  kind: 'runtime',
+  typeUrl: typeUrlOf(RUNTIME),
+  wildcard: false,
+  removable: true,
+  noun: 'runtime layer',
+  parse(bytes, watch) {
+    const message = decode(RUNTIME, bytes, watch?.at(''));
+    return {
+      name: message.name ?? '',
+      toConfig: (version) => decodeRuntimeValues(message, version, watch),
     };
   },
 };

@@ -55,6 +55,12 @@ export interface ResourceWatcher<T> {
 }
 
 /** Kinds whose names are asked for; clusters, which are a wildcard, where some are asked for on demand. */
-export type NamedResourceKind = 'clusters' | 'endpoints' | 'routes' | 'extensions' | 'secrets';
+export type NamedResourceKind =
+  | 'clusters'
+  | 'endpoints'
+  | 'routes'
+  | 'extensions'
+  | 'secrets'
+  | 'runtime';
 
 export type XdsResourceKind = 'listeners' | NamedResourceKind;

@@ -174,6 +174,8 @@ export async function adminFixture(
       ]),
     tlsMaterials: () => [],
     wallMs: () => 0,
+    runtime: () => ({ layers: config.runtimeLayers, merged: config.runtime }),
+    modifyRuntime: () => false,
     dumpExtensions: () => undefined,
     dumpSecrets: () => ({ entries: [], failures: [], versionInfo: '' }),
     dumpRoutes: () =>

@@ -108,7 +108,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   changes('/reopen_logs', 'close access logs and open them again', handleReopenLogs),
   changes('/reset_counters', 'set all counters to 0', handleResetCounters),
   reads('/runtime', 'runtime layers and values', handleRuntime),
-  changes('/runtime_modify', 'set runtime values (no layer allows it)', handleRuntimeModify),
+  changes('/runtime_modify', 'set runtime values', handleRuntimeModify),
   reads('/server_info', 'version, state, options, node', handleServerInfo),
   reads('/stats', 'stats', handleStats, [
     USED_ONLY,

@@ -38,9 +38,11 @@ export function handleQuit(context: AdminContext): AdminResponse {
   return OK;
 }
 
-/** No runtime layer can be written here; Envoy's words where its bootstrap has no admin layer. */
-export function handleRuntimeModify(_context: AdminContext, query: AdminQuery): AdminResponse {
-  if (query.size > 0) return textResponse('No admin layer specified', 503);
+export function handleRuntimeModify(context: AdminContext, query: AdminQuery): AdminResponse {
+  if (query.size > 0)
+    return context.modifyRuntime(query.entries())
+      ? OK
+      : textResponse('No admin layer specified', 503);
   const usage =
     'usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\n' +
     '       or send the parameters as form values\nuse an empty value to remove a previously added override';

@@ -21,13 +21,13 @@ export function handleMemory(): AdminResponse {
   });
 }
 
-export function handleRuntime({ bootstrap }: AdminContext): AdminResponse {
-  const layers = bootstrap.runtimeLayers;
+export function handleRuntime(context: AdminContext): AdminResponse {
+  const { layers, merged } = context.runtime();
   const keys = new Set(layers.flatMap(({ values }) => [...values.keys()]));
   const entries = Object.create(null) as Record<string, unknown>;
   for (const key of [...keys].sort()) {
     const layerValues = layers.map(({ values }) => values.get(key) ?? '');
-    entries[key] = { layer_values: layerValues, final_value: bootstrap.runtime.get(key) ?? '' };
+    entries[key] = { layer_values: layerValues, final_value: merged.get(key) ?? '' };
   }
   return jsonResponse({ entries, layers: layers.map(({ name }) => name) });
 }

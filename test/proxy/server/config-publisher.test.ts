@@ -50,6 +50,33 @@ t.test('ConfigPublisher', (t) => {
     t.end();
   });
 
+  t.test('sends again what was compiled from other values of the runtime', (t) => {
+    const { time, published, publisher } = setUp();
+    publisher.publishCluster(sampleCluster('a'));
+    publisher.publishRoute(sampleRoute('r'));
+    publisher.publishListener(sampleListener('l', 1));
+    time.advance(10);
+    const runtime = new Map([['k', '1']]);
+    publisher.publishRuntime(runtime);
+    time.advance(10);
+    const [first, second] = published.map(({ update }) => update);
+    t.equal(first!.runtime, undefined);
+    t.same(second!.runtime, runtime);
+    t.match(names(published[1]!), { clusters: [], routes: ['r@v1'], listeners: ['l'] });
+    const hashes = [first, second].map((update) => [
+      update!.listeners[0]!.hash,
+      ...update!.listeners[0]!.filterChains.map(({ hash }) => hash),
+    ]);
+    for (const [i, hash] of hashes[0]!.entries()) t.not(hashes[1]![i], hash);
+    publisher.publishRoute(sampleRoute('r', 'v2'));
+    time.advance(10);
+    t.equal(published[2]!.update.runtime, undefined);
+    const { update } = publisher.sum();
+    t.same(update.runtime, runtime, 'a worker that comes later gets it');
+    t.equal(update.listeners[0]!.hash, hashes[1]![0]);
+    t.end();
+  });
+
   t.test('publishes only what changed, and removals', (t) => {
     const { time, published, publisher } = setUp();
     publisher.publishCluster(sampleCluster('a'));

@@ -9,6 +9,7 @@ function setUp(hasAds: boolean) {
     {
       hasCds: hasAds,
       hasLds: hasAds,
+      missingLayers: () => 0,
       warmingClusters: () => warming.clusters,
       warmingListeners: () => warming.listeners,
     },

@@ -35,6 +35,7 @@ function load<T>(node: string, type: ResourceType<T>): ReadonlyMap<string, T> {
     routes: 'rds',
     extensions: '-',
     secrets: '-',
+    runtime: '-',
   };
   const kind = kinds[type.kind];
   const file = globSync(`${node}/0*-${kind}.pb`, { cwd: ROOT })[0]!;
