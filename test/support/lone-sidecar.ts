@@ -7,6 +7,8 @@ import type { Teardowns } from './private-dir.ts';
 import { freePort } from './free-port.ts';
 
 export interface LoneSidecar {
+  /** Of the agent, or of what started it. */
+  readonly pid: number;
   readonly statusPort: number;
   readonly readyPort: number;
   output(): string;
@@ -43,5 +45,5 @@ export async function startLoneSidecar(
     }),
     ...variables,
   });
-  return { statusPort, readyPort, output: run.output };
+  return { pid: run.child.pid!, statusPort, readyPort, output: run.output };
 }
