@@ -35,6 +35,7 @@ interface Row {
   readonly cluster?: Resource;
   readonly route_config?: Resource;
   readonly endpoint_config?: Assignment;
+  readonly ecds_filter?: Resource;
   readonly active_state?: { readonly listener: Resource };
   readonly warming_state?: { readonly listener: Resource };
 }
@@ -78,8 +79,16 @@ const textOf = (json: unknown): string =>
       : value,
   );
 
+/** Filters whose settings are discovered, by name. */
+function discoveredIn(json: unknown, names = new Set<string>()): ReadonlySet<string> {
+  if (typeof json !== 'object' || json === null) return names;
+  if ('config_discovery' in json && 'name' in json) names.add(String(json.name));
+  for (const value of Object.values(json)) discoveredIn(value, names);
+  return names;
+}
+
 function pushed({ resources }: RecordedState): Seen {
-  const texts = (kind: 'clusters' | 'listeners' | 'routes'): Map<string, string> =>
+  const texts = (kind: 'clusters' | 'listeners' | 'routes' | 'extensions'): Map<string, string> =>
     new Map(
       [...resources[kind]].map(([name, any]) => [
         name,
@@ -92,6 +101,9 @@ function pushed({ resources }: RecordedState): Seen {
       [...text.matchAll(/"route_config_name":"([^"]*)"/g)].map((match) => match[1]!),
     ),
   );
+  const discovered = discoveredIn(
+    [...listeners.values()].map((text) => JSON.parse(text) as unknown),
+  );
   const assignments = [...resources.endpoints].map(([name, any]): [string, string] => [
     name,
     hostsOf(toJson(TYPES.endpoints, decode(TYPES.endpoints, any.value)) as unknown as Assignment),
@@ -101,6 +113,7 @@ function pushed({ resources }: RecordedState): Seen {
     listeners,
     routes: new Map([...texts('routes')].filter(([name]) => asked.has(name))),
     endpoints: new Map(assignments),
+    extensions: new Map([...texts('extensions')].filter(([name]) => discovered.has(name))),
   };
 }
 
@@ -150,6 +163,12 @@ class Proxy {
         ...named('warming ', listeners('warming_state')),
       ]),
       routes: new Map(named('', tables)),
+      extensions: new Map(
+        named(
+          '',
+          rows('ecds_filters').map(({ ecds_filter: filter }) => filter),
+        ),
+      ),
       endpoints: new Map(
         rows('dynamic_endpoint_configs').map(({ endpoint_config: config }) => {
           const assignment = config!;

@@ -15,12 +15,24 @@ export interface RecordedState {
   readonly resources: Readonly<Record<RecordedKind, Resources>>;
 }
 
-export const RECORDED_KINDS = ['clusters', 'endpoints', 'listeners', 'routes'] as const;
+export const RECORDED_KINDS = [
+  'clusters',
+  'endpoints',
+  'listeners',
+  'routes',
+  'extensions',
+] as const;
 export type RecordedKind = (typeof RECORDED_KINDS)[number];
 
 export const EMPTY: RecordedState = {
   name: 'nothing',
-  resources: { clusters: new Map(), endpoints: new Map(), listeners: new Map(), routes: new Map() },
+  resources: {
+    clusters: new Map(),
+    endpoints: new Map(),
+    listeners: new Map(),
+    routes: new Map(),
+    extensions: new Map(),
+  },
 };
 
 const nameIn: Readonly<Record<RecordedKind, (value: Uint8Array) => string>> = {
@@ -28,6 +40,7 @@ const nameIn: Readonly<Record<RecordedKind, (value: Uint8Array) => string>> = {
   endpoints: (value) => decode(TYPES.endpoints, value).cluster_name ?? '',
   listeners: (value) => decode(TYPES.listeners, value).name ?? '',
   routes: (value) => decode(TYPES.routes, value).name ?? '',
+  extensions: (value) => decode(TYPES.extensions, value).name ?? '',
 };
 
 interface Steps {
