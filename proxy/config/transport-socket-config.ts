@@ -26,6 +26,8 @@ export interface TlsParametersConfig {
   readonly curves: readonly string[];
   /** IANA names; empty: the library's own. */
   readonly signatureAlgorithms: readonly string[];
+  /** No ChaCha20 in TLS 1.3 either. */
+  readonly aesOnly?: true;
 }
 
 export type CertificateSource =

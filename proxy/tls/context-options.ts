@@ -11,7 +11,8 @@ import type { PeerTrust } from './peer-trust.ts';
 import { readPem } from './pem-files.ts';
 
 /** BoringSSL's order on machines with AES instructions; OpenSSL puts the larger key first. */
-const TLS13_SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
+const TLS13_AES_SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384';
+const TLS13_SUITES = `${TLS13_AES_SUITES}:TLS_CHACHA20_POLY1305_SHA256`;
 
 /** A certificate with its key, read together and proven to belong together. */
 export interface CertificateMaterial {
@@ -95,13 +96,14 @@ function withIssuer({ chain, chainPem }: CertificateMaterial, trust: PeerTrust |
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 function parameterOptions(parameters: TlsParametersConfig): SecureContextOptions {
-  const { minVersion, maxVersion, cipherSuites, curves, signatureAlgorithms } = parameters;
+  const { minVersion, maxVersion, cipherSuites, curves, signatureAlgorithms, aesOnly } = parameters;
+  const suites = aesOnly === true ? TLS13_AES_SUITES : TLS13_SUITES;
   // What OpenSSL of today thinks too weak at its usual level: TLS 1.0 and 1.1 where they are asked for.
   const level = minVersion === 'TLSv1' || minVersion === 'TLSv1.1' ? ':@SECLEVEL=0' : '';
   return {
     minVersion,
     maxVersion,
-    ciphers: `${TLS13_SUITES}:${cipherSuites.join(':')}${level}`,
+    ciphers: `${suites}:${cipherSuites.join(':')}${level}`,
     ecdhCurve: curves.join(':'),
     ...(signatureAlgorithms.length > 0 && { sigalgs: signatureAlgorithms.join(':') }),
   };

@@ -44,6 +44,30 @@ const SIGNATURE_ALGORITHMS: ReadonlySet<string> = new Set([
   'ecdsa_sha1',
 ]);
 
+/** Takes the place of all that is configured, as in BoringSSL (NIST SP 800-52r2). That the library is certified is no part of it. */
+const FIPS_202205: TlsParametersConfig = {
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  cipherSuites: [
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+  ],
+  curves: ['P-256', 'P-384'],
+  signatureAlgorithms: [
+    'rsa_pkcs1_sha256',
+    'rsa_pkcs1_sha384',
+    'rsa_pkcs1_sha512',
+    'ecdsa_secp256r1_sha256',
+    'ecdsa_secp384r1_sha384',
+    'rsa_pss_rsae_sha256',
+    'rsa_pss_rsae_sha384',
+    'rsa_pss_rsae_sha512',
+  ],
+  aesOnly: true,
+};
+
 const VERSIONS = {
   TLSv1_0: 'TLSv1',
   TLSv1_1: 'TLSv1.1',
@@ -64,13 +88,18 @@ export function decodeTlsParameters(
   const maxVersion = versionOf(reader, 'tls_maximum_protocol_version', highest);
   if (ORDER.indexOf(minVersion) > ORDER.indexOf(maxVersion))
     reader?.problem('tls_minimum_protocol_version', `is higher than the maximum, ${maxVersion}`);
-  return {
+  const configured = {
     minVersion,
     maxVersion,
     cipherSuites: ciphersOf(reader),
     curves: known(reader, 'ecdh_curves', CURVES) ?? DEFAULT_CURVES,
     signatureAlgorithms: known(reader, 'signature_algorithms', SIGNATURE_ALGORITHMS) ?? [],
   };
+  const policies = reader?.message.compliance_policies ?? [];
+  if (policies.length > 1) reader?.problem('compliance_policies', 'at most one is allowed');
+  for (const policy of policies)
+    if (policy !== 'FIPS_202205') reader?.problem('compliance_policies', `unknown value ${policy}`);
+  return policies.length > 0 ? FIPS_202205 : configured;
 }
 
 function versionOf(

@@ -439,6 +439,36 @@ t.test('of several ticket keys the first seals, and all open', async (t) => {
   }
 });
 
+t.test('FIPS_202205 takes the place of what else is configured', async (t) => {
+  const plain = sessionListener('fips', [root]);
+  const [chainOf] = plain['filter_chains'] as readonly Json[];
+  const socket = downstreamTls({
+    tls_certificates: [certificateOf(server)],
+    tls_params: {
+      compliance_policies: ['FIPS_202205'],
+      cipher_suites: ['ECDHE-ECDSA-CHACHA20-POLY1305'],
+      ecdh_curves: ['X25519'],
+    },
+  });
+  const listener = { ...plain, filter_chains: [{ ...chainOf, transport_socket: socket }] };
+  const rows = [
+    [{ ecdhCurve: 'P-256' }, 'fips'],
+    [{ ecdhCurve: 'P-384' }, 'fips'],
+    [{ ecdhCurve: 'X25519' }, ''],
+    [{ ciphers: 'TLS_AES_256_GCM_SHA384' }, 'fips'],
+    [{ ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }, ''],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }, 'fips'],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }, ''],
+  ] as const;
+  for (const binary of envoyBinary === undefined ? [undefined] : [undefined, envoyBinary]) {
+    const proxy = await ProxyProcess.start(t, bootstrapOf([listener], []), binary);
+    for (const [options, body] of rows) {
+      const label = `${binary === undefined ? 'ours' : 'Envoy'}: ${JSON.stringify(options)}`;
+      t.equal((await attempt(proxy.port('fips'), options)).body, body, label);
+    }
+  }
+});
+
 /** Two listeners that differ in whom they trust must not take each other's tickets. */
 t.test('63 a ticket of other trust is none', async (t) => {
   const other = TestCertificate.root({ commonName: 'other' });

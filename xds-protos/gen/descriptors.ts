@@ -639,7 +639,7 @@ envoy.extensions.transport_sockets.tls.v3.Secret envoy.extensions.transport_sock
 envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher envoy.extensions.transport_sockets.tls.v3 1:san_type:#.SubjectAltNameMatcher.SanType 2:matcher:>envoy.type.matcher.v3.StringMatcher 3:oid:s
 envoy.extensions.transport_sockets.tls.v3.TlsCertificate envoy.extensions.transport_sockets.tls.v3 1:certificate_chain:>envoy.config.core.v3.DataSource 2:private_key:>envoy.config.core.v3.DataSource 3:password:>envoy.config.core.v3.DataSource 4:ocsp_staple:>envoy.config.core.v3.DataSource 5:signed_certificate_timestamp:*>envoy.config.core.v3.DataSource 6:private_key_provider:>.PrivateKeyProvider 7:watched_directory:>envoy.config.core.v3.WatchedDirectory 8:pkcs12:>envoy.config.core.v3.DataSource
 envoy.extensions.transport_sockets.tls.v3.TlsKeyLog envoy.extensions.transport_sockets.tls.v3 1:path:s 2:local_address_range:*>envoy.config.core.v3.CidrRange 3:remote_address_range:*>envoy.config.core.v3.CidrRange
-envoy.extensions.transport_sockets.tls.v3.TlsParameters envoy.extensions.transport_sockets.tls.v3 1:tls_minimum_protocol_version:#.TlsParameters.TlsProtocol 2:tls_maximum_protocol_version:#.TlsParameters.TlsProtocol 3:cipher_suites:*s 4:ecdh_curves:*s 5:signature_algorithms:*s
+envoy.extensions.transport_sockets.tls.v3.TlsParameters envoy.extensions.transport_sockets.tls.v3 1:tls_minimum_protocol_version:#.TlsParameters.TlsProtocol 2:tls_maximum_protocol_version:#.TlsParameters.TlsProtocol 3:cipher_suites:*s 4:ecdh_curves:*s 5:signature_algorithms:*s 6:compliance_policies:*#.TlsParameters.CompliancePolicy
 envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys envoy.extensions.transport_sockets.tls.v3 1:keys:*>envoy.config.core.v3.DataSource
 envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext envoy.extensions.transport_sockets.tls.v3 1:common_tls_context:>.CommonTlsContext 2:sni:s 3:allow_renegotiation:b 4:max_session_keys:>google.protobuf.UInt32Value 5:enforce_rsa_key_usage:>google.protobuf.BoolValue 6:auto_host_sni:b 7:auto_sni_san_validation:b
 envoy.extensions.upstreams.http.generic.v3.GenericConnectionPoolProto envoy.extensions.upstreams.http.generic.v3
@@ -888,6 +888,7 @@ xds.type.v3.TypedStruct xds.type.v3 1:type_url:s 2:value:>google.protobuf.Struct
 #envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification 0:VERIFY_TRUST_CHAIN 1:ACCEPT_UNTRUSTED
 #envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy 0:LENIENT_STAPLING 1:STRICT_STAPLING 2:MUST_STAPLE
 #envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType 0:SAN_TYPE_UNSPECIFIED 1:EMAIL 2:DNS 3:URI 4:IP_ADDRESS 5:OTHER_NAME
+#envoy.extensions.transport_sockets.tls.v3.TlsParameters.CompliancePolicy 0:FIPS_202205
 #envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol 0:TLS_AUTO 1:TLSv1_0 2:TLSv1_1 3:TLSv1_2 4:TLSv1_3
 #envoy.extensions.wasm.v3.FailurePolicy 0:UNSPECIFIED 1:FAIL_RELOAD 2:FAIL_CLOSED 3:FAIL_OPEN
 #envoy.type.v3.CodecClientType 0:HTTP1 1:HTTP2 2:HTTP3

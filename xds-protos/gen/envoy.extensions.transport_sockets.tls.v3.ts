@@ -20,6 +20,8 @@ export type SubjectAltNameMatcher_SanType =
   | 'IP_ADDRESS'
   | 'OTHER_NAME';
 
+export type TlsParameters_CompliancePolicy = 'FIPS_202205';
+
 export type TlsParameters_TlsProtocol = 'TLS_AUTO' | 'TLSv1_0' | 'TLSv1_1' | 'TLSv1_2' | 'TLSv1_3';
 
 export interface CertificateProviderPluginInstance {
@@ -180,6 +182,7 @@ export interface TlsParameters {
   cipher_suites?: string[] | undefined;
   ecdh_curves?: string[] | undefined;
   signature_algorithms?: string[] | undefined;
+  compliance_policies?: (TlsParameters_CompliancePolicy | number)[] | undefined;
 }
 
 export interface TlsSessionTicketKeys {

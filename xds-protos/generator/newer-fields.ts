@@ -54,6 +54,13 @@ const newerFields: readonly NewerField[] = [
     number: 11,
     type: 'bool',
   },
+  {
+    message: `${TLS}.TlsParameters`,
+    name: 'compliance_policies',
+    number: 6,
+    type: `${TLS}.TlsParameters.CompliancePolicy`,
+    repeated: true,
+  },
   // Envoy 1.40: HTTP/1 options.
   {
     message: `${CORE}.Http1ProtocolOptions`,
@@ -361,6 +368,7 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ...newerTcpEnums,
   ...newerBalancingEnums,
+  [`${TLS}.TlsParameters.CompliancePolicy`]: { FIPS_202205: 0 },
   'envoy.extensions.wasm.v3.FailurePolicy': {
     UNSPECIFIED: 0,
     FAIL_RELOAD: 1,
