@@ -129,6 +129,26 @@ const xfcc = (mode: string, details: Json = {}): Json =>
     hcm: { forward_client_cert_details: mode, set_current_client_cert_details: details },
   });
 const ALL = { subject: true, cert: true, chain: true, dns: true, uri: true };
+/** What a header has to hold that is made of names as any authority may write them. */
+const oddNames = (
+  [
+    ['a subject with all that is escaped', { commonName: 'a"b,c;d=e+f\\g<h>' }],
+    ['a subject that begins with a space', { commonName: ' a ' }],
+    ['a subject that begins with a hash', { commonName: '#a' }],
+    ['no name but a subject', { commonName: 'alone', names: [] }],
+    [
+      'a URI that looks like more of the header',
+      { names: [{ uri: 'spiffe://td/a;By=x,Hash="y"' }] },
+    ],
+    [
+      'a DNS name that looks like more of the header',
+      { names: [{ dns: 'a;URI=spiffe://td/b,By="x"' }] },
+    ],
+    ['several of each', { names: [{ uri: 'a:1' }, { dns: 'b' }, { uri: 'c:2' }, { dns: 'd' }] }],
+    ['an email and an address', { names: [{ email: 'a@b.c' }, { ip: [10, 0, 0, 1] }] }],
+  ] as const
+).map(([what, request]) => ({ what, leaf: root.issue(request) }));
+
 const XFCC_MODES = [
   'SANITIZE',
   'FORWARD_ONLY',
@@ -219,6 +239,11 @@ async function ways(proxy: ProxyProcess): Promise<Readonly<Record<string, string
     );
     note(`XFCC ${mode} without one`, (await attempt(proxy.port(`tls-${mode}`), {}, claim)).body);
     note(`XFCC ${mode} plain`, await plainAttempt(proxy.port(`plain-${mode}`), claim));
+  }
+  for (const { what, leaf } of oddNames) {
+    const shown = { cert: leaf.pem, key: leaf.keyPem };
+    for (const mode of ['SANITIZE_SET', 'APPEND_FORWARD'])
+      note(`XFCC ${mode} of ${what}`, (await attempt(proxy.port(`tls-${mode}`), shown)).body);
   }
   return found;
 }
