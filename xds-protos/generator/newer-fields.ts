@@ -10,6 +10,7 @@ import {
 import { newerClusterFields } from './newer-cluster-fields.ts';
 import { newerFilterFields } from './newer-filter-fields.ts';
 import { newerHealthFields } from './newer-health-fields.ts';
+import { newerTlsEnums, newerTlsFields } from './newer-tls-fields.ts';
 import { newerTcpEnums, newerTcpFields, newerTcpMessages } from './newer-tcp-fields.ts';
 
 export interface NewerField {
@@ -30,37 +31,10 @@ const RATE_LIMIT = `${ROUTE}.RateLimit`;
 const CORE = 'envoy.config.core.v3';
 const MUTATION_RULE = 'envoy.config.common.mutation_rules.v3.HeaderMutation';
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3';
-const TLS = 'envoy.extensions.transport_sockets.tls.v3';
 const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3';
 
 const newerFields: readonly NewerField[] = [
-  // Envoy 1.40: TLS.
-  { message: `${TLS}.UpstreamTlsContext`, name: 'auto_host_sni', number: 6, type: 'bool' },
-  {
-    message: `${TLS}.UpstreamTlsContext`,
-    name: 'auto_sni_san_validation',
-    number: 7,
-    type: 'bool',
-  },
-  {
-    message: `${TLS}.CommonTlsContext`,
-    name: 'custom_tls_certificate_selector',
-    number: 16,
-    type: `${CORE}.TypedExtensionConfig`,
-  },
-  {
-    message: `${TLS}.DownstreamTlsContext`,
-    name: 'prefer_client_ciphers',
-    number: 11,
-    type: 'bool',
-  },
-  {
-    message: `${TLS}.TlsParameters`,
-    name: 'compliance_policies',
-    number: 6,
-    type: `${TLS}.TlsParameters.CompliancePolicy`,
-    repeated: true,
-  },
+  ...newerTlsFields,
   // Envoy 1.40: HTTP/1 options.
   {
     message: `${CORE}.Http1ProtocolOptions`,
@@ -368,7 +342,7 @@ const newerMessages: Readonly<Record<string, readonly Omit<NewerField, 'message'
 const newerEnums: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ...newerTcpEnums,
   ...newerBalancingEnums,
-  [`${TLS}.TlsParameters.CompliancePolicy`]: { FIPS_202205: 0 },
+  ...newerTlsEnums,
   'envoy.extensions.wasm.v3.FailurePolicy': {
     UNSPECIFIED: 0,
     FAIL_RELOAD: 1,
