@@ -86,6 +86,7 @@ export class Agent {
       admin,
       sockets: new PodSockets(sidecarPorts(options)),
       lifecycle: options.lifecycle,
+      inboundOnly: options.identity.role === 'sidecar',
       addresses: options.addresses,
       logger: loggers.get('envoy'),
       time,

@@ -6,6 +6,8 @@ export type FlagKind = (typeof FLAG_KINDS)[keyof typeof FLAG_KINDS];
 export interface FlagSpec {
   readonly name: string;
   readonly kind: FlagKind;
+  /** `o`: also written `-o`. */
+  readonly letter?: string;
   /** As written on the command line; shown in the usage. */
   readonly fallback: string;
   readonly meaning: string;
@@ -16,12 +18,16 @@ export interface CommandSpec {
   readonly synopsis: string;
   readonly flags: readonly FlagSpec[];
   readonly maxArguments: number;
+  /** Flags that are not known are passed over, as stock does for an agent that is older than its injector. */
+  readonly isTolerant?: boolean;
 }
 
 export interface CommandLine {
   readonly arguments: readonly string[];
   /** Only the flags that were given. */
   readonly flags: ReadonlyMap<string, string>;
+  /** Flags that were passed over. */
+  readonly unknown?: readonly string[];
 }
 
 export type CommandLineResult =
@@ -42,10 +48,16 @@ function checkValue(flag: FlagSpec, value: string): string | undefined {
   return undefined;
 }
 
+const findFlag = ({ flags }: CommandSpec, word: string): FlagSpec | undefined =>
+  flags.find(({ name, letter }) => word === `--${name}` || word === `-${letter ?? ' '}`);
+
+const isValue = (word: string | undefined): boolean => word?.startsWith('-') === false;
+
 /** Words after the subcommand. A word `--` ends the flags. */
 export function parseCommandLine(spec: CommandSpec, words: readonly string[]): CommandLineResult {
   const flags = new Map<string, string>();
   const positional: string[] = [];
+  const unknown: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === '--') {
@@ -58,8 +70,14 @@ export function parseCommandLine(spec: CommandSpec, words: readonly string[]): C
     }
     const equals = word.indexOf('=');
     const name = equals < 0 ? word : word.slice(0, equals);
-    const flag = spec.flags.find((candidate) => `--${candidate.name}` === name);
-    if (flag === undefined) return failure(`unknown flag ${name}`);
+    const flag = findFlag(spec, name);
+    if (flag === undefined) {
+      if (spec.isTolerant !== true) return failure(`unknown flag ${name}`);
+      unknown.push(name);
+      // Cobra takes what follows for its value.
+      if (equals < 0 && isValue(words[i + 1])) i++;
+      continue;
+    }
     let value: string | undefined;
     if (equals >= 0) value = word.slice(equals + 1);
     else if (flag.kind === 'switch') value = 'true';
@@ -72,7 +90,7 @@ export function parseCommandLine(spec: CommandSpec, words: readonly string[]): C
   if (positional.length > spec.maxArguments) {
     return failure(`unexpected argument "${positional[spec.maxArguments]}"`);
   }
-  return { ok: true, line: { arguments: positional, flags } };
+  return { ok: true, line: { arguments: positional, flags, unknown } };
 }
 
 export function commandUsage(spec: CommandSpec): string {
@@ -108,8 +126,9 @@ const UNUSED = 'accepted, not used';
 
 export const PROXY_COMMAND: CommandSpec = {
   name: 'proxy',
-  synopsis: 'proxy [sidecar] [flags]',
+  synopsis: 'proxy [sidecar|router] [flags]',
   maxArguments: 1,
+  isTolerant: true,
   flags: [
     text('domain', '<POD_NAMESPACE>.svc.cluster.local', 'DNS domain of the node id'),
     text('meshConfig', './etc/istio/config/mesh', 'mesh config file; its defaultConfig is read'),
@@ -121,7 +140,7 @@ export const PROXY_COMMAND: CommandSpec = {
     onOff('log_as_json', 'false', "write the agent's log as JSON"),
     text('stsPort', '0', UNUSED),
     text('tokenManagerPlugin', '', UNUSED),
-    text('templateFile', '', UNUSED),
+    text('templateFile', '', 'bootstrap of your own, JSON or YAML; see docs/agent.md'),
     text('outlierLogPath', '', 'file for outlier ejection events (node metadata)'),
     onOff('profiling', 'true', 'answer /debug/pprof/ on the status port, to this pod alone'),
     text('log_target', 'stdout', UNUSED),
@@ -161,7 +180,17 @@ export const WAIT_COMMAND: CommandSpec = {
 
 export const VERSION_COMMAND: CommandSpec = {
   name: 'version',
-  synopsis: 'version',
+  synopsis: 'version [flags]',
   maxArguments: 0,
-  flags: [onOff('short', 'false', UNUSED), text('output', '', UNUSED)],
+  flags: [
+    { ...onOff('short', 'false', 'the Istio version alone'), letter: 's' },
+    { ...text('output', '', 'json or yaml'), letter: 'o' },
+  ],
+};
+
+export const COMPLETION_COMMAND: CommandSpec = {
+  name: 'completion',
+  synopsis: 'completion bash|zsh|fish|powershell',
+  maxArguments: 1,
+  flags: [],
 };

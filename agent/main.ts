@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fs } from '../proxy/base/node-builtins.ts';
 import {
   commandUsage,
+  COMPLETION_COMMAND,
   parseCommandLine,
   PROXY_COMMAND,
   REQUEST_COMMAND,
@@ -16,12 +17,13 @@ import { readAddresses } from './options.ts';
 import { readSurroundings } from './surroundings.ts';
 
 const USAGE = `usage: pilot-agent <command> [flags]
-  proxy sidecar            write the bootstrap, start and watch the proxy, relay its configuration
+  proxy sidecar|router     write the bootstrap, start and watch the proxy, relay its configuration
   istio-iptables           redirect the pod's traffic to the proxy (see istio-iptables --help)
   istio-clean-iptables     take that back (as istio-iptables --cleanup-only)
   request <method> <path>  HTTP request to the proxy's admin or another local port
   wait                     wait until the proxy is ready
   version                  print the version
+  completion               print a script by which a shell completes all this
 `;
 
 const outputs = { out: process.stdout, err: process.stderr };
@@ -75,11 +77,22 @@ async function wait(line: CommandLine): Promise<number> {
   return runWait(command, outputs);
 }
 
-async function version(): Promise<number> {
+async function version(line: CommandLine): Promise<number> {
   const text = fs.readFileSync(join(readSurroundings().installDir, 'package.json'), 'utf8');
   const { version: own } = JSON.parse(text) as { readonly version: string };
-  outputs.out.write(`outrigger ${own} (as Istio ${DEFAULT_ISTIO_VERSION})\n`);
-  return 0;
+  const { runVersion } = await import('./commands/version.ts');
+  const choice = {
+    short: line.flags.get('short') === 'true',
+    format: line.flags.get('output') ?? '',
+  };
+  return runVersion({ istio: DEFAULT_ISTIO_VERSION, own }, choice, outputs);
+}
+
+async function completion(line: CommandLine): Promise<number> {
+  const { runCompletion } = await import('./commands/completion.ts');
+  const specs = [PROXY_COMMAND, REQUEST_COMMAND, WAIT_COMMAND, VERSION_COMMAND, COMPLETION_COMMAND];
+  const bare = ['istio-iptables', 'istio-clean-iptables', 'help'];
+  return runCompletion(line.arguments[0], specs, bare, outputs);
 }
 
 async function run(words: readonly string[]): Promise<number> {
@@ -103,6 +116,8 @@ async function run(words: readonly string[]): Promise<number> {
     case 'version':
     case '--version':
       return withFlags(VERSION_COMMAND, rest, version);
+    case 'completion':
+      return withFlags(COMPLETION_COMMAND, rest, completion);
     case '--help':
     case '-h':
     case 'help':

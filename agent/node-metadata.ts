@@ -6,7 +6,11 @@ import { serviceClusterOf } from './service-cluster.ts';
 /** What istiod's feature gates take us for: the version whose bootstrap and configuration we are tested with. */
 export const DEFAULT_ISTIO_VERSION = '1.26.8';
 
+/** A router is a gateway: nothing is redirected to it, and all of its listeners drain. */
+export type NodeRole = 'sidecar' | 'router';
+
 export interface NodeIdentity {
+  readonly role: NodeRole;
   readonly podName: string;
   readonly podNamespace: string;
   readonly serviceAccount: string;
@@ -141,7 +145,7 @@ export function describeNode(inputs: NodeInputs, warnings: string[]): NodeDescri
   if (inputs.outlierLogPath !== '') metadata['OUTLIER_LOG_PATH'] = inputs.outlierLogPath;
   const name = `${identity.podName}.${identity.podNamespace}`;
   return {
-    id: `sidecar~${identity.instanceIps[0] ?? ''}~${name}~${identity.domain}`,
+    id: `${identity.role}~${identity.instanceIps[0] ?? ''}~${name}~${identity.domain}`,
     cluster: serviceClusterOf(inputs.serviceCluster, proxyConfig, {
       namespace: identity.podNamespace,
       workloadName: inputs.variables.get(`${META_PREFIX}WORKLOAD_NAME`) ?? '',

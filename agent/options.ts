@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import type { CommandLine } from './command-line.ts';
 import { readControlPlane } from './control-plane-options.ts';
 import type { ControlPlaneOptions } from './control-plane-options.ts';
+import { readCustomBootstrap } from './custom-bootstrap.ts';
 import { readDns } from './dns/dns-options.ts';
 import type { DnsOptions } from './dns/dns-options.ts';
 import { parseDownwardApiFile } from './downward-api.ts';
@@ -18,7 +19,7 @@ import type { NodeDescription, NodeIdentity } from './node-metadata.ts';
 import { addressesOf, readIdentity, readPaths } from './pod-addresses.ts';
 import type { AgentAddresses, AgentPaths } from './pod-addresses.ts';
 import { readProxyConfig } from './proxy-config.ts';
-import type { ProxyConfig, ProxyConfigSource } from './proxy-config.ts';
+import type { JsonObject, ProxyConfig, ProxyConfigSource } from './proxy-config.ts';
 import { readProxyOptions } from './proxy-options.ts';
 import type { Programs, ProxyOptions } from './proxy-options.ts';
 import { readSecurity } from './security/security-options.ts';
@@ -43,6 +44,8 @@ export interface AgentOptions {
   readonly proxy: ProxyOptions;
   readonly programs: Programs;
   readonly lifecycle: LifecycleOptions;
+  /** In the place of our bootstrap; undefined: ours. */
+  readonly customBootstrap: JsonObject | undefined;
   readonly status: StatusOptions;
   readonly stats: StatsOptions;
   readonly exports: ExportOptions;
@@ -102,9 +105,7 @@ export async function readAgentOptions(
   host: Surroundings,
 ): Promise<OptionsResult> {
   const problems: string[] = [];
-  const warnings: string[] = [];
-  const role = line.arguments[0] ?? 'sidecar';
-  if (role !== 'sidecar') problems.push(`proxy ${role}: only the role sidecar is built`);
+  const warnings = (line.unknown ?? []).map((flag) => `${flag}: no such flag, passed over`);
   const annotations = downward(host, ANNOTATIONS_FILE);
   const ownProxy = join(host.installDir, 'proxy/bin/outrigger-proxy');
   const proxyConfig = await readProxyConfig(
@@ -150,10 +151,14 @@ export async function readAgentOptions(
     ),
     proxy: readProxyOptions(line, proxyConfig, host, read, {
       bind: addresses.bind,
-      mode: isRedirected(node) ? read.text('ISTIO_META_INTERCEPTION_MODE', 'REDIRECT') : 'NONE',
+      mode:
+        identity.role === 'sidecar' && isRedirected(node)
+          ? read.text('ISTIO_META_INTERCEPTION_MODE', 'REDIRECT')
+          : 'NONE',
     }),
     programs: { ownProxy, boundExec: host.boundExec },
     lifecycle: readLifecycle(proxyConfig, read),
+    customBootstrap: await readCustomBootstrap(line, proxyConfig, host, read),
     status: readStatus(read, proxyConfig.statusPort, {
       profiling: line.flags.get('profiling') !== 'false',
       warnings,

@@ -61,7 +61,11 @@ export function readIdentity(
       'INSTANCE_IP: must name the address of the workload, as no interface has one',
     );
   }
+  const [role = 'sidecar'] = line.arguments;
+  if (role !== 'sidecar' && role !== 'router')
+    read.problems.push(`proxy ${role}: the roles are sidecar and router`);
   return {
+    role: role === 'router' ? role : 'sidecar',
     podName: read.text('POD_NAME', host.hostName),
     podNamespace,
     serviceAccount: read.text('SERVICE_ACCOUNT', ''),

@@ -51,8 +51,12 @@ export class ProxyAdmin {
   }
 
   /** Undefined when the proxy took it. */
-  async drainListeners(skipExit: boolean): Promise<string | undefined> {
-    const path = `/drain_listeners?inboundonly&graceful${skipExit ? '&skip_exit' : ''}`;
+  async drainListeners(which: {
+    readonly inboundOnly: boolean;
+    readonly skipExit: boolean;
+  }): Promise<string | undefined> {
+    const inbound = which.inboundOnly ? 'inboundonly&' : '';
+    const path = `/drain_listeners?${inbound}graceful${which.skipExit ? '&skip_exit' : ''}`;
     const answer = await this.#send('POST', path);
     if (!answer.ok) return answer.reason;
     return answer.status === 200

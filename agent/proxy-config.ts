@@ -54,7 +54,8 @@ export const emptyObject = (): JsonObject => Object.create(null) as JsonObject;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-async function parseText(text: string): Promise<unknown> {
+/** Bounded; an error's message says what is wrong. */
+export async function parseJsonOrYaml(text: string): Promise<unknown> {
   if (text.length > MAX_CONFIG_CHARS)
     throw new Error(`is longer than ${MAX_CONFIG_CHARS} characters`);
   try {
@@ -197,7 +198,7 @@ function defaultMessage(binaryPath: string): JsonObject {
 
 async function readSource(source: ProxyConfigSource, problems: string[]): Promise<JsonObject> {
   try {
-    let value = await parseText(source.text);
+    let value = await parseJsonOrYaml(source.text);
     if (source.field !== undefined && isObject(value)) value = value[source.field];
     if (value === undefined || value === null) return emptyObject();
     if (isObject(value)) return value;

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 
 import { fs } from '../../proxy/base/node-builtins.ts';
+import { withCustomBootstrap } from '../custom-bootstrap.ts';
 import type { AgentOptions } from '../options.ts';
 import { emptyObject } from '../proxy-config.ts';
 import type { JsonObject } from '../proxy-config.ts';
@@ -73,6 +74,21 @@ function internalListenerExtension(): JsonObject {
   };
 }
 
+/** As the agent's own lines, so that one reader takes both. */
+const logFormat = (asJson: boolean): JsonObject =>
+  asJson
+    ? {
+        json_format: {
+          level: '%l',
+          time: '%Y-%m-%dT%T.%fZ',
+          scope: 'envoy %n',
+          caller: '%g:%#',
+          thread: '%t',
+          msg: '%j',
+        },
+      }
+    : { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' };
+
 /** Which sockets of secrets are served besides the workload's own. */
 export interface SecretSockets {
   /** By a foreign server. */
@@ -101,9 +117,7 @@ export function buildBootstrap(
   const v6 = options.identity.instanceIps[0]?.includes(':') === true;
   const metadata = withSockets(node.metadata, sockets);
   return {
-    application_log_config: {
-      log_format: { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' },
-    },
+    application_log_config: { log_format: logFormat(options.log.asJson) },
     node: { id: node.id, cluster: node.cluster, locality: node.locality ?? {}, metadata },
     layered_runtime: {
       layers: [
@@ -138,8 +152,9 @@ export function writeBootstrap(options: AgentOptions, sockets: SecretSockets = N
   const { workDir, bootstrapFile } = options.paths;
   makePrivateFolder(workDir);
   const partial = `${bootstrapFile}.partial`;
-  fs.writeFileSync(partial, `${JSON.stringify(buildBootstrap(options, sockets), null, 2)}\n`, {
-    mode: 0o600,
-  });
+  const ours = buildBootstrap(options, sockets);
+  const { customBootstrap: custom } = options;
+  const bootstrap = custom === undefined ? ours : withCustomBootstrap(ours, custom);
+  fs.writeFileSync(partial, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
   fs.renameSync(partial, bootstrapFile);
 }

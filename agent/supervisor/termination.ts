@@ -15,6 +15,8 @@ export interface TerminationParts {
   readonly admin: ProxyAdmin;
   readonly sockets: PodSockets;
   readonly lifecycle: LifecycleOptions;
+  /** Of a sidecar; a router drains as a whole. */
+  readonly inboundOnly: boolean;
   readonly addresses: AgentAddresses;
   readonly logger: Logger;
   readonly time: TimeSource;
@@ -83,7 +85,8 @@ export class Termination {
   }
 
   async #drain(skipExit: boolean): Promise<void> {
-    const problem = await this.#parts.admin.drainListeners(skipExit);
+    const { admin, inboundOnly } = this.#parts;
+    const problem = await admin.drainListeners({ inboundOnly, skipExit });
     if (problem !== undefined) this.#parts.logger.warn(`could not start draining: ${problem}`);
   }
 

@@ -1,3 +1,4 @@
+// @timeout 120 s
 // [m] pilot-agent as a program, from its launcher to its exit code, with a stand-in for the proxy and recordings of istiod above.
 import { statSync } from 'node:fs';
 import t from 'tap';
@@ -78,7 +79,7 @@ const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, st
   [
     [[], {}, /^usage: pilot-agent <command>/],
     [['dance'], {}, /unknown command "dance"\nusage: /],
-    [['proxy', 'sidecar', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent proxy/],
+    [['wait', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent wait/],
     [['proxy'], { CA_PROVIDER: 'X' }, /CA_PROVIDER: only Citadel is known/],
     [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
     [
@@ -109,6 +110,17 @@ t.test('pilot-agent', (t) => {
   t.test('tells its version and its usage', async (t) => {
     const version = runAgent(t, ['version'], {});
     const help = runAgent(t, ['proxy', '--help'], {});
+    const json = runAgent(t, ['version', '-o', 'json'], {});
+    const short = runAgent(t, ['version', '--short'], {});
+    const completion = runAgent(t, ['completion', 'bash'], {});
+    t.equal(await json.exitCode, 0);
+    t.match(JSON.parse(json.output()), {
+      clientVersion: { version: /^1\.\d+\.\d+$/, revision: /^outrigger-/, status: 'Clean' },
+    });
+    t.equal(await short.exitCode, 0);
+    t.match(short.output(), /^1\.\d+\.\d+\n$/);
+    t.equal(await completion.exitCode, 0);
+    t.match(completion.output(), /complete -o default -F _pilot_agent pilot-agent\n$/);
     t.equal(await version.exitCode, 0);
     t.match(version.output(), /^outrigger \d+\.\d+\.\d+/);
     t.equal(await help.exitCode, 0);

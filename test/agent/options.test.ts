@@ -305,6 +305,42 @@ const READ: readonly (readonly [
     ['warning', 'debug'],
   ],
   [
+    'a router, to which nothing is redirected',
+    { flags: ['router'] },
+    (o) => [o.node.id.split('~')[0], o.proxy.early],
+    ['router', undefined],
+  ],
+  [
+    'flags of tomorrow',
+    { flags: ['--tomorrow', 'x', 'sidecar', '--more=y', '--last'] },
+    (o) => o.warnings.slice(0, 3),
+    ['--tomorrow', '--more', '--last'].map((flag) => `${flag}: no such flag, passed over`),
+  ],
+  [
+    "stock's own template",
+    { flags: ['--templateFile', './var/lib/istio/envoy/envoy_bootstrap_tmpl.json'] },
+    (o) => o.customBootstrap,
+    undefined,
+  ],
+  [
+    'a bootstrap of YAML',
+    { flags: ['--templateFile', 'b.yaml'], files: { 'b.yaml': 'static_resources: {}' } },
+    (o) => o.customBootstrap,
+    { static_resources: {} },
+  ],
+  [
+    'ports open before their listeners',
+    {},
+    (o) => o.proxy.early,
+    { addresses: ['0.0.0.0:15001', '0.0.0.0:15006'], holdMs: 15_000 },
+  ],
+  [
+    'with TPROXY those of the application alone',
+    { variables: { ISTIO_META_INTERCEPTION_MODE: 'TPROXY', OUTRIGGER_EARLY_HOLD: '3s' } },
+    (o) => o.proxy.early,
+    { addresses: ['0.0.0.0:15001'], holdMs: 3000 },
+  ],
+  [
     'override file',
     { variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'o.yaml' }, files: { 'o.yaml': 'admin: {}' } },
     (o) => o.proxy.bootstrapOverrideYaml,
@@ -313,8 +349,16 @@ const READ: readonly (readonly [
 ];
 
 const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
-  [{ flags: ['--nonsense'] }, /^unknown flag --nonsense$/],
-  [{ flags: ['router'] }, /^proxy router: only the role sidecar is built$/],
+  [{ flags: ['waypoint'] }, /^proxy waypoint: the roles are sidecar and router$/],
+  [{ flags: ['--templateFile=no'] }, /^--templateFile: no is not there$/],
+  [
+    { variables: { ISTIO_BOOTSTRAP: 'b' }, files: { b: '{"node": {{ .nodeID }} }' } },
+    /^ISTIO_BOOTSTRAP: b is a Go template, which is not read; /,
+  ],
+  [
+    { proxyConfig: { customConfigFile: 'b' }, files: { b: '{"node": [' } },
+    /^ProxyConfig.customConfigFile: b is neither JSON nor YAML: /,
+  ],
   [{ flags: ['sidecar', 'x'] }, /^unexpected argument "x"$/],
   [{ flags: ['--concurrency', '-1'] }, /^--concurrency needs a whole number, not "-1"$/],
   [{ flags: ['--proxyLogLevel=loud'] }, /^--proxyLogLevel: "loud" is no level; use trace/],

@@ -223,5 +223,27 @@ t.test('BootstrapWriter', (t) => {
     });
   });
 
+  t.test(
+    "writes a bootstrap of the operator's own, with our node and what it does not say",
+    async (t) => {
+      const workDir = privateDir(t);
+      const options = await makeOptions({
+        flags: ['--templateFile', 'own.yaml', '--log_as_json'],
+        files: {
+          'own.yaml': 'node: {id: other}\nadmin: {}\nstatic_resources: {clusters: [{name: a}]}\n',
+        },
+        proxyConfig: { configPath: workDir },
+      });
+      writeBootstrap(options);
+      t.match(JSON.parse(readFileSync(options.paths.bootstrapFile, 'utf8')), {
+        node: { id: options.node.id },
+        admin: {},
+        static_resources: { clusters: [{ name: 'a' }], listeners: undefined },
+        dynamic_resources: { ads_config: { api_type: 'DELTA_GRPC' } },
+        application_log_config: { log_format: { json_format: { msg: '%j' } } },
+      });
+    },
+  );
+
   t.end();
 });

@@ -68,6 +68,7 @@ async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
     admin: new ProxyAdmin('127.0.0.1', (admin.address() as AddressInfo).port),
     sockets: new PodSockets(sidecarPorts(options), inputs.tables ?? NO_TABLES),
     lifecycle: options.lifecycle,
+    inboundOnly: options.identity.role === 'sidecar',
     addresses: options.addresses,
     logger,
     time: realTime,
