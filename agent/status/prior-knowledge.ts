@@ -52,6 +52,7 @@ export class PriorKnowledge {
       socket.setTimeout(0);
       socket.removeListener('timeout', giveUp);
       socket.removeListener('error', giveUp);
+      socket.removeListener('end', giveUp);
       socket.removeListener('readable', onReadable);
       socket.unshift(bytes);
       if (start === PREFACE) this.#toHttp2(socket);
@@ -64,6 +65,7 @@ export class PriorKnowledge {
     socket.setTimeout(FIRST_BYTES_MS);
     socket.on('timeout', giveUp);
     socket.on('error', giveUp);
+    socket.on('end', giveUp);
     socket.on('close', leave);
     socket.on('readable', onReadable);
   }

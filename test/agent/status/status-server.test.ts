@@ -179,6 +179,16 @@ t.test('StatusServer', (t) => {
     t.match(text, 'HTTP/1.1 200 OK');
   });
 
+  t.test('lets go of who connects and says nothing', async (t) => {
+    const { port } = await setUp(t);
+    const startMs = performance.now();
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.resume();
+    socket.end();
+    await new Promise((resolve) => socket.once('end', resolve));
+    t.ok(performance.now() - startMs < 9000, 'long before it would be given up');
+  });
+
   t.test('a hook whose caller goes away is let go of', async (t) => {
     let open = 0;
     const appPort = await serveHttp(t, (_, response) => {
