@@ -43,9 +43,11 @@ const TLS_MODES = new Map<unknown, ExportTls['mode'] | undefined>([
 
 class ExportReader {
   readonly #read: VariableReader;
+  readonly #warnings: string[];
 
-  constructor(read: VariableReader) {
+  constructor(read: VariableReader, warnings: string[]) {
     this.#read = read;
+    this.#warnings = warnings;
   }
 
   /** `settings`: a message with `address`, `tlsSettings` and `tcpKeepalive`, or the address alone. */
@@ -79,8 +81,8 @@ class ExportReader {
     const kind = isObject(zipkin) ? 'zipkin' : isObject(datadog) ? 'datadog' : undefined;
     for (const other of ['lightstep', 'stackdriver', 'openCensusAgent']) {
       if (tracing[other] !== undefined)
-        this.#read.problems.push(
-          `ProxyConfig.tracing.${other}: is no tracer any more; name one by Telemetry`,
+        this.#warnings.push(
+          `ProxyConfig.tracing.${other}: gets no spans, as it is no tracer any more; name one by Telemetry`,
         );
     }
     if (kind === undefined) return undefined;
@@ -119,8 +121,12 @@ class ExportReader {
   }
 }
 
-export function readExports({ message }: ProxyConfig, read: VariableReader): ExportOptions {
-  const reader = new ExportReader(read);
+export function readExports(
+  { message }: ProxyConfig,
+  read: VariableReader,
+  warnings: string[],
+): ExportOptions {
+  const reader = new ExportReader(read, warnings);
   const statsd = message['statsdUdpAddress'];
   return {
     tracer: reader.tracer(message['tracing']),

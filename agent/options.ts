@@ -163,8 +163,8 @@ export async function readAgentOptions(
       profiling: line.flags.get('profiling') !== 'false',
       warnings,
     }),
-    stats: readStats({ proxyConfig, annotations, instanceIps: identity.instanceIps }, problems),
-    exports: readExports(proxyConfig, read),
+    stats: readStats({ proxyConfig, annotations, instanceIps: identity.instanceIps }, warnings),
+    exports: readExports(proxyConfig, read, warnings),
     selfDiscovery: node.metadata['ENABLE_SELF_DISCOVERY'] === 'true',
     warnings,
     log: {

@@ -34,7 +34,8 @@ const POD_IP = '{pod_ip}';
 const MAX_TAG_CHARS = 128;
 const MAX_BUCKETS = 1000;
 
-export function readStats(sources: StatsSources, problems: string[]): StatsOptions {
+/** What cannot be read is left out with a warning, as stock does: stats are no reason for a pod to fail. */
+export function readStats(sources: StatsSources, warnings: string[]): StatsOptions {
   const { proxyConfig, annotations, instanceIps } = sources;
   const annotation: Annotation = (name) => annotations.get(`sidecar.istio.io/${name}`) ?? '';
   // One or the other, as stock: who writes an annotation means all of it.
@@ -45,15 +46,15 @@ export function readStats(sources: StatsSources, problems: string[]): StatsOptio
   const { prefixes, suffixes, regexps } = proxyConfig.statsMatcher;
   const tags = [...proxyConfig.extraStatTags, ...words(annotation('extraStatTags'))];
   const duration = (name: string, field: string): string | undefined =>
-    durationOf(annotation(name), name, problems) ??
-    durationOf(proxyConfig.message[field], field, problems);
+    durationOf(annotation(name), name, warnings) ??
+    durationOf(proxyConfig.message[field], field, warnings);
   const compression = annotation('statsCompression');
   return {
     prefixes: chosen('statsInclusionPrefixes', prefixes),
     suffixes: chosen('statsInclusionSuffixes', suffixes),
     regexps: chosen('statsInclusionRegexps', regexps),
     extraTags: [...new Set(tags)].filter((tag) => tag !== '' && tag.length <= MAX_TAG_CHARS),
-    histogramBuckets: bucketsOf(annotation('statsHistogramBuckets'), problems),
+    histogramBuckets: bucketsOf(annotation('statsHistogramBuckets'), warnings),
     flushInterval: duration('statsFlushInterval', 'statsFlushInterval'),
     evictionInterval: duration('statsEvictionInterval', 'statsEvictionInterval'),
     compression:
@@ -75,20 +76,20 @@ const withAddresses = (patterns: readonly string[], ips: readonly string[]): rea
     pattern.includes(POD_IP) ? ips.map((ip) => pattern.replaceAll(POD_IP, ip)) : [pattern],
   );
 
-function durationOf(value: unknown, place: string, problems: string[]): string | undefined {
+function durationOf(value: unknown, place: string, warnings: string[]): string | undefined {
   if (value === undefined || value === '') return undefined;
   const ms = typeof value === 'string' ? parseDurationMs(value) : undefined;
   if (ms !== undefined && ms > 0) return `${ms / 1000}s`;
-  problems.push(`${place}: must be a duration such as 5s, not ${JSON.stringify(value)}`);
+  warnings.push(`${place}: is left out, as ${JSON.stringify(value)} is no duration such as 5s`);
   return undefined;
 }
 
 /** `{"istio": [1, 5, 10]}`: prefix to bounds. */
-function bucketsOf(text: string, problems: string[]): HistogramBuckets[] {
+function bucketsOf(text: string, warnings: string[]): HistogramBuckets[] {
   if (text === '') return [];
   const wrong = (): HistogramBuckets[] => {
-    problems.push(
-      'sidecar.istio.io/statsHistogramBuckets: must be a JSON object of lists of numbers, as in {"istio":[1,5,10]}',
+    warnings.push(
+      'sidecar.istio.io/statsHistogramBuckets: is left out, as it is no JSON object of lists of numbers such as {"istio":[1,5,10]}',
     );
     return [];
   };

@@ -104,6 +104,26 @@ const READ: readonly (readonly [
     ],
   ],
   [
+    'stats and tracers that cannot be had are left out',
+    {
+      files: {
+        [ANNOTATIONS]:
+          'sidecar.istio.io/statsHistogramBuckets="[]"\nsidecar.istio.io/statsFlushInterval="soon"\n',
+      },
+      proxyConfig: { tracing: { lightstep: { address: 'x:1' } } },
+    },
+    (o) => [o.stats.histogramBuckets, o.exports.tracer, o.warnings.map((w) => w.split(':', 1)[0])],
+    [
+      [],
+      undefined,
+      [
+        'sidecar.istio.io/statsHistogramBuckets',
+        'statsFlushInterval',
+        'ProxyConfig.tracing.lightstep',
+      ],
+    ],
+  ],
+  [
     'metadata of variables and of proxyMetadata',
     {
       variables: { ISTIO_META_A: '1', ISTIO_META_B: '2', ISTIO_META___proto__: '3' },
@@ -430,14 +450,6 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
   [
     { proxyConfig: { envoyMetricsService: { address: 'a:1', tlsSettings: { mode: 'X' } } } },
     /^ProxyConfig\.envoyMetricsService: tlsSettings\.mode must be DISABLE/,
-  ],
-  [
-    { files: { [ANNOTATIONS]: 'sidecar.istio.io/statsHistogramBuckets="[]"' } },
-    /^sidecar\.istio\.io\/statsHistogramBuckets: must be a JSON object of lists of numbers/,
-  ],
-  [
-    { files: { [ANNOTATIONS]: 'sidecar.istio.io/statsFlushInterval="soon"' } },
-    /^statsFlushInterval: must be a duration such as 5s, not "soon"$/,
   ],
   [
     { proxyConfig: { tracingServiceName: 'X' } },
