@@ -11,12 +11,16 @@ import type { IpDetectionConfig } from './ip-detection-config.ts';
 import type { CidrConfig } from './listener-config.ts';
 import type { LocalReplyConfig } from './local-reply-config.ts';
 import type { RouteConfig, UpgradeConfig } from './route-config.ts';
+import type { ScopedRoutesConfig } from './scoped-routes-config.ts';
 import type { SamplingConfig } from './tracing-config.ts';
 
 export interface HttpConnectionManagerConfig {
   readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
   readonly statPrefix: string;
-  readonly routes: { readonly kind: 'inline'; readonly config: RouteConfig } | RdsConfig;
+  readonly routes:
+    | { readonly kind: 'inline'; readonly config: RouteConfig }
+    | RdsConfig
+    | ScopedRoutesConfig;
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
   readonly localReply: LocalReplyConfig | undefined;
@@ -109,6 +113,15 @@ export interface RdsConfig {
   readonly name: string;
   /** Absent: by ADS, and waited for for ever. */
   readonly from?: SourceRef;
+}
+
+/** Tables that stand in the configuration itself. */
+export function inlineTables({
+  routes,
+}: Pick<HttpConnectionManagerConfig, 'routes'>): readonly RouteConfig[] {
+  if (routes.kind === 'rds') return [];
+  if (routes.kind === 'inline') return [routes.config];
+  return routes.scopes.flatMap(({ inline }) => inline ?? []);
 }
 
 export const routeRef = ({ name, from = ADS_FOR_EVER }: RdsConfig): SubscriptionRef => ({

@@ -148,7 +148,7 @@ export class ActiveStream
     const upgrade = this.#owner.requestIsUpgrade;
     if (!again && !this.#mutate(headers, upgrade)) return;
     // (3), (15): the table stays this one for the whole request
-    const table = this.#context.routes.current();
+    const table = this.#context.routes.current(headers);
     if (table !== null) {
       if (table.internalOnlyHeaders.length > 0 && !headers.has(H.xEnvoyInternal)) {
         stripInternalOnly(headers, table.internalOnlyHeaders);
@@ -282,7 +282,7 @@ export class ActiveStream
   }
 
   refreshRoute(): void {
-    const table = this.#context.routes.current();
+    const table = this.#context.routes.current(this.requestHeaders);
     if (table !== null) this.#resolveRoute(table);
   }
 

@@ -52,5 +52,5 @@ export interface RouteTable {
 
 /** Gives the newest table; null while RDS has not delivered (requests get 404 NR then). */
 export interface RouteProvider {
-  current(): RouteTable | null;
+  current(headers: RequestHeaders): RouteTable | null;
 }

@@ -2,6 +2,7 @@
 // filter chains differ (envoy-behaviour §8.5).
 import { util } from '../base/node-builtins.ts';
 import { routeRef } from '../config/http-connection-manager-config.ts';
+import { scopeTables } from '../config/scoped-routes-config.ts';
 import { subscriptionKey } from '../config/config-source.ts';
 import type { ConfigSourceConfig, SubscriptionRef } from '../config/config-source.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
@@ -14,9 +15,9 @@ export function routeRefsOf(listener: ListenerConfig): readonly SubscriptionRef[
     for (const filter of chain.networkFilters) {
       if (filter.kind !== 'http_connection_manager') continue;
       const { routes } = filter.settings;
-      if (routes.kind !== 'rds') continue;
-      const ref = routeRef(routes);
-      refs.set(subscriptionKey(ref), ref);
+      if (routes.kind === 'inline') continue;
+      for (const ref of routes.kind === 'rds' ? [routeRef(routes)] : scopeTables(routes))
+        refs.set(subscriptionKey(ref), ref);
     }
   }
   return [...refs.values()];

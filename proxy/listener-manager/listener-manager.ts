@@ -221,11 +221,8 @@ export class ListenerManager {
   }
 
   #targetProblem(config: ListenerConfig): string | undefined {
-    for (const target of this.#targets) {
-      const problem = target.problem?.(config);
-      if (problem !== undefined) return problem;
-    }
-    return undefined;
+    const problems = this.#targets.map((target) => target.problem?.(config));
+    return problems.find((problem) => problem !== undefined);
   }
 
   #addressConflict(config: ListenerConfig): string | undefined {
@@ -279,9 +276,15 @@ export class ListenerManager {
     this.#dropWarming(known);
     known.warming = version;
     this.#warmingCount++;
+    this.#retable(version, this.#filled(version));
+    this.#awaitTables(version);
+  }
+
+  #awaitTables(version: ListenerVersion): void {
+    cancelAll(version.fetchTimers);
     version.fetchTimers = version.routeRefs
       .filter((ref) => ref.initialFetchTimeoutMs > 0 && !this.#routes.ready([ref]))
-      .map((ref) => this.#awaitRoutes(resource.name, ref));
+      .map((ref) => this.#awaitRoutes(version.resource.name, ref));
   }
 
   /** A table that is overdue: the listener goes on with 404. */
@@ -309,9 +312,21 @@ export class ListenerManager {
 
   /** What a target waits for came, or came anew: listeners in force get it in place. */
   onTargets(): void {
-    for (const { active } of this.#listeners.values())
+    for (const { active, warming } of this.#listeners.values()) {
       if (active !== undefined) this.#refill(active);
+      if (warming !== undefined && this.#retable(warming, this.#filled(warming)))
+        this.#awaitTables(warming);
+    }
     this.#settle();
+  }
+
+  /** What was filled in may name other tables. */
+  #retable(version: ListenerVersion, config: ListenerConfig): boolean {
+    if (config === version.resource.config) return false;
+    const before = version.routeRefs;
+    this.#routes.retain((version.routeRefs = routeRefsOf(config)));
+    this.#routes.release(before);
+    return true;
   }
 
   #refill(active: ListenerVersion): void {
@@ -319,6 +334,7 @@ export class ListenerManager {
     const config = this.#filled(active);
     if (config.hash === before.hash) return;
     active.published = config;
+    this.#retable(active, config);
     this.#stats.onInPlaceUpdated();
     this.#drains.addChains(planChains(before, config).drained.length);
     this.#deps.sink.publishListener(config);

@@ -11,7 +11,8 @@ import type { SecretUser } from '../tls/secret-waits.ts';
 
 export interface ListenerVersion {
   readonly resource: ConfigResource<ListenerConfig>;
-  readonly routeRefs: readonly SubscriptionRef[];
+  /** Of what was filled in, too. */
+  routeRefs: readonly SubscriptionRef[];
   /** Undefined: it names no secret. */
   readonly secretUser: SecretUser | undefined;
   readonly lastUpdatedMs: number;

@@ -3,6 +3,7 @@
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
+import { inlineTables } from '../config/http-connection-manager-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { HttpFilterConfig } from '../config/http-filter-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
@@ -87,7 +88,7 @@ function compileConnManager(
   chainName: string,
   runtime: Runtime,
 ): void {
-  if (config.routes.kind === 'inline') compileRoutes(config.routes.config, runtime);
+  for (const table of inlineTables(config)) compileRoutes(table, runtime);
   for (const filter of config.httpFilters) compileHttpFilter(filter);
   compileLogs(config.accessLogs, `filter chain '${chainName}': access_log`);
   for (const { settings } of config.httpFilters)

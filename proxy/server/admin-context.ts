@@ -8,6 +8,7 @@ import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts
 import type { PemSource } from '../config/secret-config.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { RateNumbers } from '../upstream/outlier-rates.ts';
+import type { DiscoveredScopes } from '../xds/scope-manager.ts';
 import type { ServerOptions } from './options.ts';
 import type { MergedStat } from './stats-collector.ts';
 import type { ComponentLogLevel } from './worker-protocol.ts';
@@ -102,6 +103,7 @@ export interface AdminContext {
   runtime(): RuntimeReport;
   /** '' takes a value back. False: no layer of the runtime can be written. */
   modifyRuntime(changes: Iterable<readonly [key: string, value: string]>): boolean;
+  dumpScopes(): readonly DiscoveredScopes[];
   /** Filters that are discovered; undefined: there are none. */
   dumpExtensions(chain: 'http' | 'network'): ConfigDumpSection | undefined;
   /** Of all TLS contexts, those of listeners first. */

@@ -1,4 +1,5 @@
 // [w] Joins the layers for one filter chain: settings to connection manager or tcp_proxy with everything they need.
+import { ScopedRoutes } from '../router/scoped-routes.ts';
 import { StringMatcher } from '../router/string-matcher.ts';
 import type { TokenMatcher } from '../http/conn-manager-context.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -7,6 +8,7 @@ import { routeRef } from '../config/http-connection-manager-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { RouteConfig } from '../config/route-config.ts';
 import type { TcpProxyConfig } from '../config/tcp-proxy-config.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Runtime } from '../base/runtime.ts';
@@ -275,9 +277,25 @@ export class WorkerChainBuilder implements ChainBuilder {
 
   #routes(config: HttpConnectionManagerConfig): RouteProvider {
     const { routes } = config;
-    if (routes.kind === 'rds') return this.#parts.routeSlot(subscriptionKey(routeRef(routes)));
+    switch (routes.kind) {
+      case 'rds':
+        return this.#parts.routeSlot(subscriptionKey(routeRef(routes)));
+      case 'inline':
+        return this.#inlineRoutes(routes.config);
+      case 'scoped': {
+        const { source } = routes.tables;
+        return new ScopedRoutes(routes, ({ table, inline }) =>
+          inline === undefined
+            ? this.#parts.routeSlot(subscriptionKey({ name: table, source }))
+            : this.#inlineRoutes(inline),
+        );
+      }
+    }
+  }
+
+  #inlineRoutes(table: RouteConfig): RouteProvider {
     const slot = new RouteTableSlot();
-    slot.update(new CompiledRouteTable(routes.config, this.#parts.routeEnvironment));
+    slot.update(new CompiledRouteTable(table, this.#parts.routeEnvironment));
     return slot;
   }
 

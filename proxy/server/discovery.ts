@@ -8,6 +8,7 @@ import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
+import type { ScopeConfig } from '../config/scoped-routes-config.ts';
 import type { RuntimeValuesConfig } from '../config/runtime-layer-config.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
@@ -17,6 +18,7 @@ import type { AdsTransport } from '../xds/ads-transport.ts';
 import { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { ExtensionManager } from '../xds/extension-manager.ts';
 import type { FieldNotices } from '../xds/field-notices.ts';
+import { ScopeRelay } from '../xds/scope-relay.ts';
 import { NamedSubscriptions } from '../xds/named-subscriptions.ts';
 import { ResourceFeeds } from '../xds/resource-feeds.ts';
 import type { Feed } from '../xds/resource-feeds.ts';
@@ -28,6 +30,7 @@ import {
   onDemandClusterType,
   routeType,
   runtimeType,
+  scopeType,
   secretType,
 } from '../xds/resource-types.ts';
 import type { ResourceWatcher, XdsResourceKind } from '../xds/resource-watcher.ts';
@@ -76,6 +79,8 @@ export class Discovery implements Closable {
   readonly #routes: NamedSubscriptions<RouteConfig>;
   readonly #extensions: NamedSubscriptions<ExtensionConfig>;
   readonly #runtime: NamedSubscriptions<RuntimeValuesConfig>;
+  /** Those that come by ADS. */
+  readonly #scopes = new ScopeRelay();
   readonly #onDemand: OnDemandClusters;
   #ads: AdsClient | undefined;
   #clusterFeed: Feed | undefined;
@@ -162,6 +167,17 @@ export class Discovery implements Closable {
     this.#extensions.setWanted(wanted);
   }
 
+  /** All scopes of routes that a source has. */
+  openScopes(ref: SourceRef, watcher: ResourceWatcher<ScopeConfig>, statPrefix: string): Closable {
+    if (ref.source.kind !== 'ads') {
+      const options = { ref, name: '', statPrefix, countsStreamOnly: true };
+      return this.#feeds.open(scopeType, watcher, options);
+    }
+    const opened = this.#scopes.open(watcher);
+    this.#ads?.request('scopes');
+    return opened;
+  }
+
   setSecretNames(names: ReadonlySet<string>): void {
     this.#ads?.setNames('secrets', names);
   }
@@ -204,6 +220,7 @@ export class Discovery implements Closable {
     client.watch(endpointsType, this.#endpointWatcher());
     if (lds?.source.kind === 'ads') client.watch(listenerType, this.#listenerWatcher());
     client.watch(routeType, this.#routeWatcher());
+    client.watch(scopeType, this.#scopes.watcher);
     client.watch(extensionType, extensions.watcher);
     client.watch(runtimeType, this.#parts.runtime.watcher);
     client.watch(secretType, secrets.adsWatcher);

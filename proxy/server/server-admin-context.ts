@@ -3,11 +3,11 @@ import type { LoggerRegistry, LogLevel } from '../base/logger.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
-import type { ExtensionManager } from '../xds/extension-manager.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { AdminContext, ServerState } from './admin-context.ts';
 import { clusterReports } from './cluster-reports.ts';
 import type { LoadedBootstrap } from './bootstrap.ts';
+import type { DiscoveredTargets } from './discovered-targets.ts';
 import type { Discovery } from './discovery.ts';
 import type { DrainManager } from './drain-manager.ts';
 import type { InertNotes } from './inert-notes.ts';
@@ -38,7 +38,7 @@ export interface AdminContextParts {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly secrets: SecretManager;
-  readonly extensions: ExtensionManager;
+  readonly targets: DiscoveredTargets;
   readonly runtime: RuntimeLayers;
   readonly drain: DrainManager;
   readonly discovery: Discovery;
@@ -87,7 +87,8 @@ export function createAdminContext(parts: AdminContextParts): AdminContext {
     dumpListeners: () => listeners.dumpListeners(discovery.version('listeners')),
     runtime: () => parts.runtime,
     modifyRuntime: (changes) => parts.runtime.modify(changes),
-    dumpExtensions: (chain) => parts.extensions.dump(chain),
+    dumpScopes: () => parts.targets.scopes.dump(),
+    dumpExtensions: (chain) => parts.targets.extensions.dump(chain),
     dumpSecrets: () => parts.secrets.dump(),
     tlsMaterials: () =>
       tlsMaterials(

@@ -11,7 +11,6 @@ import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
 import { addressText } from '../upstream/host.ts';
 import type { DiscoveryChannels } from '../xds/discovery-channels.ts';
-import type { ExtensionManager } from '../xds/extension-manager.ts';
 import type { FieldNotices } from '../xds/field-notices.ts';
 import type { SecretManager } from '../xds/secret-manager.ts';
 import type { ServerState } from './admin-context.ts';
@@ -26,7 +25,8 @@ import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
 import { ServerHealth } from './health-wiring.ts';
 import { InertNotes } from './inert-notes.ts';
-import { wireExtensions } from './extensions-wiring.ts';
+import { wireTargets } from './discovered-targets.ts';
+import type { DiscoveredTargets } from './discovered-targets.ts';
 import { ControlChannels } from './grpc/control-channels.ts';
 import type { ControlTls } from './grpc/control-tls.ts';
 import { LogLevels } from './log-levels.ts';
@@ -62,7 +62,7 @@ export class Server {
   readonly #runtime: RuntimeLayers;
   readonly #secrets: SecretManager;
   readonly #names: NameResolution;
-  readonly #extensions: ExtensionManager;
+  readonly #targets: DiscoveredTargets;
   readonly #clusters: ClusterManager;
   readonly #listeners: ListenerManager;
   readonly #drain: DrainManager;
@@ -104,14 +104,11 @@ export class Server {
     );
     this.#secrets = this.#createSecretManager(channels);
     this.#names = new NameResolution(deps, this.#stats, () => this.#pool);
-    this.#extensions = wireExtensions(
-      deps,
-      { stats: this.#stats, runtime: this.#runtime.values },
-      {
-        onWanted: (wanted) => this.#discovery.setExtensions(wanted),
-        onSettled: () => this.#listeners.onTargets(),
-      },
-    );
+    this.#targets = wireTargets(deps, this.#stats, this.#runtime.values, {
+      onWanted: (wanted) => this.#discovery.setExtensions(wanted),
+      open: (...parts) => this.#discovery.openScopes(...parts),
+      onSettled: () => this.#listeners.onTargets(),
+    });
     this.#health = new ServerHealth(deps, this.#stats, this.#publisher, this.#runtime.values);
     this.#clusters = this.#createClusterManager();
     this.#listeners = this.#createListenerManager();
@@ -125,7 +122,7 @@ export class Server {
       this.#publisher,
       this.#settler,
       this.#secrets,
-      this.#extensions,
+      this.#targets,
       this.#names,
       this.#runtime,
       this.#clusters,
@@ -262,7 +259,7 @@ export class Server {
       stats: this.#stats,
       runtime: this.#runtime.values,
       secrets: this.#secrets,
-      targets: [this.#extensions],
+      targets: this.#targets.all,
       log: loggers.get('config'),
       isClusterWarming: (name) => this.#clusters.isWarmingFirst(name),
       sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
@@ -360,7 +357,7 @@ export class Server {
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
-      extensions: this.#extensions,
+      extensions: this.#targets.extensions,
       runtime: this.#runtime,
       onAnswered: (kind) => this.#startup.onAnswered(kind),
       onMissingCluster: (cluster) => this.#pool.broadcast({ kind: 'cluster_missing', cluster }),
@@ -385,7 +382,7 @@ export class Server {
       clusters: this.#clusters,
       listeners: this.#listeners,
       secrets: this.#secrets,
-      extensions: this.#extensions,
+      targets: this.#targets,
       runtime: this.#runtime,
       drain: this.#drain,
       discovery: this.#discovery,

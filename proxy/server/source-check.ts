@@ -50,6 +50,8 @@ function sourcesOf(listener: ListenerConfig): readonly ConfigSourceConfig[] {
       chain?.networkFilters.flatMap((filter) => {
         if (filter.kind !== 'http_connection_manager') return [];
         const { routes } = filter.settings;
+        if (routes.kind === 'scoped')
+          return [routes.tables.source, ...(routes.discovery ? [routes.discovery.source] : [])];
         return routes.kind === 'rds' ? [routeRef(routes).source] : [];
       }) ?? [],
   );

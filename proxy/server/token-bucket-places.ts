@@ -1,5 +1,6 @@
 // [m] Which token bucket of the configuration is kept where: words of one SharedArrayBuffer that all workers write
 // (filters/token-bucket-memory.ts reads them).
+import { inlineTables } from '../config/http-connection-manager-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { LocalRateLimitConfig, TokenBucketConfig } from '../config/local-rate-limit-config.ts';
 import { perFilterConfigs } from '../config/per-filter-configs.ts';
@@ -129,8 +130,7 @@ function chainGroups(listener: ListenerConfig): readonly BucketGroup[] {
       if (filter.kind !== 'http_connection_manager') continue;
       for (const { settings } of filter.settings.httpFilters)
         if (settings.kind === 'local_rate_limit') buckets.push(...bucketsOf(settings));
-      const { routes } = filter.settings;
-      if (routes.kind === 'inline') buckets.push(...tableBuckets(routes.config));
+      for (const table of inlineTables(filter.settings)) buckets.push(...tableBuckets(table));
     }
     if (buckets.length > 0) groups.push({ key: `${chain.hash} ${nth}`, buckets });
   }

@@ -35,6 +35,18 @@ export const DISCOVERY_STAT_GROUPS: readonly StatGroup[] = [
     ],
   },
   {
+    title: 'Scopes of routes that are discovered (SRDS)',
+    prefix: 'http.<stat_prefix>.scoped_rds.<name>.',
+    rows: [
+      ...SUBSCRIPTION_ROWS,
+      ...counters(`config_reload: updates of scopes`),
+      ...gauges(`
+        all_scopes: scopes there are
+        active_scopes: the same: all are loaded
+        on_demand_scopes: always 0: none waits for a request`),
+    ],
+  },
+  {
     title: 'Runtime',
     prefix: 'runtime.',
     rows: [

@@ -145,6 +145,12 @@ export class AdsClient {
     this.#mux.setNames(kind, names);
   }
 
+  /** All of a kind that nobody asked for before. */
+  request(kind: XdsResourceKind): void {
+    this.#subscriptions.get(kind)?.request();
+    this.#mux.onWaitOver();
+  }
+
   /** Of the last response of that kind that was accepted; '' before. */
   versionOf(kind: XdsResourceKind): string {
     return this.#subscriptions.get(kind)?.version ?? '';

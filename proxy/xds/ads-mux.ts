@@ -14,6 +14,7 @@ export const KIND_ORDER: readonly XdsResourceKind[] = [
   'clusters',
   'endpoints',
   'listeners',
+  'scopes',
   'routes',
   'extensions',
   'secrets',

@@ -327,4 +327,4 @@ function placeProblem(
 
 /** Who warms a listener does not look into what came later. */
 const leadsOn = ({ routes, httpFilters }: HttpConnectionManagerConfig): boolean =>
-  routes.kind === 'rds' || httpFilters.some(({ settings }) => settings.kind === 'discovered');
+  routes.kind !== 'inline' || httpFilters.some(({ settings }) => settings.kind === 'discovered');

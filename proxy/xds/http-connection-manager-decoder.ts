@@ -19,6 +19,7 @@ import { decodeIpDetection } from './ip-detection-decoder.ts';
 import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
+import { decodeScopedRoutes } from './scoped-routes-decoder.ts';
 import { decodeManagerSampling } from './tracing-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
@@ -66,7 +67,6 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
 }
 
 function refuseUnbuilt(reader: Reader): void {
-  reader.refuse('scoped_routes');
   reader.refuse('path_normalization_options');
   reader.refuse('typed_header_validation_config');
   reader.refuse('forward_client_cert_matcher');
@@ -113,9 +113,11 @@ function decodeRoutes(reader: Reader): Config['routes'] {
   if (inline !== undefined) {
     return { kind: 'inline', config: decodeRouteTable(inline, { version: '', dynamic: false }) };
   }
+  const scoped = reader.child('scoped_routes');
+  if (scoped !== undefined) return decodeScopedRoutes(scoped);
   const rds = reader.child('rds');
   if (rds === undefined) {
-    if (!reader.has('scoped_routes')) reader.problem('', 'one of rds, route_config is required');
+    reader.problem('', 'one of rds, route_config is required');
     return { kind: 'rds', name: '' };
   }
   return {

@@ -1,6 +1,7 @@
 // [m] What of a resource was accepted but does nothing yet, or refuses: for the start-up log line and /config_dump.
 import type { AccessLogConfig, AccessLogFilterConfig } from '../config/access-log-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import { inlineTables } from '../config/http-connection-manager-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
@@ -68,7 +69,7 @@ function noteConnectionManager(manager: HttpConnectionManagerConfig, notes: Set<
     if (filter.settings.kind === 'set_filter_state' && filter.settings.shared)
       notes.add(idle(`shared_with_upstream of http filter ${filter.name}`));
   }
-  if (manager.routes.kind === 'inline') noteRoutes(manager.routes.config, notes);
+  for (const table of inlineTables(manager)) noteRoutes(table, notes);
 }
 
 function noteRoutes(routes: RouteConfig, notes: Set<string>): void {

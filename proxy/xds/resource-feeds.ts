@@ -104,6 +104,7 @@ export class ResourceFeeds {
       countsStreamOnly,
     });
     client.watch(type, watcher);
+    if (type.onRequest === true) client.request(type.kind);
     if (name !== '') client.setNames(type.kind as NamedResourceKind, new Set([name]));
     // What it asks may come in the same list as who asks for it.
     const timer = time.setTimer(() => client.start(), 0);

@@ -7,6 +7,7 @@ import type { ExtensionConfig } from '../config/extension-config.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { RuntimeValuesConfig } from '../config/runtime-layer-config.ts';
+import type { ScopeConfig } from '../config/scoped-routes-config.ts';
 import type { SecretConfig } from '../config/secret-config.ts';
 import { decodeCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
@@ -16,6 +17,7 @@ import { FieldReader } from './field-reader.ts';
 import { decodeListener } from './listener-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
 import { decodeRuntimeValues } from './runtime-decoder.ts';
+import { decodeScope } from './scoped-routes-decoder.ts';
 import { decodeSecret } from './secret-decoder.ts';
 import type { ResourceType } from './subscription-state.ts';
 
@@ -24,6 +26,7 @@ const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'envoy.config.listener.v3.Listener';
 const SECRET = 'envoy.extensions.transport_sockets.tls.v3.Secret';
 const RUNTIME = 'envoy.service.runtime.v3.Runtime';
+const SCOPE = 'envoy.config.route.v3.ScopedRouteConfiguration';
 const EXTENSION = 'envoy.config.core.v3.TypedExtensionConfig';
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration';
 
@@ -139,5 +142,17 @@ export const runtimeType: ResourceType<RuntimeValuesConfig> = {
       name: message.name ?? '',
       toConfig: (version) => decodeRuntimeValues(message, version, watch),
     };
+  },
+};
+
+export const scopeType: ResourceType<ScopeConfig> = {
+  kind: 'scopes',
+  typeUrl: typeUrlOf(SCOPE),
+  wildcard: true,
+  onRequest: true,
+  noun: 'scoped route',
+  parse(bytes, watch) {
+    const message = decode(SCOPE, bytes, watch?.at(''));
+    return { name: message.name ?? '', toConfig: () => decodeScope(message, watch) };
   },
 };

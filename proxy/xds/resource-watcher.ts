@@ -63,4 +63,4 @@ export type NamedResourceKind =
   | 'secrets'
   | 'runtime';
 
-export type XdsResourceKind = 'listeners' | NamedResourceKind;
+export type XdsResourceKind = 'listeners' | 'scopes' | NamedResourceKind;

@@ -25,6 +25,8 @@ export interface ResourceType<T> {
   readonly wildcard: boolean;
   /** Of a type that is asked for by name: what the server takes back is gone. Absent: it stays in use. */
   readonly removable?: boolean;
+  /** Of a wildcard type: it is not asked for before somebody requests it. */
+  readonly onRequest?: boolean;
   /** As in "Error adding/updating cluster(s)". */
   readonly noun: string;
   /** Throws when `bytes` are no message of this type; the name is known even where the configuration is refused. */
@@ -123,6 +125,7 @@ export class SubscriptionState<T> {
   #responses = 0;
   #asked = false;
   #overdue = false;
+  #requested = false;
   #lastNack: NackRecord | undefined = undefined;
 
   constructor(type: ResourceType<T>, watcher: ResourceWatcher<T>, context: SubscriptionContext) {
@@ -157,8 +160,14 @@ export class SubscriptionState<T> {
     for (const name of this.#refused) if (!this.#names.has(name)) this.#refused.delete(name);
   }
 
+  /** From now on all of the type is wanted. */
+  request(): void {
+    this.#requested = true;
+  }
+
   /** Whether something of this type is wanted at all. */
   get wanted(): boolean {
+    if (this.type.onRequest === true) return this.#requested;
     return this.type.wildcard || this.#names.size > 0;
   }
 

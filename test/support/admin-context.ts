@@ -176,6 +176,7 @@ export async function adminFixture(
     wallMs: () => 0,
     runtime: () => ({ layers: config.runtimeLayers, merged: config.runtime }),
     modifyRuntime: () => false,
+    dumpScopes: () => [],
     dumpExtensions: () => undefined,
     dumpSecrets: () => ({ entries: [], failures: [], versionInfo: '' }),
     dumpRoutes: () =>

@@ -2,7 +2,7 @@
 import { packAny, typeUrlOf } from '../../../xds-protos/any.ts';
 import type { MessageName } from '../../../xds-protos/any.ts';
 import type * as admin from '../../../xds-protos/gen/envoy.admin.v3.ts';
-import type { Any, Timestamp } from '../../../xds-protos/well-known-types.ts';
+import type { Any } from '../../../xds-protos/well-known-types.ts';
 import type {
   ConfigDumpEntry,
   ConfigDumpSection,
@@ -11,14 +11,9 @@ import type {
 import type { AdminContext } from '../admin-context.ts';
 import { bootstrapMessage } from './bootstrap-message.ts';
 import { endpointsDump } from './endpoints-dump.ts';
-import { inlineRoutes } from './inline-routes.ts';
+import { inlineRoutes, inlineScopes, timestampOf } from './inline-routes.ts';
 
 export type NameFilter = (name: string) => boolean;
-
-function timestamp(wallMs: number): Timestamp {
-  const seconds = Math.floor(wallMs / 1000);
-  return { seconds, nanos: Math.floor((wallMs - seconds * 1000) * 1e6) };
-}
 
 const resource = (type: MessageName, raw: Uint8Array): Any => ({
   type_url: typeUrlOf(type),
@@ -28,7 +23,7 @@ const resource = (type: MessageName, raw: Uint8Array): Any => ({
 function failure(type: MessageName, error: ConfigErrorState): admin.UpdateFailureState {
   return {
     ...(error.raw.length > 0 ? { failed_configuration: resource(type, error.raw) } : {}),
-    last_update_attempt: timestamp(error.lastUpdateAttemptMs),
+    last_update_attempt: timestampOf(error.lastUpdateAttemptMs),
     details: error.details,
     version_info: error.version,
   };
@@ -49,7 +44,7 @@ const statesOf = (
 
 function bootstrapDump(context: AdminContext): Any {
   const bootstrap = bootstrapMessage(context);
-  const dump = { bootstrap, last_updated: timestamp(context.bootstrapLoadedMs) };
+  const dump = { bootstrap, last_updated: timestampOf(context.bootstrapLoadedMs) };
   return packAny('envoy.admin.v3.BootstrapConfigDump', dump);
 }
 
@@ -59,14 +54,14 @@ function clustersDump(section: ConfigDumpSection, filter: NameFilter): Any {
   const dynamic = (entry: ConfigDumpEntry): admin.ClustersConfigDump_DynamicCluster => ({
     version_info: entry.version,
     cluster: resource(CLUSTER, entry.raw),
-    last_updated: timestamp(entry.lastUpdatedMs),
+    last_updated: timestampOf(entry.lastUpdatedMs),
     ...errorState(CLUSTER, entry),
   });
   return packAny('envoy.admin.v3.ClustersConfigDump', {
     version_info: section.versionInfo,
     static_clusters: statesOf(section, filter, 'static').map((entry) => ({
       cluster: resource(CLUSTER, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
     })),
     dynamic_active_clusters: statesOf(section, filter, 'active').map(dynamic),
     dynamic_warming_clusters: statesOf(section, filter, 'warming').map(dynamic),
@@ -86,7 +81,7 @@ function dynamicListeners(
     const state = {
       version_info: entry.version,
       listener: resource(LISTENER, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
     };
     byName.set(entry.name, {
       ...byName.get(entry.name),
@@ -107,7 +102,7 @@ function listenersDump(section: ConfigDumpSection, filter: NameFilter): Any {
     version_info: section.versionInfo,
     static_listeners: statesOf(section, filter, 'static').map((entry) => ({
       listener: resource(LISTENER, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
     })),
     dynamic_listeners: dynamicListeners(section, filter),
   });
@@ -124,12 +119,12 @@ function routesDump(
   return packAny('envoy.admin.v3.RoutesConfigDump', {
     static_route_configs: inline.map((entry) => ({
       route_config: resource(ROUTES, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
     })),
     dynamic_route_configs: statesOf(section, filter, 'active').map((entry) => ({
       version_info: entry.version,
       route_config: resource(ROUTES, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
       ...errorState(ROUTES, entry),
     })),
   });
@@ -147,7 +142,7 @@ function secretsDump(section: ConfigDumpSection, filter: NameFilter): Any {
   const dynamic = (entry: ConfigDumpEntry): admin.SecretsConfigDump_DynamicSecret => ({
     name: entry.name,
     version_info: entry.version,
-    last_updated: timestamp(entry.lastUpdatedMs),
+    last_updated: timestampOf(entry.lastUpdatedMs),
     secret: secretOf(entry),
     ...(entry.errorState === undefined
       ? {}
@@ -156,11 +151,30 @@ function secretsDump(section: ConfigDumpSection, filter: NameFilter): Any {
   return packAny('envoy.admin.v3.SecretsConfigDump', {
     static_secrets: statesOf(section, filter, 'static').map((entry) => ({
       name: entry.name,
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
       secret: secretOf(entry),
     })),
     dynamic_active_secrets: statesOf(section, filter, 'active').map(dynamic),
     dynamic_warming_secrets: statesOf(section, filter, 'warming').map(dynamic),
+  });
+}
+
+const SCOPE = 'envoy.config.route.v3.ScopedRouteConfiguration';
+
+function scopesDump(context: AdminContext, listeners: ConfigDumpSection, filter: NameFilter): Any {
+  return packAny('envoy.admin.v3.ScopedRoutesConfigDump', {
+    inline_scoped_route_configs: inlineScopes(listeners.entries).filter(({ name = '' }) =>
+      filter(name),
+    ),
+    dynamic_scoped_route_configs: context
+      .dumpScopes()
+      .filter(({ name }) => filter(name))
+      .map(({ name, version, lastUpdatedMs, raws }) => ({
+        name,
+        version_info: version,
+        scoped_route_configs: raws.map((raw) => resource(SCOPE, raw)),
+        last_updated: timestampOf(lastUpdatedMs),
+      })),
   });
 }
 
@@ -175,7 +189,7 @@ function extensionsDump(
     ecds_filters: statesOf(section, filter, 'active').map((entry) => ({
       version_info: entry.version,
       ecds_filter: resource(EXTENSION, entry.raw),
-      last_updated: timestamp(entry.lastUpdatedMs),
+      last_updated: timestampOf(entry.lastUpdatedMs),
       ...errorState(EXTENSION, entry),
     })),
   });
@@ -196,7 +210,7 @@ export function configDumpSections(
     ...extensionsDump(context.dumpExtensions('network'), filter),
     ...(includeEds ? [endpointsDump(context.endpoints(), filter)] : []),
     listenersDump(listeners, filter),
-    packAny('envoy.admin.v3.ScopedRoutesConfigDump', {}),
+    scopesDump(context, listeners, filter),
     routesDump(context.dumpRoutes(), listeners, filter),
     secretsDump(context.dumpSecrets(), filter),
   ];

@@ -36,6 +36,7 @@ function load<T>(node: string, type: ResourceType<T>): ReadonlyMap<string, T> {
     extensions: '-',
     secrets: '-',
     runtime: '-',
+    scopes: '-',
   };
   const kind = kinds[type.kind];
   const file = globSync(`${node}/0*-${kind}.pb`, { cwd: ROOT })[0]!;
