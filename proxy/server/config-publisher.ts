@@ -1,5 +1,5 @@
 // [m] ConfigPublisher: gathers the changes of one moment into one numbered ConfigUpdate for all workers, and keeps the
-// sum of all of them for a worker that starts later.
+// sum of all of them for a worker that starts later. Of a large update workers that serve hear part after part.
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
@@ -22,6 +22,7 @@ import { CircuitBreakerSlots } from './circuit-breaker-slots.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { HostHealthBook } from './host-health-book.ts';
 import { TokenBucketPlaces } from './token-bucket-places.ts';
+import { partsOf } from './update-parts.ts';
 import type { CircuitBreakerSlot, WorkerInit } from './worker-protocol.ts';
 
 /** Between two updates: a storm of changes must not be a storm of messages. */
@@ -94,11 +95,19 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   readonly #listeners = new Collected<ListenerConfig>();
   readonly #secrets = new Collected<SecretUpdate>();
   /** Things that are free once all workers run on the version. */
-  readonly #releasedAt: { readonly version: number; readonly reclaim: () => void }[] = [];
+  readonly #releasedAt: { version: number; readonly reclaim: () => void }[] = [];
   #runtime: ReadonlyMap<string, string> | undefined = undefined;
   #runtimeVersion = 0;
   #runtimeChanged = false;
   #timer: TimerHandle | undefined = undefined;
+  /** Of the newest update what workers are yet to hear, in order: each when all run on the one before. */
+  #queue: readonly PublishedConfig[] = [];
+  /** Changes came meanwhile. */
+  #waiting = false;
+  /** Listeners were published: there may be requests. */
+  #serving = false;
+  /** One died, and there is no other in its place yet: nobody waits for it. */
+  #workerGone = false;
   #version = 0;
   #appliedVersion = -1;
   #flushedMs = -Infinity;
@@ -111,13 +120,15 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
     this.#publish = publish;
   }
 
-  /** Of the newest update that was published. */
+  /** Of the newest update: all of it is in force when all workers run on this. */
   get version(): number {
     return this.#version;
   }
 
   /** A worker died: its requests and connections are gone, so are their places in the breakers. */
   onWorkerGone(workerIndex: number): void {
+    this.#workerGone = true;
+    this.#publishRest();
     this.#slots.clearWorker(workerIndex);
     clearWorkerCounts(this.sharedCounts, workerIndex);
     clearWorkerHostCounts(this.hostCounts, workerIndex);
@@ -263,18 +274,60 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   /** All workers run on this version. */
   onAllApplied(version: number): void {
     this.#appliedVersion = version;
+    this.#workerGone = false;
+    this.#publishNext(version);
     if (this.#endpoints.partsLeft) this.#later();
     while (this.#releasedAt.length > 0 && this.#releasedAt[0]!.version <= version) {
       this.#releasedAt.shift()!.reclaim();
     }
   }
 
-  /** Publishes now what else would go out in a millisecond. */
+  /** Publishes now, and whole, what else would go out in a millisecond or in parts. */
   flush(): void {
+    this.#publishRest();
     if (this.#timer === undefined) return;
-    this.#timer.cancel();
+    this.#flushOne();
+    this.#publishRest();
+  }
+
+  #flushOne(): void {
+    this.#timer?.cancel();
     this.#timer = undefined;
     this.#flushedMs = this.#time.monotonicMs();
+    const config = this.#take();
+    const [first, ...rest] = this.#serving && !this.#workerGone ? partsOf(config) : [config];
+    this.#queue = rest;
+    this.#version += rest.length;
+    // What goes with this update goes with the last of its parts.
+    for (const released of this.#releasedAt)
+      if (released.version === config.update.version) released.version = this.#version;
+    if (config.update.listeners.length > 0) this.#serving = true;
+    this.#publish(first!);
+  }
+
+  #publishNext(appliedVersion: number): void {
+    const [next, ...rest] = this.#queue;
+    if (next === undefined || appliedVersion < next.update.version - 1) return;
+    this.#queue = rest;
+    this.#publish(next);
+    this.#whenPublished();
+  }
+
+  #publishRest(): void {
+    const rest = this.#queue;
+    this.#queue = [];
+    for (const part of rest) this.#publish(part);
+    this.#whenPublished();
+  }
+
+  #whenPublished(): void {
+    if (this.#queue.length > 0 || !this.#waiting) return;
+    this.#waiting = false;
+    this.#later();
+  }
+
+  /** All that changed. */
+  #take(): PublishedConfig {
     const idle = this.#appliedVersion === this.#version;
     this.#version++;
     const clusters = this.#clusters.takeChanged();
@@ -297,13 +350,13 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
       const slot = this.#slots.release(name);
       if (slot !== undefined) this.#reclaimLater(() => this.#slots.reclaim(slot));
     }
-    this.#publish({
+    return {
       update,
       slots,
       bucketPlaces: this.#placeBuckets(update),
       secrets: this.#secrets.takeChanged(),
       removedSecrets: this.#secrets.takeRemoved().map((key) => ({ key, secret: undefined })),
-    });
+    };
   }
 
   close(): void {
@@ -375,7 +428,11 @@ export class ConfigPublisher implements ClusterSink, ListenerSink, HostHealthSin
   /** At once, but in a storm of changes those of some milliseconds together. */
   #later(): void {
     if (this.#timer !== undefined) return;
+    if (this.#queue.length > 0) {
+      this.#waiting = true;
+      return;
+    }
     const sinceMs = this.#time.monotonicMs() - this.#flushedMs;
-    this.#timer = this.#time.setTimer(() => this.flush(), Math.max(0, LEAST_GAP_MS - sinceMs));
+    this.#timer = this.#time.setTimer(() => this.#flushOne(), Math.max(0, LEAST_GAP_MS - sinceMs));
   }
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { ConfigPublisher } from '../../../proxy/server/config-publisher.ts';
 import type { PublishedConfig } from '../../../proxy/server/config-publisher.ts';
+import { CLUSTERS_PER_PART } from '../../../proxy/server/update-parts.ts';
 import { INTS_PER_SLOT } from '../../../proxy/upstream/resource-manager.ts';
 import {
   sampleCluster,
@@ -175,6 +176,101 @@ t.test('ConfigPublisher', (t) => {
     publisher.onAllApplied(2);
     publisher.publishCluster(sampleCluster('new'));
     t.equal(publisher.sum().slots.find(({ cluster }) => cluster === 'new')?.slot, 8);
+    t.end();
+  });
+
+  t.test(
+    'tells workers that serve of many clusters in parts, each when they run on the last',
+    (t) => {
+      const { time, published, publisher } = setUp();
+      publisher.publishListener(sampleListener('l', 1));
+      time.advance(10);
+      publisher.onAllApplied(1);
+      const all = Array.from({ length: 2 * CLUSTERS_PER_PART + 50 }, (_, i) => `c${i}`);
+      for (const name of all) {
+        publisher.publishCluster(sampleCluster(name));
+        publisher.publishEndpoints(sampleEndpoints(name, ['1.1.1.1']));
+      }
+      publisher.publishRoute(sampleRoute('r'));
+      time.advance(10);
+      t.equal(publisher.version, 5);
+      t.equal(published.length, 2, 'the first part');
+      publisher.publishRoute(sampleRoute('later'));
+      time.advance(1000);
+      t.equal(published.length, 2, 'workers are not through');
+      for (const version of [2, 3, 4]) publisher.onAllApplied(version);
+      const parts = published.slice(1);
+      t.strictSame(
+        parts.map(({ update }) => [
+          update.version,
+          update.clusters.length,
+          update.endpoints.length,
+          update.routes.length,
+        ]),
+        [
+          [2, CLUSTERS_PER_PART, CLUSTERS_PER_PART, 0],
+          [3, CLUSTERS_PER_PART, CLUSTERS_PER_PART, 0],
+          [4, 50, 50, 0],
+          [5, 0, 0, 1],
+        ],
+      );
+      for (const { update, slots } of parts) {
+        const own = update.clusters.map(({ name }) => name);
+        t.strictSame(
+          slots.map(({ cluster }) => cluster),
+          own,
+          'each with its slots',
+        );
+        t.strictSame(
+          update.endpoints.map(({ clusterName }) => clusterName),
+          own,
+          'and with its endpoints',
+        );
+      }
+      t.strictSame(
+        parts.flatMap(({ update }) => update.clusters.map(({ name }) => name)),
+        all,
+      );
+      time.advance(10);
+      t.match(names(published[5]!), { version: 6, routes: ['later@v1'] }, 'what came meanwhile');
+
+      for (const name of all) publisher.removeCluster(name);
+      time.advance(10);
+      t.equal(published.length, 7);
+      t.equal(publisher.sum().update.version, 9, 'a sum is of all');
+      t.strictSame(
+        published.slice(6).map(({ update }) => update.removedClusters.length),
+        [CLUSTERS_PER_PART, CLUSTERS_PER_PART, 50],
+      );
+
+      for (const name of all) publisher.publishCluster(sampleCluster(name));
+      time.advance(10);
+      t.equal(published.length, 10);
+      publisher.onWorkerGone(1);
+      t.equal(published.length, 13, 'nobody waits for a worker that is gone');
+      publisher.removeCluster('c0');
+      for (const name of all) publisher.publishCluster(sampleCluster(name, { hash: 'h3' }));
+      time.advance(10);
+      t.equal(published.at(-1)?.update.clusters.length, all.length);
+      t.end();
+    },
+  );
+
+  t.test('uses slots again when the last part of what freed them is applied', (t) => {
+    const { time, publisher } = setUp();
+    publisher.publishListener(sampleListener('l', 1));
+    time.advance(10);
+    publisher.onAllApplied(1);
+    const [first, second] = [publisher.takeOutlierSlot(), publisher.takeOutlierSlot()];
+    publisher.releaseOutlierSlot(first);
+    const all = Array.from({ length: CLUSTERS_PER_PART + 1 }, (_, i) => `c${i}`);
+    for (const name of all) publisher.publishCluster(sampleCluster(name));
+    time.advance(10);
+    publisher.onAllApplied(2);
+    publisher.onAllApplied(3);
+    t.equal(publisher.takeOutlierSlot(), second + 1, 'its host may be in a part to come');
+    publisher.onAllApplied(4);
+    t.equal(publisher.takeOutlierSlot(), first);
     t.end();
   });
   t.end();
