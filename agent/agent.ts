@@ -17,6 +17,7 @@ import { Readiness } from './status/readiness.ts';
 import { StatusServer } from './status/status-server.ts';
 import { writeBootstrap } from './supervisor/bootstrap-writer.ts';
 import { exitStatus } from './supervisor/exit-reason.ts';
+import { FlightRecord } from './supervisor/flight-record.ts';
 import { PodSockets, sidecarPorts } from './supervisor/pod-sockets.ts';
 import { proxyCommand } from './supervisor/proxy-command.ts';
 import { defaultRestartPolicy, ProxyProcess } from './supervisor/proxy-process.ts';
@@ -33,6 +34,8 @@ export interface AgentParts {
   readonly loggers: LoggerRegistry;
   readonly time: TimeSource;
   readonly random: RandomSource;
+  /** Where the proxy's own log lines go. */
+  readonly relayLog: (chunk: Buffer) => void;
 }
 
 export class Agent {
@@ -44,6 +47,8 @@ export class Agent {
   readonly #lifetime = new Lifetime();
   readonly #readiness: Readiness;
   readonly #proxy: ProxyProcess;
+  readonly #record: FlightRecord;
+  #configVersions: () => ReadonlyMap<string, string> = () => new Map();
   readonly #termination: Termination;
   readonly #secrets: SecretService;
   readonly #startedMs: number;
@@ -64,6 +69,12 @@ export class Agent {
       dnsMissing: () => dns !== undefined && !dns.answersEarly && this.#names === undefined,
       onFirstReady: () => this.#onFirstReady(),
     });
+    this.#record = new FlightRecord({
+      workDir: options.paths.workDir,
+      configVersions: () => this.#configVersions(),
+      logger: loggers.get('envoy'),
+      time,
+    });
     this.#proxy = new ProxyProcess({
       command: proxyCommand(options),
       policy: defaultRestartPolicy(options.proxy.restartBudget),
@@ -71,6 +82,11 @@ export class Agent {
       time,
       random,
       onRestart: () => this.#onProxyRestart(),
+      onOutput: (chunk) => {
+        this.#record.onOutput(chunk);
+        parts.relayLog(chunk);
+      },
+      onUnaskedExit: (flight) => this.#record.onExit(flight),
     });
     this.#secrets = this.#lifetime.own(
       new SecretService({
@@ -103,6 +119,7 @@ export class Agent {
       return 1;
     }
     const exit = await this.#proxy.ended;
+    await this.#record.settled();
     const asked = this.#termination.leaving;
     this.#lifetime.close();
     this.#log.info('agent ends');
@@ -142,6 +159,7 @@ export class Agent {
         random,
       }),
     );
+    this.#configVersions = () => xdsProxy.versions;
     await xdsProxy.listen(paths.xdsSocket);
     const status = this.#lifetime.own(this.#buildStatusServer(xdsProxy));
     await status.listen({ host: addresses.bind, port: addresses.statusPort });

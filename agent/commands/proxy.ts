@@ -24,7 +24,13 @@ export async function runProxy(
   const { options } = result;
   const nowMs = (): number => realTime.wallMs();
   const loggers = createLoggers(options.log.levels, lineSink(out, options.log.asJson, nowMs));
-  const agent = new Agent({ options, loggers, time: realTime, random: realRandom });
+  const agent = new Agent({
+    options,
+    loggers,
+    time: realTime,
+    random: realRandom,
+    relayLog: (chunk) => err.write(chunk),
+  });
   const log = loggers.get('agent');
   for (const signal of LEAVE_SIGNALS) {
     process.on(signal, () => {

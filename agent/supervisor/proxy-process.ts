@@ -6,6 +6,7 @@ import type { TimerHandle, TimeSource } from '../../proxy/base/clock.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
 import { describeExit, isHopeless } from './exit-reason.ts';
+import type { Flight } from './flight-record.ts';
 import type { ProxyExit } from './exit-reason.ts';
 import type { ProxyCommand } from './proxy-command.ts';
 import { spawnBound } from './spawn-bound.ts';
@@ -27,6 +28,10 @@ export interface ProxyProcessParts {
   readonly random: RandomSource;
   /** Before each start but the first. */
   readonly onRestart: () => void;
+  /** What it writes to standard error. */
+  readonly onOutput: (chunk: Buffer) => void;
+  /** Each end that nobody asked for. */
+  readonly onUnaskedExit: (flight: Flight) => void;
 }
 
 type State =
@@ -38,7 +43,7 @@ type State =
 /** Restart delays are short because traffic of the pod stands still meanwhile. */
 export const defaultRestartPolicy = (budget: number): RestartPolicy => ({
   budget,
-  firstDelayMs: 200,
+  firstDelayMs: 100,
   mostDelayMs: 10_000,
   stableRunMs: 60_000,
 });
@@ -85,6 +90,8 @@ export class ProxyProcess {
       return;
     }
     const { child } = spawned;
+    child.stderr?.on('data', this.#parts.onOutput);
+    child.stderr?.on('error', () => {});
     this.#state = { kind: 'running', child, sinceMs };
     child.once('error', (spawnError) => {
       // Node also reports failed signals this way; those have a pid and an exit of their own.
@@ -146,6 +153,8 @@ export class ProxyProcess {
     if (this.#state.kind === 'ended') return;
     const { logger, policy, time } = this.#parts;
     const reason = describeExit(exit);
+    if (this.#mayRestart)
+      this.#parts.onUnaskedExit({ epoch: this.#epoch, pid: this.pid, exit, reason });
     if (exit.ranMs >= policy.stableRunMs) {
       this.#restartsInRow = 0;
       this.#backoff.reset();

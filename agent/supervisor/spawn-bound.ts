@@ -11,6 +11,8 @@ const LEASH_FD = 3;
 // Its own process group: a Ctrl-C at the terminal reaches the agent alone, which then drains first.
 const OPTIONS = { detached: true } as const satisfies SpawnOptions;
 const OUTPUTS = ['ignore', 'inherit', 'inherit'] as const;
+/** The log of our own passes through us, so that its last lines are known. Another program may open /dev/stderr, which of these is no file. */
+const OWN_OUTPUTS = ['ignore', 'inherit', 'pipe'] as const;
 
 export type Spawned =
   | { readonly ok: true; readonly child: ChildProcess }
@@ -18,7 +20,7 @@ export type Spawned =
 
 export function spawnBound({ path, arguments: words, bond }: ProxyCommand): Spawned {
   if (bond.kind === 'leash') {
-    const stdio = [...OUTPUTS, 'pipe' as const];
+    const stdio = [...OWN_OUTPUTS, 'pipe' as const];
     const child = spawn(path, [...words, '--leash-fd', String(LEASH_FD)], { ...OPTIONS, stdio });
     const leash = child.stdio[LEASH_FD];
     if (leash instanceof Socket) {

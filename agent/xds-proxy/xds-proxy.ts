@@ -37,6 +37,8 @@ export interface XdsProxyParts {
   readonly random: RandomSource;
 }
 
+const MAX_TYPES = 32;
+
 interface ActiveRelay {
   /** `reason` goes to the proxy. */
   replace(reason: string): void;
@@ -49,6 +51,7 @@ export class XdsProxy implements Closable {
   readonly #gate: DialGate;
   readonly #handlers: ReadonlyMap<string, ResponseHandler>;
   readonly #lastGood: LastGood | undefined;
+  readonly #versions = new Map<string, string>();
   #active: ActiveRelay | undefined;
   #closed = false;
 
@@ -87,6 +90,11 @@ export class XdsProxy implements Closable {
     fs.chmodSync(socketPath, 0o600);
   }
 
+  /** Of what the proxy was told last, by type URL. */
+  get versions(): ReadonlyMap<string, string> {
+    return this.#versions;
+  }
+
   /** What a person should know of the configuration that the proxy has; undefined: nothing. */
   get warning(): string | undefined {
     return this.#lastGood?.warning;
@@ -121,7 +129,12 @@ export class XdsProxy implements Closable {
       if (this.#active === active) this.#active = undefined;
     };
     const downstream = {
-      send: (response: Response) => void stream.send(response),
+      send: (response: Response) => {
+        const typeUrl = response.type_url ?? '';
+        if (this.#versions.size < MAX_TYPES || this.#versions.has(typeUrl))
+          this.#versions.set(typeUrl, dialect.version(response));
+        stream.send(response);
+      },
       fail: (reason: string) => {
         leave();
         fail(reason);

@@ -1,5 +1,6 @@
 // @long @timeout 180 s
 // [m] pilot-agent with our real proxy under load: a proxy that is killed is back, and SIGTERM on the agent leaves nothing behind.
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 
 import { eventually } from '../support/eventually.ts';
@@ -56,6 +57,17 @@ t.test(
         t.comment(
           `${name}: longest gap ${longestGapMs(answers).toFixed(0)} ms, ${lost} of ${answers.length} requests failed`,
         );
+        await eventually('its flight is recorded', () =>
+          /flight record of epoch 1: /.test(sidecar.output()),
+        );
+        const path = `${sidecar.folder}/etc/istio/proxy/flight-record-1.json`;
+        const record = JSON.parse(readFileSync(path, 'utf8')) as object;
+        t.match(record, {
+          epoch: 1,
+          pid: killed,
+          reason: /^killed by SIGKILL/,
+          configVersions: { 'type.googleapis.com/envoy.config.cluster.v3.Cluster': /./ },
+        });
         t.match(
           sidecar.output(),
           /proxy killed by SIGKILL \(signal 9\): by hand, or by the kernel because memory ran out; restart 1 of \d+ in \d+ ms/,

@@ -41,6 +41,8 @@ function setUp(
     time: realTime,
     random: new SeededRandom(1),
     onRestart: () => setup.restarts++,
+    onOutput: () => {},
+    onUnaskedExit: () => {},
   });
   t.teardown(() => proxy.killNow());
   // The agent's servers keep its process alive between two starts; here nothing else would.

@@ -59,6 +59,8 @@ async function setUp(t: Teardowns, inputs: Inputs): Promise<Setup> {
     time: realTime,
     random: new SeededRandom(1),
     onRestart: () => {},
+    onOutput: () => {},
+    onUnaskedExit: () => {},
   });
   proxy.start();
   t.teardown(() => proxy.killNow());
