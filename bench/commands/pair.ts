@@ -1,7 +1,7 @@
 // `npm run bench -- pair`: private memory of what stands beside a pod: the agent and its proxy with two workers, idle, configured by a
 // control plane that pushes what istiod would for Bookinfo. Stock Envoy cannot be measured beside it so: it lacks Istio's extensions and
 // refuses the configuration. Its own memory with two workers is in the case h1-get-100b-two-workers.
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,6 +99,8 @@ export async function pairCommand(argv: readonly string[]): Promise<number> {
   const config = join(session.dir, 'istio');
   for (const folder of ['mesh', 'active'])
     cpSync(join(ROOT, 'samples/bookinfo', folder), config, { recursive: true });
+  // STRICT mTLS wants an authority, which is not there.
+  rmSync(join(config, 'peer-authentication.yaml'), { force: true });
   const loggers = new LoggerRegistry('off', () => {});
   const controlPlane = await startControlPlane(
     { configFolder: config, listen: '127.0.0.1:0', defaultMtls: 'DISABLE' },
