@@ -31,6 +31,8 @@ export async function startLoneSidecar(
     POD_NAME: 'productpage-v1-0',
     POD_NAMESPACE: 'default',
     OUTRIGGER_BIND_ADDRESS: '127.0.0.1',
+    // Other tests on this machine have these ports too.
+    OUTRIGGER_EARLY_LISTENERS: 'none',
     OUTRIGGER_SDS_DIR: dir,
     ENVOY_STATUS_PORT: String(readyPort),
     ENVOY_PROMETHEUS_PORT: String(prometheusPort),

@@ -8,7 +8,7 @@ interface Entry {
 }
 
 export class SimulatedTime implements TimeSource {
-  readonly #startWallMs: number;
+  #startWallMs: number;
   readonly #entries = new Set<Entry>();
   #nowMs = 0;
   #order = 0;
@@ -38,6 +38,11 @@ export class SimulatedTime implements TimeSource {
     };
     this.#entries.add(entry);
     return { cancel: () => this.#entries.delete(entry) };
+  }
+
+  /** Somebody set the clock of the machine: wallMs() leaps, nothing else does. */
+  setClock(byMs: number): void {
+    this.#startWallMs += byMs;
   }
 
   /** Timers armed and not yet fired. */

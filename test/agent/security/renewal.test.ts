@@ -43,6 +43,25 @@ function setUp(lifeMs: number, jitter = 0) {
 }
 
 t.test('WorkloadCertificate', async (t) => {
+  t.test(
+    'is renewed soon after the clock leapt forward, and not in a storm when it leapt back',
+    async (t) => {
+      const { workload, asked, advance, time } = setUp(DAY_MS);
+      await workload.get();
+      await advance(HOUR_MS);
+      t.equal(asked.length, 1);
+      time.setClock(20 * HOUR_MS);
+      await advance(2 * 60_000);
+      t.equal(asked.length, 2, 'within two minutes');
+      time.setClock(-3 * DAY_MS);
+      await advance(HOUR_MS);
+      t.ok(asked.length <= 3, `${asked.length} times`);
+      t.ok(await workload.get(), 'there is one all the while');
+      workload.close();
+      t.equal(time.pending, 0);
+    },
+  );
+
   t.test('is renewed at half of its life', async (t) => {
     const { workload, asked, advance, time } = setUp(DAY_MS);
     const startMs = time.wallMs();
