@@ -4,6 +4,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { KeptConnection } from '../support/kept-connection.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   address,
@@ -155,6 +156,8 @@ async function observe(t: Test, mode: GrpcMode | 'ADS', binary?: string): Promis
   for (const name of ['comes', 'a gate', 'an end'])
     await eventually(`${name} is there`, async () => (await seen(stage, name)).startsWith('200'));
   const start = await all(stage);
+  const client = new KeptConnection(t, stage.ports.get('comes')!);
+  const before = (await client.get('/')).headers['x-e'];
 
   const put = (name: string, config: Json): readonly string[] =>
     plane.put('extensions', name, { name, typed_config: config });
@@ -168,6 +171,7 @@ async function observe(t: Test, mode: GrpcMode | 'ADS', binary?: string): Promis
   await eventually('it is answered', () => plane.answers.has(nonce));
   const refused = plane.answers.get(nonce)!;
   const kept = await seen(stage, 'comes');
+  const after = (await client.get('/')).headers['x-e'];
 
   const removed: string[] = [];
   if (mode !== 'GRPC') {
@@ -184,6 +188,7 @@ async function observe(t: Test, mode: GrpcMode | 'ADS', binary?: string): Promis
   return {
     start,
     kept,
+    connection: [before, after, client.connections],
     refused: refused.includes('Router but expect'),
     removed,
     stats: Object.fromEntries(stats),
@@ -206,6 +211,7 @@ for (const mode of ['ADS', 'DELTA_GRPC', 'GRPC'] as const) {
         'no gate': 'closed',
       },
       kept: '200 ok two',
+      connection: ['one', 'two', 1],
       refused: true,
     });
     if (mode !== 'GRPC') t.same(ours['removed'], ['500  undefined', '200 ok default']);

@@ -1,10 +1,10 @@
 // Layers of the runtime that come by RTDS, and the one that the operator writes: what requests see, also those of a connection that
 // was there before; what is refused, taken back, counted and shown; ours beside Envoy where there is one.
 // @long
-import { Agent, request } from 'node:http';
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { KeptConnection } from '../support/kept-connection.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   bootstrapOf,
@@ -61,18 +61,6 @@ const listener = httpListener(
   },
 );
 
-/** A GET over one connection that is kept. */
-const kept = (agent: Agent, port: number, path: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const sent = request({ agent, port, host: '127.0.0.1', path }, (response) => {
-      let body = '';
-      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
-      response.on('end', () => resolve(`${response.statusCode} ${body}`));
-    });
-    sent.on('error', reject);
-    sent.end();
-  });
-
 async function observe(t: Test, own: boolean, binary?: string): Promise<Json> {
   const plane = new ScriptedControlPlane();
   await plane.listen();
@@ -99,11 +87,8 @@ async function observe(t: Test, own: boolean, binary?: string): Promise<Json> {
     },
     binary,
   );
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  t.teardown(() => agent.destroy());
-  const connections = new Set<unknown>();
-  agent.on('free', (socket) => connections.add(socket));
-  const see = (path: string): Promise<string> => kept(agent, proxy.port('l'), path);
+  const client = new KeptConnection(t, proxy.port('l'));
+  const see = async (path: string): Promise<string> => (await client.get(path)).text;
   const all = async (): Promise<readonly string[]> => [
     await see('/route'),
     await see('/weights'),
@@ -135,7 +120,7 @@ async function observe(t: Test, own: boolean, binary?: string): Promise<Json> {
     refused,
     shown: JSON.parse(shown),
     stats,
-    connections: connections.size,
+    connections: client.connections,
   };
 }
 
