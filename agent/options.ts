@@ -73,6 +73,9 @@ function configSources(
   const mesh = host.readText(meshFile);
   if (mesh !== undefined)
     sources.push({ place: `mesh config ${meshFile}`, text: mesh, field: 'defaultConfig' });
+  const meshText = host.variables.get('MESH_CONFIG');
+  if (meshText !== undefined && meshText !== '')
+    sources.push({ place: 'MESH_CONFIG', text: meshText, field: 'defaultConfig' });
   const variable = host.variables.get('PROXY_CONFIG');
   if (variable !== undefined && variable !== '')
     sources.push({ place: 'PROXY_CONFIG', text: variable });

@@ -325,6 +325,20 @@ const READ: readonly (readonly [
     ['warning', 'debug'],
   ],
   [
+    'MESH_CONFIG over the file, under PROXY_CONFIG',
+    {
+      variables: { MESH_CONFIG: 'defaultConfig: {statusPort: 2, drainDuration: 7s}' },
+      files: { './etc/istio/config/mesh': 'defaultConfig: {statusPort: 1, concurrency: 3}' },
+      proxyConfig: { drainDuration: '9s' },
+    },
+    ({ proxyConfig }) => [
+      proxyConfig.statusPort,
+      proxyConfig.concurrency,
+      proxyConfig.drainDurationMs,
+    ],
+    [2, 3, 9000],
+  ],
+  [
     'a router, to which nothing is redirected',
     { flags: ['router'] },
     (o) => [o.node.id.split('~')[0], o.proxy.early],
