@@ -39,6 +39,11 @@ const BEYOND = `## Beyond the suite
 | pipes, and \`enable_reuse_port: false\` | all workers accept from one socket | the first worker accepts, and hands connections to the one with the fewest | [ADR 11](adr/0011-handed-over-connections.md) |
 | a cluster that changes, and whose endpoints are not sent again | warms until its \`initial_fetch_timeout\` is over (with \`0s\` for ever), then takes those it had | takes those it had at once | what it would wait for is there; sent again, they are taken as in Envoy |
 | an update that changes filters, routes, policies, logs or limits of a listener or filter chain | drains it: answers end their connections, and what is left is cut when the drain time is over | the change comes under the living connections, nothing is cut; only another match, TLS, protocol, address or way to know peers drains | [ADR 15](adr/0015-updates-in-place.md) |
+| a response with a resource that has an unknown field, under \`--reject-unknown-dynamic-fields\` | refuses all of the response | refuses that resource, takes the others | one bad resource is no reason to miss an update of another |
+| state of the world: the time to live of one listener is over | every listener of the type goes | that one goes | the server said it of that one |
+| clusters on demand by state of the world, beside CDS | asks for the name instead of all clusters | asks for all clusters and the name | the others would no longer be updated |
+| XFCC: control bytes within a name of the certificate | as they are | percent-encoded | a header value that no HTTP parser need accept |
+| connections before the first configuration | refused | those of \`--early-listeners\` wait, 1024 a worker at most and 15 s | the pod's first requests would fail |
 `;
 
 export function differencesPage(suites: readonly Suite[]): string {
