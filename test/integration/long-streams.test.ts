@@ -1,6 +1,6 @@
 // @long @timeout 90 s
-// A gRPC call that outlives what happens to its listener: new routes, filters and log formats (the old filter chain drains, for ten minutes by
-// default, as Envoy's does), and a drain of the whole proxy, in which a kept connection is told to go.
+// A gRPC call that outlives what happens to its listener: new routes, filters and log formats, which come under it (docs/adr/0015-updates-in-place.md),
+// and a drain of the whole proxy, in which a kept connection is told to go.
 import { Client, Server, ServerCredentials, credentials } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { connect as netConnect } from 'node:net';

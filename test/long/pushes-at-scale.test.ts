@@ -103,6 +103,19 @@ function growth(
   return Object.fromEntries(grown.filter(([, by]) => by !== 0));
 }
 
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Looks seldom: workers answer for their stats between requests. */
+const comesTrue = (what: string, condition: () => Promise<boolean>): Promise<void> =>
+  eventually(
+    what,
+    async () => {
+      await pause(500);
+      return condition();
+    },
+    PATIENCE_MS,
+  );
+
 t.test('Pushes to a proxy with five thousand clusters', async (t) => {
   const plane = new ScriptedControlPlane();
   await plane.listen();
@@ -112,7 +125,7 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
   const addressesOf = (service: number, generation = 0): { address: string; port: number }[] =>
     service === BUSY ? [{ address: '127.0.0.1', port: busy }] : strangers(service, 3, generation);
   const endpoints = services.map((service) => endpointsResource(service, addressesOf(service)));
-  plane.update('clusters', clusters(1), []);
+  plane.update('clusters', byName([clusterResource(BUSY)]), []);
   plane.update('endpoints', byName(endpoints), []);
   plane.update('routes', byName([routesResource(CLUSTERS)]), []);
   plane.update('listeners', byName([listenerResource(listenPort)]), []);
@@ -133,6 +146,8 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
       undefined,
     );
     await work();
+    // Main knows it; workers hear of it in parts.
+    await pause(1500);
     load.stop();
     const reply = await load.reply;
     t.equal(reply.failures, 0, `${what}: none of ${reply.requests} requests failed`);
@@ -140,7 +155,6 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
     t.comment(`${what}: p99 ${reply.p99Us} µs, slowest ${reply.maxUs} µs`);
     return reply;
   };
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   await eventually(
     'it serves',
     async () => {
@@ -149,6 +163,13 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
     },
     PATIENCE_MS,
   );
+  await under('all come', async () => {
+    plane.update('clusters', clusters(1), []);
+    await comesTrue(
+      'all are there',
+      async () => (await proxy.stat('cluster_manager.active_clusters')) === CLUSTERS + 1,
+    );
+  });
   await under('quiet', () => pause(3000));
 
   await t.test('one endpoint', async (t) => {
@@ -170,10 +191,9 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
       // The answer to what comes next says that this is done.
       const last = clusterResource(PUSHED);
       plane.update('clusters', byName([last]), []);
-      await eventually(
+      await comesTrue(
         'a change is heard',
-        async () => (await proxy.stat('cluster_manager.cluster_modified')) === 1,
-        PATIENCE_MS,
+        async () => growth(before, await counts(proxy))['cluster_modified'] === 1,
       );
     });
     const changed = { cluster_modified: 1, membership_change: 1 };
@@ -185,10 +205,9 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
     await under('all changed', async () => {
       plane.update('clusters', clusters(2), []);
       plane.update('endpoints', byName(endpoints), []);
-      await eventually(
+      await comesTrue(
         'all are changed',
         async () => growth(before, await counts(proxy))['cluster_modified'] === CLUSTERS,
-        PATIENCE_MS,
       );
     });
     t.equal((await counts(proxy))['cluster_removed'] ?? 0, 0);
@@ -198,12 +217,14 @@ t.test('Pushes to a proxy with five thousand clusters', async (t) => {
     await under('gone and back', async () => {
       const others = services.filter((service) => service !== BUSY).map(clusterOf);
       plane.update('clusters', new Map(), others);
-      await proxy.untilStat('cluster_manager.active_clusters', 2);
+      await comesTrue(
+        'they are gone',
+        async () => (await proxy.stat('cluster_manager.active_clusters')) === 2,
+      );
       plane.update('clusters', clusters(2), []);
-      await eventually(
+      await comesTrue(
         'all are back',
         async () => (await proxy.stat('cluster_manager.active_clusters')) === CLUSTERS + 1,
-        PATIENCE_MS,
       );
     });
     t.ok(proxy.alive);
