@@ -1,6 +1,6 @@
 // @long @timeout 180 s
 // [m] What an update of a listener does to connections that live: new filters, routes, policies, logs come under them; only a change of
-// who may be a peer drains (docs/adr/0015-updates-in-place.md). The drain time is one second, so that whatever drained is gone.
+// who may be a peer drains (docs/adr/0015-updates-in-place.md). The drain time is three seconds, so that whatever drained is gone.
 import { createServer as createHttp1Server } from 'node:http';
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from 'node:http2';
@@ -25,7 +25,7 @@ import { caOf, certificateOf, downstreamTls } from '../support/tls-samples.ts';
 
 type Json = { readonly [key: string]: unknown };
 
-const DRAIN_MS = 1000;
+const DRAIN_MS = 3000;
 const STREAMS = 300;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
