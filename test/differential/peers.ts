@@ -1,13 +1,20 @@
 // The scripted ends of a case: a client that does its steps, upstreams that answer as told; both remember what they got and how it ended.
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newTcpServer } from '../../proxy/network/socket-binding.ts';
 import type { SocketHandle, SocketName } from '../../proxy/network/socket-binding.ts';
 import { RawPeer } from '../support/raw-peers.ts';
 import { bodyEnd, headAt, seenResponses } from './http-bytes.ts';
-import type { Answer, ClientStep, Upstream, UpstreamScript, UpstreamStep } from './row.ts';
+import type {
+  Answer,
+  ClientStep,
+  CustomUpstream,
+  Upstream,
+  UpstreamScript,
+  UpstreamStep,
+} from './row.ts';
 
 /** When something last happened in a case, and how long its peers wait. */
 export class Pace {
@@ -204,7 +211,7 @@ export class ScriptedUpstream {
       const watched = new Watched(new RawPeer(socket), this.#pace);
       this.connections.push(watched);
       if (typeof upstream === 'object' && 'serve' in upstream) {
-        upstream.serve(socket, (line) => this.notes.push(line));
+        this.#serveCustom(socket, upstream.serve);
       } else this.#serve(watched, normalScript(upstream));
     });
     if (typeof this.#upstream === 'object' && 'refuses' in this.#upstream) {
@@ -224,6 +231,15 @@ export class ScriptedUpstream {
     handle.getsockname(name);
     this.port = name.port!;
     this.#held = handle;
+  }
+
+  #serveCustom(socket: Socket, serve: CustomUpstream['serve']): void {
+    let hearing = -1;
+    const note = (line: string): void => void this.notes.push(line);
+    serve(socket, note, (bytes) => {
+      if (hearing < 0 || hearing !== this.notes.length - 1) hearing = this.notes.push('') - 1;
+      this.notes[hearing] += bytes.toString('latin1');
+    });
   }
 
   /** What was got, or what a custom one noted. */

@@ -47,9 +47,16 @@ export interface UpstreamScript {
   readonly answers: readonly Answer[];
 }
 
-/** For protocols other than HTTP/1: reads and writes as it likes; what it notes is compared instead of its bytes. */
+/**
+ * For protocols other than HTTP/1: reads and writes as it likes; what it notes is compared instead of its bytes. `hear` notes bytes, those
+ * that follow one another as one line, however they came.
+ */
 export interface CustomUpstream {
-  readonly serve: (socket: Socket, note: (line: string) => void) => void;
+  readonly serve: (
+    socket: Socket,
+    note: (line: string) => void,
+    hear: (bytes: Buffer) => void,
+  ) => void;
 }
 
 /** Nobody listens on its port. */

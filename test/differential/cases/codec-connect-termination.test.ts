@@ -27,15 +27,16 @@ const ends = (connect: Json = {}, more: CaseConfig = {}, route: Json = {}): Case
 });
 const connecting = request('CONNECT other:80 HTTP/1.1');
 
-/** Notes what it gets and how it ends; answers `ping` with `pong`. */
+/** Notes what it gets and how it ends; answers each `ping` with `pong`, however they come. */
 const listener: Upstream = {
   serve: (socket, note) => {
     let text = '';
+    let answered = 0;
     socket.on('data', (bytes: Buffer) => {
       text += bytes.toString('latin1');
-      if (bytes.includes('ping')) socket.write('pong');
-      if (bytes.includes('bye')) socket.end();
-      if (bytes.includes('reset')) socket.resetAndDestroy();
+      for (; answered < text.split('ping').length - 1; answered++) socket.write('pong');
+      if (text.endsWith('bye')) socket.end();
+      if (text.endsWith('reset')) socket.resetAndDestroy();
     });
     socket.on('end', () => note(`${text} <fin>`));
     socket.on('error', () => note(`${text} <reset>`));

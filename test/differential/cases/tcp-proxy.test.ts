@@ -9,9 +9,9 @@ const echo: Upstream = {
 };
 const greeter = (text: string): Upstream => ({ serve: (socket) => void socket.write(text) });
 const listens = (note: string): Upstream => ({
-  serve: (socket, say) => {
+  serve: (socket, say, hear) => {
     say(note);
-    socket.on('data', (bytes: Buffer) => say(bytes.toString('latin1')));
+    socket.on('data', hear);
     socket.on('end', () => say('<fin>'));
     socket.on('error', () => say('<reset>'));
   },
@@ -129,8 +129,8 @@ export const suite = await differential(import.meta.url, { stats: STATS }, [
     config: tcp(),
     client: ['x', { end: true }, { until: 'rest' }, { closed: true }],
     upstream: {
-      serve: (socket, say) => {
-        socket.on('data', (bytes: Buffer) => say(bytes.toString()));
+      serve: (socket, say, hear) => {
+        socket.on('data', hear);
         socket.on('end', () => {
           say('<fin>');
           setTimeout(() => socket.end('rest'), 60);
@@ -150,8 +150,8 @@ export const suite = await differential(import.meta.url, { stats: STATS }, [
       { upstreamGets: '<fin>' },
     ],
     upstream: {
-      serve: (socket, say) => {
-        socket.on('data', (bytes: Buffer) => say(bytes.toString()));
+      serve: (socket, say, hear) => {
+        socket.on('data', hear);
         socket.on('end', () => say('<fin>'));
         socket.end('bye');
       },
