@@ -18,6 +18,8 @@ export interface ProxyOptions {
   readonly restartBudget: number;
   /** Ports that our own proxy has open before it is configured; undefined: none. */
   readonly early: { readonly addresses: readonly string[]; readonly holdMs: number } | undefined;
+  /** Flags of our own proxy by which the operator lets go on what is not built yet. */
+  readonly allowances: readonly string[];
 }
 
 /** Where our own programs lie. */
@@ -62,6 +64,11 @@ function readEarly(place: CapturePlace, read: VariableReader): ProxyOptions['ear
   return list === '' || list === 'none' ? undefined : { addresses: list.split(','), holdMs };
 }
 
+const ALLOWANCES = [
+  ['--pass-unenforced', 'OUTRIGGER_PASS_UNENFORCED'],
+  ['--skip-unknown-extensions', 'OUTRIGGER_SKIP_UNKNOWN_EXTENSIONS'],
+] as const;
+
 /** What of the pod's traffic comes to the proxy, and where. */
 export interface CapturePlace {
   readonly bind: string;
@@ -96,5 +103,8 @@ export function readProxyOptions(
     skipDeprecatedLogs: read.flag('ENVOY_SKIP_DEPRECATED_LOGS', true),
     restartBudget: read.count('OUTRIGGER_PROXY_RESTARTS', DEFAULT_RESTART_BUDGET, 0, 1_000_000),
     early: readEarly(place, read),
+    allowances: ALLOWANCES.filter(([, variable]) => read.flag(variable, false)).map(
+      ([flag]) => flag,
+    ),
   };
 }

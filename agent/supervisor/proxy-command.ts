@@ -42,6 +42,7 @@ export function proxyCommand(options: AgentOptions): ProxyCommand {
     const { addresses, holdMs } = proxy.early;
     words.push('--early-listeners', addresses.join(','), '--early-hold-msec', String(holdMs));
   }
+  if (bond.kind === 'leash') words.push(...proxy.allowances);
   return { path: proxy.binaryPath, arguments: words, bond };
 }
 

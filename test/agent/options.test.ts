@@ -374,6 +374,18 @@ const READ: readonly (readonly [
     (o) => o.proxy.early,
     { addresses: ['0.0.0.0:15001'], holdMs: 3000 },
   ],
+  ['nothing is let through that is not built', {}, (o) => o.proxy.allowances, []],
+  [
+    'what the operator lets through',
+    {
+      variables: {
+        OUTRIGGER_PASS_UNENFORCED: 'true',
+        OUTRIGGER_SKIP_UNKNOWN_EXTENSIONS: 'true',
+      },
+    },
+    (o) => o.proxy.allowances,
+    ['--pass-unenforced', '--skip-unknown-extensions'],
+  ],
   [
     'override file',
     { variables: { ISTIO_BOOTSTRAP_OVERRIDE: 'o.yaml' }, files: { 'o.yaml': 'admin: {}' } },
