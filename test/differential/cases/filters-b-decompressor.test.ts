@@ -151,11 +151,13 @@ export const suite = await differential(
     },
     {
       name: 'a bomb is cut at a hundred times its size',
+      uncut: 'what is out by then depends on the pieces of the body',
       client: get(),
       upstream: answer(GZIP, bomb),
     },
     {
       name: 'a bomb of zstd is cut when its first piece is out',
+      uncut: 'what is out by then depends on the pieces of the body',
       config: { httpFilters: [decompressor({}, 'zstd')] },
       client: get(),
       upstream: answer(
@@ -165,6 +167,7 @@ export const suite = await differential(
     },
     {
       name: 'a bomb of brotli is cut',
+      uncut: 'what is out by then depends on the pieces of the body',
       config: { httpFilters: [decompressor({}, 'brotli')] },
       client: get(),
       upstream: answer(
@@ -186,6 +189,7 @@ export const suite = await differential(
     },
     {
       name: 'a body that is corrupt in its middle gives what came before',
+      uncut: 'what is out by then depends on the pieces of the body',
       client: get(),
       upstream: answer(GZIP, `${gzip.slice(0, 15)}zzzzzzz${gzip.slice(22)}`),
       differs: {
