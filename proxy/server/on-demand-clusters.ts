@@ -35,6 +35,7 @@ export class OnDemandClusters {
   readonly #deps: OnDemandClustersDeps;
   readonly #sources = new Map<string, Source>();
   #count = 0;
+  #fullToldOf = false;
 
   constructor(deps: OnDemandClustersDeps) {
     this.#deps = deps;
@@ -44,9 +45,11 @@ export class OnDemandClusters {
     const source = this.#source(ref);
     if (source.names.has(name)) return;
     if (this.#count >= MAX_NAMES) {
-      this.#deps.log.warn(
-        `cluster '${name}' is not asked for: ${MAX_NAMES} names were asked for on demand`,
-      );
+      if (!this.#fullToldOf)
+        this.#deps.log.warn(
+          `cluster '${name}' is not asked for, nor are others: ${MAX_NAMES} names were asked for on demand`,
+        );
+      this.#fullToldOf = true;
       this.#deps.onMissing(name);
       return;
     }

@@ -82,7 +82,7 @@ export class ClusterDiscovery {
   onOutcome(name: string, outcome: 'available' | 'missing'): void {
     const waits = this.#waits.get(name);
     if (waits === undefined) return;
-    // One of them may end another.
-    for (const wait of waits) wait.tell(outcome);
+    // One of them may end another, and one that asks again waits for the next answer.
+    for (const wait of [...waits]) if (waits.has(wait)) wait.tell(outcome);
   }
 }

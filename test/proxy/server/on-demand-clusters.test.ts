@@ -10,7 +10,7 @@ import { SimulatedTime } from '../../support/simulated-time.ts';
 import { captureLog } from '../../support/captured-log.ts';
 
 t.test('names that requests make up end at a bound', (t) => {
-  const { logger } = captureLog();
+  const { logger, lines } = captureLog();
   const time = new SimulatedTime();
   const asked: ReadonlySet<string>[] = [];
   const missing: string[] = [];
@@ -48,6 +48,9 @@ t.test('names that requests make up end at a bound', (t) => {
   t.equal(asked[0]!.size, MAX_NAMES);
   clusters.want('one more', ADS_FOR_EVER);
   t.same(missing, ['one more'], 'who waits hears at once');
+  clusters.want('another', ADS_FOR_EVER);
+  t.same(missing, ['one more', 'another']);
+  t.equal(lines.length, 1, 'names that requests make up do not fill the log');
   time.advance(1);
   t.equal(asked.length, 1);
   t.end();

@@ -62,6 +62,19 @@ t.test('who gave up hears nothing, also when somebody who is told makes it give 
   t.end();
 });
 
+t.test('who asks again from within the answer to many waits for another', (t) => {
+  const { time, heard, discovery, ask } = setUp();
+  const insist = (who: string): void =>
+    void ask(who, 'a', 1000, () => heard.length < 10 && insist(`${who} again`));
+  insist('one');
+  insist('two');
+  discovery.onOutcome('a', 'missing');
+  t.same(heard, ['one missing', 'two missing']);
+  time.advance(2000);
+  t.same(heard.slice(2, 4), ['one again timeout', 'two again timeout']);
+  t.end();
+});
+
 t.test('who asks again from within its answer waits for another', (t) => {
   const { asked, heard, discovery, ask } = setUp();
   ask('one', 'a', 1000, () => ask('again', 'a', 1000));
