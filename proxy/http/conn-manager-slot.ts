@@ -1,7 +1,8 @@
 // [w] ConnManagerSlot: the settings in force for all connections of one filter chain. An update in place puts others here
 // (docs/adr/0015-updates-in-place.md): a connection looks when its next request begins, and holds none of them itself,
 // so that old settings are gone with the last request that began under them.
-import type { ListenerFacts } from '../stream-info/stream-info.ts';
+import type { Connection } from '../network/connection.ts';
+import type { DownstreamConnectionInfo, ListenerFacts } from '../stream-info/stream-info.ts';
 import type { ConnManagerContext } from './conn-manager-context.ts';
 
 export class ConnManagerSlot {
@@ -19,6 +20,13 @@ export class ConnManagerSlot {
 
   get current(): ConnManagerContext {
     return this.#current;
+  }
+
+  /** For the next request of a connection that saw an older version: what its logs may say of the listener from now on. */
+  bringUpToDate(connection: Connection, info: DownstreamConnectionInfo): DownstreamConnectionInfo {
+    connection.delayedCloseTimeoutMs = this.#current.config.delayedCloseTimeoutMs;
+    const { facts } = this;
+    return facts === null || facts === info.listener ? info : { ...info, listener: facts };
   }
 
   /** `retires`: connections cannot go on for ever with what they have agreed with their clients. */

@@ -329,10 +329,7 @@ export class ConnManager
     const slot = this.#slot;
     if (this.#version < slot.retiredBefore) this.startDrain();
     this.#version = slot.version;
-    const { facts } = slot;
-    if (facts !== null && facts !== this.#info.listener)
-      this.#info = { ...this.#info, listener: facts };
-    this.#connection.delayedCloseTimeoutMs = this.context.config.delayedCloseTimeoutMs;
+    this.#info = slot.bringUpToDate(this.#connection, this.#info);
   }
 
   #goneDownstream(details: string): void {
