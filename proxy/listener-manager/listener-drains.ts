@@ -1,8 +1,8 @@
 // [m] Listeners and filter chains that drain, for gauges and dumps: workers do it, and all of it ends when the drain time
 // is over (envoy-behaviour §8.5).
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
+import { dumpEntryOf } from '../config/config-dump-entries.ts';
 import type { ConfigDumpEntry } from '../config/config-resource.ts';
-import { entryOf } from './listener-version.ts';
 import type { ListenerVersion } from './listener-version.ts';
 
 interface Drain {
@@ -47,7 +47,7 @@ export class ListenerDrains {
     const byName = new Map<string, ConfigDumpEntry>();
     for (const { listener } of this.#drains)
       if (listener !== undefined)
-        byName.set(listener.resource.name, entryOf(listener, 'draining', undefined));
+        byName.set(listener.resource.name, dumpEntryOf(listener, 'draining', undefined));
     return [...byName.values()];
   }
 

@@ -2,8 +2,8 @@
 // tables came, its predecessor serves until then (envoy-behaviour §8.5, §13.5).
 import { assert } from '../base/assert.ts';
 import type { TimerHandle } from '../base/clock.ts';
+import { dumpEntriesOf } from '../config/config-dump-entries.ts';
 import type {
-  ConfigDumpEntry,
   ConfigDumpSection,
   ConfigErrorState,
   ConfigResource,
@@ -28,7 +28,7 @@ import { ListenerManagerStats } from './listener-manager-stats.ts';
 import type { KnownListenerReport, ListenerManagerDeps } from './listener-manager-deps.ts';
 import type { ListenerTarget } from './listener-targets.ts';
 import { listenerFate, planChains } from './listener-update.ts';
-import { entryOf, newListener } from './listener-version.ts';
+import { newListener } from './listener-version.ts';
 import type { KnownListener, ListenerVersion } from './listener-version.ts';
 import { MOST_HOLD_MS, RouteTables } from './route-tables.ts';
 import { listenerProblem, routeProblem } from './trial-compile.ts';
@@ -170,14 +170,8 @@ export class ListenerManager {
   }
 
   dumpListeners(versionInfo: string): ConfigDumpSection {
-    const entries: ConfigDumpEntry[] = [];
-    for (const { isStatic, active, warming, errorState } of this.#listeners.values()) {
-      if (active !== undefined)
-        entries.push(entryOf(active, isStatic ? 'static' : 'active', errorState));
-      if (warming !== undefined)
-        entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
-    }
-    entries.push(...this.#drains.entries());
+    const known = [...this.#listeners.values()].flatMap(dumpEntriesOf);
+    const entries = [...known, ...this.#drains.entries()];
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
   }

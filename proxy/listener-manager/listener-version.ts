@@ -1,10 +1,6 @@
 // [m] A listener as main knows it: the version in force and the one that warms.
 import type { TimerHandle } from '../base/clock.ts';
-import type {
-  ConfigDumpEntry,
-  ConfigErrorState,
-  ConfigResource,
-} from '../config/config-resource.ts';
+import type { ConfigErrorState, ConfigResource } from '../config/config-resource.ts';
 import type { SubscriptionRef } from '../config/config-source.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { SecretUser } from '../tls/secret-waits.ts';
@@ -36,21 +32,5 @@ export function newListener(isStatic: boolean): KnownListener {
     warming: undefined,
     errorState: undefined,
     bound: new Map(),
-  };
-}
-
-export function entryOf(
-  version: ListenerVersion,
-  state: ConfigDumpEntry['state'],
-  errorState: ConfigErrorState | undefined,
-): ConfigDumpEntry {
-  const { name, version: versionText, raw } = version.resource;
-  return {
-    name,
-    state,
-    version: versionText,
-    raw,
-    lastUpdatedMs: version.lastUpdatedMs,
-    errorState,
   };
 }

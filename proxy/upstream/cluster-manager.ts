@@ -2,6 +2,7 @@
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
 import { assert } from '../base/assert.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import { dumpEntriesOf } from '../config/config-dump-entries.ts';
 import type {
   ConfigDumpSection,
   ConfigErrorState,
@@ -16,7 +17,7 @@ import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
 import type { SecretUser } from '../tls/secret-waits.ts';
 import type { ClusterManagerDeps } from './cluster-manager-deps.ts';
 import { ClusterManagerStats } from './cluster-manager-stats.ts';
-import { activeOf, closeVersion, endpointsOf, entriesOf, newCluster } from './cluster-version.ts';
+import { activeOf, closeVersion, endpointsOf, newCluster } from './cluster-version.ts';
 import type { ActiveCluster, ClusterVersion, KnownCluster } from './cluster-version.ts';
 import { EndpointAssignments } from './endpoint-assignments.ts';
 import type { HealthKeeper } from './health-keeper.ts';
@@ -144,7 +145,7 @@ export class ClusterManager {
   }
 
   dumpClusters(versionInfo: string): ConfigDumpSection {
-    const entries = [...this.#clusters.values()].flatMap(entriesOf);
+    const entries = [...this.#clusters.values()].flatMap(dumpEntriesOf);
     const failures = [...this.#failures].map(([name, errorState]) => ({ name, errorState }));
     return { entries, failures, versionInfo };
   }

@@ -1,11 +1,7 @@
-// [m] One version of a cluster while it warms and serves, and how /config_dump shows it.
+// [m] One version of a cluster while it warms and serves.
 import type { TimerHandle } from '../base/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
-import type {
-  ConfigDumpEntry,
-  ConfigErrorState,
-  ConfigResource,
-} from '../config/config-resource.ts';
+import type { ConfigErrorState, ConfigResource } from '../config/config-resource.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import type { SecretUser, SecretWaits } from '../tls/secret-waits.ts';
 import type { HealthKeeper } from './health-keeper.ts';
@@ -67,32 +63,6 @@ export function endpointsOf(
     localities,
     overprovisioningPercent: config.overprovisioningPercent,
     ...(config.weightedPriorityHealth === true && { weightedPriorityHealth: true }),
-  };
-}
-
-export function entriesOf(known: KnownCluster): readonly ConfigDumpEntry[] {
-  const { active, warming, errorState } = known;
-  const entries: ConfigDumpEntry[] = [];
-  if (active !== undefined)
-    entries.push(entryOf(active, known.isStatic ? 'static' : 'active', errorState));
-  if (warming !== undefined)
-    entries.push(entryOf(warming, 'warming', active === undefined ? errorState : undefined));
-  return entries;
-}
-
-function entryOf(
-  version: ClusterVersion,
-  state: ConfigDumpEntry['state'],
-  errorState: ConfigErrorState | undefined,
-): ConfigDumpEntry {
-  const { name, version: versionText, raw } = version.resource;
-  return {
-    name,
-    state,
-    version: versionText,
-    raw,
-    lastUpdatedMs: version.lastUpdatedMs,
-    errorState,
   };
 }
 
