@@ -124,13 +124,13 @@ function hasName(name: string | undefined, items: string | undefined): boolean {
 
 function areDistinct(items: string | undefined): boolean {
   if (items?.includes(',') !== true) return true;
-  const seen: string[] = [];
+  const seen = new Set<string>();
   for (const [item] of items.matchAll(ITEMS)) {
     const label = ITEM_PARTS.exec(item)?.[1];
     if (label === undefined) continue;
     const name = label.startsWith('"') ? label.slice(1, -1) : label;
-    if (seen.includes(name)) return false;
-    seen.push(name);
+    if (seen.has(name)) return false;
+    seen.add(name);
   }
   return true;
 }
