@@ -6,6 +6,7 @@ import { connect } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
 
+import { caughtHello } from '../support/caught-hello.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Teardowns } from '../support/private-dir.ts';
 import {
@@ -225,7 +226,7 @@ t.test('66 and 67', async (t) => {
   });
 
   t.test('67 a NUL within the server name', async (t) => {
-    const hello = await caughtHello('a.b.example.com');
+    const hello = await caughtHello({ servername: 'a.b.example.com' });
     const at = hello.indexOf('a.b.example.com', 0, 'latin1');
     hello[at + 1] = 0;
     const first = await new Promise<number | undefined>((resolve) => {
@@ -276,24 +277,6 @@ function recordsOf(bytes: Buffer): { type: number; length: number }[] {
     at += 5 + length;
   }
   return records;
-}
-
-/** The first record of a client that asks for a name. */
-function caughtHello(servername: string): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const catcher = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', (bytes: Buffer) => {
-        resolve(bytes);
-        socket.destroy();
-        catcher.close();
-      });
-    });
-    catcher.listen(0, '127.0.0.1', () => {
-      const { port } = catcher.address() as { port: number };
-      connect({ host: '127.0.0.1', port, servername }).on('error', () => {});
-    });
-  });
 }
 
 /** Not built: what it guards is refused whatever the request brings, so none of the ways around it is one. */

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 
+import { caughtHello } from '../support/caught-hello.ts';
 import { privateDir } from '../support/private-dir.ts';
 import type { Teardowns } from '../support/private-dir.ts';
 import {
@@ -565,31 +566,8 @@ function run(program: string, args: readonly string[], input: string): Promise<s
   });
 }
 
-/** The first flight of a client, as bytes. */
-async function clientHello(): Promise<Buffer> {
-  const { createServer } = await import('node:net');
-  const { connect: tlsConnect } = await import('node:tls');
-  return new Promise((resolve) => {
-    const catcher = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', (bytes: Buffer) => {
-        resolve(bytes);
-        socket.destroy();
-        catcher.close();
-      });
-    });
-    catcher.listen(0, '127.0.0.1', () => {
-      const { port } = catcher.address() as { port: number };
-      const socket = tlsConnect({
-        host: '127.0.0.1',
-        port,
-        servername: 'a.example.com',
-        ALPNProtocols: ['istio-http/1.1'],
-      });
-      socket.on('error', () => {});
-    });
-  });
-}
+const clientHello = (): Promise<Buffer> =>
+  caughtHello({ servername: 'a.example.com', ALPNProtocols: ['istio-http/1.1'] });
 
 /** What the proxy answers to a hello that comes in two pieces. */
 function firstRecord(port: number, hello: Buffer, cut: number): Promise<string> {

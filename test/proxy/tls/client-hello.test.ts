@@ -1,30 +1,14 @@
 // A ClientHello, whole and cut at every byte.
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import { connect } from 'node:tls';
 import t from 'tap';
 
 import { readClientHello } from '../../../proxy/tls/client-hello.ts';
+import { caughtHello } from '../../support/caught-hello.ts';
 import { chosenGroup, takesEcdsa } from '../../../proxy/tls/tls-groups.ts';
 
-const hello = await new Promise<Buffer>((resolve) => {
-  const catcher = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.once('data', (bytes: Buffer) => {
-      resolve(bytes);
-      socket.destroy();
-      catcher.close();
-    });
-  });
-  catcher.listen(0, '127.0.0.1', () => {
-    const { port } = catcher.address() as AddressInfo;
-    const options = {
-      servername: 'A.example.com',
-      ALPNProtocols: ['istio', 'h2'],
-      ecdhCurve: 'X25519:P-256',
-    };
-    connect({ host: '127.0.0.1', port, ...options }).on('error', () => {});
-  });
+const hello = await caughtHello({
+  servername: 'A.example.com',
+  ALPNProtocols: ['istio', 'h2'],
+  ecdhCurve: 'X25519:P-256',
 });
 
 t.test('readClientHello', (t) => {
