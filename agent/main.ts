@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 
 import { fs } from '../proxy/base/node-builtins.ts';
+import { endReadably } from '../proxy/base/readable-stack.ts';
 import {
   commandUsage,
   COMPLETION_COMMAND,
@@ -134,6 +135,7 @@ async function run(words: readonly string[]): Promise<number> {
 // A closed pipe (`| head`) or a log reader that went away is no reason to end a sidecar.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
+endReadably();
 process.exitCode = await run(process.argv.slice(2));
 // Without this an open handle of a library could keep a finished agent; output to pipes and files is written synchronously.
 process.exit();

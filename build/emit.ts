@@ -1,17 +1,22 @@
-// `npm run build`, or `node build/emit.ts [--out FOLDER]`: what the image runs. Types are checked first; then each program is one
-// file, with what several of them share in dist/chunks. A program of two hundred small modules starts 90 ms later and holds 4 MB more
-// per process: each module has a record, a scope and its source with comments in every thread (docs/performance.md).
+// `npm run build`, or `node build/emit.ts [--out FOLDER]`: what the image runs. Types are checked first; then each program is joined
+// into as few files as can be, in dist/chunks what several of them share. A program of two hundred small modules starts 90 ms later and holds
+// 4 MB more per process: each module has a record, a scope and its source with comments in every thread (docs/performance.md).
 //
-// Names stay as they are, so that a stack trace can be read; only white space and comments go. Packages stay outside.
+// What a program loads only when configuration names it (proxy/base/lazy-part.ts) is a file of its own each; the parts never tear apart
+// what the programs load anyway, or that would fall into a hundred shared files.
+//
+// Functions and classes keep their names, all others are shortened; the source maps beside the files tell where a stack trace points
+// (proxy/base/source-place.ts). Packages stay outside.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync, rmSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { buildSync } from 'esbuild';
+import { rolldown } from 'rolldown';
+import type { GetModuleInfo, OutputOptions } from 'rolldown';
 
 /** Programs and thread entries; each keeps its place, so that what finds files relative to itself finds them in both trees. */
-const ENTRIES = [
+const PROGRAMS = [
   'proxy/main.ts',
   'proxy/server/worker.ts',
   'agent/main.ts',
@@ -19,6 +24,7 @@ const ENTRIES = [
   'agent/control-plane/main.ts',
   'iptables-init/main.ts',
 ];
+const PART = /\blazyPart<typeof import\('([^']+)'\)>\(/g;
 const CHECK_LIMIT_MS = 60_000;
 
 /** Throws an error whose message is the compiler's first complaint; `out` is untouched then. */
@@ -34,31 +40,84 @@ function checkTypes(root: string): void {
   if (status !== 0) throw new Error(stdout.split('\n', 1)[0]);
 }
 
+/** The files that some file of the proxy names as a lazy part, from the root of the tree. */
+export function lazyParts(root: string): string[] {
+  const parts = new Set<string>();
+  for (const path of globSync('proxy/**/*.ts', { cwd: root })) {
+    for (const [, named = ''] of readFileSync(join(root, path), 'utf8').matchAll(PART))
+      parts.add(posix.join(posix.dirname(path), named));
+  }
+  // The example in lazy-part.ts itself names none.
+  return [...parts].filter((path) => globSync(path, { cwd: root }).length > 0).toSorted();
+}
+
+/** Each module with the programs that cannot start without it. */
+function programsByModule(entries: readonly string[], info: GetModuleInfo): Map<string, string[]> {
+  const programs = new Map<string, string[]>();
+  for (const entry of entries) {
+    const seen = new Set([entry]);
+    for (const id of seen) {
+      programs.set(id, [...(programs.get(id) ?? []), entry]);
+      for (const imported of info(id)?.importedIds ?? []) seen.add(imported);
+    }
+  }
+  return programs;
+}
+
+/** What the same programs need goes into one file, whichever parts need it too. */
+function groupByPrograms(entries: readonly string[], all: ReadonlySet<string>): OutputOptions {
+  let programs: Map<string, string[]> | undefined;
+  const names = new Map<string, string>();
+  const name = (id: string, graph: { getModuleInfo: GetModuleInfo }): string | null => {
+    programs ??= programsByModule(entries, (of) => graph.getModuleInfo(of));
+    const key = programs.get(id)?.join(' ');
+    if (key === undefined || all.has(id)) return null;
+    if (!names.has(key)) names.set(key, `common-${names.size}`);
+    return names.get(key) ?? null;
+  };
+  const groups = [{ name, debugName: 'by programs' }];
+  return { codeSplitting: { includeDependenciesRecursively: false, groups } };
+}
+
 /** Writes the programs of the tree at `root` into `out`, which is made. */
-export function bundle(root: string, out: string): void {
-  buildSync({
-    absWorkingDir: root,
-    entryPoints: ENTRIES.filter((path) => existsSync(join(root, path))),
-    outdir: out,
-    outbase: root,
-    chunkNames: 'chunks/[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    packages: 'external',
-    format: 'esm',
+export async function bundle(root: string, out: string): Promise<void> {
+  const entries = PROGRAMS.filter((path) => globSync(path, { cwd: root }).length > 0);
+  const files = [...entries, ...lazyParts(root)];
+  const idOf = (path: string): string => join(root, path);
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(files.map((path) => [path.replace(/\.ts$/, ''), idOf(path)])),
+    external: /^[^./]/,
     platform: 'node',
-    target: 'node26',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    logLevel: 'silent',
+    transform: { target: 'esnext' },
+    preserveEntrySignatures: 'allow-extension',
+    logLevel: 'warn',
   });
+  await build.write({
+    dir: out,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    // What is not Latin-1 would make V8 keep two bytes for each character of a file.
+    charset: 'ascii',
+    comments: false,
+    minify: {
+      compress: true,
+      mangle: { toplevel: true, keepNames: { function: true, class: true } },
+      codegen: { removeWhitespace: true },
+    },
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+    ...groupByPrograms(entries.map(idOf), new Set(files.map(idOf))),
+  });
+  await build.close();
 }
 
 /** `out` is replaced as a whole. */
-export function emit(root: string, out: string): void {
+export async function emit(root: string, out: string): Promise<void> {
   checkTypes(root);
   rmSync(out, { recursive: true, force: true });
-  bundle(root, out);
+  await bundle(root, out);
 }
 
 if (import.meta.main) {
@@ -67,7 +126,7 @@ if (import.meta.main) {
     options: { out: { type: 'string', default: join(root, 'dist') } },
   });
   try {
-    emit(root, values.out);
+    await emit(root, values.out);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exitCode = 1;

@@ -126,10 +126,10 @@ async function publishAdmins(
 }
 
 /** All that is started from here runs emitted JavaScript, unless OUTRIGGER_EMITTED says something else. */
-function preferEmitted(): void {
+async function preferEmitted(): Promise<void> {
   if (process.env['OUTRIGGER_EMITTED'] !== undefined) return;
   try {
-    emitWhereStale(ROOT, () => say('Building …'));
+    await emitWhereStale(ROOT, () => say('Building …'));
     process.env['OUTRIGGER_EMITTED'] = '1';
   } catch (error) {
     const reason = (error as Error).message;
@@ -153,7 +153,7 @@ async function start(flags: StartFlags, signal: AbortSignal, leftovers: Leftover
   }
   const { mode, unshareFlags } = await chooseMode(flags);
   const plan = await makePlan(mode, flags, leftovers);
-  preferEmitted();
+  await preferEmitted();
   signal.throwIfAborted();
   const runId = randomBytes(8).toString('hex');
   const runDir = makeRunDir(leftovers);

@@ -62,7 +62,7 @@ if (!values['no-check'] && positionals.length === 0 && !values.long) {
     else checksFailed++;
   }
 }
-bundlePrograms();
+await bundlePrograms();
 const results = await runAll(files);
 const unsteady = await runFailedAgain(results);
 summarise(results);
@@ -78,9 +78,9 @@ function findFiles(): TestFile[] {
 }
 
 /** A bundled proxy starts with half the CPU time, and some two hundred are started. Types are another check's matter. */
-function bundlePrograms(): void {
+async function bundlePrograms(): Promise<void> {
   if (process.env['OUTRIGGER_EMITTED'] !== undefined) return;
-  emitWhereStale(process.cwd(), () => console.log('bundling the programs'), bundle);
+  await emitWhereStale(process.cwd(), () => console.log('bundling the programs'), bundle);
   process.env['OUTRIGGER_EMITTED'] = '1';
 }
 

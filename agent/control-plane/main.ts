@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 
 import { realTime } from '../../proxy/base/clock.ts';
+import { endReadably } from '../../proxy/base/readable-stack.ts';
 import { createLoggers, lineSink, parseOutputLevels } from '../log-sink.ts';
 import { openCaFolder } from './ca/ca-folder.ts';
 import { signToken } from './ca/service-account-token.ts';
@@ -181,4 +182,5 @@ async function main(): Promise<void> {
   }
 }
 
+endReadably();
 await main();

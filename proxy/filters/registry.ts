@@ -1,13 +1,12 @@
 // [w] HTTP filters by the kind of their settings.
 import type { HttpFilterConfig, HttpFilterSettings } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
 import { AlpnOverrideFactory } from './http/alpn-override.ts';
 import { BufferFilterFactory } from './http/buffer.ts';
-import { CompressorFilterFactory } from './http/compressor.ts';
 import { CorsFilterFactory } from './http/cors.ts';
 import { CsrfFilterFactory } from './http/csrf.ts';
-import { DecompressorFilterFactory } from './http/decompressor.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
 import { DynamicForwardProxyFilterFactory } from './http/dynamic-forward-proxy.ts';
 import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
@@ -28,6 +27,9 @@ import { RouterFilterFactory } from './http/router.ts';
 import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
 import { SetMetadataFilterFactory } from './http/set-metadata.ts';
 import { StatefulSessionFilterFactory } from './http/stateful-session.ts';
+
+const compressor = lazyPart<typeof import('./http/compressor.ts')>('filters/http/compressor');
+const decompressor = lazyPart<typeof import('./http/decompressor.ts')>('filters/http/decompressor');
 
 type Creator<Settings> = (
   name: string,
@@ -68,8 +70,10 @@ const CREATORS: Creators = {
   dynamic_forward_proxy: (name, settings, context) =>
     new DynamicForwardProxyFilterFactory(name, settings, context),
   on_demand: (name, settings, context) => new OnDemandFilterFactory(name, settings, context),
-  compressor: (name, settings, context) => new CompressorFilterFactory(name, settings, context),
-  decompressor: (name, settings, context) => new DecompressorFilterFactory(name, settings, context),
+  compressor: (name, settings, context) =>
+    new (compressor().CompressorFilterFactory)(name, settings, context),
+  decompressor: (name, settings, context) =>
+    new (decompressor().DecompressorFilterFactory)(name, settings, context),
   alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),
   discovered: (name) => new MissingSettingsFactory(name),
   refuse: (name, settings, context) => new RefusingFilterFactory(name, settings, context),

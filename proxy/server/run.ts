@@ -1,10 +1,12 @@
 // [m] One run of the process: command line, bootstrap, Server, signals, exit code (envoy-behaviour §14.4).
 import { reportBugsTo } from '../base/assert.ts';
 import { realTime } from '../base/clock.ts';
+import { readablePlaces, readableStack } from '../base/readable-stack.ts';
 import { holdLeash } from '../base/leash.ts';
 import { LoggerRegistry } from '../base/logger.ts';
 import type { Logger } from '../base/logger.ts';
 import { realRandom } from '../base/random.ts';
+import { grpcAdsTransport } from '../xds/grpc-ads-transport.ts';
 import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
@@ -64,7 +66,7 @@ interface RunContext {
 
 async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<number> {
   const log = context.loggers.get('main');
-  reportBugsTo((message) => log.error(`envoy bug failure: ${message}`));
+  reportBugsTo((message) => log.error(`envoy bug failure: ${readablePlaces(message)}`));
   const server = new Server({
     ...context,
     bootstrap,
@@ -81,7 +83,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
   onSignals(server);
   endWithStarter(context.options.leashFd, log, server);
   process.on('uncaughtException', (error) => {
-    log.critical(`the main thread died: ${error.stack ?? String(error)}`);
+    log.critical(`the main thread died: ${readableStack(error)}`);
     process.exit(1);
   });
   try {
@@ -96,7 +98,7 @@ async function serve(bootstrap: LoadedBootstrap, context: RunContext): Promise<n
   return exitCode;
 }
 
-/** To the first endpoint of the cluster that `ads_config` names. The transport is loaded only where there is ADS. */
+/** To the first endpoint of the cluster that `ads_config` names. */
 async function openAdsTransport(
   { ads, clusters, node }: BootstrapConfig,
   channels: ControlChannels,
@@ -108,7 +110,6 @@ async function openAdsTransport(
       `cluster '${ads?.clusterName}' needs an endpoint: ads_config names it`,
     );
   }
-  const { grpcAdsTransport } = await import('../xds/grpc-ads-transport.ts');
   const channel = channels.open(cluster, new Host(endpoint, 0), '');
   return grpcAdsTransport({ channel, node, userAgentVersion: VERSION });
 }

@@ -1,5 +1,6 @@
 // [m] One incarnation of one worker thread: its messages, its answers to questions, its end.
 import { Worker } from 'node:worker_threads';
+import { readableStack } from '../base/readable-stack.ts';
 import type { FromWorker, HostReport, ToWorker } from './worker-protocol.ts';
 
 export interface WorkerHandleEvents {
@@ -40,7 +41,7 @@ export class WorkerHandle {
       // Old generation: no limit of its own either, the pod's memory limit is the one an operator knows.
     });
     this.#worker.on('message', (message: FromWorker) => this.#onMessage(message));
-    this.#worker.on('error', (error: Error) => (this.#failure ??= error.stack ?? String(error)));
+    this.#worker.on('error', (error: Error) => (this.#failure ??= readableStack(error)));
     this.#worker.on('messageerror', (error: Error) => (this.#failure ??= error.message));
     this.#worker.on('exit', (code) => this.#onExit(code));
   }

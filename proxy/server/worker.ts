@@ -3,10 +3,13 @@
 import { parentPort } from 'node:worker_threads';
 import { assert, reportBugsTo } from '../base/assert.ts';
 import { realTime } from '../base/clock.ts';
+import { loadPartsFrom } from '../base/lazy-part.ts';
+import { readablePlaces } from '../base/readable-stack.ts';
 import { assertBinding } from '../network/socket-binding.ts';
 import { WorkerRuntime } from './worker-runtime.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 
+loadPartsFrom(new URL('../', import.meta.url), import.meta.url.slice(-3));
 assert(parentPort !== null, 'worker.ts runs in a worker thread only');
 const port = parentPort;
 const post = (message: FromWorker): void => port.postMessage(message);
@@ -19,7 +22,7 @@ reportBugsTo((message) =>
       {
         level: 'critical',
         component: 'assert',
-        message,
+        message: readablePlaces(message),
         fields: undefined,
         wallMs: realTime.wallMs(),
       },

@@ -19,7 +19,7 @@ const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 const STAMP = join('proxy', 'main.js');
 
 /** Writes the programs of the tree at `root` into `out`. */
-type Emit = (root: string, out: string) => void;
+type Emit = (root: string, out: string) => Promise<void>;
 
 const timeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
@@ -33,13 +33,13 @@ function newestSource(root: string): number {
 }
 
 /** dist/ is replaced as a whole, so that a mesh which runs from it, or starts now, sees one build or the other. */
-function emit(root: string, newestMs: number, emitInto: Emit): void {
+async function emit(root: string, newestMs: number, emitInto: Emit): Promise<void> {
   const cache = join(root, 'node_modules', '.cache');
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'outrigger-'));
   try {
     const fresh = join(work, 'fresh');
-    emitInto(root, fresh);
+    await emitInto(root, fresh);
     utimesSync(join(fresh, STAMP), newestMs / 1000, newestMs / 1000);
     const dist = join(root, 'dist');
     if (timeOf(dist) !== 0) renameSync(dist, join(work, 'old'));
@@ -50,17 +50,17 @@ function emit(root: string, newestMs: number, emitInto: Emit): void {
 }
 
 /**
- * After it, dist/ holds what the sources say. Throws, with a reason for people, where that cannot be: no compiler, a source with a
+ * After it, dist/ holds what the sources say. Rejects, with a reason for people, where that cannot be: no compiler, a source with a
  * type error (unless `emitInto` does not check types), a tree that cannot be written.
  */
-export function emitWhereStale(
+export async function emitWhereStale(
   root: string,
   onStart: () => void,
   emitInto: Emit = emitChecked,
-): void {
+): Promise<void> {
   const newestMs = newestSource(root);
   // The stamp carries milliseconds; sources may be finer.
   if (Math.abs(timeOf(join(root, 'dist', STAMP)) - newestMs) < 2) return;
   onStart();
-  emit(root, newestMs, emitInto);
+  await emit(root, newestMs, emitInto);
 }

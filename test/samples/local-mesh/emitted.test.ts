@@ -52,19 +52,19 @@ t.test('emitWhereStale', async (t) => {
     utimesSync(source, seconds, seconds);
     utimesSync(join(root, 'tsconfig.build.json'), 1_700_000_000, 1_700_000_000);
   };
-  const emit = (): void => emitWhereStale(root, () => builds++);
+  const emit = (): Promise<void> => emitWhereStale(root, () => builds++);
 
   write('export const a: number = 1;\n');
-  emit();
-  t.match(readFileSync(emitted, 'utf8'), 'a=1', 'builds where nothing is');
-  emit();
+  await emit();
+  t.match(readFileSync(emitted, 'utf8'), /=1\b/, 'builds where nothing is');
+  await emit();
   t.equal(builds, 1, 'builds nothing when no source changed');
   write('export const a: number = 2;\n');
-  emit();
-  t.match(readFileSync(emitted, 'utf8'), 'a=2', 'builds again when one did');
+  await emit();
+  t.match(readFileSync(emitted, 'utf8'), /=2\b/, 'builds again when one did');
   write('export const a: number = "three";\n');
-  t.throws(emit, { message: /proxy.main\.ts.*TS2322/ }, 'says what is wrong');
-  t.match(readFileSync(emitted, 'utf8'), 'a=2', 'keeps what was there');
+  await t.rejects(emit, { message: /proxy.main\.ts.*TS2322/ }, 'says what is wrong');
+  t.match(readFileSync(emitted, 'utf8'), /=2\b/, 'keeps what was there');
   t.notOk(existsSync(join(root, 'dist/fresh')), 'leaves nothing lying about');
   t.equal(builds, 3);
 });

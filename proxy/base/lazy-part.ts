@@ -1,0 +1,37 @@
+// [b] Code that only some configurations need: loaded in place, without a promise, by the first that asks. What a sidecar does not do
+// costs it nothing then: each KB of source that a thread loads is three or four of private memory (docs/performance.md).
+//
+//   const compressor = lazyPart<typeof import('./http/compressor.ts')>('filters/http/compressor');
+//   … new (compressor().CompressorFilterFactory)(…)
+//
+// The type's path and the text must name the same file; test/proxy/base/lazy-part.test.ts sees to that, and build/emit.ts finds the parts of
+// the bundle by these words. To be called where configuration is read or a connection begins, not for each request.
+type Load = (path: string) => unknown;
+
+/** Where the parts are: `proxy/` as a URL that ends with a slash, and `.ts` or `.js`. */
+interface PartsHome {
+  readonly folder: string;
+  readonly extension: string;
+}
+
+/** True where this file is what runs. A bundle's files lie elsewhere, and its entries say where (`loadPartsFrom`). */
+let home: PartsHome = { folder: new URL('../', import.meta.url).href, extension: '.ts' };
+let load: Load | undefined;
+
+/** An entry file tells where the parts lie beside it. */
+export function loadPartsFrom(folder: URL, extension: string): void {
+  home = { folder: folder.href, extension };
+  load = undefined;
+}
+
+function loadPart(path: string): unknown {
+  // `require` of an ES module is the same module that `import` gives, at once; Node's own loader is there anyway.
+  load ??= process.getBuiltinModule('node:module').createRequire(home.folder);
+  return load(`./${path}${home.extension}`);
+}
+
+/** `path`: the file from `proxy/`, without its extension. */
+export function lazyPart<Part>(path: string): () => Part {
+  let part: Part | undefined;
+  return () => (part ??= loadPart(path) as Part);
+}

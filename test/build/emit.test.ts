@@ -1,0 +1,79 @@
+// The bundle: what is loaded only when asked for is a file of its own, and leaves what is loaded anyway in few files; a stack trace can be read.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import t from 'tap';
+import { bundle, lazyParts } from '../../build/emit.ts';
+import { readablePlaces } from '../../proxy/base/readable-stack.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+t.test('The bundle of this tree', async (t) => {
+  const out = t.testdir();
+  await bundle(ROOT, out);
+  const parts = lazyParts(ROOT);
+
+  t.test('has a file for each lazy part', (t) => {
+    t.ok(parts.length > 0);
+    for (const path of parts) t.ok(existsSync(join(out, path.replace(/\.ts$/, '.js'))), path);
+    t.end();
+  });
+
+  t.test('starts a worker from few files, however many parts there are', (t) => {
+    const files = new Set(['proxy/server/worker.js']);
+    for (const file of files) {
+      const text = readFileSync(join(out, file), 'utf8');
+      for (const [, target = ''] of text.matchAll(/\b(?:from|import)\s*"(\.[^"]+)"/g))
+        files.add(join(dirname(file), target));
+    }
+    t.ok(files.size <= 10, [...files].join(' '));
+    t.notOk(
+      [...files].some((file) => parts.includes(file.replace(/\.js$/, '.ts'))),
+      'no part',
+    );
+    t.end();
+  });
+
+  t.test('is Latin-1, or V8 would keep two bytes for each character', (t) => {
+    t.notMatch(readFileSync(join(out, 'proxy/main.js'), 'utf8'), /[^\0-\xff]/);
+    t.end();
+  });
+  t.end();
+});
+
+t.test('A stack trace of a bundle tells the places in the sources', async (t) => {
+  const root = t.testdir();
+  mkdirSync(join(root, 'proxy/http'), { recursive: true });
+  writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
+  const thrower = [
+    'export class Thrower {',
+    '  readonly #limit: number = 1;',
+    '',
+    '  decode(length: number): void {',
+    "    if (length > this.#limit) throw new RangeError('too long');",
+    '  }',
+    '}',
+  ];
+  writeFileSync(join(root, 'proxy/http/thrower.ts'), thrower.join('\n'));
+  const main = [
+    "import { Thrower } from './http/thrower.ts';",
+    '// A comment.',
+    'try {',
+    '  new Thrower().decode(process.argv.length);',
+    '} catch (error) {',
+    '  process.stdout.write((error as Error).stack ?? "");',
+    '}',
+  ];
+  writeFileSync(join(root, 'proxy/main.ts'), main.join('\n'));
+  const out = join(root, 'dist');
+  await bundle(root, out);
+  const stack = execFileSync(process.execPath, [join(out, 'proxy/main.js')], { encoding: 'utf8' });
+  const [, first = '', second = ''] = readablePlaces(stack).split('\n');
+  t.match(first, /at Thrower\.decode \(proxy\/http\/thrower\.ts:5:\d+\)/);
+  t.match(second, /proxy\/main\.ts:4:\d+/);
+  const foreign = `at f (${pathToFileURL(join(root, 'none.js')).href}:1:2)`;
+  t.equal(readablePlaces(foreign), foreign, 'what has no map stays');
+  writeFileSync(join(root, 'none.js.map'), '{"mappings":7');
+  t.equal(readablePlaces(foreign), foreign, 'what has a broken map stays');
+});

@@ -1,0 +1,59 @@
+// Each lazy part names one file twice, as a type and as text: they must be the same file, and nothing may load it anyway.
+import { globSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import t from 'tap';
+import { lazyPart } from '../../../proxy/base/lazy-part.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const PART = /\blazyPart<typeof import\('([^']+)'\)>\(\s*'([^']+)'/g;
+const IMPORT = /^import (type )?[^;'"]*?from '(\.[^']+)';$/gm;
+
+t.test('lazyPart', (t) => {
+  t.test('gives the very module that an import gives, at once', async (t) => {
+    const part = lazyPart<typeof import('../../../proxy/base/hash64.ts')>('base/hash64');
+    t.equal(part().Hash64, (await import('../../../proxy/base/hash64.ts')).Hash64);
+    t.equal(part(), part());
+  });
+
+  t.test('throws for a file that is not there', (t) => {
+    t.throws(lazyPart('base/nothing-of-this-name'), /nothing-of-this-name/);
+    t.end();
+  });
+  t.end();
+});
+
+t.test('Lazy parts of the tree', (t) => {
+  const sources = new Map(
+    globSync('proxy/**/*.ts', { cwd: ROOT })
+      .filter((path) => path !== 'proxy/base/lazy-part.ts')
+      .map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
+  );
+  const parts = new Set<string>();
+  const odd: string[] = [];
+  for (const [path, text] of sources) {
+    for (const [, type = '', name = ''] of text.matchAll(PART)) {
+      const file = posix.join(posix.dirname(path), type);
+      t.equal(file, `proxy/${name}.ts`, `${path} names ${name}`);
+      t.ok(sources.has(file), file);
+      parts.add(file);
+    }
+    if (text.split('lazyPart<').length - 1 !== [...text.matchAll(PART)].length) odd.push(path);
+  }
+  t.strictSame(odd, [], 'all are of the form that the build looks for');
+  t.ok(parts.size > 0);
+  // A part may import another, whoever loads it loads both; a program must not.
+  for (const entry of ['proxy/main.ts', 'proxy/server/worker.ts']) {
+    const seen = new Map([[entry, '']]);
+    for (const [path] of seen) {
+      for (const [, type, target = ''] of (sources.get(path) ?? '').matchAll(IMPORT)) {
+        const imported = posix.join(posix.dirname(path), target);
+        if (type === undefined && !seen.has(imported)) seen.set(imported, path);
+      }
+    }
+    const loaded = [...parts]
+      .filter((part) => seen.has(part))
+      .map((part) => `${part} by ${seen.get(part)}`);
+    t.strictSame(loaded, [], `${entry} loads no part at its start`);
+  }
+  t.end();
+});
