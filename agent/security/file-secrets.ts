@@ -9,6 +9,7 @@ import type { AgentMetrics } from '../agent-metrics.ts';
 import { certificatesIn, pairProblem } from './pem.ts';
 import { readSecureFile } from './secure-files.ts';
 import type { MaterialResult, SecretMaterial } from './secret-material.ts';
+import { NO_SYSTEM_ROOTS, systemBundle } from './system-roots.ts';
 
 /** What files a secret is made of. */
 export type FileSecret =
@@ -135,22 +136,13 @@ export class FileSecrets implements Closable {
   }
 }
 
-const SYSTEM_BUNDLES: readonly string[] = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/pki/tls/cacert.pem',
-  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
-
 /** `file-cert:CERT~KEY`, `file-root:PATH`, `file-root:system`; undefined: no such name. Throws in words for a broken one. */
 export function fileSecretOf(name: string): FileSecret | undefined {
   if (name.startsWith('file-root:')) {
     const path = name.slice('file-root:'.length);
     if (path === '' || path.includes('~')) throw new Error(`${name}: must be file-root:<path>`);
-    const root = path === 'system' ? SYSTEM_BUNDLES.find((file) => fs.existsSync(file)) : path;
-    if (root === undefined) throw new Error(`${name}: this system has no bundle of roots`);
+    const root = path === 'system' ? systemBundle() : path;
+    if (root === undefined) throw new Error(`${name}: ${NO_SYSTEM_ROOTS}`);
     return { kind: 'roots', root };
   }
   if (!name.startsWith('file-cert:')) return undefined;

@@ -5,6 +5,7 @@ import { fetchBounded } from '../http-client.ts';
 import { certificatesIn } from './pem.ts';
 import { readSecureFile } from './secure-files.ts';
 import type { ServerTrust, TokenSource } from './security-options.ts';
+import { NO_SYSTEM_ROOTS, systemBundle } from './system-roots.ts';
 
 export type TlsResult =
   | { readonly ok: true; readonly tls: ClientTls }
@@ -15,14 +16,14 @@ export function loadClientTls(trust: ServerTrust): TlsResult {
   const { roots, serverName } = trust;
   const source =
     roots.find((root) => root.kind === 'system' || fs.existsSync(root.path)) ?? roots.at(-1)!;
-  let rootPem: string | undefined;
-  if (source.kind === 'file') {
-    const root = readSecureFile(source.path);
-    if (!root.ok) return { ok: false, reason: `root of the control plane: ${root.reason}` };
-    if (certificatesIn(root.text).length === 0)
-      return { ok: false, reason: `${source.path}: holds no certificate` };
-    rootPem = root.text;
-  }
+  const path = source.kind === 'file' ? source.path : systemBundle();
+  if (path === undefined)
+    return { ok: false, reason: `root of the control plane: ${NO_SYSTEM_ROOTS}` };
+  const root = readSecureFile(path);
+  if (!root.ok) return { ok: false, reason: `root of the control plane: ${root.reason}` };
+  if (certificatesIn(root.text).length === 0)
+    return { ok: false, reason: `${path}: holds no certificate` };
+  const rootPem = root.text;
   if (trust.identity === undefined)
     return { ok: true, tls: { rootPem, identity: undefined, serverName } };
   const chain = readSecureFile(trust.identity.chain);
