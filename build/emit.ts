@@ -8,7 +8,7 @@
 // Functions and classes keep their names, all others are shortened; the source maps beside the files tell where a stack trace points
 // (proxy/base/source-place.ts). Packages stay outside.
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -24,6 +24,8 @@ const PROGRAMS = [
   'agent/control-plane/main.ts',
   'iptables-init/main.ts',
 ];
+/** Read by xds-protos/descriptor-table.ts, beside the file that holds it. */
+const TEXTS = ['xds-protos/gen/descriptors.txt', 'chunks/gen/descriptors.txt'] as const;
 const PART = /\blazyPart<typeof import\('([^']+)'\)>\(/g;
 const CHECK_LIMIT_MS = 60_000;
 
@@ -111,6 +113,8 @@ export async function bundle(root: string, out: string): Promise<void> {
     ...groupByPrograms(entries.map(idOf), new Set(files.map(idOf))),
   });
   await build.close();
+  const [text, place] = TEXTS;
+  if (existsSync(join(root, text))) cpSync(join(root, text), join(out, place));
 }
 
 /** `out` is replaced as a whole. */

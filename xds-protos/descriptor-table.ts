@@ -1,11 +1,14 @@
-// [m] The tables of all messages, read from gen/descriptors.ts one message at a time, when it is first met: start-up pays for
-// an index of names only.
+// [m] The tables of all messages, read from gen/descriptors.txt one message at a time, when it is first met: start-up pays for
+// an index of names only. The text is not kept: what a program has not met yet is read again when it is.
 //
 // A message is a line: full name, package, then `number:name:type` for each field, apart by spaces. The type is a scalar code of
 // descriptor-format.ts, `>` and a message or `#` and an enum, whose name begins with a dot when it is in the same package.
 // In front of it may stand `!` (deprecated), and then `*` (repeated), `%` and the code of the key (map), `?` (proto3 optional), `@` and a letter (oneof).
 // An enum is a line that begins with `#`: full name, then `number:name` for each value.
-import { descriptorText } from './gen/descriptors.ts';
+// Not imported: node:fs would have all its properties read (docs/performance.md).
+const fs = process.getBuiltinModule('node:fs');
+/** build/emit.ts puts it beside the bundle. */
+const TEXT_PLACE = new URL('./gen/descriptors.txt', import.meta.url);
 
 export interface EnumDescriptor {
   readonly fullName: string;
@@ -60,25 +63,53 @@ const wellKnownMessages: ReadonlyMap<string, readonly [WellKnown, string]> = new
   ['google.protobuf.UInt64Value', ['wrapper', 'U']],
 ]);
 
-/** Where the line of each message and enum begins. */
-const lineStart = indexLines();
 const messages = new Map<string, MessageDescriptor>();
 const enums = new Map<string, EnumDescriptor>();
 
-function indexLines(): Map<string, number> {
-  const index = new Map<string, number>();
-  for (let start = 0; start < descriptorText.length;) {
-    index.set(descriptorText.slice(start, descriptorText.indexOf(' ', start)), start);
-    start = descriptorText.indexOf('\n', start) + 1;
+/** All lines. Types are met in their hundreds at a start, and hardly ever after; until then a collection may take this. */
+class DescriptorText {
+  readonly #text = fs.readFileSync(TEXT_PLACE, 'latin1');
+  readonly #starts = new Map<string, number>();
+
+  constructor() {
+    const text = this.#text;
+    for (let start = 0; start < text.length;) {
+      this.#starts.set(text.slice(start, text.indexOf(' ', start)), start);
+      start = text.indexOf('\n', start) + 1;
+    }
   }
-  return index;
+
+  get names(): Iterable<string> {
+    return this.#starts.keys();
+  }
+
+  lineOf(key: string): string | undefined {
+    const start = this.#starts.get(key);
+    return start === undefined
+      ? undefined
+      : this.#text.slice(start, this.#text.indexOf('\n', start));
+  }
 }
 
-function lineOf(key: string): string[] | undefined {
-  const start = lineStart.get(key);
-  if (start === undefined) return undefined;
-  return descriptorText.slice(start, descriptorText.indexOf('\n', start)).split(' ');
+let kept: WeakRef<DescriptorText> | undefined;
+
+function descriptorText(): DescriptorText {
+  let text = kept?.deref();
+  if (text === undefined) {
+    text = new DescriptorText();
+    kept = new WeakRef(text);
+  }
+  return text;
 }
+
+/** A copy: a piece of the text would keep it all. */
+function wordsOf(key: string): string[] | undefined {
+  const line = descriptorText().lineOf(key);
+  return line === undefined ? undefined : Buffer.from(line, 'latin1').toString('latin1').split(' ');
+}
+
+/** Full names of all messages; those of enums have a '#' in front. */
+export const tableNames = (): readonly string[] => [...descriptorText().names];
 
 /** The message of that full name, or undefined when it is not one of ours. */
 export function findMessage(fullName: string): MessageDescriptor | undefined {
@@ -106,7 +137,7 @@ function readMessage(fullName: string): MessageDescriptor | undefined {
     return { fullName, fields: [], byNumber: [], wellKnown: undefined, wrapped: '' };
   }
   // A '#' in front would find an enum.
-  const line = fullName.startsWith('#') ? undefined : lineOf(fullName);
+  const line = fullName.startsWith('#') ? undefined : wordsOf(fullName);
   if (line === undefined) return undefined;
   const fields = line.slice(2).map((text) => readField(text, line[1] ?? ''));
   const byNumber: (FieldDescriptor | undefined)[] = [];
@@ -145,7 +176,7 @@ function readField(text: string, home: string): FieldDescriptor {
 export function getEnum(fullName: string): EnumDescriptor {
   const known = enums.get(fullName);
   if (known !== undefined) return known;
-  const line = lineOf(`#${fullName}`);
+  const line = wordsOf(`#${fullName}`);
   if (line === undefined) throw new Error(`xds-protos has no enum ${fullName}`);
   const nameOf = new Map<number, string>();
   const numberOf = new Map<string, number>();

@@ -16,7 +16,7 @@ export function generate(): Map<string, string> {
   );
   const model = buildModel(loadMessages(rootNames), rootNames);
   const files = emitTypes(model);
-  files.set('descriptors.ts', emitDescriptors(model));
+  files.set('descriptors.txt', emitDescriptors(model));
   return files;
 }
 
