@@ -44,6 +44,9 @@ t.test('layeringViolations', (t) => {
     ['into the entry', 'proxy/filters/a.ts', 'proxy/main.ts'],
     ['agent into the router', 'agent/a.ts', 'proxy/router/b.ts'],
     ['agent into config', 'agent/status/a.ts', 'proxy/config/b.ts'],
+    ['agent into the codecs', 'agent/a.ts', 'proxy/http/b.ts'],
+    ['gRPC into the router', 'proxy/grpc/a.ts', 'proxy/router/b.ts'],
+    ['the router into gRPC', 'proxy/router/a.ts', 'proxy/grpc/b.ts'],
     ['agent into init', 'agent/a.ts', 'iptables-init/b.ts'],
     ['the router into xds', 'proxy/router/a.ts', 'proxy/xds/b.ts'],
     ['the router into the protobufs', 'proxy/router/a.ts', 'xds-protos/b.ts'],
@@ -74,6 +77,10 @@ t.test('layeringViolations', (t) => {
     ['proxy/xds/a.ts', 'xds-protos/gen/b.ts'],
     ['agent/a.ts', 'proxy/base/b.ts'],
     ['agent/a.ts', 'xds-protos/b.ts'],
+    ['agent/a.ts', 'proxy/grpc/b.ts'],
+    ['proxy/grpc/a.ts', 'proxy/http/http2/b.ts'],
+    ['proxy/grpc/a.ts', 'xds-protos/b.ts'],
+    ['proxy/server/a.ts', 'proxy/grpc/b.ts'],
   ];
   t.test('lets pass what the layers allow', (t) => {
     for (const [from, to] of allowed) {

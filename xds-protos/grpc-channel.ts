@@ -1,5 +1,5 @@
 // [m] What users of gRPC streams need of whoever carries them: the proxy does it on its own HTTP/2 codec
-// (proxy/server/grpc/http2-channel.ts), which spares main a library of 7 MB (docs/adr/0008-grpc-on-our-codec.md).
+// (proxy/grpc/http2-channel.ts), which spares main a library of 7 MB (docs/adr/0008-grpc-on-our-codec.md).
 import type { StreamStatus } from './ads-stream.ts';
 
 export interface GrpcStreamListener {

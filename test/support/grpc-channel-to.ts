@@ -4,7 +4,7 @@ import type { ClusterConfig } from '../../proxy/config/cluster-config.ts';
 import { parseIpPort } from '../../proxy/network/address.ts';
 import { ControlChannels } from '../../proxy/server/grpc/control-channels.ts';
 import { ControlTls } from '../../proxy/server/grpc/control-tls.ts';
-import type { Http2Channel } from '../../proxy/server/grpc/http2-channel.ts';
+import type { Http2Channel } from '../../proxy/grpc/http2-channel.ts';
 import { StatsStore } from '../../proxy/stats/store.ts';
 import { Host } from '../../proxy/upstream/host.ts';
 import { captureLog } from './captured-log.ts';

@@ -17,13 +17,31 @@ const LADDER: readonly (readonly string[])[] = [
 /** Beside the ladder, each with all it may reach besides itself. */
 const ISLANDS: ReadonlyMap<string, readonly string[]> = new Map([
   ['proxy/xds', ['proxy/base', 'proxy/config', 'proxy/stats', 'xds-protos']],
-  ['agent', ['proxy/base', 'xds-protos']],
+  [
+    'proxy/grpc',
+    [
+      'proxy/base',
+      'proxy/config',
+      'proxy/stats',
+      'proxy/stream-info',
+      'proxy/network',
+      'proxy/tls',
+      'proxy/http',
+      'xds-protos',
+    ],
+  ],
+  ['agent', ['proxy/base', 'proxy/grpc', 'xds-protos']],
   ['iptables-init', []],
   ['xds-protos', []],
 ]);
 
 /** What the top rung, and it alone, may import besides the ladder. */
-const REACHED_FROM_TOP: readonly string[] = ['proxy/xds', 'xds-protos', 'iptables-init'];
+const REACHED_FROM_TOP: readonly string[] = [
+  'proxy/xds',
+  'proxy/grpc',
+  'xds-protos',
+  'iptables-init',
+];
 const TOP = LADDER.length - 1;
 
 // Type-only imports count like the others: `import type`, `typeof import('…')`.

@@ -9,7 +9,7 @@ import type { Host } from '../../upstream/host.ts';
 import { transportSocketFor } from '../../upstream/transport-socket-choice.ts';
 import { grpcHost } from '../log-forwarder.ts';
 import type { ControlTls } from './control-tls.ts';
-import { Http2Channel } from './http2-channel.ts';
+import { Http2Channel } from '../../grpc/http2-channel.ts';
 
 /** As the codec of messages has it; one CDS answer of a large mesh has to fit. */
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;

@@ -1,12 +1,12 @@
 // [m] Http2Peer: one connection to a gRPC server. Out of use with the first sign of its end (GOAWAY, an error, a FIN); streams that
 // the server still serves keep it open until the last of them is over.
-import { StreamResetReason } from '../../http/codec.ts';
-import { Http2ClientConnection } from '../../http/http2/client-connection.ts';
-import type { Http2ClientCallbacks } from '../../http/http2/client-connection.ts';
-import type { SessionSettings } from '../../http/http2/endpoint.ts';
-import type { Connection } from '../../network/connection.ts';
-import { CloseType } from '../../network/transport.ts';
-import type { CloseEvent, ConnectionCallbacks } from '../../network/transport.ts';
+import { StreamResetReason } from '../http/codec.ts';
+import { Http2ClientConnection } from '../http/http2/client-connection.ts';
+import type { Http2ClientCallbacks } from '../http/http2/client-connection.ts';
+import type { SessionSettings } from '../http/http2/endpoint.ts';
+import type { Connection } from '../network/connection.ts';
+import { CloseType } from '../network/transport.ts';
+import type { CloseEvent, ConnectionCallbacks } from '../network/transport.ts';
 
 export class Http2Peer implements ConnectionCallbacks, Http2ClientCallbacks {
   readonly codec: Http2ClientConnection;

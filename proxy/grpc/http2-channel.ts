@@ -1,28 +1,24 @@
 // [m] Http2Channel: gRPC streams to one server over a connection of our own HTTP/2 codec. Dialled by the first stream and,
 // when it broke or takes no more, by the next: who opens streams backs off by himself.
-import { statusCode } from '../../../xds-protos/ads-stream.ts';
-import type { StreamStatus } from '../../../xds-protos/ads-stream.ts';
-import type {
-  GrpcChannel,
-  GrpcStream,
-  GrpcStreamListener,
-} from '../../../xds-protos/grpc-channel.ts';
-import { realRandom } from '../../base/random.ts';
-import { WheelTimer } from '../../base/timer-wheel.ts';
-import type { TimerOwner } from '../../base/timer-wheel.ts';
-import { DEFAULT_HTTP2 } from '../../config/http2-config.ts';
-import type { AddressConfig } from '../../config/listener-config.ts';
-import { StreamResetReason } from '../../http/codec.ts';
-import type { RequestEncoder } from '../../http/codec.ts';
-import { RequestHeaders } from '../../http/header-map.ts';
-import { H, headerName } from '../../http/headers.ts';
-import type { Http2ClientConnection } from '../../http/http2/client-connection.ts';
-import type { SessionSettings } from '../../http/http2/endpoint.ts';
-import { Http2Stats } from '../../http/http2/http2-stats.ts';
-import type { Connection } from '../../network/connection.ts';
-import type { UpstreamTransport } from '../../network/upstream-transport.ts';
-import type { IoThread } from '../../network/io-thread.ts';
-import type { StatsStore } from '../../stats/store.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
+import type { StreamStatus } from '../../xds-protos/ads-stream.ts';
+import type { GrpcChannel, GrpcStream, GrpcStreamListener } from '../../xds-protos/grpc-channel.ts';
+import { realRandom } from '../base/random.ts';
+import { WheelTimer } from '../base/timer-wheel.ts';
+import type { TimerOwner } from '../base/timer-wheel.ts';
+import { DEFAULT_HTTP2 } from '../config/http2-config.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
+import { StreamResetReason } from '../http/codec.ts';
+import type { RequestEncoder } from '../http/codec.ts';
+import { RequestHeaders } from '../http/header-map.ts';
+import { H, headerName } from '../http/headers.ts';
+import type { Http2ClientConnection } from '../http/http2/client-connection.ts';
+import type { SessionSettings } from '../http/http2/endpoint.ts';
+import { Http2Stats } from '../http/http2/http2-stats.ts';
+import type { Connection } from '../network/connection.ts';
+import type { UpstreamTransport } from '../network/upstream-transport.ts';
+import type { IoThread } from '../network/io-thread.ts';
+import type { StatsStore } from '../stats/store.ts';
 import { Dial } from './dial.ts';
 import type { DialListener } from './dial.ts';
 import { GrpcAnswer } from './grpc-answer.ts';

@@ -1,10 +1,10 @@
 // [m] GrpcAnswer: reads one gRPC response stream: messages, and the status it ends with (gRPC over HTTP/2, "Responses").
-import { statusCode } from '../../../xds-protos/ads-stream.ts';
-import type { StreamStatus } from '../../../xds-protos/ads-stream.ts';
-import { StreamResetReason } from '../../http/codec.ts';
-import type { ResponseDecoder, StreamCallbacks } from '../../http/codec.ts';
-import type { HeaderMap, ResponseHeaders } from '../../http/header-map.ts';
-import { H } from '../../http/headers.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
+import type { StreamStatus } from '../../xds-protos/ads-stream.ts';
+import { StreamResetReason } from '../http/codec.ts';
+import type { ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
+import type { HeaderMap, ResponseHeaders } from '../http/header-map.ts';
+import { H } from '../http/headers.ts';
 import { MessageSplitter } from './message-splitter.ts';
 
 export interface GrpcAnswerOwner {

@@ -1,6 +1,6 @@
 // Messages of a gRPC body, cut anywhere; lengths that are only claims.
 import t from 'tap';
-import { MessageSplitter, withPrefix } from '../../../../proxy/server/grpc/message-splitter.ts';
+import { MessageSplitter, withPrefix } from '../../../proxy/grpc/message-splitter.ts';
 
 const reader = (maxBytes = 1 << 20): { splitter: MessageSplitter; got: string[] } => {
   const got: string[] = [];

@@ -6,12 +6,12 @@ import * as grpc from '@grpc/grpc-js';
 import t from 'tap';
 import type { Test } from 'tap';
 
-import type { GrpcStream } from '../../../../xds-protos/grpc-channel.ts';
-import type { StreamStatus } from '../../../../xds-protos/ads-stream.ts';
-import type { Http2Channel } from '../../../../proxy/server/grpc/http2-channel.ts';
-import { withPrefix } from '../../../../proxy/server/grpc/message-splitter.ts';
-import { eventually } from '../../../support/eventually.ts';
-import { channelTo } from '../../../support/grpc-channel-to.ts';
+import type { GrpcStream } from '../../../xds-protos/grpc-channel.ts';
+import type { StreamStatus } from '../../../xds-protos/ads-stream.ts';
+import type { Http2Channel } from '../../../proxy/grpc/http2-channel.ts';
+import { withPrefix } from '../../../proxy/grpc/message-splitter.ts';
+import { eventually } from '../../support/eventually.ts';
+import { channelTo } from '../../support/grpc-channel-to.ts';
 
 const PATH = '/test.Echo/Stream';
 

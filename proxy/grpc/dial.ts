@@ -1,14 +1,14 @@
 // [m] Dial: one try to reach an address of the bootstrap: resolved first where it is a name (a STRICT_DNS cluster of istiod).
-import { dns } from '../../base/node-builtins.ts';
-import type { AddressConfig } from '../../config/listener-config.ts';
-import { parseIp } from '../../network/address.ts';
-import { ConnectAttempt } from '../../network/connect.ts';
-import type { ConnectListener } from '../../network/connect.ts';
-import { PLAIN_DIAL } from '../../network/dial-options.ts';
-import type { DialOptions } from '../../network/dial-options.ts';
-import type { UpstreamTransport } from '../../network/upstream-transport.ts';
-import type { Connection } from '../../network/connection.ts';
-import type { IoThread } from '../../network/io-thread.ts';
+import { dns } from '../base/node-builtins.ts';
+import type { AddressConfig } from '../config/listener-config.ts';
+import { parseIp } from '../network/address.ts';
+import { ConnectAttempt } from '../network/connect.ts';
+import type { ConnectListener } from '../network/connect.ts';
+import { PLAIN_DIAL } from '../network/dial-options.ts';
+import type { DialOptions } from '../network/dial-options.ts';
+import type { UpstreamTransport } from '../network/upstream-transport.ts';
+import type { Connection } from '../network/connection.ts';
+import type { IoThread } from '../network/io-thread.ts';
 
 export interface DialListener {
   onConnected(connection: Connection): void;
