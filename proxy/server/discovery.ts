@@ -261,6 +261,7 @@ export class Discovery implements Closable {
     return {
       onUpdate: (upserts, removed) => {
         const problems = clusters.onClusters(upserts, removed);
+        this.#onDemand.onAvailable(upserts);
         this.#onDemand.onRemoved(removed);
         return problems;
       },
@@ -273,6 +274,7 @@ export class Discovery implements Closable {
     return {
       onUpdate: (upserts, removed) => {
         const problems = clusters.onClusters(upserts, removed);
+        this.#onDemand.onAvailable(upserts);
         this.#onDemand.onRemoved(removed);
         onAnswered('clusters');
         return problems;

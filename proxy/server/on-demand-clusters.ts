@@ -1,5 +1,6 @@
 // [m] OnDemandClusters: clusters that workers ask for by name, each from where its filter says. Once asked for, a cluster is kept up to
-// date as any other; its name is asked for as long as the process lives, as by Envoy, but for a bound.
+// date as any other; its name is asked for as long as the process lives, as by Envoy, but for a bound: beyond it a name that no server
+// knows of makes room for the next.
 import type { TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
@@ -34,6 +35,8 @@ interface Source {
 export class OnDemandClusters {
   readonly #deps: OnDemandClustersDeps;
   readonly #sources = new Map<string, Source>();
+  /** Of the names asked for those without a cluster, by the source they are asked of; who waits longest first. */
+  readonly #unknown = new Map<string, Set<Source>>();
   #count = 0;
   #fullToldOf = false;
 
@@ -44,7 +47,7 @@ export class OnDemandClusters {
   want(name: string, ref: SourceRef): void {
     const source = this.#source(ref);
     if (source.names.has(name)) return;
-    if (this.#count >= MAX_NAMES) {
+    if (this.#count >= MAX_NAMES && !this.#makeRoom()) {
       if (!this.#fullToldOf)
         this.#deps.log.warn(
           `cluster '${name}' is not asked for, nor are others: ${MAX_NAMES} names were asked for on demand`,
@@ -55,19 +58,59 @@ export class OnDemandClusters {
     }
     this.#count++;
     source.names.add(name);
-    if (source.asking) return;
-    source.asking = true;
-    this.#deps.time.setTimer(() => this.#ask(source), 0);
+    this.#noteUnknown(name, source);
+    this.#askSoon(source);
+  }
+
+  /** A server has clusters of these names. */
+  onAvailable(resources: readonly { readonly name: string }[]): void {
+    if (this.#unknown.size === 0) return;
+    for (const { name } of resources) this.#unknown.delete(name);
   }
 
   /** The server took them back, or never had them. */
   onRemoved(names: readonly string[]): void {
-    for (const name of names) this.#deps.onMissing(name);
+    if (this.#count === 0) return;
+    for (const name of names) {
+      let asked = false;
+      for (const source of this.#sources.values()) {
+        if (!source.names.has(name)) continue;
+        this.#noteUnknown(name, source);
+        asked = true;
+      }
+      if (asked) this.#deps.onMissing(name);
+    }
   }
 
   close(): void {
     for (const { feed } of this.#sources.values()) feed?.close();
     this.#sources.clear();
+  }
+
+  /** False: there is a cluster for every name. */
+  #makeRoom(): boolean {
+    const [oldest] = this.#unknown;
+    if (oldest === undefined) return false;
+    const [name, sources] = oldest;
+    this.#unknown.delete(name);
+    for (const source of sources) {
+      if (source.names.delete(name)) this.#count--;
+      this.#askSoon(source);
+    }
+    this.#deps.onMissing(name);
+    return true;
+  }
+
+  #noteUnknown(name: string, source: Source): void {
+    const sources = this.#unknown.get(name);
+    if (sources === undefined) this.#unknown.set(name, new Set([source]));
+    else sources.add(source);
+  }
+
+  #askSoon(source: Source): void {
+    if (source.asking) return;
+    source.asking = true;
+    this.#deps.time.setTimer(() => this.#ask(source), 0);
   }
 
   #ask(source: Source): void {
