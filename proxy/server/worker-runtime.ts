@@ -317,7 +317,8 @@ export class WorkerRuntime implements BindReport {
     for (const listener of update.listeners)
       attempt('listener', listener.name, () => this.#handler.upsert(listener));
     for (const name of update.removedListeners) this.#handler.remove(name);
-    for (const name of update.removedRoutes) this.#routeSlots.get(name)?.update(null);
+    // Chains that drain keep the table they have: their clients are served to the end.
+    for (const name of update.removedRoutes) this.#routeSlots.delete(name);
     for (const name of update.removedClusters) this.#clusters.remove(name);
     for (const problem of problems)
       this.#logger.error(`${problem.resource} '${problem.name}': ${problem.message}`);
