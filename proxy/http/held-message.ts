@@ -1,13 +1,12 @@
 // [w] Held: the part of a message that a filter keeps from the filters behind it.
+import { KeptBytes } from '../base/kept-bytes.ts';
 import type { HeaderMap } from './header-map.ts';
 
 /** What waits in front of the filter behind one that stopped. */
-export class Held {
+export class Held extends KeptBytes {
   /** Null: the headers went on before. */
   headers: HeaderMap | null = null;
   headersEndStream = false;
-  chunks: Buffer[] = [];
-  byteCount = 0;
   endStream = false;
   trailers: HeaderMap | null = null;
   paused = false;
@@ -19,12 +18,8 @@ export class Held {
     return this.endStream && this.chunks.length === 0 && this.trailers === null;
   }
 
-  /** Copied: chunks are views. */
   keep(chunk: Buffer, endStream: boolean): void {
-    if (chunk.length > 0) {
-      this.chunks.push(Buffer.from(chunk));
-      this.byteCount += chunk.length;
-    }
+    this.add(chunk);
     if (endStream) this.endStream = true;
   }
 }

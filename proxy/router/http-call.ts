@@ -1,5 +1,6 @@
 // [w] HttpCall: a request of a filter's own to a cluster, with a whole answer (Envoy's AsyncClient). A router filter
 // sends it: time-outs, retries, breakers and statistics are those of any request.
+import { KeptBytes } from '../base/kept-bytes.ts';
 import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
 import { ResponseHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
@@ -81,8 +82,7 @@ export class HttpCall implements FilterCallbacks {
   readonly #owner: HttpCallOwner;
   #router: RouterFilter | null = null;
   #response: ResponseHeaders | null = null;
-  #body: Buffer[] = [];
-  #bodyBytes = 0;
+  #body = new KeptBytes();
   #over = false;
 
   constructor({ headers, info, route, owner }: CallParts) {
@@ -129,12 +129,11 @@ export class HttpCall implements FilterCallbacks {
 
   encodeData(chunk: Buffer, endStream: boolean): void {
     if (this.#over) return;
-    this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes > MAX_BODY_BYTES) {
+    if (this.#body.byteCount + chunk.length > MAX_BODY_BYTES) {
       this.#fail();
       return;
     }
-    if (chunk.length > 0) this.#body.push(Buffer.from(chunk));
+    this.#body.add(chunk);
     if (endStream) this.#complete(null);
   }
 
@@ -164,7 +163,7 @@ export class HttpCall implements FilterCallbacks {
   setDownstreamWatermarkCallbacks(): void {}
 
   #complete(trailers: HeaderMap | null): void {
-    this.#succeed(this.#response!, Buffer.concat(this.#body), trailers);
+    this.#succeed(this.#response!, Buffer.concat(this.#body.chunks), trailers);
   }
 
   #succeed(headers: ResponseHeaders, body: Buffer, trailers: HeaderMap | null): void {
@@ -179,7 +178,7 @@ export class HttpCall implements FilterCallbacks {
 
   #end(): void {
     this.#over = true;
-    this.#body = [];
+    this.#body = new KeptBytes();
     const router = this.#router;
     this.#router = null;
     if (router !== null) router.onDestroy();

@@ -296,7 +296,7 @@ export class RouterFilter
   /** What was kept, and `chunk`, stay only where the connection may prove to be dead. */
   #keepForReplay(chunk: Buffer | null): void {
     if (this.#replayLost) return;
-    const bytes = (this.#body?.byteLength ?? 0) + (chunk?.length ?? 0);
+    const bytes = (this.#body?.byteCount ?? 0) + (chunk?.length ?? 0);
     const connection = this.#info.upstreamConnection;
     const kept =
       bytes <= MAX_REPLAY_BODY_BYTES &&
@@ -311,7 +311,7 @@ export class RouterFilter
     if (chunk.length === 0) return;
     const body = (this.#body ??= new KeptBody());
     const limit = this.#route!.bodyBufferLimitBytes ?? this.#context.bodyBufferLimitBytes;
-    if (body.byteLength + chunk.length <= limit || !this.#onBufferFull()) body.add(chunk);
+    if (body.byteCount + chunk.length <= limit || !this.#onBufferFull()) body.add(chunk);
   }
 
   /** True: there is nobody to keep the chunk for. */

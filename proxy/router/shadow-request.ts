@@ -1,5 +1,6 @@
 // [w] ShadowRequest: a copy of a request to another cluster whose answer nobody waits for (envoy-behaviour §3.7). It is
 // counted as a request of its own, from inside.
+import { KeptBytes } from '../base/kept-bytes.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import { StreamResetReason } from '../http/codec.ts';
@@ -45,8 +46,7 @@ export class ShadowRequest
   readonly #timeout: WheelTimer;
   #ticket: PoolTicket | null = null;
   #encoder: RequestEncoder | null = null;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  #pending = new KeptBytes();
   #trailers: HeaderMap | null = null;
   #backedUp = false;
   #ended = false;
@@ -78,9 +78,8 @@ export class ShadowRequest
       this.#encoder.encodeData(chunk, endStream);
       return;
     }
-    this.#pendingBytes += chunk.length;
-    if (this.#pendingBytes > MAX_PENDING_BYTES) this.cancel();
-    else this.#pending.push(Buffer.from(chunk));
+    if (this.#pending.byteCount + chunk.length > MAX_PENDING_BYTES) this.cancel();
+    else this.#pending.add(chunk);
   }
 
   sendTrailers(trailers: HeaderMap): void {
@@ -108,7 +107,7 @@ export class ShadowRequest
     this.#encoder = encoder;
     encoder.setCallbacks(this);
     this.#target.host.monitor?.onConnected();
-    const bare = this.#pending.length === 0 && this.#trailers === null;
+    const bare = this.#pending.byteCount === 0 && this.#trailers === null;
     encoder.encodeHeaders(this.headers, this.#ended && bare);
     this.#flush();
   }
@@ -164,10 +163,9 @@ export class ShadowRequest
   }
 
   #flush(): void {
-    const chunks = this.#pending;
+    const { chunks } = this.#pending;
     const trailers = this.#trailers;
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    this.#pending = new KeptBytes();
     this.#trailers = null;
     for (let i = 0; i < chunks.length && this.#encoder !== null; i++) {
       const last = i === chunks.length - 1 && trailers === null;
@@ -182,7 +180,7 @@ export class ShadowRequest
     const { host } = this.#target;
     charges.time(this, host, Math.floor(time.monotonicMs() - this.#endMs));
     charges.grpcEnd(this, host, ending);
-    if (this.#ended && this.#pending.length === 0) this.#finish();
+    if (this.#ended && this.#pending.byteCount === 0) this.#finish();
     else this.cancel();
   }
 
@@ -203,7 +201,7 @@ export class ShadowRequest
     this.#over = true;
     this.#encoder = null;
     this.#ticket = null;
-    this.#pending = [];
+    this.#pending = new KeptBytes();
     this.#context.timers.cancel(this.#timeout);
   }
 }

@@ -1,5 +1,6 @@
 // [w] ResponseRateLimiter: lets a response's body through at so many KiB a second, in slices of 50 ms (Envoy's
 // StreamRateLimiter). Keeps what waits, and stops the upstream's socket when that is more than the buffer limit.
+import { KeptBytes } from '../../base/kept-bytes.ts';
 import { TokenBucket } from '../../base/token-bucket.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../../base/timer-wheel.ts';
@@ -18,8 +19,7 @@ export class ResponseRateLimiter implements TimerOwner {
   readonly #timers: TimerWheel;
   readonly #timer = new WheelTimer(this, 0);
   readonly #bucket: TokenBucket;
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  readonly #waiting = new KeptBytes();
   #ended = false;
   #trailersWait = false;
   #paused = false;
@@ -33,16 +33,16 @@ export class ResponseRateLimiter implements TimerOwner {
   }
 
   write(chunk: Buffer, endStream: boolean): void {
-    if (chunk.length > 0) this.#waiting.push(Buffer.from(chunk));
-    this.#waitingBytes += chunk.length;
+    this.#waiting.add(chunk);
     this.#ended = endStream;
     if (!this.#timer.armed) this.#sendSlice();
-    if (!this.#paused && this.#waitingBytes > this.#callbacks.bufferLimitBytes) this.#pause(true);
+    if (!this.#paused && this.#waiting.byteCount > this.#callbacks.bufferLimitBytes)
+      this.#pause(true);
   }
 
   /** False: they may pass at once. */
   holdTrailers(): boolean {
-    this.#trailersWait = this.#waitingBytes > 0;
+    this.#trailersWait = this.#waiting.byteCount > 0;
     return this.#trailersWait;
   }
 
@@ -55,10 +55,10 @@ export class ResponseRateLimiter implements TimerOwner {
   }
 
   #sendSlice(): void {
-    const slice = this.#take(this.#bucket.takeUpTo(this.#waitingBytes));
-    const empty = this.#waitingBytes === 0;
+    const slice = this.#take(this.#bucket.takeUpTo(this.#waiting.byteCount));
+    const empty = this.#waiting.byteCount === 0;
     if (!empty) this.#timers.arm(this.#timer, SLICE_MS);
-    if (this.#paused && this.#waitingBytes <= this.#callbacks.bufferLimitBytes / 2)
+    if (this.#paused && this.#waiting.byteCount <= this.#callbacks.bufferLimitBytes / 2)
       this.#pause(false);
     const last = this.#ended && empty;
     if (slice.length > 0 || last) this.#callbacks.injectEncodedData(slice, last);
@@ -72,17 +72,17 @@ export class ResponseRateLimiter implements TimerOwner {
     const parts: Buffer[] = [];
     let left = length;
     while (left > 0) {
-      const first = this.#waiting[0]!;
+      const first = this.#waiting.chunks[0]!;
       if (first.length > left) {
         parts.push(first.subarray(0, left));
-        this.#waiting[0] = first.subarray(left);
+        this.#waiting.chunks[0] = first.subarray(left);
         break;
       }
       parts.push(first);
       left -= first.length;
-      this.#waiting.shift();
+      this.#waiting.chunks.shift();
     }
-    this.#waitingBytes -= length;
+    this.#waiting.byteCount -= length;
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length);
   }
 

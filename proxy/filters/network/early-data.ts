@@ -1,8 +1,9 @@
 // [w] What a client said before its upstream was connected, where tcp_proxy may read it (`max_early_data_bytes`).
+import { KeptBytes } from '../../base/kept-bytes.ts';
 
 export class EarlyData {
   readonly #limitBytes: number;
-  #parts: Buffer[] = [];
+  #kept = new KeptBytes();
   #byteCount = 0;
   ended = false;
   /** The client is not read any more. */
@@ -15,7 +16,7 @@ export class EarlyData {
   /** True when the client must not be read from now on. */
   add(chunk: Buffer, endStream: boolean): boolean {
     this.ended ||= endStream;
-    this.#parts.push(Buffer.from(chunk));
+    this.#kept.add(chunk);
     this.#byteCount += chunk.length;
     if (this.full || this.#byteCount < this.#limitBytes) return false;
     this.full = true;
@@ -27,8 +28,8 @@ export class EarlyData {
   }
 
   take(): Buffer {
-    const bytes = Buffer.concat(this.#parts);
-    this.#parts = [];
+    const bytes = Buffer.concat(this.#kept.chunks);
+    this.#kept = new KeptBytes();
     return bytes;
   }
 }

@@ -5,6 +5,7 @@
 //
 // Memory: the queue's watermark is `bufferLimitBytes`: above it the source is told to stop, so at most that and what
 // one event brings (a read buffer) wait here.
+import { KeptBytes } from '../../base/kept-bytes.ts';
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../../base/timer-wheel.ts';
 import type { WireCounts } from '../../stream-info/stream-meter.ts';
@@ -42,14 +43,19 @@ export interface StreamHost {
   onStreamClosed(stream: Http2Stream): void;
 }
 
-class SendQueue {
-  readonly chunks: Buffer[] = [];
-  byteCount = 0;
+class SendQueue extends KeptBytes {
   endStream = false;
   trailers: HeaderMap | null = null;
   /** Set when the stream is to be reset as soon as all is sent. */
   resetAfter = false;
   timer: WheelTimer | null = null;
+
+  /** Not from Buffer's pool: what waits for a window would pin what was beside it, and is freed when it is sent. */
+  protected override copyOf(chunk: Buffer): Buffer {
+    const own = Buffer.allocUnsafeSlow(chunk.length);
+    chunk.copy(own);
+    return own;
+  }
 }
 
 export abstract class Http2Stream extends FlowWindows implements TimerOwner {
@@ -348,11 +354,8 @@ export abstract class Http2Stream extends FlowWindows implements TimerOwner {
     this.#queue ??= new SendQueue();
     const queue = this.#queue;
     if (at < chunk.length) {
-      // Not from Buffer's pool: what waits for a window would pin what was beside it.
-      const kept = Buffer.allocUnsafeSlow(chunk.length - at);
-      chunk.copy(kept, 0, at);
-      queue.chunks.push(kept);
-      this.#count(queue, chunk.length - at);
+      queue.add(at === 0 ? chunk : chunk.subarray(at));
+      this.#countPending(chunk.length - at);
     } else if (endStream && queue.chunks.length === 0) queue.chunks.push(NOTHING);
     queue.endStream = endStream;
     if (endStream) this.#watchFlush(queue);
@@ -378,6 +381,10 @@ export abstract class Http2Stream extends FlowWindows implements TimerOwner {
 
   #count(queue: SendQueue, byteCount: number): void {
     queue.byteCount += byteCount;
+    this.#countPending(byteCount);
+  }
+
+  #countPending(byteCount: number): void {
     const { stats } = this.host;
     stats.store.add(stats.pendingSendBytes, byteCount);
   }

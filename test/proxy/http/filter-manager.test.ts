@@ -235,7 +235,7 @@ t.test('FilterManager', (t) => {
     view('4', (chunk) => manager.decodeData(chunk, true));
     t.same(stream.take(), ['a >D 4.']);
     manager.continueDecoding(1);
-    t.same(stream.take(), ['c >D 1', 'c >D 2', 'c >D 3', 'c >D 4.']);
+    t.same(stream.take(), ['c >D 1', 'c >D 234.'], 'small pieces that wait become one');
     t.end();
   });
 
@@ -363,7 +363,7 @@ t.test('FilterManager', (t) => {
     t.notOk(seen.includes('b >D two'));
     t.ok(seen.includes('pause'), 'beyond the limit the client waits');
     manager.continueDecoding(1);
-    t.same(stream.take().slice(0, 5), ['c >H', 'c >D one', 'c >D two', 'c >D three', 'c >D four.']);
+    t.same(stream.take().slice(0, 3), ['c >H', 'c >D one', 'c >D twothreefour.']);
     t.end();
   });
 
