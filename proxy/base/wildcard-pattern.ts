@@ -37,6 +37,11 @@ export class WildcardPattern {
     return new WildcardPattern([...pieces, piece]);
   }
 
+  /** What every text begins with that matches. */
+  get start(): string {
+    return this.#pieces[0]!;
+  }
+
   /** Whether all of `text` matches. The first place for each piece will do: what follows may be anything. */
   matches(text: string): boolean {
     const pieces = this.#pieces;

@@ -59,8 +59,6 @@ export interface ClusterConfig {
   readonly altStatName?: string | undefined;
   /** `version_info` of the resource; '' when static. */
   readonly version: string;
-  /** Hash of the decoded content without `version`: a cluster of equal hash keeps its pools. */
-  readonly hash: string;
   /** Came by CDS (not from the bootstrap). */
   readonly addedViaApi: boolean;
   readonly type: ClusterDiscoveryType;

@@ -5,7 +5,7 @@
 import { Lifetime } from '../base/lifetime.ts';
 import type { Logger, LogLevel } from '../base/logger.ts';
 import { ListenerManager } from '../listener-manager/listener-manager.ts';
-import { compileStatsMatcher } from '../stats/stats-matcher.ts';
+import { compileHidden, compileStatsMatcher } from '../stats/stats-matcher.ts';
 import { runtimeReader } from '../upstream/runtime-limits.ts';
 import { StatsStore } from '../stats/store.ts';
 import { ClusterManager } from '../upstream/cluster-manager.ts';
@@ -238,6 +238,7 @@ export class Server {
       random: this.#deps.random,
       stats: this.#stats,
       statWanted: compileStatsMatcher(bootstrap.config.stats.matcher),
+      statsHidden: (ends) => compileHidden(bootstrap.config.stats.matcher, ends),
       log: loggers.get('upstream'),
       sourceProblem: (source) => sourceProblem(source, bootstrap.config.clusters),
       maxClusters: MAX_SLOTS,

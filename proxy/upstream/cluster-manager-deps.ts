@@ -36,6 +36,8 @@ export interface ClusterManagerDeps {
   readonly random: RandomSource;
   readonly stats: StatsStore;
   readonly statWanted: (statName: string) => boolean;
+  /** Tells of the beginning of names whether certainly none is wanted that consists of it and one of `ends`. */
+  readonly statsHidden: (ends: readonly string[]) => (prefix: string) => boolean;
   readonly log: Logger;
   /** Why nothing can be asked for there, for the NACK; absent: everything can. */
   readonly sourceProblem?: ((source: ConfigSourceConfig) => string | undefined) | undefined;

@@ -4,6 +4,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, LocalityEndpointsConfig } from '../config/endpoint-config.ts';
 import { xxHash64OfText } from '../base/xx-hash64.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
+import type { ClusterManagerDeps } from './cluster-manager-deps.ts';
 import type { EndpointDiff } from './endpoint-diff.ts';
 import type { HostCensus } from './health-tally.ts';
 import { Health, edsFlags, healthOf, isExcluded } from './host-health.ts';
@@ -24,7 +25,20 @@ const EDS_COUNTERS = [
   'assignment_timeout_received',
   'assignment_use_cached',
 ] as const;
+const GAUGES = ['warming_state', 'version', 'max_host_weight'] as const;
+const MEMBERS = ['total', 'healthy', 'degraded', 'excluded'] as const;
+const SECRET_COUNTER = 'client_ssl_socket_factory.ssl_context_update_by_sds';
+/** What stands behind `cluster.<name>.` in all names that are made here. */
+const ENDS: readonly string[] = [
+  ...UPDATE_COUNTERS,
+  ...EDS_COUNTERS,
+  ...GAUGES,
+  ...MEMBERS.map((name) => `membership_${name}`),
+  SECRET_COUNTER,
+];
 export type UpdateCounter = (typeof UPDATE_COUNTERS)[number] | (typeof EDS_COUNTERS)[number];
+
+type StatChoice = Pick<ClusterManagerDeps, 'stats' | 'statWanted' | 'statsHidden'>;
 
 export class ClusterManagerStats {
   readonly #store: StatsStore;
@@ -35,11 +49,16 @@ export class ClusterManagerStats {
   readonly #updated: StatId;
   readonly #active: StatId;
   readonly #warming: StatId;
+  readonly #hidden: (prefix: string) => boolean;
+  /** The cluster that was asked about last, and whether nobody will read a stat of it: what is counted comes in groups. */
+  #lastName: string | undefined = undefined;
+  #lastHidden = false;
 
-  /** `wanted`: whether anybody will read a stat of that name; with thousands of clusters it saves megabytes. */
-  constructor(store: StatsStore, wanted: (statName: string) => boolean) {
+  /** Only what somebody will read is made: with thousands of clusters that saves megabytes. */
+  constructor({ stats: store, statWanted, statsHidden }: StatChoice) {
     this.#store = store;
-    this.#wanted = wanted;
+    this.#wanted = statWanted;
+    this.#hidden = statsHidden(ENDS);
     this.#added = store.counter('cluster_manager.cluster_added');
     this.#modified = store.counter('cluster_manager.cluster_modified');
     this.#removed = store.counter('cluster_manager.cluster_removed');
@@ -75,6 +94,7 @@ export class ClusterManagerStats {
 
   /** A version of the cluster waits for its endpoints; from here on all of its counters are there. */
   onWarming(config: ClusterConfig): void {
+    if (this.#isHidden(config)) return;
     for (const name of UPDATE_COUNTERS) this.#bump(config, name, 0);
     if (config.type === 'EDS') for (const name of EDS_COUNTERS) this.#bump(config, name, 0);
     this.#setGauge(config, 'warming_state', 1);
@@ -107,19 +127,20 @@ export class ClusterManagerStats {
     config: ClusterConfig,
     localities: readonly LocalityEndpointsConfig[],
     diff: Pick<EndpointDiff, 'membershipChanges'>,
-    census: HostCensus = censusOf(localities),
+    census?: HostCensus,
   ): void {
-    this.onHealth(config, census);
+    if (this.#isHidden(config)) return;
+    this.onHealth(config, census ?? censusOf(localities));
     this.#bump(config, 'membership_change', diff.membershipChanges);
     this.#setGauge(config, 'max_host_weight', () => maxWeightOf(localities));
   }
 
   /** The health of its hosts is not what it was. */
   onHealth(config: ClusterConfig, census: HostCensus): void {
+    if (this.#isHidden(config)) return;
     const prefix = `cluster.${config.statName}.membership_`;
     if (!this.#wanted(`${prefix}total`)) return;
-    for (const name of ['total', 'healthy', 'degraded', 'excluded'] as const)
-      this.#store.set(this.#store.gauge(prefix + name), census[name]);
+    for (const name of MEMBERS) this.#store.set(this.#store.gauge(prefix + name), census[name]);
   }
 
   bump(config: ClusterConfig, name: UpdateCounter): void {
@@ -128,15 +149,29 @@ export class ClusterManagerStats {
 
   /** A secret of its transport sockets came. */
   onSecret(config: ClusterConfig): void {
-    this.#bump(config, 'client_ssl_socket_factory.ssl_context_update_by_sds');
+    this.#bump(config, SECRET_COUNTER);
   }
 
-  #bump(config: ClusterConfig, name: string, by = 1): void {
+  #isHidden({ statName }: ClusterConfig): boolean {
+    if (statName !== this.#lastName) {
+      this.#lastName = statName;
+      this.#lastHidden = this.#hidden(`cluster.${statName}.`);
+    }
+    return this.#lastHidden;
+  }
+
+  #bump(config: ClusterConfig, name: UpdateCounter | typeof SECRET_COUNTER, by = 1): void {
+    if (this.#isHidden(config)) return;
     const full = `cluster.${config.statName}.${name}`;
     if (this.#wanted(full)) this.#store.add(this.#store.counter(full), by);
   }
 
-  #setGauge(config: ClusterConfig, name: string, value: number | (() => number)): void {
+  #setGauge(
+    config: ClusterConfig,
+    name: (typeof GAUGES)[number],
+    value: number | (() => number),
+  ): void {
+    if (this.#isHidden(config)) return;
     const full = `cluster.${config.statName}.${name}`;
     if (!this.#wanted(full)) return;
     this.#store.set(this.#store.gauge(full), typeof value === 'number' ? value : value());

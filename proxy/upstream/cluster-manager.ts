@@ -12,6 +12,7 @@ import type {
 } from '../config/config-resource.ts';
 import { ADS_FOR_EVER } from '../config/config-source.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
+import { sameCluster } from '../config/same-content.ts';
 import { clusterSecrets } from '../config/secret-references.ts';
 import { CircuitBreakerStats } from './circuit-breaker-stats.ts';
 import type { SecretUser } from '../tls/secret-waits.ts';
@@ -36,7 +37,7 @@ export class ClusterManager {
 
   constructor(deps: ClusterManagerDeps) {
     this.#deps = deps;
-    this.#stats = new ClusterManagerStats(deps.stats, deps.statWanted);
+    this.#stats = new ClusterManagerStats(deps);
     this.#breakerStats = new CircuitBreakerStats({
       store: deps.stats,
       breakers: deps.breakers,
@@ -165,7 +166,7 @@ export class ClusterManager {
     // A CDS cluster with the name of a static one is skipped silently, as in Envoy.
     if (known?.isStatic === true) return undefined;
     const newest = known?.warming ?? known?.active;
-    if (newest !== undefined && newest.resource.config.hash === resource.config.hash)
+    if (newest !== undefined && sameCluster(newest.resource.config, resource.config))
       return undefined;
     const problem =
       this.#sourceProblem(resource.config) ??

@@ -4,6 +4,7 @@ import type { DnsCacheConfig } from '../config/dns-cache-config.ts';
 import type { CircuitBreakerConfig, ClusterConfig, HostStatus } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
+import { sameCluster } from '../config/same-content.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
@@ -204,7 +205,7 @@ export class WorkerCluster
 
   /** New settings, same cluster: pools drain when what a connection is made of changed, hosts and counts stay. */
   update(config: ClusterConfig): void {
-    if (config.hash === this.#config.hash && config.hash !== '') return;
+    if (sameCluster(config, this.#config)) return;
     this.#config = config;
     this.#default.resources.update(this.#limits('DEFAULT'));
     this.#high.resources.update(this.#limits('HIGH'));

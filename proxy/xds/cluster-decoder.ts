@@ -16,7 +16,6 @@ import {
 } from './cluster-discovery-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import type { FieldObserver } from './config-problems.ts';
-import { contentHash } from './content-hash.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeHealthCheck } from './health-check-decoder.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
@@ -64,10 +63,11 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
   const filterNotes = decodeClusterFilters(reader);
   const anyHttp = decodeUpstreamHttp(reader);
   const http = mayBeInsecure === false ? heldToItsName(reader, anyHttp) : anyHttp;
-  const content = {
+  return {
     name,
     statName: (reader.nonEmpty('alt_stat_name') ?? name).replaceAll(':', '_'),
     altStatName: reader.nonEmpty('alt_stat_name'),
+    version: source.version,
     addedViaApi: source.addedViaApi,
     type,
     ...decodeEds(reader, type),
@@ -107,7 +107,6 @@ export function readCluster(reader: Reader, source: ClusterSource): ClusterConfi
     metadata: decodeMetadata(reader.child('metadata')),
     inert: [...filterNotes, ...inertFields(reader, type)],
   };
-  return { ...content, version: source.version, hash: contentHash(content) };
 }
 
 /** What tells good hosts from bad ones; absent fields where nothing does: most clusters have none. */

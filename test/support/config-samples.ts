@@ -64,7 +64,6 @@ export function sampleCluster(name: string, changes: Partial<ClusterConfig> = {}
     name,
     statName: name,
     version: 'v1',
-    hash: 'h1',
     addedViaApi: true,
     type: 'STATIC',
     edsServiceName: name,

@@ -21,7 +21,7 @@ function setUp() {
 
 const names = ({ update }: PublishedConfig) => ({
   version: update.version,
-  clusters: update.clusters.map((c) => `${c.name}@${c.hash}`),
+  clusters: update.clusters.map((c) => `${c.name}@${c.altStatName ?? 'h1'}`),
   endpoints: update.endpoints.map((e) => e.clusterName),
   routes: update.routes.map((r) => `${r.name}@${r.version}`),
   listeners: update.listeners.map((l) => l.name),
@@ -83,7 +83,7 @@ t.test('ConfigPublisher', (t) => {
     publisher.publishCluster(sampleCluster('a'));
     publisher.publishCluster(sampleCluster('b'));
     time.advance(10);
-    publisher.publishCluster(sampleCluster('b', { hash: 'h2' }));
+    publisher.publishCluster(sampleCluster('b', { altStatName: 'h2' }));
     publisher.removeCluster('a');
     publisher.removeCluster('never');
     time.advance(10);
@@ -148,12 +148,12 @@ t.test('ConfigPublisher', (t) => {
     publisher.publishCluster(sampleCluster('a'));
     publisher.publishCluster(sampleCluster('b'));
     time.advance(10);
-    publisher.publishCluster(sampleCluster('b', { hash: 'h2' }));
+    publisher.publishCluster(sampleCluster('b', { altStatName: 'h2' }));
     time.advance(10);
     t.same(published[1]!.slots, [{ cluster: 'b', slot: 1 }]);
     publisher.removeCluster('b');
     time.advance(10);
-    publisher.publishCluster(sampleCluster('b', { hash: 'h3' }));
+    publisher.publishCluster(sampleCluster('b', { altStatName: 'h3' }));
     time.advance(10);
     t.same(
       published[3]!.slots,
@@ -249,7 +249,7 @@ t.test('ConfigPublisher', (t) => {
       publisher.onWorkerGone(1);
       t.equal(published.length, 13, 'nobody waits for a worker that is gone');
       publisher.removeCluster('c0');
-      for (const name of all) publisher.publishCluster(sampleCluster(name, { hash: 'h3' }));
+      for (const name of all) publisher.publishCluster(sampleCluster(name, { altStatName: 'h3' }));
       time.advance(10);
       t.equal(published.at(-1)?.update.clusters.length, all.length);
       t.end();

@@ -89,7 +89,8 @@ t.test('stat names', (t) => {
       codes.charge(503);
       if (codes !== retry && codes !== canary) codes.recordTime(1);
     }
-    new ClusterManagerStats(store, () => true);
+    const statWanted = () => true;
+    new ClusterManagerStats({ stats: store, statWanted, statsHidden: () => () => false });
     new HealthStats(store, 'c', () => true);
     new OutlierStats(store, 'c', () => true);
     new ListenerManagerStats(store);

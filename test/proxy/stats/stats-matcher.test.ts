@@ -1,6 +1,6 @@
 // Which stats are shown: lists of patterns, and pilot-agent's own.
 import t from 'tap';
-import { compileStatsMatcher } from '../../../proxy/stats/stats-matcher.ts';
+import { compileHidden, compileStatsMatcher } from '../../../proxy/stats/stats-matcher.ts';
 import { adminFixture } from '../../support/admin-context.ts';
 import type { StatsPatternConfig } from '../../../proxy/config/bootstrap-config.ts';
 
@@ -32,6 +32,49 @@ t.test('stats matcher', async (t) => {
     }
     t.ok(compileStatsMatcher({ kind: 'all' })('anything'));
     t.notOk(compileStatsMatcher({ kind: 'none' })('anything'));
+    t.end();
+  });
+
+  t.test('knows of which names certainly none is shown', (t) => {
+    const hidden = (
+      patterns: readonly StatsPatternConfig[],
+      ends: readonly string[] = ['update_success', 'version'],
+    ): boolean => compileHidden({ kind: 'inclusion', patterns }, ends)('cluster.A.');
+    const rows: readonly (readonly [string, StatsPatternConfig, boolean])[] = [
+      ['another beginning', { kind: 'prefix', value: 'server', ignoreCase: false }, true],
+      ['a shorter beginning', { kind: 'prefix', value: 'cluster.', ignoreCase: false }, false],
+      ['a longer beginning', { kind: 'prefix', value: 'cluster.A.up', ignoreCase: false }, false],
+      [
+        'a beginning in small letters',
+        { kind: 'prefix', value: 'cluster.a', ignoreCase: false },
+        true,
+      ],
+      [
+        'the same, whatever the case',
+        { kind: 'prefix', value: 'Cluster.a', ignoreCase: true },
+        false,
+      ],
+      ['another name', { kind: 'exact', value: 'cluster.B.version', ignoreCase: false }, true],
+      ['one of the names', { kind: 'exact', value: 'cluster.A.version', ignoreCase: false }, false],
+      ['another end', { kind: 'suffix', value: 'rbac.allowed', ignoreCase: false }, true],
+      ['one of the ends', { kind: 'suffix', value: 'success', ignoreCase: false }, false],
+      [
+        'the same, whatever the case',
+        { kind: 'suffix', value: 'SUCCESS', ignoreCase: true },
+        false,
+      ],
+      ['more than an end', { kind: 'suffix', value: 'A.version', ignoreCase: false }, false],
+      ['a part', { kind: 'contains', value: 'zzz', ignoreCase: false }, false],
+      ['text and wildcards', { kind: 'regex', pattern: 'vhost\\..*\\.route\\..*' }, true],
+      ['text and wildcards that fit', { kind: 'regex', pattern: 'cluster\\..*' }, false],
+      ['wildcards first', { kind: 'regex', pattern: '.*zzz' }, false],
+      ['another expression', { kind: 'regex', pattern: 'vhost[12]' }, false],
+    ];
+    for (const [name, pattern, expected] of rows) t.equal(hidden([pattern]), expected, name);
+    t.ok(hidden([]), 'an empty list shows nothing');
+    t.ok(compileHidden({ kind: 'none' }, ['a'])('cluster.A.'));
+    t.notOk(compileHidden({ kind: 'all' }, ['a'])('cluster.A.'));
+    t.notOk(compileHidden({ kind: 'exclusion', patterns: [] }, ['a'])('cluster.A.'));
     t.end();
   });
 
