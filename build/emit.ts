@@ -14,6 +14,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 import type { GetModuleInfo, OutputOptions } from 'rolldown';
+import { groupModules } from './module-groups.ts';
 
 /** Programs and thread entries; each keeps its place, so that what finds files relative to itself finds them in both trees. */
 const PROGRAMS = [
@@ -42,53 +43,54 @@ function checkTypes(root: string): void {
   if (status !== 0) throw new Error(stdout.split('\n', 1)[0]);
 }
 
-/** The files that some file of the proxy names as a lazy part, from the root of the tree. */
-export function lazyParts(root: string): string[] {
-  const parts = new Set<string>();
+/** The parts that each file of the proxy names, all from the root of the tree. */
+function partsByFile(root: string): Map<string, string[]> {
+  const parts = new Map<string, string[]>();
   for (const path of globSync('proxy/**/*.ts', { cwd: root })) {
-    for (const [, named = ''] of readFileSync(join(root, path), 'utf8').matchAll(PART))
-      parts.add(posix.join(posix.dirname(path), named));
+    const named = [...readFileSync(join(root, path), 'utf8').matchAll(PART)]
+      .map(([, part = '']) => posix.join(posix.dirname(path), part))
+      // The example in lazy-part.ts itself names none.
+      .filter((part) => globSync(part, { cwd: root }).length > 0);
+    if (named.length > 0) parts.set(path, named);
   }
-  // The example in lazy-part.ts itself names none.
-  return [...parts].filter((path) => globSync(path, { cwd: root }).length > 0).toSorted();
+  return parts;
 }
 
-/** Each module with the programs that cannot start without it. */
-function programsByModule(entries: readonly string[], info: GetModuleInfo): Map<string, string[]> {
-  const programs = new Map<string, string[]>();
-  for (const entry of entries) {
-    const seen = new Set([entry]);
-    for (const id of seen) {
-      programs.set(id, [...(programs.get(id) ?? []), entry]);
-      for (const imported of info(id)?.importedIds ?? []) seen.add(imported);
-    }
-  }
-  return programs;
+/** The files that some file of the proxy names as a lazy part, from the root of the tree. */
+export function lazyParts(root: string): string[] {
+  return [...new Set([...partsByFile(root).values()].flat())].toSorted();
 }
 
 /** What the same programs need goes into one file, whichever parts need it too. */
-function groupByPrograms(entries: readonly string[], all: ReadonlySet<string>): OutputOptions {
-  let programs: Map<string, string[]> | undefined;
+function groupByPrograms(root: string, entries: readonly string[]): OutputOptions {
+  const idOf = (path: string): string => join(root, path);
+  const programs = entries.map(idOf);
+  const parts = new Map(
+    [...partsByFile(root)].map(([file, named]) => [idOf(file), named.map(idOf)]),
+  );
+  let groups: Map<string, string> | undefined;
   const names = new Map<string, string>();
-  const name = (id: string, graph: { getModuleInfo: GetModuleInfo }): string | null => {
-    programs ??= programsByModule(entries, (of) => graph.getModuleInfo(of));
-    const key = programs.get(id)?.join(' ');
-    if (key === undefined || all.has(id)) return null;
+  const name = (id: string, bundle: { getModuleInfo: GetModuleInfo }): string | null => {
+    groups ??= groupModules(programs, parts, {
+      imports: (of) => bundle.getModuleInfo(of)?.importedIds ?? [],
+      size: (of) => bundle.getModuleInfo(of)?.code?.length ?? 0,
+    });
+    const key = groups.get(id);
+    if (key === undefined || programs.includes(id)) return null;
     if (!names.has(key)) names.set(key, `common-${names.size}`);
     return names.get(key) ?? null;
   };
-  const groups = [{ name, debugName: 'by programs' }];
-  return { codeSplitting: { includeDependenciesRecursively: false, groups } };
+  const group = { name, debugName: 'by programs' };
+  return { codeSplitting: { includeDependenciesRecursively: false, groups: [group] } };
 }
 
 /** Writes the programs of the tree at `root` into `out`, which is made. */
 export async function bundle(root: string, out: string): Promise<void> {
   const entries = PROGRAMS.filter((path) => globSync(path, { cwd: root }).length > 0);
   const files = [...entries, ...lazyParts(root)];
-  const idOf = (path: string): string => join(root, path);
   const build = await rolldown({
     cwd: root,
-    input: Object.fromEntries(files.map((path) => [path.replace(/\.ts$/, ''), idOf(path)])),
+    input: Object.fromEntries(files.map((path) => [path.replace(/\.ts$/, ''), join(root, path)])),
     external: /^[^./]/,
     platform: 'node',
     transform: { target: 'esnext' },
@@ -110,7 +112,7 @@ export async function bundle(root: string, out: string): Promise<void> {
     },
     sourcemap: true,
     sourcemapExcludeSources: true,
-    ...groupByPrograms(entries.map(idOf), new Set(files.map(idOf))),
+    ...groupByPrograms(root, entries),
   });
   await build.close();
   const [text, place] = TEXTS;

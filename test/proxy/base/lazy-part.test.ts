@@ -28,32 +28,45 @@ t.test('Lazy parts of the tree', (t) => {
       .filter((path) => path !== 'proxy/base/lazy-part.ts')
       .map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
   );
-  const parts = new Set<string>();
+  const partsOf = new Map<string, string[]>();
   const odd: string[] = [];
   for (const [path, text] of sources) {
+    const parts: string[] = [];
     for (const [, type = '', name = ''] of text.matchAll(PART)) {
       const file = posix.join(posix.dirname(path), type);
       t.equal(file, `proxy/${name}.ts`, `${path} names ${name}`);
       t.ok(sources.has(file), file);
-      parts.add(file);
+      parts.push(file);
     }
-    if (text.split('lazyPart<').length - 1 !== [...text.matchAll(PART)].length) odd.push(path);
+    if (text.split('lazyPart<').length - 1 !== parts.length) odd.push(path);
+    partsOf.set(path, parts);
   }
   t.strictSame(odd, [], 'all are of the form that the build looks for');
-  t.ok(parts.size > 0);
-  // A part may import another, whoever loads it loads both; a program must not.
+  t.ok([...partsOf.values()].flat().length > 0);
+  const importsOf = (path: string): readonly string[] =>
+    [...(sources.get(path) ?? '').matchAll(IMPORT)]
+      .filter(([, type]) => type === undefined)
+      .map(([, , target = '']) => posix.join(posix.dirname(path), target));
+  // A part may import another, whoever loads it loads both; a program that may load a part later must not load it at its start.
   for (const entry of ['proxy/main.ts', 'proxy/server/worker.ts']) {
-    const seen = new Map([[entry, '']]);
-    for (const [path] of seen) {
-      for (const [, type, target = ''] of (sources.get(path) ?? '').matchAll(IMPORT)) {
-        const imported = posix.join(posix.dirname(path), target);
-        if (type === undefined && !seen.has(imported)) seen.set(imported, path);
-      }
-    }
-    const loaded = [...parts]
-      .filter((part) => seen.has(part))
-      .map((part) => `${part} by ${seen.get(part)}`);
-    t.strictSame(loaded, [], `${entry} loads no part at its start`);
+    const atStart = reached(entry, importsOf);
+    const everAfter = reached(entry, (path) => [...importsOf(path), ...(partsOf.get(path) ?? [])]);
+    const early = [...everAfter.keys()]
+      .flatMap((path) => partsOf.get(path) ?? [])
+      .filter((part) => atStart.has(part))
+      .map((part) => `${part} by ${atStart.get(part)}`);
+    t.strictSame([...new Set(early)], [], `${entry} loads no part at its start`);
   }
   t.end();
 });
+
+/** What is loaded with a file, each with who loads it. */
+function reached(
+  entry: string,
+  loads: (path: string) => readonly string[],
+): ReadonlyMap<string, string> {
+  const seen = new Map([[entry, '']]);
+  for (const [path] of seen)
+    for (const other of loads(path)) if (!seen.has(other)) seen.set(other, path);
+  return seen;
+}
