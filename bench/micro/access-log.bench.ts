@@ -4,7 +4,7 @@ import {
   NO_FILTER_ENVIRONMENT,
   compileAccessLogFilter,
 } from '../../proxy/access-log/access-log-filter.ts';
-import { EMPTY_ENVIRONMENT } from '../../proxy/access-log/formatter.ts';
+import { EMPTY_ENVIRONMENT } from '../../proxy/access-log/format-environment.ts';
 import { sampleEntry } from '../../test/support/access-log-entry.ts';
 import { ISTIO_LOG_FORMAT } from '../load/envoy-bootstrap.ts';
 import { bench } from './micro-bench.ts';

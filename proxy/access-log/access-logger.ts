@@ -3,12 +3,15 @@ import { unreachable } from '../base/assert.ts';
 import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from './access-log-filter.ts';
 import { compileFormat } from './formatter.ts';
 import { compileJsonFormat } from './json-formatter.ts';
-import type { AccessLogConfig, AccessLogFormat } from '../config/access-log-config.ts';
+import type {
+  AccessLogConfig,
+  AccessLogFormat,
+  GrpcLogConfig,
+} from '../config/access-log-config.ts';
 import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { AccessLogFilter, FilterEnvironment } from './access-log-filter.ts';
-import type { FormatEnvironment } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import type { Formatter } from './formatter.ts';
-import type { GrpcLogs } from './grpc-logs.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
 
@@ -41,7 +44,9 @@ export class FileAccessLog implements AccessLog {
 export interface LogSinks {
   readonly files: LogFiles;
   /** Absent: entries for the access log service go nowhere. */
-  readonly grpc?: GrpcLogs | undefined;
+  readonly grpc?:
+    | ((config: GrpcLogConfig, filter: AccessLogFilter | null) => AccessLog)
+    | undefined;
   /** Default: no filter needs anything. */
   readonly filters?: FilterEnvironment | undefined;
 }
@@ -56,7 +61,7 @@ export function createAccessLog(config: AccessLogConfig, sinks: LogSinks): Acces
     case 'inert':
       return null;
     case 'grpc':
-      return grpc?.create(sink, filter) ?? null;
+      return grpc?.(sink, filter) ?? null;
     case 'file':
       return fileAccessLog(sink.path, sink.format, filter, files);
     case 'stdout':

@@ -2,7 +2,7 @@
 import type { AccessLogFormat } from '../config/access-log-config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
-import type { FormatEnvironment } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import { compileFormat } from './formatter.ts';
 import type { Formatter } from './formatter.ts';
 import { compileJsonFormat } from './json-formatter.ts';

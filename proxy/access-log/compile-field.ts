@@ -7,7 +7,8 @@ import { METADATA_COMMANDS } from './metadata-fields.ts';
 import { STREAM_COMMANDS } from './stream-fields.ts';
 import { TIME_COMMANDS } from './time-fields.ts';
 import { TLS_COMMANDS } from './tls-fields.ts';
-import type { CommandSpec, CompiledField, Field, FormatEnvironment } from './field.ts';
+import type { CommandSpec, CompiledField, Field } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import type { FormatCommand } from './format-command.ts';
 
 const BUILT_IN: ReadonlyMap<string, CommandSpec> = new Map([

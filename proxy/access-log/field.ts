@@ -2,20 +2,13 @@
 import { byteText } from '../base/byte-text.ts';
 import { formatError } from './format-command.ts';
 import type { FormatCommand } from './format-command.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 
 /** A byte string (log-text.ts), a number, or null for a missing value. */
 export type FieldValue = string | number | null;
 export type Field = (entry: AccessLogEntry) => FieldValue;
-
-/** What formats know of the process. */
-export interface FormatEnvironment {
-  /** `%HOSTNAME%`; undefined: prints as `-`. */
-  readonly hostname: string | undefined;
-  /** `%ENVIRONMENT(X)%`. */
-  readonly variables: ReadonlyMap<string, string>;
-}
 
 export type CompiledField =
   /** Known at configuration. */

@@ -5,7 +5,9 @@ import { parseFormat } from './format-command.ts';
 import { byteText } from '../base/byte-text.ts';
 import { countOf, escapeControls, jsonPart } from './log-text.ts';
 import type { CommandScope } from './compile-field.ts';
-import type { Field, FormatEnvironment } from './field.ts';
+import { EMPTY_ENVIRONMENT } from './format-environment.ts';
+import type { Field } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';
 
 export interface Formatter {
@@ -31,8 +33,6 @@ export interface FormatOptions {
   /** What the text becomes part of: a line (default), a JSON string, or a body, where nothing is escaped. */
   readonly within?: keyof typeof ESCAPES;
 }
-
-export const EMPTY_ENVIRONMENT: FormatEnvironment = { hostname: undefined, variables: new Map() };
 
 export const scopeOf = (options: FormatOptions): CommandScope => ({
   environment: options.environment ?? EMPTY_ENVIRONMENT,

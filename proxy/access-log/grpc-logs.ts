@@ -10,7 +10,7 @@ import type { LogRecord } from '../config/log-record.ts';
 import type { AccessLog, AccessLogEntry } from '../http/conn-manager-context.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
-import type { FormatEnvironment } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import { LogRecorder } from './log-record.ts';
 
 /** Batches that main has not answered yet. */

@@ -1,13 +1,13 @@
 // [w] LogFiles: all access log files of one worker; a path is opened once, however many loggers write to it.
 import { ConfigError } from '../config/config-error.ts';
 import { StatsStore } from '../stats/store.ts';
-import { EMPTY_ENVIRONMENT } from './formatter.ts';
+import { EMPTY_ENVIRONMENT } from './format-environment.ts';
 import { LogFileStats } from './log-file-stats.ts';
 import { LogFile } from './log-file.ts';
 import { openLogTarget } from './log-target.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { TimeSource } from '../base/clock.ts';
-import type { FormatEnvironment } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 
 export interface LogFilesOptions {
   /** Where `filesystem.*` is counted; default: a store nobody reads. */

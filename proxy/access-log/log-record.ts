@@ -5,7 +5,7 @@ import { streamId } from './stream-fields.ts';
 import { byteText } from '../base/byte-text.ts';
 import { configValue, textOf } from './metadata-value.ts';
 import { requestHeadersBytes, responseHeadersBytes } from '../http/header-bytes.ts';
-import type { FormatEnvironment } from './field.ts';
+import type { FormatEnvironment } from './format-environment.ts';
 import type { GrpcLogConfig, LogTagConfig } from '../config/access-log-config.ts';
 import type { HttpRecord, LogRecord, RecordedTimes, RequestRecord } from '../config/log-record.ts';
 import type { AccessLogEntry } from '../http/conn-manager-context.ts';

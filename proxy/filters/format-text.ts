@@ -1,6 +1,6 @@
 // [w] FormatText: what a filter makes of a format (SubstitutionFormatString) while only a request, or only a connection, is known.
 import { compileAccessLogFormat } from '../access-log/access-logger.ts';
-import type { FormatEnvironment } from '../access-log/field.ts';
+import type { FormatEnvironment } from '../access-log/format-environment.ts';
 import type { Formatter } from '../access-log/formatter.ts';
 import type { AccessLogFormat } from '../config/access-log-config.ts';
 import { ConfigError } from '../config/config-error.ts';

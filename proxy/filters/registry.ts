@@ -1,33 +1,51 @@
-// [w] HTTP filters by the kind of their settings.
+// [w] HTTP filters by the kind of their settings; all but the router and the tiny ones are loaded by the first that is configured.
 import type { HttpFilterConfig, HttpFilterSettings } from '../config/http-filter-config.ts';
 import type { HttpFilterFactory } from '../http/http-filter.ts';
 import { lazyPart } from '../base/lazy-part.ts';
 import type { FilterFactoryContext } from './factory-context.ts';
-import { AlpnOverrideFactory } from './http/alpn-override.ts';
-import { BufferFilterFactory } from './http/buffer.ts';
-import { CorsFilterFactory } from './http/cors.ts';
-import { CsrfFilterFactory } from './http/csrf.ts';
 import { DefaultOffFactory } from './http/default-off.ts';
-import { DynamicForwardProxyFilterFactory } from './http/dynamic-forward-proxy.ts';
-import { ExtAuthzFilterFactory } from './http/ext-authz.ts';
-import { FaultFilterFactory } from './http/fault.ts';
-import { GrpcStatsFilterFactory } from './http/grpc-stats.ts';
-import { HeaderToMetadataFilterFactory } from './http/header-to-metadata.ts';
-import { GrpcHttp1BridgeFilterFactory } from './http/grpc-http1-bridge.ts';
-import { GrpcWebFilterFactory } from './http/grpc-web.ts';
-import { HeaderMutationFilterFactory } from './http/header-mutation.ts';
-import { HealthCheckFilterFactory } from './http/health-check.ts';
 import { InertFilterFactory } from './http/inert.ts';
-import { LocalRateLimitFilterFactory } from './http/local-rate-limit.ts';
 import { MissingSettingsFactory } from './http/missing-settings.ts';
-import { OnDemandFilterFactory } from './http/on-demand.ts';
-import { RateLimitServiceFilterFactory } from './http/rate-limit-service.ts';
 import { RefusingFilterFactory } from './http/refuse.ts';
 import { RouterFilterFactory } from './http/router.ts';
-import { SetFilterStateFilterFactory } from './http/set-filter-state.ts';
-import { SetMetadataFilterFactory } from './http/set-metadata.ts';
-import { StatefulSessionFilterFactory } from './http/stateful-session.ts';
 
+const alpnOverride = lazyPart<typeof import('./http/alpn-override.ts')>(
+  'filters/http/alpn-override',
+);
+const buffer = lazyPart<typeof import('./http/buffer.ts')>('filters/http/buffer');
+const cors = lazyPart<typeof import('./http/cors.ts')>('filters/http/cors');
+const csrf = lazyPart<typeof import('./http/csrf.ts')>('filters/http/csrf');
+const dynamicForwardProxy = lazyPart<typeof import('./http/dynamic-forward-proxy.ts')>(
+  'filters/http/dynamic-forward-proxy',
+);
+const extAuthz = lazyPart<typeof import('./http/ext-authz.ts')>('filters/http/ext-authz');
+const fault = lazyPart<typeof import('./http/fault.ts')>('filters/http/fault');
+const grpcStats = lazyPart<typeof import('./http/grpc-stats.ts')>('filters/http/grpc-stats');
+const headerToMetadata = lazyPart<typeof import('./http/header-to-metadata.ts')>(
+  'filters/http/header-to-metadata',
+);
+const grpcHttp1Bridge = lazyPart<typeof import('./http/grpc-http1-bridge.ts')>(
+  'filters/http/grpc-http1-bridge',
+);
+const grpcWeb = lazyPart<typeof import('./http/grpc-web.ts')>('filters/http/grpc-web');
+const headerMutation = lazyPart<typeof import('./http/header-mutation.ts')>(
+  'filters/http/header-mutation',
+);
+const healthCheck = lazyPart<typeof import('./http/health-check.ts')>('filters/http/health-check');
+const localRateLimit = lazyPart<typeof import('./http/local-rate-limit.ts')>(
+  'filters/http/local-rate-limit',
+);
+const onDemand = lazyPart<typeof import('./http/on-demand.ts')>('filters/http/on-demand');
+const rateLimitService = lazyPart<typeof import('./http/rate-limit-service.ts')>(
+  'filters/http/rate-limit-service',
+);
+const setFilterState = lazyPart<typeof import('./http/set-filter-state.ts')>(
+  'filters/http/set-filter-state',
+);
+const setMetadata = lazyPart<typeof import('./http/set-metadata.ts')>('filters/http/set-metadata');
+const statefulSession = lazyPart<typeof import('./http/stateful-session.ts')>(
+  'filters/http/stateful-session',
+);
 const compressor = lazyPart<typeof import('./http/compressor.ts')>('filters/http/compressor');
 const decompressor = lazyPart<typeof import('./http/decompressor.ts')>('filters/http/decompressor');
 
@@ -45,36 +63,43 @@ type Creators = {
 
 const CREATORS: Creators = {
   router: (name, settings, context) => new RouterFilterFactory(name, settings, context),
-  fault: (name, settings, context) => new FaultFilterFactory(name, settings, context),
-  cors: (name, _settings, context) => new CorsFilterFactory(name, context),
+  fault: (name, settings, context) => new (fault().FaultFilterFactory)(name, settings, context),
+  cors: (name, _settings, context) => new (cors().CorsFilterFactory)(name, context),
   header_mutation: (name, settings, context) =>
-    new HeaderMutationFilterFactory(name, settings, context),
+    new (headerMutation().HeaderMutationFilterFactory)(name, settings, context),
   local_rate_limit: (name, settings, context) =>
-    new LocalRateLimitFilterFactory(name, settings, context),
-  ext_authz: (name, settings, context) => new ExtAuthzFilterFactory(name, settings, context),
+    new (localRateLimit().LocalRateLimitFilterFactory)(name, settings, context),
+  ext_authz: (name, settings, context) =>
+    new (extAuthz().ExtAuthzFilterFactory)(name, settings, context),
   rate_limit_service: (name, settings, context) =>
-    new RateLimitServiceFilterFactory(name, settings, context),
-  grpc_stats: (name, settings, context) => new GrpcStatsFilterFactory(name, settings, context),
-  grpc_web: (name, _settings, context) => new GrpcWebFilterFactory(name, context),
-  grpc_http1_bridge: (name, settings) => new GrpcHttp1BridgeFilterFactory(name, settings),
-  csrf: (name, settings, context) => new CsrfFilterFactory(name, settings, context),
-  buffer: (name, settings) => new BufferFilterFactory(name, settings),
+    new (rateLimitService().RateLimitServiceFilterFactory)(name, settings, context),
+  grpc_stats: (name, settings, context) =>
+    new (grpcStats().GrpcStatsFilterFactory)(name, settings, context),
+  grpc_web: (name, _settings, context) => new (grpcWeb().GrpcWebFilterFactory)(name, context),
+  grpc_http1_bridge: (name, settings) =>
+    new (grpcHttp1Bridge().GrpcHttp1BridgeFilterFactory)(name, settings),
+  csrf: (name, settings, context) => new (csrf().CsrfFilterFactory)(name, settings, context),
+  buffer: (name, settings) => new (buffer().BufferFilterFactory)(name, settings),
   header_to_metadata: (name, settings, context) =>
-    new HeaderToMetadataFilterFactory(name, settings, context),
+    new (headerToMetadata().HeaderToMetadataFilterFactory)(name, settings, context),
   set_filter_state: (name, settings, context) =>
-    new SetFilterStateFilterFactory(name, settings, context),
-  set_metadata: (name, settings, context) => new SetMetadataFilterFactory(name, settings, context),
+    new (setFilterState().SetFilterStateFilterFactory)(name, settings, context),
+  set_metadata: (name, settings, context) =>
+    new (setMetadata().SetMetadataFilterFactory)(name, settings, context),
   stateful_session: (name, settings, context) =>
-    new StatefulSessionFilterFactory(name, settings, context),
-  health_check: (name, settings, context) => new HealthCheckFilterFactory(name, settings, context),
+    new (statefulSession().StatefulSessionFilterFactory)(name, settings, context),
+  health_check: (name, settings, context) =>
+    new (healthCheck().HealthCheckFilterFactory)(name, settings, context),
   dynamic_forward_proxy: (name, settings, context) =>
-    new DynamicForwardProxyFilterFactory(name, settings, context),
-  on_demand: (name, settings, context) => new OnDemandFilterFactory(name, settings, context),
+    new (dynamicForwardProxy().DynamicForwardProxyFilterFactory)(name, settings, context),
+  on_demand: (name, settings, context) =>
+    new (onDemand().OnDemandFilterFactory)(name, settings, context),
   compressor: (name, settings, context) =>
     new (compressor().CompressorFilterFactory)(name, settings, context),
   decompressor: (name, settings, context) =>
     new (decompressor().DecompressorFilterFactory)(name, settings, context),
-  alpn_override: (name, settings, context) => new AlpnOverrideFactory(name, settings, context),
+  alpn_override: (name, settings, context) =>
+    new (alpnOverride().AlpnOverrideFactory)(name, settings, context),
   discovered: (name) => new MissingSettingsFactory(name),
   refuse: (name, settings, context) => new RefusingFilterFactory(name, settings, context),
   inert: (name, _settings, context) => new InertFilterFactory(name, context),

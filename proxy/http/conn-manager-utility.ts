@@ -13,7 +13,7 @@ import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
 import { compileIpDetector } from './ip-detection.ts';
 import type { IpDetector } from './ip-detection.ts';
 import { isValidReferer } from './referer.ts';
-import { withoutReason } from './trace-decision.ts';
+import { withoutReason } from './request-id-reason.ts';
 
 /** Removed from every external request. */
 const EXTERNAL_STRIPPED: readonly HeaderName[] = [

@@ -1,5 +1,6 @@
 // [w] ConnManager: codec and streams of one downstream connection; drain, idle (envoy-behaviour §1.9, §1.10). The first
 // bytes decide the version; a connection that speaks HTTP/2 is handed to an Http2ConnManager.
+import { lazyPart } from '../base/lazy-part.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import { DELAYED_CLOSE_TIMEOUT } from '../network/connection.ts';
@@ -20,8 +21,10 @@ import { Http1ServerConnection } from './http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from './http1/server-connection.ts';
 import { lengthened } from './jitter.ts';
 import { startsWithPreface } from './http2/protocol.ts';
-import { Http2ConnManager } from './http2-conn-manager.ts';
 import type { ConnManagerListener } from './http2-conn-manager.ts';
+
+/** With the codec: a tenth of a worker's code. */
+const http2 = lazyPart<typeof import('./http2-conn-manager.ts')>('http/http2-conn-manager');
 
 const Timer = { Idle: 0, Drain: 1, Headers: 2, MaxDuration: 3 } as const;
 
@@ -265,16 +268,16 @@ export class ConnManager
     this.#begun = true;
     const stats = this.#stats;
     const { config } = this.context;
-    const http2 =
+    const speaksHttp2 =
       config.codecType === 'HTTP2' || (config.codecType === 'AUTO' && this.#speaksHttp2(chunk));
-    if (!http2) {
+    if (!speaksHttp2) {
       stats.store.inc(stats.cxHttp1Total);
       stats.store.inc(stats.cxHttp1Active);
       return false;
     }
     this.timers.cancel(this.#idleTimer);
     this.#cancel(this.#durationTimer);
-    const manager = new Http2ConnManager(this.#slot, this.#connection, this.#info, {
+    const manager = new (http2().Http2ConnManager)(this.#slot, this.#connection, this.#info, {
       startMs: this.#startMs,
       listener: this.#listener,
       stats,

@@ -8,11 +8,8 @@ import { TraceReason } from '../stream-info/trace-reason.ts';
 import type { ConnManagerStats } from './conn-manager-stats.ts';
 import { H } from './headers.ts';
 import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import { PACKED_ID_LENGTH, reasonIn, withReason } from './request-id-reason.ts';
 
-const ID_LENGTH = 36;
-/** Index of the character of an id that tells the reason. */
-const REASON_INDEX = 14;
-const REASON_CHARACTERS = '49ab';
 /** Requests are chosen by the first eight hex digits of their id, modulo this. */
 const GRAIN = 10_000;
 
@@ -82,7 +79,7 @@ export class TraceDecider {
     if (id === undefined || number < 0) return TraceReason.None;
     const value = number % GRAIN;
     const runtime = this.#runtime;
-    const packed = this.#options.packReason && id.length === ID_LENGTH;
+    const packed = this.#options.packReason && id.length === PACKED_ID_LENGTH;
     const before = packed ? reasonIn(id) : TraceReason.None;
     let reason = before;
     if (before === TraceReason.None) reason = this.#choose(headers, sampling, value);
@@ -91,8 +88,7 @@ export class TraceDecider {
       !runtime.holds('tracing.global_enabled', sampling.overall, value)
     )
       reason = TraceReason.None;
-    if (packed && reason !== before)
-      headers.set(H.xRequestId, withReason(id, REASON_CHARACTERS[reason]!));
+    if (packed && reason !== before) headers.set(H.xRequestId, withReason(id, reason));
     return reason;
   }
 
@@ -109,18 +105,6 @@ export class TraceDecider {
       : TraceReason.None;
   }
 }
-
-function reasonIn(id: string): TraceReason {
-  const index = REASON_CHARACTERS.indexOf(id[REASON_INDEX]!);
-  return index <= 0 ? TraceReason.None : (index as TraceReason);
-}
-
-const withReason = (id: string, character: string): string =>
-  id.slice(0, REASON_INDEX) + character + id.slice(REASON_INDEX + 1);
-
-/** The same id without a reason, where it can carry one. */
-export const withoutReason = (id: string): string =>
-  id.length === ID_LENGTH ? withReason(id, REASON_CHARACTERS[TraceReason.None]!) : id;
 
 /** The number of the first eight hex digits; -1 when they are none. */
 function leadingHex(id: string): number {

@@ -1,6 +1,7 @@
 // [w] A connection between accept and its filter chain: original destination, detection, choice (envoy-behaviour §8.2 to
 // §8.4). Afterwards it stays as the one who closes the connection when its chain ends.
 import { assert } from '../base/assert.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { InspectedConnection } from '../filters/listener/inspector.ts';
@@ -20,7 +21,6 @@ import { ResponseFlag } from '../stream-info/response-flags.ts';
 import type { UpstreamSource } from '../stream-info/proxy-facts.ts';
 import { StreamInfo } from '../stream-info/stream-info.ts';
 import type { DownstreamConnectionInfo } from '../stream-info/stream-info.ts';
-import { ServerHandshake } from '../tls/server-handshake.ts';
 import type { ServerHandshakeListener } from '../tls/server-handshake.ts';
 import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import { listenerFacts } from './active-chain.ts';
@@ -28,6 +28,9 @@ import type { ActiveChain, LiveConnection } from './active-chain.ts';
 import { Detection } from './detection.ts';
 import type { DetectionOwner } from './detection.ts';
 import type { TcpListener } from './tcp-listener.ts';
+
+const serverHandshake =
+  lazyPart<typeof import('../tls/server-handshake.ts')>('tls/server-handshake');
 
 /** Of a handshake that took longer than transport_socket_connect_timeout. */
 const HANDSHAKE_TIMEOUT = 'transport_socket_timeout';
@@ -277,6 +280,7 @@ export class AcceptedConnection
     this.#detection = null;
     detection?.takeTried(null);
     const bytes = detection === null ? NO_BYTES : detection.takeBytes();
+    const { ServerHandshake } = serverHandshake();
     new ServerHandshake(tls, this.connection, this).begin(bytes, detection?.ended ?? false);
   }
 

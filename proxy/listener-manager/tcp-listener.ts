@@ -7,14 +7,13 @@ import type {
   ListenerFilterPredicate,
   TlsInspectorConfig,
 } from '../config/listener-config.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Runtime } from '../base/runtime.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { SharedCount, SharedCounts } from '../filters/shared-counts.ts';
-import { HttpInspector } from '../filters/listener/http-inspector.ts';
 import type { Inspector } from '../filters/listener/inspector.ts';
-import { ProxyProtocolFilter } from '../filters/listener/proxy-protocol.ts';
-import { TlsInspector } from '../filters/listener/tls-inspector.ts';
+import type { ProxyProtocolFilter } from '../filters/listener/proxy-protocol.ts';
 import type { AccessLog } from '../http/conn-manager-context.ts';
 import type { IoThread } from '../network/io-thread.ts';
 import { ListenSocket } from '../network/listen-socket.ts';
@@ -33,6 +32,16 @@ import { FilterChainMatcher } from './filter-chain-matcher.ts';
 import type { ServerFirstMemory } from './server-first.ts';
 import { ListenerStats } from './listener-stats.ts';
 import { chainsOf, planChains } from './listener-update.ts';
+
+const httpInspector = lazyPart<typeof import('../filters/listener/http-inspector.ts')>(
+  'filters/listener/http-inspector',
+);
+const proxyProtocol = lazyPart<typeof import('../filters/listener/proxy-protocol.ts')>(
+  'filters/listener/proxy-protocol',
+);
+const tlsInspector = lazyPart<typeof import('../filters/listener/tls-inspector.ts')>(
+  'filters/listener/tls-inspector',
+);
 
 /** What all listeners of one worker share. */
 export interface ListenerEnvironment {
@@ -217,14 +226,18 @@ export class TcpListener {
   #inspectorOf(filter: ListenerFilterConfig): Inspector | null {
     switch (filter.kind) {
       case 'tls_inspector':
-        return tlsInspector(filter);
+        return tlsInspectorFor(filter);
       case 'http_inspector':
-        return HTTP_INSPECTOR;
+        return (usualHttpInspector ??= new (httpInspector().HttpInspector)());
       case 'proxy_protocol': {
         const { store } = this.environment;
         let made = this.#proxyProtocol.get(filter);
         if (made === undefined) {
-          made = new ProxyProtocolFilter(filter.settings, store, this.#config.statPrefix);
+          made = new (proxyProtocol().ProxyProtocolFilter)(
+            filter.settings,
+            store,
+            this.#config.statPrefix,
+          );
           this.#proxyProtocol.set(filter, made);
         }
         return made;
@@ -292,13 +305,14 @@ export class TcpListener {
   }
 }
 
-const TLS_INSPECTOR = new TlsInspector();
-const HTTP_INSPECTOR = new HttpInspector();
+/** They keep nothing of a connection. */
+let usualTlsInspector: Inspector | undefined;
+let usualHttpInspector: Inspector | undefined;
 
-const tlsInspector = (config: TlsInspectorConfig): Inspector =>
+const tlsInspectorFor = (config: TlsInspectorConfig): Inspector =>
   config.ja3 === true || config.ja4 === true || config.strict === true
-    ? new TlsInspector(config)
-    : TLS_INSPECTOR;
+    ? new (tlsInspector().TlsInspector)(config)
+    : (usualTlsInspector ??= new (tlsInspector().TlsInspector)());
 
 const isOn = ({ disabled }: ListenerFilterConfig, port: number): boolean =>
   disabled === undefined || !holds(disabled, port);

@@ -9,17 +9,31 @@ import type { HttpFilterConfig } from '../config/http-filter-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
-import { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } from '../access-log/access-log-filter.ts';
-import { compileAccessLogFormat } from '../access-log/access-logger.ts';
-import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
+import { EMPTY_ENVIRONMENT } from '../access-log/format-environment.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Runtime } from '../base/runtime.ts';
 import { trialCompile, trialCompilePerRoute } from '../filters/trial-compile.ts';
-import { SessionTlvs } from '../filters/network/session-tlvs.ts';
-import { TunnelRequests } from '../filters/network/tcp-tunnel.ts';
-import { EarlyMutation } from '../filters/network/early-mutation.ts';
-import { ConfiguredReplyRewriter } from '../filters/network/local-reply-rewriter.ts';
 import { NO_ENVIRONMENT } from '../router/route-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
+
+const accessLogger = lazyPart<typeof import('../access-log/access-logger.ts')>(
+  'access-log/access-logger',
+);
+const accessLogFilter = lazyPart<typeof import('../access-log/access-log-filter.ts')>(
+  'access-log/access-log-filter',
+);
+const earlyMutation = lazyPart<typeof import('../filters/network/early-mutation.ts')>(
+  'filters/network/early-mutation',
+);
+const replyRewriter = lazyPart<typeof import('../filters/network/local-reply-rewriter.ts')>(
+  'filters/network/local-reply-rewriter',
+);
+const sessionTlvs = lazyPart<typeof import('../filters/network/session-tlvs.ts')>(
+  'filters/network/session-tlvs',
+);
+const tcpTunnel = lazyPart<typeof import('../filters/network/tcp-tunnel.ts')>(
+  'filters/network/tcp-tunnel',
+);
 
 /** Undefined: it compiles. */
 export function routeProblem(config: RouteConfig, runtime: Runtime): string | undefined {
@@ -66,8 +80,8 @@ function compileNetworkFilter(
   if (filter.kind === 'tcp_proxy') {
     compileLogs(filter.settings.accessLogs, `filter chain '${chainName}': access_log`);
     const { tunneling, proxyProtocolTlvs: tlvs } = filter.settings;
-    if (tunneling !== undefined) void new TunnelRequests(tunneling);
-    if (tlvs !== undefined) void new SessionTlvs(tlvs, EMPTY_ENVIRONMENT);
+    if (tunneling !== undefined) void new (tcpTunnel().TunnelRequests)(tunneling);
+    if (tlvs !== undefined) void new (sessionTlvs().SessionTlvs)(tlvs, EMPTY_ENVIRONMENT);
   } else if (filter.kind === 'http_connection_manager')
     compileConnManager(filter.settings, chainName, runtime);
   else if (filter.kind === 'connection_filter_state')
@@ -94,22 +108,27 @@ function compileConnManager(
   for (const { settings } of config.httpFilters)
     if (settings.kind === 'router' && settings.upstreamLogs !== undefined)
       compileLogs(settings.upstreamLogs, `filter chain '${chainName}': router: upstream_log`);
-  void new EarlyMutation(config.earlyHeaderMutations, { ...NO_ENVIRONMENT, runtime });
+  if (config.earlyHeaderMutations.length > 0) {
+    const { EarlyMutation } = earlyMutation();
+    void new EarlyMutation(config.earlyHeaderMutations, { ...NO_ENVIRONMENT, runtime });
+  }
   if (config.localReply !== undefined)
-    void new ConfiguredReplyRewriter(config.localReply, {
+    void new (replyRewriter().ConfiguredReplyRewriter)(config.localReply, {
       routes: { ...NO_ENVIRONMENT, runtime },
-      filters: NO_FILTER_ENVIRONMENT,
+      filters: accessLogFilter().NO_FILTER_ENVIRONMENT,
     });
 }
 
 function compileLogs(logs: readonly AccessLogConfig[], path: string): void {
   for (const [index, { sink, filter }] of logs.entries()) {
     compileAt(`${path}[${index}].filter`, () => {
-      if (filter !== undefined) compileAccessLogFilter(filter, NO_FILTER_ENVIRONMENT);
+      if (filter === undefined) return;
+      const { NO_FILTER_ENVIRONMENT, compileAccessLogFilter } = accessLogFilter();
+      compileAccessLogFilter(filter, NO_FILTER_ENVIRONMENT);
     });
     compileAt(`${path}[${index}].log_format`, () => {
       if (sink.kind !== 'inert' && sink.kind !== 'grpc')
-        compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
+        accessLogger().compileAccessLogFormat(sink.format, EMPTY_ENVIRONMENT);
     });
   }
 }

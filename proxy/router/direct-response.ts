@@ -1,5 +1,6 @@
 // [b] Answers a route gives without an upstream: direct responses and redirects (envoy-behaviour §3.1, §3.4).
-import { BodyFormat } from '../access-log/body-format.ts';
+import type { BodyFormat } from '../access-log/body-format.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
@@ -10,6 +11,9 @@ import { PathRewriter, pathWithoutQuery } from './path-rewriter.ts';
 import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import { nonEmptyWireText } from './wire-text.ts';
+
+const bodyFormat =
+  lazyPart<typeof import('../access-log/body-format.ts')>('access-log/body-format');
 
 export interface DirectResponse {
   readonly status: number;
@@ -34,7 +38,7 @@ export class FixedResponse implements DirectResponse {
     this.format =
       config.format === undefined
         ? null
-        : new BodyFormat(config.format, environment.format, `${place}.body_format`);
+        : new (bodyFormat().BodyFormat)(config.format, environment.format, `${place}.body_format`);
     this.status = config.status;
     this.body = config.body;
     this.bodyBytes = config.bodyBytes;

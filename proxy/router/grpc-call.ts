@@ -6,7 +6,8 @@ import { H } from '../http/headers.ts';
 import { RequestHeaders } from '../http/header-map.ts';
 import type { HeaderMap, ResponseHeaders } from '../http/header-map.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import { HeaderOperations } from './header-operations.ts';
+import { initialMetadata } from './grpc-initial-metadata.ts';
+import type { HeaderOperations } from './header-operations.ts';
 import { HttpCallClient } from './http-call.ts';
 import type { HttpCall, HttpCallOwner } from './http-call.ts';
 import type { RouteEnvironment } from './route-environment.ts';
@@ -28,17 +29,6 @@ export interface GrpcCallOwner {
 export interface GrpcCall {
   cancel(): void;
 }
-
-/** Throws ConfigError for a bad %COMMAND%. */
-export const initialMetadata = (
-  config: GrpcServiceConfig,
-  environment: RouteEnvironment,
-): HeaderOperations =>
-  new HeaderOperations(
-    config.initialMetadata.map((add) => ({ kind: 'append', add })),
-    'grpc_service.initial_metadata',
-    environment,
-  );
 
 export class GrpcClient {
   readonly #config: GrpcServiceConfig;

@@ -1,11 +1,13 @@
 // [b] Header values with %COMMANDS% (envoy-behaviour §3.5, §11.1), compiled once. The commands are those of access
 // logs, but a missing value is '' in headers. What could break a header line is written out (attack checklist 28).
-import { compileFormat } from '../access-log/formatter.ts';
 import type { FormatOptions, Formatter } from '../access-log/formatter.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { RequestHeaders, ResponseHeaders } from '../http/header-map.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { wireText } from './wire-text.ts';
+
+const formatter = lazyPart<typeof import('../access-log/formatter.ts')>('access-log/formatter');
 
 export class HeaderFormat {
   /** The value where no command is in it; else undefined. */
@@ -35,7 +37,7 @@ export class HeaderFormat {
 
 function compileAt(text: string, place: string, options: FormatOptions): Formatter {
   try {
-    return compileFormat(withoutOldForms(text), options);
+    return formatter().compileFormat(withoutOldForms(text), options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.problems.map(({ message }) => ({ path: place, message })));

@@ -50,11 +50,6 @@ export class RateLimitPolicy {
     }));
   }
 
-  /** Null when there is nothing to compile. */
-  static from(configs: readonly RateLimitConfig[], place: string): RateLimitPolicy | null {
-    return configs.length === 0 ? null : new RateLimitPolicy(configs, place);
-  }
-
   /** Adds a descriptor for each entry that is selected and whose actions all say something. */
   addDescriptors(
     selection: RateLimitSelection,

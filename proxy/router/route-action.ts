@@ -7,7 +7,8 @@ import { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
 import { MirrorPolicy } from './mirror-policy.ts';
 import { PathRewriter } from './path-rewriter.ts';
-import { RateLimitPolicy } from './rate-limit-policy.ts';
+import { compileRateLimits } from './rate-limits.ts';
+import type { RateLimitPolicy } from './rate-limit-policy.ts';
 import { InternalRedirectPolicy } from './internal-redirect.ts';
 import { RequestTimeouts } from './request-timeouts.ts';
 import { RetryPolicy } from './retry-policy.ts';
@@ -91,7 +92,7 @@ export class RouteAction {
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
     this.connect = connectConfigOf(config);
-    this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
+    this.rateLimits = compileRateLimits(config.rateLimits ?? [], `${place}.rate_limits`);
     this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
     this.#pathRewriter = PathRewriter.from(config, matcher, place);
     this.#hostRewriter = new HostRewriter(config, place);

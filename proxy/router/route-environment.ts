@@ -1,6 +1,6 @@
 // [b] RouteEnvironment: what a route table is compiled for.
-import { EMPTY_ENVIRONMENT } from '../access-log/formatter.ts';
-import type { FormatEnvironment } from '../access-log/field.ts';
+import { EMPTY_ENVIRONMENT } from '../access-log/format-environment.ts';
+import type { FormatEnvironment } from '../access-log/format-environment.ts';
 import { Runtime } from '../base/runtime.ts';
 import type { StatsStore } from '../stats/store.ts';
 

@@ -9,7 +9,8 @@ import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
 import { MatchTree } from './match-tree.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
-import { RateLimitPolicy } from './rate-limit-policy.ts';
+import { compileRateLimits } from './rate-limits.ts';
+import type { RateLimitPolicy } from './rate-limit-policy.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import type { RouteEnvironment } from './route-environment.ts';
 import { RouteEntry } from './route-entry.ts';
@@ -74,7 +75,7 @@ export class VirtualHost implements RouteScope {
     this.includeAttemptCountInResponse = config.includeAttemptCountInResponse;
     this.includeIsTimeoutRetryHeader = config.includeIsTimeoutRetryHeader ?? false;
     this.hedgeOnPerTryTimeout = config.hedgeOnPerTryTimeout ?? false;
-    this.rateLimits = RateLimitPolicy.from(config.rateLimits ?? [], `${place}.rate_limits`);
+    this.rateLimits = compileRateLimits(config.rateLimits ?? [], `${place}.rate_limits`);
     this.bodyBufferLimitBytes = config.perRequestBufferLimitBytes;
     this.virtualClusters = VirtualClusters.from(
       config.virtualClusters,

@@ -1,24 +1,19 @@
 // [w] WorkerRuntime: all objects of one worker, put together; applies what main sends. The data plane's composition:
 // read it top-down to see what a request can meet.
 import { BreakerCounts, INTS_PER_SLOT } from '../upstream/resource-manager.ts';
-import { createAccessLog } from '../access-log/access-logger.ts';
 import type { FilterEnvironment } from '../access-log/access-log-filter.ts';
-import { GrpcLogs } from '../access-log/grpc-logs.ts';
-import { LogFiles } from '../access-log/log-files.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
 import { realRandom } from '../base/random.ts';
 import { Runtime } from '../base/runtime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import { assert } from '../base/assert.ts';
-import type { StringMatchConfig } from '../config/matcher-config.ts';
-import type { AccessLogConfig } from '../config/access-log-config.ts';
 import { routeKey } from '../config/route-config.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import type { ConfigUpdate } from '../config/snapshot.ts';
 import { SharedCounts } from '../filters/shared-counts.ts';
 import { TokenBucketMemory } from '../filters/token-bucket-memory.ts';
-import type { AccessLog } from '../http/conn-manager-context.ts';
 import { ConnectionHandler } from '../listener-manager/connection-handler.ts';
 import { globalCeiling } from '../listener-manager/connection-ceiling.ts';
 import { ServerFirstMemory } from '../listener-manager/server-first.ts';
@@ -27,16 +22,13 @@ import type { AddressConfig } from '../config/listener-config.ts';
 import { ServerDrainState } from '../listener-manager/drain-state.ts';
 import { EarlySockets } from '../listener-manager/early-sockets.ts';
 import { IoThread } from '../network/io-thread.ts';
-import type { FormatEnvironment } from '../access-log/field.ts';
+import type { FormatEnvironment } from '../access-log/format-environment.ts';
 import type { RouteEnvironment } from '../router/route-environment.ts';
 import { filterEnvironment } from '../router/log-filter-environment.ts';
 import { CompiledRouteTable } from '../router/route-table.ts';
-import { StringMatcher } from '../router/string-matcher.ts';
 import { RouteTableSlot } from '../router/route-table-slot.ts';
 import { StatsStore } from '../stats/store.ts';
-import { CertificateCache } from '../tls/certificate-cache.ts';
 import { SecretStore } from '../tls/secret-store.ts';
-import { TlsContexts } from '../tls/tls-contexts.ts';
 import { localityOf } from '../upstream/host.ts';
 import { SharedHostCounts } from '../upstream/shared-host-counts.ts';
 import { WorkerClusterManager } from '../upstream/worker-cluster-manager.ts';
@@ -45,8 +37,9 @@ import type { HealthReport } from '../upstream/worker-health.ts';
 import { AskedOfMain } from './asked-of-main.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
-import { TlsTransports } from './tls-transports.ts';
+import { WorkerAccessLogs } from './worker-access-logs.ts';
 import { WorkerLog } from './worker-log.ts';
+import type { WorkerTls } from './worker-tls.ts';
 import type {
   ApplyProblem,
   CircuitBreakerSlot,
@@ -55,6 +48,8 @@ import type {
   ToWorker,
   WorkerInit,
 } from './worker-protocol.ts';
+
+const workerTls = lazyPart<typeof import('./worker-tls.ts')>('server/worker-tls');
 
 const CONNECTION_REPORT_MS = 1000;
 /** Runtime: false, and silent clients wait as in Envoy. */
@@ -68,9 +63,9 @@ export class WorkerRuntime implements BindReport {
   readonly #io: IoThread;
   readonly #store = new StatsStore();
   readonly #secrets = new SecretStore();
-  readonly #files: LogFiles;
+  #madeTls: WorkerTls | null = null;
+  readonly #accessLogs: WorkerAccessLogs;
   readonly #logFilters: FilterEnvironment;
-  readonly #grpcLogs: GrpcLogs;
   readonly #asked: AskedOfMain;
   readonly #clusters: WorkerClusterManager;
   readonly #routeEnvironment: RouteEnvironment;
@@ -94,24 +89,24 @@ export class WorkerRuntime implements BindReport {
     this.#settler = new HeapSettler(time, () => this.#io.eventCount);
     const environment = { hostname: init.hostname, variables: init.environment };
     const runtime = new Runtime(init.runtime);
-    this.#files = new LogFiles(time, init.fileFlushIntervalMs, {
+    this.#logFilters = filterEnvironment(runtime, realRandom);
+    this.#accessLogs = new WorkerAccessLogs({
+      time,
       store: this.#store,
       environment,
-      flushBytes: init.fileFlushMinSizeKb * 1024,
+      filters: this.#logFilters,
+      log: this.#logger,
+      flush: init,
+      postRecords: (key, config, records) => post({ kind: 'grpc_logs', key, config, records }),
     });
-    this.#logFilters = filterEnvironment(runtime, realRandom);
-    this.#grpcLogs = new GrpcLogs(time, this.#store, environment, (key, config, records) =>
-      post({ kind: 'grpc_logs', key, config, records }),
-    );
     this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
     this.#asked = new AskedOfMain(time, this.#io.timers, post);
-    const tls = this.#newTls(init);
     this.#clusters = new WorkerClusterManager({
       io: this.#io,
       store: this.#store,
       random: realRandom,
       forwardHosts: this.#asked.forwardHosts,
-      transports: new TlsTransports(tls),
+      transports: { transportFor: (request) => this.#tls().transports.transportFor(request) },
       counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
       runtime,
       localClusterName: init.localClusterName,
@@ -133,28 +128,25 @@ export class WorkerRuntime implements BindReport {
       sharedCounts: this.#sharedCounts,
       log: this.#log.registry.get('filter'),
       clusters: this.#clusters,
-      tls,
+      tls: () => this.#tls().contexts,
       serverHealth: this.#drain,
       asked: this.#asked,
       node: nodeFacts(init),
       routeSlot: (name) => this.#routeSlot(name),
-      createAccessLogs: (configs) => this.#createAccessLogs(configs),
+      createAccessLogs: (configs) => this.#accessLogs.create(configs),
     });
     this.#handler = this.#newHandler(init, builder, runtime);
     this.#reportConnections();
   }
 
-  #newTls(init: WorkerInit): TlsContexts {
-    const environment = {
+  #tls(): WorkerTls {
+    return (this.#madeTls ??= new (workerTls().WorkerTls)({
       secrets: this.#secrets,
       store: this.#store,
-      certificates: new CertificateCache(),
-      compileStringTest: (config: StringMatchConfig, place: string) =>
-        new StringMatcher(config, place),
-      ticketSecret: init.ticketSecret,
-      wallMs: () => this.#time.wallMs(),
-    };
-    return new TlsContexts(environment, this.#log.registry.get('connection'));
+      ticketSecret: this.#init.ticketSecret,
+      time: this.#time,
+      log: this.#log.registry.get('connection'),
+    }));
   }
 
   #newHandler(init: WorkerInit, builder: WorkerChainBuilder, runtime: Runtime): ConnectionHandler {
@@ -176,7 +168,7 @@ export class WorkerRuntime implements BindReport {
         serverFirst: runtime.flag(SERVER_FIRST_KEY, true)
           ? new ServerFirstMemory(this.#io.time)
           : null,
-        createAccessLogs: (listener) => this.#createAccessLogs(listener.accessLogs),
+        createAccessLogs: (listener) => this.#accessLogs.create(listener.accessLogs),
       },
       { strategy: init.drainStrategy, drainTimeMs: init.drainTimeMs },
       this,
@@ -227,7 +219,7 @@ export class WorkerRuntime implements BindReport {
         this.#asked.onAnswer(message);
         return;
       case 'grpc_logs_sent':
-        this.#grpcLogs.onSent(message.key);
+        this.#accessLogs.onRecordsSent(message.key);
         return;
       default:
         this.#handleSeldom(message);
@@ -240,7 +232,7 @@ export class WorkerRuntime implements BindReport {
     if (kind === 'early_over') {
       this.#handler.takeEarly();
       this.#settler.onStarted();
-    } else if (kind === 'reopen_logs') this.#files.reopen();
+    } else if (kind === 'reopen_logs') this.#accessLogs.reopen();
     else this.#shutDown();
   }
 
@@ -267,8 +259,7 @@ export class WorkerRuntime implements BindReport {
   #shutDown(): void {
     this.#settler.close();
     this.#handler.closeAll();
-    this.#files.close();
-    this.#grpcLogs.close();
+    this.#accessLogs.close();
     this.#log.flush();
   }
 
@@ -335,25 +326,6 @@ export class WorkerRuntime implements BindReport {
       this.#routeSlots.set(name, slot);
     }
     return slot;
-  }
-
-  #createAccessLogs(configs: readonly AccessLogConfig[]): readonly AccessLog[] {
-    const logs: AccessLog[] = [];
-    for (const config of configs) {
-      try {
-        const log = createAccessLog(config, {
-          files: this.#files,
-          grpc: this.#grpcLogs,
-          filters: this.#logFilters,
-        });
-        if (log !== null) logs.push(log);
-      } catch (error) {
-        this.#logger.error(
-          `access log '${config.name}' is not written: ${(error as Error).message}`,
-        );
-      }
-    }
-    return logs;
   }
 
   #hostReports(): readonly HostReport[] {

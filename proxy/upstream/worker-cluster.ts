@@ -5,12 +5,13 @@ import type { CircuitBreakerConfig, ClusterConfig, HostStatus } from '../config/
 import type { ClusterEndpointsConfig, EndpointChangesConfig } from '../config/endpoint-config.ts';
 import type { FractionConfig } from '../config/matcher-config.ts';
 import { sameCluster } from '../config/same-content.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import { WheelTimer } from '../base/timer-wheel.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
 import type { StatsStore } from '../stats/store.ts';
-import { AggregateBalancer } from './aggregate-balancer.ts';
+import type { AggregateBalancer } from './aggregate-balancer.ts';
 import type { ForwardHosts } from './forward-hosts.ts';
-import { ForwardProxyBalancer } from './forward-proxy-balancer.ts';
+import type { ForwardProxyBalancer } from './forward-proxy-balancer.ts';
 import { ClusterHosts } from './cluster-hosts.ts';
 import type { ClusterHostsOwner } from './cluster-hosts.ts';
 import { ClusterStats } from './cluster-stats.ts';
@@ -18,7 +19,7 @@ import type { HttpConnPool, TcpConnPool } from './conn-pool/conn-pool.ts';
 import type { PoolEnvironment } from './conn-pool/pool-context.ts';
 import { PoolSet } from './conn-pool/pool-set.ts';
 import type { PoolVersion } from './conn-pool/pool-set.ts';
-import { PreconnectAhead } from './preconnect-ahead.ts';
+import type { PreconnectAhead } from './preconnect-ahead.ts';
 import { runtimeLimits } from './runtime-limits.ts';
 import { transportSocketFor } from './transport-socket-choice.ts';
 import { Health, HealthFlag } from './host-health.ts';
@@ -30,13 +31,24 @@ import { createBalancing } from './load-balancing/create-balancing.ts';
 import type { Balancing } from './load-balancing/create-balancing.ts';
 import { LbStats } from './load-balancing/lb-stats.ts';
 import type { LoadWeights } from './load-balancing/load-weights.ts';
-import { OriginalDstBalancer } from './original-dst-balancer.ts';
+import type { OriginalDstBalancer } from './original-dst-balancer.ts';
 import type { OriginalDstOwner } from './original-dst-balancer.ts';
 import { ResourceManager } from './resource-manager.ts';
 import type { BreakerCounts, Priority } from './resource-manager.ts';
 import type { Membership, PoolDownstream, ThreadLocalCluster } from './thread-local-cluster.ts';
 import type { TransportOverrides } from './upstream-transports.ts';
 import type { WorkerHealth } from './worker-health.ts';
+
+const aggregate = lazyPart<typeof import('./aggregate-balancer.ts')>('upstream/aggregate-balancer');
+const forwardProxies = lazyPart<typeof import('./forward-proxy-balancer.ts')>(
+  'upstream/forward-proxy-balancer',
+);
+const originalDsts = lazyPart<typeof import('./original-dst-balancer.ts')>(
+  'upstream/original-dst-balancer',
+);
+const preconnectAhead = lazyPart<typeof import('./preconnect-ahead.ts')>(
+  'upstream/preconnect-ahead',
+);
 
 const USUAL_STATUSES: readonly HostStatus[] = ['UNKNOWN', 'HEALTHY', 'DEGRADED'];
 
@@ -165,7 +177,7 @@ export class WorkerCluster
   }
 
   #dialAhead(ratio: number, pools: PoolSet, downstream: PoolDownstream): void {
-    this.#ahead ??= new PreconnectAhead();
+    this.#ahead ??= new (preconnectAhead().PreconnectAhead)();
     this.#ahead.dial(ratio, {
       load: () => pools.load(),
       usableHosts: this.membership().usable,
@@ -348,7 +360,7 @@ export class WorkerCluster
     if (aggregateOf !== undefined) return (this.#aggregate ??= this.#newAggregate(aggregateOf));
     if (originalDst === undefined) return this.#hosts.balancer;
     if (this.#originalDst === null) {
-      this.#originalDst = new OriginalDstBalancer(originalDst, name, this);
+      this.#originalDst = new (originalDsts().OriginalDstBalancer)(originalDst, name, this);
       this.#armSweep();
     }
     return this.#originalDst;
@@ -356,7 +368,7 @@ export class WorkerCluster
 
   #newForwardProxy(cache: DnsCacheConfig, known: ForwardHosts): ForwardProxyBalancer {
     const defaultPort = this.#config.transportSocket.kind === 'tls' ? 443 : 80;
-    return new ForwardProxyBalancer(cache, known, this, defaultPort);
+    return new (forwardProxies().ForwardProxyBalancer)(cache, known, this, defaultPort);
   }
 
   #newAggregate(clusters: readonly string[]): AggregateBalancer<WorkerCluster> {
@@ -367,7 +379,7 @@ export class WorkerCluster
       const cluster = environment.clusterNamed(name);
       return cluster?.config.type === 'AGGREGATE' ? undefined : cluster;
     };
-    return new AggregateBalancer(
+    return new (aggregate().AggregateBalancer)(
       { clusters, overprovisioningPercent, panicThresholdPercent },
       find,
       environment.random,

@@ -1,11 +1,13 @@
 // [w] WorkerHealth: applies what main says of hosts' health, gives hosts their monitors, and tells main what requests
 // find out.
+import { lazyPart } from '../base/lazy-part.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterHealthConfig, HostHealthConfig } from '../config/host-health-config.ts';
-import { HostMonitor } from './host-monitor.ts';
 import type { MonitorContext, MonitorEvent } from './host-monitor.ts';
 import type { Host } from './host.ts';
+
+const hostMonitor = lazyPart<typeof import('./host-monitor.ts')>('upstream/host-monitor');
 
 /** Where findings go: to main. */
 export interface HealthReport {
@@ -89,7 +91,7 @@ export class WorkerHealth {
     host.setCheckFlags(flags, this.#time.monotonicMs());
     if (outlierSlot < 0 && !context.checked) host.monitor = null;
     else if (host.monitor === null || !host.monitor.fits(context, outlierSlot))
-      host.monitor = new HostMonitor(context, host, outlierSlot);
+      host.monitor = new (hostMonitor().HostMonitor)(context, host, outlierSlot);
   }
 
   #forget(cluster: HealthyCluster, changed: Set<Host>): void {

@@ -10,7 +10,8 @@ import { HeaderMutator } from '../../router/header-mutator.ts';
 import type { RouteEnvironment } from '../../router/route-environment.ts';
 import { filterDescriptors, routeDescriptors } from '../../router/rate-limit-descriptors.ts';
 import type { RateLimitScope } from '../../router/rate-limit-descriptors.ts';
-import { RateLimitPolicy } from '../../router/rate-limit-policy.ts';
+import { compileRateLimits } from '../../router/rate-limits.ts';
+import type { RateLimitPolicy } from '../../router/rate-limit-policy.ts';
 import type { RateLimitDescriptor } from '../../router/rate-limit-policy.ts';
 import type { StatId, StatsStore } from '../../stats/store.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';
@@ -67,7 +68,7 @@ export class LocalRateLimitFormats {
       'response_headers_to_add',
       environment,
     );
-    this.policy = RateLimitPolicy.from(config.rateLimits, 'rate_limits');
+    this.policy = compileRateLimits(config.rateLimits, 'rate_limits');
   }
 }
 

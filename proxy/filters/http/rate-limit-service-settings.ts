@@ -8,7 +8,8 @@ import { GrpcClient } from '../../router/grpc-call.ts';
 import { HeaderMutator } from '../../router/header-mutator.ts';
 import type { RouteEnvironment } from '../../router/route-environment.ts';
 import type { VirtualHostRateLimits } from '../../router/rate-limit-descriptors.ts';
-import { RateLimitPolicy } from '../../router/rate-limit-policy.ts';
+import { compileRateLimits } from '../../router/rate-limits.ts';
+import type { RateLimitPolicy } from '../../router/rate-limit-policy.ts';
 import { wireText } from '../../router/wire-text.ts';
 import type { ThreadLocalCluster } from '../../upstream/thread-local-cluster.ts';
 import type { FilterFactoryContext } from '../factory-context.ts';
@@ -30,7 +31,7 @@ export class RateLimitServiceFormats {
       'response_headers_to_add',
       environment,
     );
-    this.policy = RateLimitPolicy.from(config.rateLimits, 'rate_limits');
+    this.policy = compileRateLimits(config.rateLimits, 'rate_limits');
   }
 }
 
@@ -76,7 +77,7 @@ export class RateLimitServiceSettings {
   rulesOf(perRoute: RateLimitServicePerRouteConfig): RateLimitRules {
     return {
       virtualHost: perRoute.virtualHostRateLimits,
-      policy: RateLimitPolicy.from(perRoute.rateLimits, 'rate_limits') ?? this.rules.policy,
+      policy: compileRateLimits(perRoute.rateLimits, 'rate_limits') ?? this.rules.policy,
       domain: perRoute.domain === '' ? this.rules.domain : wireText(perRoute.domain),
     };
   }

@@ -1,6 +1,6 @@
 // [w] envoy.filters.http.set_filter_state: objects made of formats, for every request. All levels are applied: the
 // filter's own, then virtual host and route (envoy-behaviour §10.9).
-import type { FormatEnvironment } from '../../access-log/field.ts';
+import type { FormatEnvironment } from '../../access-log/format-environment.ts';
 import type {
   FilterStateFactory,
   SetFilterStateConfig,

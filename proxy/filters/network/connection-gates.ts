@@ -3,7 +3,7 @@ import type { NetworkRateLimitConfig } from '../../config/network-filter-config.
 import type { SetFilterStateConfig } from '../../config/metadata-filter-config.ts';
 import type { TimeSource } from '../../base/clock.ts';
 import type { Runtime } from '../../base/runtime.ts';
-import type { FormatEnvironment } from '../../access-log/field.ts';
+import type { FormatEnvironment } from '../../access-log/format-environment.ts';
 import { RequestHeaders } from '../../http/header-map.ts';
 import { FilterState } from '../../stream-info/filter-state.ts';
 import { ResponseFlag } from '../../stream-info/response-flags.ts';

@@ -1,6 +1,6 @@
 // [w] TLVs that tcp_proxy adds to the PROXY header of its upstreams (proxy_protocol_tlvs): kept with the client's own, as if they had come
 // in, so that the cluster's pass_through_tlvs decides about them as well.
-import type { FormatEnvironment } from '../../access-log/field.ts';
+import type { FormatEnvironment } from '../../access-log/format-environment.ts';
 import type { SessionTlvsConfig, TlvMergePolicy } from '../../config/proxy-protocol-config.ts';
 import type { ProxyHeader, Tlv } from '../../stream-info/proxy-facts.ts';
 import type { StreamInfo } from '../../stream-info/stream-info.ts';

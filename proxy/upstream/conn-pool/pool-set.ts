@@ -1,5 +1,6 @@
 // [w] The pools of one cluster and priority, by host, protocol and what streams ask of their transport. A pool is made
 // when the first stream needs it and goes when its host does.
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import { dialOptions } from '../../network/dial-options.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
@@ -7,11 +8,11 @@ import type { Host } from '../host.ts';
 import type { ResourceManager } from '../resource-manager.ts';
 import type { TransportOverrides } from '../upstream-transports.ts';
 import type { HttpConnPool, ManagedPool, PoolLoad, TcpConnPool } from './conn-pool.ts';
-import { AutoConnPool } from './auto-conn-pool.ts';
+import type { AutoConnPool } from './auto-conn-pool.ts';
 import { Http1ConnPool } from './http1-conn-pool.ts';
-import { Http2ConnPool } from './http2-conn-pool.ts';
+import type { Http2ConnPool } from './http2-conn-pool.ts';
 import type { PoolContext, PoolEnvironment } from './pool-context.ts';
-import { SingleUseTcpConnPool } from './tcp-conn-pool.ts';
+import type { SingleUseTcpConnPool } from './tcp-conn-pool.ts';
 
 /** The cluster; its configuration may change, see drainAll(). */
 export interface PoolSetOwner {
@@ -24,7 +25,15 @@ export interface PoolSetOwner {
 /** `auto`: whatever the TLS of a connection agrees on. */
 export type PoolVersion = 'http1' | 'http2' | 'auto';
 
-const POOLS = { http1: Http1ConnPool, http2: Http2ConnPool, auto: AutoConnPool } as const;
+const http2 = lazyPart<typeof import('./http2-conn-pool.ts')>('upstream/conn-pool/http2-conn-pool');
+const tcp = lazyPart<typeof import('./tcp-conn-pool.ts')>('upstream/conn-pool/tcp-conn-pool');
+const auto = lazyPart<typeof import('./auto-conn-pool.ts')>('upstream/conn-pool/auto-conn-pool');
+
+const POOLS = {
+  http1: () => Http1ConnPool,
+  http2: () => http2().Http2ConnPool,
+  auto: () => auto().AutoConnPool,
+} as const;
 
 interface PoolKey {
   readonly version: PoolVersion;
@@ -114,14 +123,16 @@ export class PoolSet {
   }
 
   #usualPool(pools: HostPools, host: Host, version: PoolVersion): ManagedPool {
-    if (version === 'http2') return (pools.http2 ??= new Http2ConnPool(this.#contextNow(), host));
-    if (version === 'auto') return (pools.auto ??= new AutoConnPool(this.#contextNow(), host));
+    if (version === 'http2')
+      return (pools.http2 ??= new (http2().Http2ConnPool)(this.#contextNow(), host));
+    if (version === 'auto')
+      return (pools.auto ??= new (auto().AutoConnPool)(this.#contextNow(), host));
     return (pools.http1 ??= new Http1ConnPool(this.#contextNow(), host));
   }
 
   tcp(host: Host): TcpConnPool {
     const pools = this.#poolsOf(host);
-    return (pools.tcp ??= new SingleUseTcpConnPool(this.#contextNow(), host));
+    return (pools.tcp ??= new (tcp().SingleUseTcpConnPool)(this.#contextNow(), host));
   }
 
   inUse(host: Host): boolean {
@@ -197,7 +208,7 @@ export class PoolSet {
     if (pool === undefined) {
       const kind = { overrides, special: true };
       const context = this.#contextNow();
-      const Pool = POOLS[version];
+      const Pool = POOLS[version]();
       pool = new Pool(context, host, kind);
       special.set(key, pool);
     }

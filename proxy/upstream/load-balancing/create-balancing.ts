@@ -1,4 +1,5 @@
 // [w] From a policy of the configuration to a balancer and the set of hosts it reads.
+import { lazyPart } from '../../base/lazy-part.ts';
 import type {
   LeastRequestConfig,
   LoadBalancingPolicyConfig,
@@ -11,17 +12,30 @@ import { HostSet } from '../host-set.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer } from '../load-balancer.ts';
 import type { BalancerEnvironment } from './balancer-environment.ts';
-import { ClientSideWeightedPicker } from './client-side-weighted.ts';
-import { HashBalancer } from './hash-balancer.ts';
 import { LeastRequestPicker } from './least-request.ts';
-import { LoadWeights } from './load-weights.ts';
-import { OverrideHostBalancer } from './override-host-balancer.ts';
+import type { LoadWeights } from './load-weights.ts';
 import { PriorityBalancer } from './priority-balancer.ts';
 import type { PickerFactory } from './priority-balancer.ts';
 import { RandomPicker } from './random.ts';
 import { RoundRobinPicker } from './round-robin.ts';
-import { SlowStart } from './slow-start.ts';
-import { SubsetBalancer } from './subset-balancer.ts';
+import type { SlowStart } from './slow-start.ts';
+
+const clientSideWeighted = lazyPart<typeof import('./client-side-weighted.ts')>(
+  'upstream/load-balancing/client-side-weighted',
+);
+const hashBalancer = lazyPart<typeof import('./hash-balancer.ts')>(
+  'upstream/load-balancing/hash-balancer',
+);
+const loadWeights = lazyPart<typeof import('./load-weights.ts')>(
+  'upstream/load-balancing/load-weights',
+);
+const overrideHost = lazyPart<typeof import('./override-host-balancer.ts')>(
+  'upstream/load-balancing/override-host-balancer',
+);
+const slowStarts = lazyPart<typeof import('./slow-start.ts')>('upstream/load-balancing/slow-start');
+const subsetBalancer = lazyPart<typeof import('./subset-balancer.ts')>(
+  'upstream/load-balancing/subset-balancer',
+);
 
 export interface Balancing {
   readonly balancer: LoadBalancer;
@@ -39,14 +53,16 @@ export function createBalancing(
 ): Balancing {
   const leaf = policy.kind === 'subset' ? policy.child : policy;
   const reports =
-    leaf.kind === 'client_side_weighted' ? new LoadWeights(leaf, environment.clock) : null;
+    leaf.kind === 'client_side_weighted'
+      ? new (loadWeights().LoadWeights)(leaf, environment.clock)
+      : null;
   const options = {
     byLocality: environment.isLocalCluster || usesLocalities(policy, environment),
     localKey: environment.localKey,
   };
   if (policy.kind === 'subset') {
     const child = policy.localityWeightAware ? policy.child : withoutLocalityWeights(policy.child);
-    const balancer = new SubsetBalancer(policy, {
+    const balancer = new (subsetBalancer().SubsetBalancer)(policy, {
       options,
       createBalancer: (hosts) => createBalancer(child, hosts, environment, reports),
       stats: environment.stats,
@@ -56,6 +72,7 @@ export function createBalancing(
   if (policy.kind === 'override_host') {
     const inner = createBalancing(policy.child, environment);
     const hostAt = (address: string): Host | undefined => environment.hostAt(address);
+    const { OverrideHostBalancer } = overrideHost();
     return { ...inner, balancer: new OverrideHostBalancer(policy, hostAt, inner.balancer) };
   }
   const hosts = new HostSet(options);
@@ -72,7 +89,7 @@ function createBalancer(
   switch (policy.kind) {
     case 'ring_hash':
     case 'maglev':
-      return new HashBalancer(hosts, policy, environment);
+      return new (hashBalancer().HashBalancer)(hosts, policy, environment);
     default:
       return new PriorityBalancer(
         hosts,
@@ -111,7 +128,7 @@ function pickersFor(
   reports: LoadWeights | null,
 ): PickerFactory {
   const slowStartFor = (config: SlowStartConfig | undefined): SlowStart | null =>
-    config === undefined ? null : new SlowStart(config, runtime, clock);
+    config === undefined ? null : new (slowStarts().SlowStart)(config, runtime, clock);
   switch (policy.kind) {
     case 'round_robin': {
       const slowStart = slowStartFor(policy.slowStart);
@@ -119,6 +136,7 @@ function pickersFor(
     }
     case 'client_side_weighted': {
       const slowStart = slowStartFor(policy.slowStart);
+      const { ClientSideWeightedPicker } = clientSideWeighted();
       return (list) => new ClientSideWeightedPicker(list, reports!, random, slowStart);
     }
     case 'least_request': {

@@ -1,14 +1,22 @@
 // [w] The balancer of most clusters: chooses a priority by load, a locality where they count, then a host by the
 // cluster's policy. Choosing reads; what a change of hosts means is worked out at the next choice.
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { LocalityPolicyConfig } from '../../config/load-balancing-config.ts';
 import type { HostList, HostPicker } from '../host-list.ts';
 import type { HostSet, PriorityHosts } from '../host-set.ts';
 import type { Host } from '../host.ts';
 import type { LoadBalancer, LoadBalancerContext } from '../load-balancer.ts';
 import type { BalancerEnvironment } from './balancer-environment.ts';
-import { LocalityWeights } from './locality-weights.ts';
+import type { LocalityWeights } from './locality-weights.ts';
 import { PriorityLevels } from './priority-levels.ts';
-import { ZoneRouting } from './zone-routing.ts';
+import type { ZoneRouting } from './zone-routing.ts';
+
+const localityWeights = lazyPart<typeof import('./locality-weights.ts')>(
+  'upstream/load-balancing/locality-weights',
+);
+const zoneRouting = lazyPart<typeof import('./zone-routing.ts')>(
+  'upstream/load-balancing/zone-routing',
+);
 
 export type PickerFactory = (list: HostList) => HostPicker;
 
@@ -37,7 +45,7 @@ export class PriorityBalancer implements LoadBalancer {
     this.#weights = locality.kind === 'weighted' ? [] : null;
     this.#zones =
       locality.kind === 'zone_aware' && environment.localClusterName !== ''
-        ? new ZoneRouting(locality, this.#levels, environment)
+        ? new (zoneRouting().ZoneRouting)(locality, this.#levels, environment)
         : null;
   }
 
@@ -74,7 +82,9 @@ export class PriorityBalancer implements LoadBalancer {
         const { priority, version } = hosts;
         if (this.#priorityVersions[priority] === version) continue;
         this.#priorityVersions[priority] = version;
-        this.#weights[priority] ??= new LocalityWeights(this.#environment.random);
+        this.#weights[priority] ??= new (localityWeights().LocalityWeights)(
+          this.#environment.random,
+        );
         this.#weights[priority].update(levels.hosts, hosts);
       }
     }

@@ -1,7 +1,7 @@
 // Entries for the access log service on their way to main: when they go, what happens when main does not keep up.
 import t from 'tap';
 import { GrpcLogs } from '../../../proxy/access-log/grpc-logs.ts';
-import { EMPTY_ENVIRONMENT } from '../../../proxy/access-log/formatter.ts';
+import { EMPTY_ENVIRONMENT } from '../../../proxy/access-log/format-environment.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 import { sampleEntry } from '../../support/access-log-entry.ts';

@@ -3,7 +3,7 @@ import type { Http2Server, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { AccessLogService } from '../../../proxy/xds/access-log-service.ts';
-import { EMPTY_ENVIRONMENT } from '../../../proxy/access-log/formatter.ts';
+import { EMPTY_ENVIRONMENT } from '../../../proxy/access-log/format-environment.ts';
 import { LogRecorder } from '../../../proxy/access-log/log-record.ts';
 import { StatsStore } from '../../../proxy/stats/store.ts';
 import { accessLogServer } from '../../support/access-log-server.ts';
