@@ -15,7 +15,9 @@ export interface LeftOut {
 const NEWLINE = 0x0a;
 const MAX_LINE_BYTES = 262_144;
 const EXCERPT_CHARS = 80;
-const BLANKS_AROUND = /^[ \t]+|[ \t\r]+$/g;
+const SPACE = 0x20;
+const TAB = 0x09;
+const RETURN = 0x0d;
 
 export class ExpositionFilter {
   readonly #from: MetricsFormat;
@@ -63,7 +65,7 @@ export class ExpositionFilter {
     let converted = '';
     for (const raw of block.toString('latin1').split('\n')) {
       this.#lines++;
-      const line = raw.replace(BLANKS_AROUND, '');
+      const line = withoutBlanks(raw);
       const readable = valid || isUtf8(Buffer.from(line, 'latin1'));
       const taken = readable ? convertLine(line, this.#from, this.#to) : undefined;
       if (taken === undefined) this.#leaveOut(line);
@@ -79,3 +81,15 @@ export class ExpositionFilter {
         : { ...this.#leftOut, count: this.#leftOut.count + 1 };
   }
 }
+
+/** By hand: a regular expression for the end takes time by the square of a run of blanks, and apps choose how long that is. */
+function withoutBlanks(line: string): string {
+  let start = 0;
+  let end = line.length;
+  while (start < end && isBlank(line.charCodeAt(start))) start++;
+  while (end > start && isBlank(line.charCodeAt(end - 1), true)) end--;
+  return line.slice(start, end);
+}
+
+const isBlank = (code: number, atEnd = false): boolean =>
+  code === SPACE || code === TAB || (atEnd && code === RETURN);
