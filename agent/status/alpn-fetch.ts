@@ -18,6 +18,8 @@ export async function fetchByAlpn(
     target.signal === undefined ? deadline : AbortSignal.any([deadline, target.signal]);
   let socket: TLSSocket | undefined;
   try {
+    // Whoever has gone already will not say so again.
+    signal.throwIfAborted();
     socket = await handshake(target, signal);
     if (socket.alpnProtocol === 'h2')
       return await overHttp2(target, socket, { signal, maxBodyBytes });

@@ -30,6 +30,8 @@ export interface ProbeRequest {
 
 interface Step {
   readonly url: URL;
+  /** As the pod says it: what a URL makes of it (`//`, `..`, backslashes) is another path. */
+  readonly path: string;
   readonly headers: OutgoingHttpHeaders;
 }
 
@@ -68,7 +70,8 @@ export class HttpProbe {
     const authority = `${isIPv6(host) ? `[${host}]` : host}:${action.port}`;
     const first = new URL(`${action.scheme}://${authority}`);
     let step: Step = {
-      url: new URL(action.path, first),
+      url: new URL(first.origin + action.path),
+      path: action.path,
       headers: this.#headers(request.headersDistinct, action.port),
     };
     const endsAt = performance.now() + timeoutMs;
@@ -105,14 +108,14 @@ export class HttpProbe {
     signal: AbortSignal,
   ): Promise<HttpAnswer | HttpFailure> {
     const { keepAlive, http2, sourceAddress } = this.#parts;
-    const { url, headers } = step;
+    const { url, path, headers } = step;
     const secure = url.protocol === 'https:';
     const target: HttpTarget = {
       scheme: secure ? 'https' : 'http',
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: Number(url.port === '' ? (secure ? 443 : 80) : url.port),
       method: 'GET',
-      path: url.pathname + url.search,
+      path,
       headers,
       localAddress: sourceAddress,
       timeoutMs,
@@ -162,6 +165,7 @@ function nextStep(
   // An absolute Location names the host that it wants.
   return {
     url: next,
+    path: next.pathname + next.search,
     headers: ABSOLUTE.test(location) ? { ...headers, host: next.host } : headers,
   };
 }

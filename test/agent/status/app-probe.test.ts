@@ -104,6 +104,9 @@ t.test('an HTTP app', async (t) => {
       ['/a\r\nx: y', '/a%0D%0Ax:%20y'],
       ['/a#part', '/a'],
       ['', '/'],
+      ['//other.example/a', '//other.example/a'],
+      ['/a/../b/%2e/c', '/a/../b/%2e/c'],
+      ['/a\\b?x=\\', '/a\\b?x=\\'],
     ] as const)
       t.equal(String((await run({ prober: { httpGet: { port, path } } })).body), wanted);
   });
@@ -242,6 +245,19 @@ t.test('an HTTPS app', async (t) => {
       const answer = await run({ prober: { httpGet, timeoutSeconds: 0.2 } });
       t.match(answer, { status: 500, problem: 'no answer within 200 ms' });
     }
+  });
+
+  await t.test('is asked nothing more once the kubelet has gone', async (t) => {
+    const silent = process.getBuiltinModule('node:net').createServer(() => {});
+    const port = await listen(t, silent);
+    const problems: string[] = [];
+    const prober = { httpGet: { port, scheme: 'HTTPS' }, timeoutSeconds: 60 };
+    const probers = parseAppProbers(JSON.stringify({ [READYZ]: prober }), problems);
+    const answer = await probeWith().run(probers.get(READYZ)!, {
+      headersDistinct: KUBELET,
+      signal: AbortSignal.abort(),
+    });
+    t.match(answer, { status: 500, problem: /abort/ });
   });
 
   await t.test('that speaks no TLS has failed', async (t) => {
