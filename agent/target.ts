@@ -17,7 +17,12 @@ export function headersOf(
   node: NodeDescription,
   read: VariableReader,
 ): ReadonlyMap<string, string> {
-  const headers = new Map([['clusterid', String(node.metadata['CLUSTER_ID'])]]);
+  const clusterId = String(node.metadata['CLUSTER_ID']);
+  if (!HEADER_VALUE.test(clusterId))
+    read.problems.push(
+      `ISTIO_META_CLUSTER_ID: must be printable ASCII, as a header carries it, not "${clusterId}"`,
+    );
+  const headers = new Map([['clusterid', clusterId]]);
   for (const [variable, value] of read.variables) {
     if (!variable.startsWith(prefix)) continue;
     const name = variable.slice(prefix.length).toLowerCase();

@@ -481,6 +481,10 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
     { proxyConfig: { tracingServiceName: 'X' } },
     /^ProxyConfig\.tracingServiceName: "X" is not APP_LABEL_AND_NAMESPACE or /,
   ],
+  [
+    { variables: { ISTIO_META_CLUSTER_ID: 'größe' } },
+    /^ISTIO_META_CLUSTER_ID: must be printable ASCII, as a header carries it, not "größe"/,
+  ],
   [{ variables: { 'XDS_HEADER_A B': 'x' } }, /^XDS_HEADER_A B: must be a header name/],
   [
     { variables: { ISTIO_KUBE_APP_PROBERS: '{"/x":{}}' } },

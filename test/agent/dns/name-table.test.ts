@@ -26,6 +26,12 @@ const HOSTS = new Map<string, NameTable_NameInfo>([
   ['*.wild.example', { ips: ['240.240.0.2'], registry: 'External' }],
   ['Pod-0.Web.default.svc.cluster.local', { ips: ['10.0.0.9'], alt_hosts: ['pod-0.web.'] }],
   ['empty.example', { registry: 'External' }],
+  [
+    'odd.example',
+    { ips: ['1:2:3:4:5:6:7:8:9', 'x:y', '::1%lo', '10.0.0.256', '', '2001:db8::2'] },
+  ],
+  ['taken.example', { ips: ['10.0.0.3'] }],
+  ['late.example', { ips: ['10.0.0.4'], alt_hosts: ['Taken.example.'] }],
 ]);
 const table = new NameTable(HOSTS, {
   namespace: 'default',
@@ -54,6 +60,7 @@ const rows: readonly [name: string, first: string | undefined, alias?: string][]
   ['pod-0.web', '10.0.0.9'],
   ['pod-0.web.default.svc.cluster.local', '10.0.0.9'],
   ['default.svc.cluster.local', undefined],
+  ['taken.example', '10.0.0.3'],
   ['', undefined],
   ['__proto__', undefined],
 ];
@@ -65,6 +72,8 @@ t.test('NameTable', (t) => {
     t.equal(found?.alias, alias, `${name}: alias`);
   }
   t.strictSame(table.find('reviews')?.v6, ['2001:db8::1']);
+  // What is no address could not be written into an answer.
+  t.strictSame(table.find('odd.example'), { v4: [], v6: ['2001:db8::2'], alias: undefined });
   t.strictSame(table.find('empty.example'), { v4: [], v6: [], alias: undefined });
   t.end();
 });
