@@ -37,7 +37,8 @@ export function allocateAddresses(services: Iterable<Service>): ReadonlyMap<stri
     const hash = fnv1a(`${service.meta.namespace}/${service.host}`);
     const step = PRIME - (hash % PRIME);
     let slot = hash % SLOTS;
-    for (let i = 1; slots.has(slot); i++) slot = (hash + i * step) % SLOTS;
+    // In 32 bits, as istiod: a step can have a factor in common with the number of slots, and would meet but a few of them.
+    for (let i = 1; slots.has(slot); i++) slot = ((hash + Math.imul(i, step)) >>> 0) % SLOTS;
     slots.set(slot, service.host);
   }
   const addresses = new Map<string, AutoAddress>();

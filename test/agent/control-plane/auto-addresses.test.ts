@@ -42,4 +42,10 @@ t.test('allocateAddresses', async (t) => {
     addresses.filter(({ v4, v6 }) => /\.(?:0|255)$/.test(v4) || !isIPv6(v6)),
     [],
   );
+
+  const of = (...hosts: string[]): ReadonlyMap<string, { readonly v4: string }> =>
+    allocateAddresses(hosts.map((host) => ({ ...model!, host: `${host}.example.org` })));
+  // The steps of a55939 lead back and forth between the places of the two others, until the sum of 32 bits runs over.
+  t.equal(of('b37435', 'c17092', 'a55939').size, 3);
+  t.match(of('x61853', 'y728485').get('y728485.example.org'), { v4: '240.240.193.216' });
 });
