@@ -23,6 +23,8 @@ export interface Change {
 
 const CHANGE = 'envoy.service.discovery.v3.DeltaDiscoveryResponse';
 const FULL_MARK = 'full';
+/** A change of no type. */
+const WHOLE: Change = { typeUrl: '', version: '', full: false, resources: [], removed: [] };
 /** Length and checksum of what follows. */
 const FRAME_HEAD_BYTES = 8;
 /** Of one change, unpacked; a mesh of 5000 clusters has some 10 MB. */
@@ -68,14 +70,20 @@ export function encodeFrame(change: Change): Buffer | undefined {
   return frame;
 }
 
+/** Says that what is before it is all that a proxy needs. */
+export const wholeMark = (): Buffer => encodeFrame(WHOLE)!;
+
 export interface DecodedFrames {
   readonly kept: KeptConfig;
+  /** The mark was there: less would be a configuration without its routes. */
+  readonly whole: boolean;
   /** Where the last whole frame ends; a writer that was killed leaves half of one behind it. */
   readonly end: number;
 }
 
 export function decodeFrames(bytes: Buffer, start: number): DecodedFrames {
   const kept: KeptConfig = new Map();
+  let whole = false;
   let end = start;
   while (end + FRAME_HEAD_BYTES <= bytes.length) {
     const next = end + FRAME_HEAD_BYTES + bytes.readUInt32LE(end);
@@ -84,10 +92,11 @@ export function decodeFrames(bytes: Buffer, start: number): DecodedFrames {
     if (zlib().crc32(packed) !== bytes.readUInt32LE(end + 4)) break;
     const change = unpack(packed);
     if (change === undefined) break;
-    applyChange(kept, change);
+    if (change.typeUrl === '') whole = true;
+    else applyChange(kept, change);
     end = next;
   }
-  return { kept, end };
+  return { kept, whole, end };
 }
 
 function unpack(packed: Buffer): Change | undefined {

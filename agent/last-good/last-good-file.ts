@@ -5,8 +5,8 @@
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import { fs } from '../../proxy/base/node-builtins.ts';
-import { changesOf, decodeFrames, encodeFrame } from './kept-config.ts';
-import type { Change, KeptConfig } from './kept-config.ts';
+import { changesOf, decodeFrames, encodeFrame, wholeMark } from './kept-config.ts';
+import type { Change, DecodedFrames, KeptConfig } from './kept-config.ts';
 
 export interface LastGoodFileParts {
   readonly path: string;
@@ -68,6 +68,7 @@ export class LastGoodFile implements Closable {
   settle(): void {
     if (this.#fd === undefined || !this.#isNext) return;
     this.#attempt(() => {
+      this.#write(wholeMark());
       fs.renameSync(this.#nextPath, this.#parts.path);
       this.#isNext = false;
     });
@@ -78,7 +79,7 @@ export class LastGoodFile implements Closable {
     try {
       const { path } = this.#parts;
       const found = this.#readFrom(path);
-      if (found === undefined || found.kept.size === 0) return undefined;
+      if (found?.whole !== true || found.kept.size === 0) return undefined;
       return { kept: found.kept, savedMs: fs.statSync(path).mtimeMs };
     } catch {
       return undefined;
@@ -92,7 +93,7 @@ export class LastGoodFile implements Closable {
       fs.rmSync(this.#nextPath, { force: true });
       const { path } = this.#parts;
       const found = this.#readFrom(path);
-      if (found === undefined) return;
+      if (found?.whole !== true) return;
       this.#fd = fs.openSync(path, 'r+');
       fs.ftruncateSync(this.#fd, found.end);
       this.#isNext = false;
@@ -137,14 +138,16 @@ export class LastGoodFile implements Closable {
     const path = this.#isNext ? this.#nextPath : this.#parts.path;
     const found = this.#readFrom(path);
     const isNext = this.#isNext;
+    if (found?.end !== this.#bytes) throw new Error('it is not as it was written');
     const partial = `${path}.partial`;
     this.#closeFile();
-    this.#open(partial, changesOf(found?.kept ?? new Map()), isNext);
+    this.#open(partial, changesOf(found.kept), isNext);
+    if (!isNext) this.#write(wholeMark());
     fs.renameSync(partial, path);
     if (this.#bytes > this.#maxBytes) throw new Error(`more than ${this.#maxBytes} bytes`);
   }
 
-  #readFrom(path: string): { kept: KeptConfig; end: number } | undefined {
+  #readFrom(path: string): DecodedFrames | undefined {
     const { size } = fs.statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
     if (size < this.#head.length || size > 2 * this.#maxBytes + LEAST_COMPACTION_BYTES)
       return undefined;
