@@ -66,10 +66,10 @@ export class Recorder<Request extends RelayedRequest, Response extends RelayedRe
     this.#letGo(typeUrl, request);
   }
 
-  /** What the agent keeps for itself. */
+  /** What the agent keeps for itself: each response says all of it, and what it says has no name. */
   onAccepted(response: Response): void {
     const change = this.#changeOf(response);
-    if (change !== undefined) this.#file.append(change);
+    if (change !== undefined) this.#file.append({ ...change, full: true });
   }
 
   close(): void {

@@ -433,6 +433,12 @@ t.test('A kept configuration', (t) => {
       });
       relay.onRequest({ ...ask(typeUrl, names), version_info: 'v7', response_nonce: typeUrl });
     }
+    // A table has no name: each takes the place of the one before.
+    for (const host of ['a.b', 'c.d']) {
+      const table = new Map([[host, { ips: ['1.2.3.4'] }]]);
+      const resources = [packAny('istio.networking.nds.v1.NameTable', { table })];
+      ups[0]!.onResponse({ type_url: NDS, nonce: host, version_info: host, resources });
+    }
     pod.time.advance(2000);
     // The next push lacks b, and says so by not naming it.
     ups[0]!.onResponse({
@@ -463,6 +469,7 @@ t.test('A kept configuration', (t) => {
         [RDS, 'v7', 1],
       ],
     );
+    t.strictSame([...(next.names.table ?? new Map<string, unknown>()).keys()], ['c.d']);
     fresh.relay.close();
     t.end();
   });
