@@ -26,10 +26,7 @@ const HOSTS = new Map<string, NameTable_NameInfo>([
   ['*.wild.example', { ips: ['240.240.0.2'], registry: 'External' }],
   ['Pod-0.Web.default.svc.cluster.local', { ips: ['10.0.0.9'], alt_hosts: ['pod-0.web.'] }],
   ['empty.example', { registry: 'External' }],
-  [
-    'odd.example',
-    { ips: ['1:2:3:4:5:6:7:8:9', 'x:y', '::1%lo', '10.0.0.256', '', '2001:db8::2'] },
-  ],
+  ['odd.example', { ips: ['1:2:3:4:5:6:7:8:9', 'x:y', '::1%lo', '10.0.0.256', '', '2001:db8::2'] }],
   ['taken.example', { ips: ['10.0.0.3'] }],
   ['late.example', { ips: ['10.0.0.4'], alt_hosts: ['Taken.example.'] }],
 ]);
