@@ -1,5 +1,6 @@
 // [m] Discovery: where resources come from (the aggregated stream, streams of their own, files), joined with the managers that
 // use them.
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
@@ -13,7 +14,7 @@ import type { RuntimeValuesConfig } from '../config/runtime-layer-config.ts';
 import type { ListenerManager } from '../listener-manager/listener-manager.ts';
 import type { StatsStore } from '../stats/store.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
-import { AdsClient } from '../xds/ads-client.ts';
+import type { AdsClient } from '../xds/ads-client.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import { DiscoveryChannels } from '../xds/discovery-channels.ts';
 import type { ExtensionManager } from '../xds/extension-manager.ts';
@@ -40,6 +41,8 @@ import { OnDemandClusters } from './on-demand-clusters.ts';
 import type { RuntimeLayers } from './runtime-layers.ts';
 import type { ServerDeps } from './server-deps.ts';
 import { VERSION } from './version.ts';
+
+const adsClient = lazyPart<typeof import('../xds/ads-client.ts')>('xds/ads-client');
 
 export interface DiscoveryParts {
   readonly deps: Pick<ServerDeps, 'bootstrap' | 'time' | 'random' | 'loggers'>;
@@ -203,7 +206,7 @@ export class Discovery implements Closable {
   #openAds(transport: AdsTransport): AdsClient {
     const { deps, stats, fields, secrets, extensions } = this.#parts;
     const { ads, cds, lds } = deps.bootstrap.config;
-    const client = new AdsClient({
+    const client = new (adsClient().AdsClient)({
       mode: ads!.mode,
       transport,
       nodeOnFirstMessageOnly: ads!.setNodeOnFirstMessageOnly,

@@ -1,28 +1,27 @@
 // [m] How active checks reach hosts: main's own loop, the transport sockets of the cluster (TLS with the secrets that workers
 // have, too).
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { HealthCheckConfig } from '../config/health-check-config.ts';
-import type { StringMatchConfig } from '../config/matcher-config.ts';
 import type { UpstreamBindConfig } from '../config/socket-config.ts';
 import type { TlsContextConfig } from '../config/transport-socket-config.ts';
 import { dialOptions } from '../network/dial-options.ts';
 import { IoThread } from '../network/io-thread.ts';
-import { StringMatcher } from '../router/string-matcher.ts';
 import type { StatsStore } from '../stats/store.ts';
-import { CertificateCache } from '../tls/certificate-cache.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
-import { TlsContexts } from '../tls/tls-contexts.ts';
 import { diallingOf } from '../upstream/conn-pool/pool-context.ts';
 import { checkAddress } from '../upstream/health-address.ts';
 import { SocketDialer } from '../upstream/health-dialer.ts';
 import type { HealthDialer } from '../upstream/health-dialer.ts';
 import { Host } from '../upstream/host.ts';
 import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
+import type { UpstreamTransports } from '../upstream/upstream-transports.ts';
 import { newTicketSecret } from './ticket-secret.ts';
-import { TlsTransports } from './tls-transports.ts';
+
+const mainTls = lazyPart<typeof import('./main-tls.ts')>('server/main-tls');
 
 export interface HealthDialersParts {
   readonly time: TimeSource;
@@ -37,7 +36,7 @@ export class HealthDialers {
   readonly #parts: HealthDialersParts;
   /** Both are made when first needed. */
   #io: IoThread | null = null;
-  #transports: TlsTransports | null = null;
+  #transports: UpstreamTransports | null = null;
 
   constructor(parts: HealthDialersParts) {
     this.#parts = parts;
@@ -69,22 +68,10 @@ export class HealthDialers {
     this.#io?.timers.close();
   }
 
-  #tls(): TlsTransports {
+  #tls(): UpstreamTransports {
     const { stats, secrets, time, log } = this.#parts;
-    this.#transports ??= new TlsTransports(
-      new TlsContexts(
-        {
-          secrets,
-          store: stats,
-          certificates: new CertificateCache(),
-          compileStringTest: (config: StringMatchConfig, place: string) =>
-            new StringMatcher(config, place),
-          ticketSecret: newTicketSecret(),
-          wallMs: () => time.wallMs(),
-        },
-        log,
-      ),
-    );
+    const ticketSecret = newTicketSecret();
+    this.#transports ??= mainTls().mainTls({ time, stats, secrets, log, ticketSecret });
     return this.#transports;
   }
 }

@@ -3,10 +3,10 @@ import { reportBugsTo } from '../base/assert.ts';
 import { realTime } from '../base/clock.ts';
 import { readablePlaces, readableStack } from '../base/readable-stack.ts';
 import { holdLeash } from '../base/leash.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import { LoggerRegistry } from '../base/logger.ts';
 import type { Logger } from '../base/logger.ts';
 import { realRandom } from '../base/random.ts';
-import { grpcAdsTransport } from '../xds/grpc-ads-transport.ts';
 import { decodeBootstrap } from '../xds/bootstrap-decoder.ts';
 import type { AdsTransport } from '../xds/ads-transport.ts';
 import type { BootstrapConfig } from '../config/bootstrap-config.ts';
@@ -22,6 +22,9 @@ import type { ServerOptions } from './options.ts';
 import { ProcessLog } from './process-log.ts';
 import { Server } from './server.ts';
 import { VERSION } from './version.ts';
+
+const adsTransport =
+  lazyPart<typeof import('../xds/grpc-ads-transport.ts')>('xds/grpc-ads-transport');
 
 /** Resolves with the exit code when the run is over. `workerEntry`: the file a worker thread starts with. */
 export async function runProxy(args: readonly string[], workerEntry: URL): Promise<number> {
@@ -111,7 +114,7 @@ async function openAdsTransport(
     );
   }
   const channel = channels.open(cluster, new Host(endpoint, 0), '');
-  return grpcAdsTransport({ channel, node, userAgentVersion: VERSION });
+  return adsTransport().grpcAdsTransport({ channel, node, userAgentVersion: VERSION });
 }
 
 /** SIGTERM and SIGINT end the process without a drain, SIGUSR1 reopens logs, SIGHUP does nothing: as Envoy. */

@@ -1,6 +1,7 @@
 // [m] ClusterManager: static and CDS clusters, warmed by their endpoints (EDS, DNS) before workers see them
 // (envoy-behaviour §13.4, §13.5). A changed cluster replaces its predecessor only when it is ready.
 import { assert } from '../base/assert.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import { dumpEntriesOf } from '../config/config-dump-entries.ts';
 import type {
@@ -23,7 +24,10 @@ import type { ActiveCluster, ClusterVersion, KnownCluster } from './cluster-vers
 import { EndpointAssignments } from './endpoint-assignments.ts';
 import type { HealthKeeper } from './health-keeper.ts';
 import { diffEndpoints, withoutDuplicates } from './endpoint-diff.ts';
-import { StrictDnsCluster } from './strict-dns-cluster.ts';
+
+const dnsCluster = lazyPart<typeof import('./strict-dns-cluster.ts')>(
+  'upstream/strict-dns-cluster',
+);
 
 export class ClusterManager {
   readonly #deps: ClusterManagerDeps;
@@ -277,7 +281,7 @@ export class ClusterManager {
   #startDns(version: ClusterVersion): void {
     const { config } = version.resource;
     const { resolver, time, random, log } = this.#deps;
-    version.dns = new StrictDnsCluster(config, {
+    version.dns = new (dnsCluster().StrictDnsCluster)(config, {
       resolver,
       time,
       random,

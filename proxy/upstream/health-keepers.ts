@@ -1,10 +1,12 @@
 // [m] HealthKeepers: makes a keeper for each version of a cluster that is to be checked or watched, and hands one over
 // to the next.
+import { lazyPart } from '../base/lazy-part.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { HealthEnvironment } from './health-environment.ts';
-import { HealthKeeper } from './health-keeper.ts';
-import type { HealthKeeperEvents } from './health-keeper.ts';
+import type { HealthKeeper, HealthKeeperEvents } from './health-keeper.ts';
 import type { MonitorEvent } from './host-monitor.ts';
+
+const keeper = lazyPart<typeof import('./health-keeper.ts')>('upstream/health-keeper');
 
 export class HealthKeepers {
   /** Of versions that workers have, by cluster. */
@@ -22,7 +24,7 @@ export class HealthKeepers {
   /** Undefined: nothing is to be done for this cluster's hosts. */
   create(config: ClusterConfig, events: HealthKeeperEvents): HealthKeeper | undefined {
     if (config.healthCheck === undefined && config.outlierDetection === undefined) return undefined;
-    return new HealthKeeper(config, this.#environment, events);
+    return new (keeper().HealthKeeper)(config, this.#environment, events);
   }
 
   /** Workers have `keeper`'s cluster, or none that is kept, in place of what `before` kept; `before` is not closed. */

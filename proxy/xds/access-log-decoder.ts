@@ -1,18 +1,14 @@
-// [m] Decodes access loggers and their formats (envoy-behaviour §11.1, istio-contract §2.12).
+// [m] Decodes access loggers (envoy-behaviour §11.1, istio-contract §2.12).
 import type { AccessLog } from '../../xds-protos/gen/envoy.config.accesslog.v3.ts';
-import type {
-  SubstitutionFormatString,
-  TypedExtensionConfig,
-} from '../../xds-protos/gen/envoy.config.core.v3.ts';
-import type { JsonObject } from '../../xds-protos/well-known-types.ts';
+import type { SubstitutionFormatString } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type {
   AccessLogConfig,
   AccessLogFormat,
   AccessLogSink,
 } from '../config/access-log-config.ts';
 import { decodeAccessLogFilter } from './access-log-filter-decoder.ts';
-import { decodeInlineText } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';
+import { decodeFormat, jsonFormat } from './format-decoder.ts';
 import { HTTP_GRPC_LOG, TCP_GRPC_LOG, decodeGrpcLog } from './grpc-log-decoder.ts';
 import { INERT_ACCESS_LOGGERS } from './known-extensions.ts';
 import { typedConfigOf } from './typed-config.ts';
@@ -30,16 +26,12 @@ const DEFAULT_FORMAT: AccessLogFormat = {
   omitEmptyValues: false,
 };
 
-const REQ_WITHOUT_QUERY = 'envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery';
-const CEL = 'envoy.extensions.formatter.cel.v3.Cel';
-/** Its command is there without it. */
-const METADATA = 'envoy.extensions.formatter.metadata.v3.Metadata';
-
 const FILE = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const STDOUT = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
 const STDERR = 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog';
 
-export function decodeAccessLogs(
+/** Loaded for the first that there are (access-logs.ts). */
+export function decodeLoggers(
   readers: readonly FieldReader<AccessLog>[],
 ): readonly AccessLogConfig[] {
   const logs: AccessLogConfig[] = [];
@@ -90,41 +82,4 @@ function streamFormat(
 ): AccessLogFormat {
   const format = reader?.child('log_format');
   return format === undefined ? DEFAULT_FORMAT : decodeFormat(format);
-}
-
-const jsonFormat = (format: JsonObject): AccessLogFormat => ({
-  kind: 'json',
-  json: JSON.stringify(format),
-  omitEmptyValues: false,
-});
-
-/** Commands are checked where the format is compiled (listener-manager/trial-compile.ts). */
-export function decodeFormat(reader: FieldReader<SubstitutionFormatString>): AccessLogFormat {
-  const more = {
-    omitEmptyValues: reader.bool('omit_empty_values'),
-    reqWithoutQuery: decodeFormatters(reader.children('formatters')),
-    contentType: reader.string('content_type'),
-  };
-  const { text_format, json_format } = reader.message;
-  if (json_format !== undefined) return { ...jsonFormat(json_format), ...more };
-  const source = reader.child('text_format_source');
-  if (source !== undefined) return { kind: 'text', text: decodeInlineText(source), ...more };
-  if (text_format === undefined) {
-    reader.problem('', 'one of text_format, json_format, text_format_source is required');
-  }
-  return { kind: 'text', text: text_format ?? '', ...more };
-}
-
-/** Whether `%REQ_WITHOUT_QUERY(X)%` exists. */
-function decodeFormatters(formatters: readonly FieldReader<TypedExtensionConfig>[]): boolean {
-  let reqWithoutQuery = false;
-  for (const formatter of formatters) {
-    const config = typedConfigOf(formatter);
-    if (config?.typeName === REQ_WITHOUT_QUERY) reqWithoutQuery = true;
-    else if (config?.typeName === CEL)
-      config.problem('CEL expressions are not supported by this version');
-    else if (config !== undefined && config.typeName !== METADATA)
-      config.unknown(formatter.string('name'));
-  }
-  return reqWithoutQuery;
 }

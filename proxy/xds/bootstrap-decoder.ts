@@ -6,6 +6,7 @@ import type {
   ClusterManager,
 } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import type { ConfigSource, Node } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
 import type {
   AdminConfig,
@@ -16,7 +17,7 @@ import type {
 } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { SourceRef } from '../config/config-source.ts';
-import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAccessLogs } from './access-logs.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { readCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
@@ -26,10 +27,11 @@ import { typedConfigOf } from './typed-config.ts';
 import { FieldReader } from './field-reader.ts';
 import { readListener } from './listener-decoder.ts';
 import { decodeRuntimeLayers, mergeLayers } from './runtime-decoder.ts';
-import { readSecret } from './secret-decoder.ts';
 import { checkStaticReferences } from './static-references.ts';
 import { decodeStats } from './stats-config-decoder.ts';
 import { decodeBindConfig } from './socket-option-decoder.ts';
+
+const secretDecoder = lazyPart<typeof import('./secret-decoder.ts')>('xds/secret-decoder');
 
 type Reader = FieldReader<Bootstrap>;
 
@@ -44,7 +46,8 @@ export function decodeBootstrap(message: Bootstrap, watch?: FieldObserver): Boot
       .map((cluster) => readCluster(cluster, { version: '', addedViaApi: false })) ?? [];
   const listeners =
     resources?.children('listeners').map((listener) => readListener(listener, '')) ?? [];
-  const secrets = resources?.children('secrets').map((secret) => readSecret(secret, '')) ?? [];
+  const secrets =
+    resources?.children('secrets').map((secret) => secretDecoder().readSecret(secret, '')) ?? [];
   const dynamic = reader.child('dynamic_resources');
   const runtimeLayers = decodeRuntimeLayers(reader);
   const config: BootstrapConfig = {

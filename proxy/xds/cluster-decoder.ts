@@ -1,5 +1,6 @@
 // [m] Decodes clusters (envoy-behaviour §7, istio-contract §4).
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type {
   UpstreamHttpConfig,
   ClusterConfig,
@@ -17,7 +18,6 @@ import {
 import { ConfigProblems } from './config-problems.ts';
 import type { FieldObserver } from './config-problems.ts';
 import { FieldReader } from './field-reader.ts';
-import { decodeHealthCheck } from './health-check-decoder.ts';
 import { INERT_CLUSTER_FILTERS } from './known-extensions.ts';
 import { decodeLoadBalancing } from './load-balancing-decoder.ts';
 import { decodeOverrideStatuses } from './load-balancing-settings-decoder.ts';
@@ -27,6 +27,10 @@ import { decodeBindConfig, decodeKeepalive } from './socket-option-decoder.ts';
 import { decodeTransportSocket } from './transport-socket-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 import { decodeUpstreamHttp } from './upstream-http-decoder.ts';
+
+const healthChecks = lazyPart<typeof import('./health-check-decoder.ts')>(
+  'xds/health-check-decoder',
+);
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1_048_576;
@@ -115,7 +119,9 @@ function decodeHealth(
   type: ClusterConfig['type'],
   http2: boolean,
 ): Partial<ClusterConfig> {
-  const healthCheck = decodeHealthCheck(reader, http2);
+  const healthCheck = reader.has('health_checks')
+    ? healthChecks().decodeHealthCheck(reader, http2)
+    : undefined;
   const outlierDetection = type === 'ORIGINAL_DST' ? undefined : decodeOutlierDetection(reader);
   if (healthCheck === undefined) return outlierDetection === undefined ? {} : { outlierDetection };
   return {

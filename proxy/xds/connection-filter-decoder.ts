@@ -1,39 +1,26 @@
 // [m] Decodes the smaller network filters: those that decide about a connection as a whole, or answer it themselves, and
-// the proxies of databases, which pass bytes on (docs/differences.md).
+// the proxies of databases, which pass bytes on (docs/differences.md). Loaded for the first.
 import { decodeDnsCache } from './dns-cache-decoder.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { TcpProxyConfig } from '../config/tcp-proxy-config.ts';
 import { decodeFeatureFlag } from './compression-library-decoder.ts';
+import {
+  CONNECTION_LIMIT,
+  DIRECT_RESPONSE,
+  ECHO,
+  LOCAL_RATE_LIMIT,
+  REDIS,
+  SET_FILTER_STATE,
+  SNI_CLUSTER,
+  SNI_FORWARD_PROXY,
+  THRIFT,
+} from './connection-filter-types.ts';
 import { decodeDataSource } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeTokenBucket } from './local-rate-limit-decoder.ts';
 import { decodeFilterStateValues } from './set-filter-state-decoder.ts';
 import type { TypedConfig } from './typed-config.ts';
-
-const FILTERS = 'envoy.extensions.filters.network';
-const CONNECTION_LIMIT = `${FILTERS}.connection_limit.v3.ConnectionLimit`;
-const LOCAL_RATE_LIMIT = `${FILTERS}.local_ratelimit.v3.LocalRateLimit`;
-const SET_FILTER_STATE = `${FILTERS}.set_filter_state.v3.Config`;
-const SNI_CLUSTER = `${FILTERS}.sni_cluster.v3.SniCluster`;
-const ECHO = `${FILTERS}.echo.v3.Echo`;
-const DIRECT_RESPONSE = `${FILTERS}.direct_response.v3.Config`;
-const SNI_FORWARD_PROXY = `${FILTERS}.sni_dynamic_forward_proxy.v3.FilterConfig`;
-const REDIS = `${FILTERS}.redis_proxy.v3.RedisProxy`;
-const THRIFT = `${FILTERS}.thrift_proxy.v3.ThriftProxy`;
-
-/** Full names of the messages that are decoded here. */
-export const CONNECTION_FILTERS: ReadonlySet<string> = new Set([
-  CONNECTION_LIMIT,
-  LOCAL_RATE_LIMIT,
-  SET_FILTER_STATE,
-  SNI_CLUSTER,
-  ECHO,
-  DIRECT_RESPONSE,
-  SNI_FORWARD_PROXY,
-  REDIS,
-  THRIFT,
-]);
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const NO_BUCKET = { maxTokens: 0, tokensPerFill: 1, fillIntervalMs: 50, wildcardValues: 0 };

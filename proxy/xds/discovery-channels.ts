@@ -1,12 +1,15 @@
 // [m] DiscoveryChannels: transports of streams that carry one kind of resource, over one channel for each cluster that serves
 // some. The cluster is looked for when a stream opens: it may come after what names it.
 import type { TimeSource } from '../base/clock.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { NodeConfig } from '../config/bootstrap-config.ts';
 import type { DiscoveryService } from '../../xds-protos/discovery-methods.ts';
 import type { GrpcChannel } from '../../xds-protos/grpc-channel.ts';
 import type { AdsMode } from './ads-mux.ts';
 import type { AdsStream, AdsStreamHandlers, AdsTransport } from './ads-transport.ts';
-import { GrpcAdsTransport } from './grpc-ads-transport.ts';
+import type { GrpcAdsTransport } from './grpc-ads-transport.ts';
+
+const adsTransport = lazyPart<typeof import('./grpc-ads-transport.ts')>('xds/grpc-ads-transport');
 
 export interface DiscoveryChannelsDeps {
   /** To a host of the cluster; a sentence says why there is none. */
@@ -51,7 +54,12 @@ export class DiscoveryChannels {
     const shared = this.#find(cluster);
     if (typeof shared === 'string') return `cluster '${cluster}': ${shared}`;
     shared.users++;
-    return new GrpcAdsTransport({ channel: shared.channel, node, userAgentVersion, service });
+    return adsTransport().grpcAdsTransport({
+      channel: shared.channel,
+      node,
+      userAgentVersion,
+      service,
+    });
   }
 
   #find(cluster: string): Shared | string {

@@ -33,7 +33,7 @@ export interface GrpcAdsTransportOptions {
 }
 
 /** Opens nothing until the first stream is asked for. */
-export function grpcAdsTransport(options: GrpcAdsTransportOptions): AdsTransport {
+export function grpcAdsTransport(options: GrpcAdsTransportOptions): GrpcAdsTransport {
   return new GrpcAdsTransport(options);
 }
 

@@ -37,14 +37,13 @@ const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'OPTIONS
 
 type Reader = FieldReader<HealthCheck>;
 
-/** Undefined: the cluster has none. `http2`: it speaks HTTP/2, which gRPC checks need. */
+/** Of a cluster that has some. `http2`: it speaks HTTP/2, which gRPC checks need. */
 export function decodeHealthCheck(
   cluster: FieldReader<Cluster>,
   http2: boolean,
-): HealthCheckConfig | undefined {
+): HealthCheckConfig {
   const checks = cluster.children('health_checks');
-  const reader = checks[0];
-  if (reader === undefined) return undefined;
+  const reader = checks[0]!;
   if (checks.length > 1)
     cluster.problem('health_checks', 'more than one is not supported by this version');
   if (cluster.enumName('type', 'STATIC') === 'ORIGINAL_DST')

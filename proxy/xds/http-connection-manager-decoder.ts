@@ -5,9 +5,10 @@ import type {
 } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import type { Percent } from '../../xds-protos/gen/envoy.type.v3.ts';
 import type { TypedExtensionConfig } from '../../xds-protos/gen/envoy.config.core.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { UpgradeConfig } from '../config/route-config.ts';
-import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAccessLogs } from './access-logs.ts';
 import { decodeHttpLogOptions } from './access-log-options-decoder.ts';
 import { decodeCidr } from './address-decoder.ts';
 import { decodeConfigSource } from './config-source.ts';
@@ -19,9 +20,12 @@ import { decodeIpDetection } from './ip-detection-decoder.ts';
 import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
-import { decodeScopedRoutes } from './scoped-routes-decoder.ts';
 import { decodeManagerSampling } from './tracing-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
+
+const scopedRoutes = lazyPart<typeof import('./scoped-routes-decoder.ts')>(
+  'xds/scoped-routes-decoder',
+);
 
 const HOUR_MS = 3_600_000;
 const EARLY_MUTATION =
@@ -114,7 +118,7 @@ function decodeRoutes(reader: Reader): Config['routes'] {
     return { kind: 'inline', config: decodeRouteTable(inline, { version: '', dynamic: false }) };
   }
   const scoped = reader.child('scoped_routes');
-  if (scoped !== undefined) return decodeScopedRoutes(scoped);
+  if (scoped !== undefined) return scopedRoutes().decodeScopedRoutes(scoped);
   const rds = reader.child('rds');
   if (rds === undefined) {
     reader.problem('', 'one of rds, route_config is required');

@@ -1,27 +1,20 @@
 // [m] Decodes the list of HTTP filters of a connection manager (istio-contract §2.6; envoy-behaviour §10).
 import type { HttpFilter } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import { typeNameOfUrl } from '../../xds-protos/any.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type {
   HttpFilterConfig,
   HttpFilterSettings,
   RouterFilterConfig,
 } from '../config/http-filter-config.ts';
 import { decodeAlpnOverride } from './alpn-override-decoder.ts';
-import { decodeBuffer } from './buffer-decoder.ts';
-import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAccessLogs } from './access-logs.ts';
 import { decodeUpstreamLogOptions } from './access-log-options-decoder.ts';
-import { decodeCompressor, decodeDecompressor } from './compressor-decoder.ts';
-import { decodeExtAuthz } from './ext-authz-decoder.ts';
-import { decodeCsrf } from './csrf-decoder.ts';
 import { decodeFilterDiscovery, misplaced } from './filter-discovery-decoder.ts';
 import type { FilterKind } from './filter-discovery-decoder.ts';
-import { decodeForwardProxyFilter } from './dns-cache-decoder.ts';
 import { decodeFault } from './fault-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
-import { decodeHeaderToMetadata } from './header-to-metadata-decoder.ts';
 import { decodeGrpcHttp1Bridge, decodeGrpcStats, decodeGrpcWeb } from './grpc-filter-decoders.ts';
-import { decodeHeaderMutationFilter } from './header-mutation-filter-decoder.ts';
-import { decodeHealthCheck } from './health-check-filter-decoder.ts';
 import {
   INERT_HTTP_FILTERS,
   REFUSED_HTTP_FILTERS,
@@ -29,15 +22,11 @@ import {
   refuse,
   unenforced,
 } from './known-extensions.ts';
-import { decodeLocalRateLimit } from './local-rate-limit-decoder.ts';
-import { decodeOnDemandFilter } from './on-demand-decoder.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
-import { decodeRateLimitService } from './rate-limit-service-decoder.ts';
-import { decodeSetFilterState } from './set-filter-state-decoder.ts';
-import { decodeSetMetadata } from './set-metadata-decoder.ts';
-import { decodeStatefulSession } from './stateful-session-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 import type { TypedConfig } from './typed-config.ts';
+
+const others = lazyPart<typeof import('./other-filter-decoders.ts')>('xds/other-filter-decoders');
 
 const STRICT_HEADERS: ReadonlySet<string> = new Set([
   'x-envoy-upstream-rq-timeout-ms',
@@ -46,6 +35,30 @@ const STRICT_HEADERS: ReadonlySet<string> = new Set([
   'x-envoy-retry-grpc-on',
   'x-envoy-retry-on',
 ]);
+
+/** Messages of filters that Istio puts into few chains: what decodes them is loaded for the first. */
+const OTHERS = [
+  'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimit',
+  'envoy.extensions.filters.http.buffer.v3.Buffer',
+  'envoy.extensions.filters.http.header_to_metadata.v3.Config',
+  'envoy.extensions.filters.http.set_filter_state.v3.Config',
+  'envoy.extensions.filters.http.set_metadata.v3.Config',
+  'envoy.extensions.filters.http.health_check.v3.HealthCheck',
+  'envoy.extensions.filters.http.compressor.v3.Compressor',
+  'envoy.extensions.filters.http.decompressor.v3.Decompressor',
+  'envoy.extensions.filters.http.csrf.v3.CsrfPolicy',
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
+  'envoy.extensions.filters.http.on_demand.v3.OnDemand',
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
+] as const;
+const otherNames: ReadonlySet<string> = new Set(OTHERS);
+
+export type OtherFilter = (typeof OTHERS)[number];
+
+const isOther = (typeName: string): typeName is OtherFilter => otherNames.has(typeName);
 
 type SettingsDecoder = (config: TypedConfig, name: string) => HttpFilterSettings | undefined;
 
@@ -57,24 +70,9 @@ const DECODERS: ReadonlyMap<string, SettingsDecoder> = new Map<string, SettingsD
   ['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', decodeGrpcStats],
   ['envoy.extensions.filters.http.grpc_web.v3.GrpcWeb', decodeGrpcWeb],
   ['envoy.extensions.filters.http.grpc_http1_bridge.v3.Config', decodeGrpcHttp1Bridge],
-  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', decodeHeaderMutation],
-  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', decodeLocalRateLimitFilter],
-  ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', decodeExtAuthzFilter],
-  ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', decodeRateLimitFilter],
   ['istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig', decodeAlpnOverride],
-  ['envoy.extensions.filters.http.buffer.v3.Buffer', decodeBufferFilter],
-  ['envoy.extensions.filters.http.header_to_metadata.v3.Config', decodeHeaderToMetadataFilter],
-  ['envoy.extensions.filters.http.set_filter_state.v3.Config', decodeSetFilterStateFilter],
-  ['envoy.extensions.filters.http.set_metadata.v3.Config', decodeSetMetadataFilter],
-  ['envoy.extensions.filters.http.health_check.v3.HealthCheck', decodeHealthCheckFilter],
-  ['envoy.extensions.filters.http.compressor.v3.Compressor', decodeCompressorFilter],
-  ['envoy.extensions.filters.http.decompressor.v3.Decompressor', decodeDecompressorFilter],
-  ['envoy.extensions.filters.http.csrf.v3.CsrfPolicy', decodeCsrfFilter],
-  ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', decodeForwardProxyFilter],
-  ['envoy.extensions.filters.http.on_demand.v3.OnDemand', decodeOnDemandFilter],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', decodeRbac],
   ['envoy.extensions.filters.http.wasm.v3.Wasm', decodeWasm],
-  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', statefulSession],
 ]);
 
 /** Filters in order, unknown optional ones left out; the last one has to be the router, or to be discovered. */
@@ -137,6 +135,7 @@ function decodeFilter(
 export const HTTP_FILTERS = {
   knows: (typeName) =>
     DECODERS.has(typeName) ||
+    isOther(typeName) ||
     INERT_HTTP_FILTERS.has(typeName) ||
     REFUSED_HTTP_FILTERS.has(typeName),
   decode: (config, name) => decodeSettings(config, name, false),
@@ -151,6 +150,7 @@ function decodeSettings(
   const { typeName, typeUrl } = config;
   const decoder = DECODERS.get(typeName);
   if (decoder !== undefined) return decoder(config, name);
+  if (isOther(typeName)) return others().decodeOther(typeName, config);
   if (INERT_HTTP_FILTERS.has(typeName)) return inert(typeUrl);
   if (REFUSED_HTTP_FILTERS.has(typeName)) return unenforced(config, name);
   if (!optional) config.unknown(name);
@@ -186,66 +186,6 @@ function decodeFaultFilter(config: TypedConfig): HttpFilterSettings | undefined 
   return reader && decodeFault(reader);
 }
 
-function decodeBufferFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.buffer.v3.Buffer');
-  return reader && decodeBuffer(reader);
-}
-
-function decodeHeaderToMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.header_to_metadata.v3.Config');
-  return reader && decodeHeaderToMetadata(reader, false);
-}
-
-function decodeHeaderMutation(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation');
-  return reader && decodeHeaderMutationFilter(reader);
-}
-
-function decodeSetFilterStateFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.set_filter_state.v3.Config');
-  return reader && decodeSetFilterState(reader);
-}
-
-function decodeSetMetadataFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.set_metadata.v3.Config');
-  return reader && decodeSetMetadata(reader);
-}
-
-function decodeLocalRateLimitFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
-  return reader && decodeLocalRateLimit(reader, false);
-}
-
-function decodeRateLimitFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.ratelimit.v3.RateLimit');
-  return reader && decodeRateLimitService(reader);
-}
-
-function decodeHealthCheckFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.health_check.v3.HealthCheck');
-  return reader && decodeHealthCheck(reader);
-}
-
-function decodeCompressorFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.compressor.v3.Compressor');
-  return reader && decodeCompressor(reader);
-}
-
-function decodeDecompressorFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.decompressor.v3.Decompressor');
-  return reader && decodeDecompressor(reader);
-}
-
-function decodeExtAuthzFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz');
-  return reader && decodeExtAuthz(reader);
-}
-
-function decodeCsrfFilter(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.csrf.v3.CsrfPolicy');
-  return reader && decodeCsrf(reader);
-}
-
 function decodeRbac(config: TypedConfig, name: string): HttpFilterSettings | undefined {
   const reader = config.as('envoy.extensions.filters.http.rbac.v3.RBAC');
   if (reader === undefined) return undefined;
@@ -256,9 +196,4 @@ function decodeWasm(config: TypedConfig, name: string): HttpFilterSettings | und
   const reader = config.as('envoy.extensions.filters.http.wasm.v3.Wasm');
   if (reader === undefined) return undefined;
   return wasmGuards(reader.message.config) ? unenforced(config, name) : inert(config.typeUrl);
-}
-
-function statefulSession(config: TypedConfig): HttpFilterSettings | undefined {
-  const reader = config.as('envoy.extensions.filters.http.stateful_session.v3.StatefulSession');
-  return reader && decodeStatefulSession(reader);
 }

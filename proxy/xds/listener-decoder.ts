@@ -5,7 +5,7 @@ import type {
   FilterChainConfig,
   ListenerConfig,
 } from '../config/listener-config.ts';
-import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAccessLogs } from './access-logs.ts';
 import { decodeAddress } from './address-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import type { FieldObserver } from './config-problems.ts';

@@ -1,13 +1,13 @@
 // [m] Decodes the load balancing policy of a cluster (envoy-behaviour §7.6): the extension list, or the enum with its
 // settings beside it.
 import type { Cluster } from '../../xds-protos/gen/envoy.config.cluster.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type {
   ConsistentHashingConfig,
   LoadBalancingPolicyConfig,
 } from '../config/load-balancing-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeRingSizes, decodeTableSize } from './hash-table-decoder.ts';
-import { decodePolicyList } from './load-balancing-policy-decoder.ts';
 import {
   decodeCommonLocality,
   decodeHashing,
@@ -16,12 +16,16 @@ import {
 } from './load-balancing-settings-decoder.ts';
 import { decodeSubset } from './subset-decoder.ts';
 
+const policies = lazyPart<typeof import('./load-balancing-policy-decoder.ts')>(
+  'xds/load-balancing-policy-decoder',
+);
+
 type Reader = FieldReader<Cluster>;
 
 export function decodeLoadBalancing(reader: Reader): LoadBalancingPolicyConfig {
   checkHostnameHashing(reader);
   const list = reader.child('load_balancing_policy');
-  if (list !== undefined) return decodePolicyList(list, reader.string('name'));
+  if (list !== undefined) return policies().decodePolicyList(list, reader.string('name'));
   const policy = decodeEnum(reader);
   const subset = reader.child('lb_subset_config');
   if (subset === undefined || subset.children('subset_selectors').length === 0) return policy;

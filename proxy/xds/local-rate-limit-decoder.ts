@@ -12,7 +12,7 @@ import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderAdd } from './header-mutation-decoder.ts';
 import { decodeHttpStatus } from './http-status-decoder.ts';
 import { decodeRuntimeFraction } from './matcher-decoder.ts';
-import { decodeRateLimits } from './rate-limit-decoder.ts';
+import { decodeRateLimits } from './rate-limits.ts';
 
 const DEFAULT_STATUS = 429;
 const MAX_HEADERS = 10;

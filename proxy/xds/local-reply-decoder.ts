@@ -4,7 +4,7 @@ import type {
   ResponseMapper,
 } from '../../xds-protos/gen/envoy.extensions.filters.network.http_connection_manager.v3.ts';
 import type { LocalReplyConfig, LocalReplyMapperConfig } from '../config/local-reply-config.ts';
-import { decodeFormat } from './access-log-decoder.ts';
+import { decodeFormat } from './format-decoder.ts';
 import { decodeAccessLogFilter } from './access-log-filter-decoder.ts';
 import { decodeDataSource } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';

@@ -1,5 +1,6 @@
 // [m] Decodes the network filters of a chain (istio-contract §2.7; order rules as Envoy's).
 import type { Filter } from '../../xds-protos/gen/envoy.config.listener.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { NetworkFilterConfig } from '../config/network-filter-config.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeFilterDiscovery, misplaced } from './filter-discovery-decoder.ts';
@@ -11,11 +12,15 @@ import {
   inert,
   unenforced,
 } from './known-extensions.ts';
-import { CONNECTION_FILTERS, decodeConnectionFilter } from './connection-filter-decoder.ts';
+import { CONNECTION_FILTERS } from './connection-filter-types.ts';
 import { rbacGuards, wasmGuards } from './rbac-verdict.ts';
 import { decodeTcpProxy } from './tcp-proxy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 import type { TypedConfig } from './typed-config.ts';
+
+const connectionFilter = lazyPart<typeof import('./connection-filter-decoder.ts')>(
+  'xds/connection-filter-decoder',
+);
 
 const HCM = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
@@ -110,8 +115,8 @@ function decodeSettings(config: TypedConfig, name: string): NetworkFilterConfig 
       );
     }
     default: {
-      const filter = decodeConnectionFilter(config, name);
-      if (filter !== undefined) return filter;
+      if (CONNECTION_FILTERS.has(typeName))
+        return connectionFilter().decodeConnectionFilter(config, name);
       if (INERT_NETWORK_FILTERS.has(typeName)) return { name, ...inert(typeUrl) };
       if (REFUSED_NETWORK_FILTERS.has(typeName)) return { name, ...unenforced(config, name) };
       config.unknown(name);

@@ -11,7 +11,7 @@ import type {
   ProxyProtocolFilterConfig,
   UpstreamProxyProtocolConfig,
 } from '../config/proxy-protocol-config.ts';
-import { decodeFormat } from './access-log-decoder.ts';
+import { decodeFormat } from './format-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 
 const MAX_TYPE = 255;

@@ -1,4 +1,4 @@
-// [m] Decodes `rate_limits` of routes, virtual hosts and filters.
+// [m] Decodes one of `rate_limits` of routes, virtual hosts and filters. Loaded for the first (rate-limits.ts).
 import type { RateLimit, RateLimit_Action } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { MetadataKey } from '../../xds-protos/gen/envoy.type.metadata.v3.ts';
 import type {
@@ -13,14 +13,7 @@ import { breaksHeader, decodeHeaderMatches, decodeQueryMatch } from './matcher-d
 const MAX_STAGE = 10;
 const MAX_HITS = 1_000_000_000;
 
-interface RateLimitFields {
-  readonly rate_limits?: RateLimit[] | undefined;
-}
-
-export const decodeRateLimits = (source: FieldReader<object>): readonly RateLimitConfig[] =>
-  (source as FieldReader<RateLimitFields>).children('rate_limits').map(decodeRateLimit);
-
-function decodeRateLimit(reader: FieldReader<RateLimit>): RateLimitConfig {
+export function decodeRateLimit(reader: FieldReader<RateLimit>): RateLimitConfig {
   const actions = reader.children('actions');
   if (actions.length === 0) reader.problem('actions', 'at least one is required');
   const hits = reader.child('hits_addend');

@@ -14,7 +14,7 @@ import { decodeGrpcService } from './grpc-service-decoder.ts';
 import { decodeHeaderAdd } from './header-mutation-decoder.ts';
 import { decodeHttpStatus } from './http-status-decoder.ts';
 import { decodeRuntimeFraction } from './matcher-decoder.ts';
-import { decodeRateLimits } from './rate-limit-decoder.ts';
+import { decodeRateLimits } from './rate-limits.ts';
 
 const DEFAULT_TIMEOUT_MS = 20;
 const DEFAULT_STATUS = 429;

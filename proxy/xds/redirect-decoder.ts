@@ -4,7 +4,7 @@ import type {
   RedirectAction,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { DirectResponseConfig, RedirectActionConfig } from '../config/route-config.ts';
-import { decodeFormat } from './access-log-decoder.ts';
+import { decodeFormat } from './format-decoder.ts';
 import { MAX_PORT } from './address-decoder.ts';
 import { decodeDataSource } from './data-source.ts';
 import type { FieldReader } from './field-reader.ts';

@@ -2,19 +2,21 @@
 // (one for each subscription, as Envoy) or a file.
 import type { DiscoveryService } from '../../xds-protos/discovery-methods.ts';
 import type { TimeSource } from '../base/clock.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { ConfigSourceConfig, SourceRef } from '../config/config-source.ts';
 import type { StatsStore } from '../stats/store.ts';
-import { AdsClient } from './ads-client.ts';
 import { modeOf } from './discovery-channels.ts';
 import type { DiscoveryChannels } from './discovery-channels.ts';
 import type { FieldNotices } from './field-notices.ts';
-import { PathFeed } from './path-feed.ts';
 import type { NamedResourceKind, ResourceWatcher } from './resource-watcher.ts';
 import type { ResourceType } from './subscription-state.ts';
 import { SubscriptionStats } from './subscription-stats.ts';
+
+const adsClient = lazyPart<typeof import('./ads-client.ts')>('xds/ads-client');
+const pathFeed = lazyPart<typeof import('./path-feed.ts')>('xds/path-feed');
 
 export interface ResourceFeedsDeps {
   readonly channels: DiscoveryChannels;
@@ -60,7 +62,7 @@ export class ResourceFeeds {
       case 'path': {
         const prefix = options.countsStreamOnly === true ? undefined : options.statPrefix;
         const parts = { ...source, time, log, fields, stats: new SubscriptionStats(stats, prefix) };
-        return new PathFeed(type, options.name, watcher, parts);
+        return new (pathFeed().PathFeed)(type, options.name, watcher, parts);
       }
       case 'grpc':
         return this.#openStream(type, watcher, options, source);
@@ -89,7 +91,7 @@ export class ResourceFeeds {
     source: Extract<ConfigSourceConfig, { readonly kind: 'grpc' }>,
   ): NamedFeed {
     const { channels, time, random, stats, log, fields } = this.#deps;
-    const client = new AdsClient({
+    const client = new (adsClient().AdsClient)({
       mode: modeOf(source.delta),
       transport: channels.transport(source.cluster, type.kind satisfies DiscoveryService),
       nodeOnFirstMessageOnly: source.nodeOnce ?? false,

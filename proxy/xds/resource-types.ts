@@ -1,6 +1,7 @@
 // [m] The resource types of the stream: bytes to message to configuration.
 import { decode } from '../../xds-protos/codec.ts';
 import { typeUrlOf } from '../../xds-protos/any.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ClusterEndpointsConfig } from '../config/endpoint-config.ts';
 import type { ExtensionConfig } from '../config/extension-config.ts';
@@ -12,14 +13,15 @@ import type { SecretConfig } from '../config/secret-config.ts';
 import { decodeCluster } from './cluster-decoder.ts';
 import { ConfigProblems } from './config-problems.ts';
 import { decodeEndpoints } from './endpoint-decoder.ts';
-import { decodeExtension } from './extension-decoder.ts';
 import { FieldReader } from './field-reader.ts';
 import { decodeListener } from './listener-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
 import { decodeRuntimeValues } from './runtime-decoder.ts';
-import { decodeScope } from './scoped-routes-decoder.ts';
-import { decodeSecret } from './secret-decoder.ts';
 import type { ResourceType } from './subscription-state.ts';
+
+const extensions = lazyPart<typeof import('./extension-decoder.ts')>('xds/extension-decoder');
+const secrets = lazyPart<typeof import('./secret-decoder.ts')>('xds/secret-decoder');
+const scopes = lazyPart<typeof import('./scoped-routes-decoder.ts')>('xds/scoped-routes-decoder');
 
 const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 const ASSIGNMENT = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
@@ -110,7 +112,7 @@ export const secretType: ResourceType<SecretConfig> = {
     const message = decode(SECRET, bytes, watch?.at(''));
     return {
       name: message.name ?? '',
-      toConfig: (version) => decodeSecret(message, version, watch),
+      toConfig: (version) => secrets().decodeSecret(message, version, watch),
     };
   },
 };
@@ -125,7 +127,7 @@ export const extensionType: ResourceType<ExtensionConfig> = {
     const message = decode(EXTENSION, bytes, watch?.at(''));
     return {
       name: message.name ?? '',
-      toConfig: (version) => decodeExtension(message, version, watch),
+      toConfig: (version) => extensions().decodeExtension(message, version, watch),
     };
   },
 };
@@ -153,6 +155,6 @@ export const scopeType: ResourceType<ScopeConfig> = {
   noun: 'scoped route',
   parse(bytes, watch) {
     const message = decode(SCOPE, bytes, watch?.at(''));
-    return { name: message.name ?? '', toConfig: () => decodeScope(message, watch) };
+    return { name: message.name ?? '', toConfig: () => scopes().decodeScope(message, watch) };
   },
 };

@@ -25,7 +25,7 @@ import { loadBalancerLabels } from './metadata-decoder.ts';
 import { decodeMirrors } from './mirror-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeUpstreamProxyProtocol } from './proxy-protocol-decoder.ts';
-import { decodeRateLimits } from './rate-limit-decoder.ts';
+import { decodeRateLimits } from './rate-limits.ts';
 import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 

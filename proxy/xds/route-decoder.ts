@@ -7,6 +7,7 @@ import type {
   VirtualHost,
 } from '../../xds-protos/gen/envoy.config.route.v3.ts';
 import type { FilterAction } from '../../xds-protos/gen/envoy.config.route.v3.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type {
   PerFilterConfigs,
   RequestMirrorConfig,
@@ -19,17 +20,18 @@ import { decodeCorsPolicy } from './cors-decoder.ts';
 import { DomainRegistry } from './domain-registry.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderMutations } from './header-mutation-decoder.ts';
-import { MatchTreeDecoder } from './match-tree-decoder.ts';
 import { decodeHeaderMatches } from './matcher-decoder.ts';
 import { decodeMetadata } from './metadata-decoder.ts';
 import { decodePerFilter } from './per-route-decoder.ts';
 import { decodeDirectResponse, decodeRedirect } from './redirect-decoder.ts';
-import { decodeRateLimits } from './rate-limit-decoder.ts';
+import { decodeRateLimits } from './rate-limits.ts';
 import { decodeHedgePolicy, decodeRetryPolicy } from './retry-policy-decoder.ts';
 import { decodeMirrors } from './mirror-decoder.ts';
 import { decodeRouteAction } from './route-action-decoder.ts';
 import { MATCH_ALL, decodeRouteMatch } from './route-match-decoder.ts';
 import { decodeRouteTracing } from './tracing-decoder.ts';
+
+const matchTree = lazyPart<typeof import('./match-tree-decoder.ts')>('xds/match-tree-decoder');
 
 const DEFAULT_MAX_DIRECT_RESPONSE_BYTES = 4096;
 const CORS_FILTER = 'envoy.filters.http.cors';
@@ -128,7 +130,7 @@ function decodeRoutes(
   if (matcher === undefined) return { routes };
   if (routes.length > 0)
     reader.problem('matcher', 'cannot set both matcher and routes on virtual host');
-  const decoder = new MatchTreeDecoder(decode);
+  const decoder = new (matchTree().MatchTreeDecoder)(decode);
   return { matcher: decoder.decode(matcher), routes: decoder.routes };
 }
 

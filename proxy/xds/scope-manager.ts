@@ -1,5 +1,6 @@
 // [m] ScopeManager: scopes of routes that listeners leave to be discovered (SRDS), by source: all that a source has, checked, and put in
 // their place. What was good stays when what follows is not.
+import { lazyPart } from '../base/lazy-part.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
@@ -11,8 +12,9 @@ import type { ScopeConfig, ScopedRoutesConfig } from '../config/scoped-routes-co
 import type { StatId, StatsStore } from '../stats/store.ts';
 import { contentHash } from './content-hash.ts';
 import type { ResourceProblem, ResourceWatcher, XdsResource } from './resource-watcher.ts';
-import { firstConflict } from './scoped-routes-decoder.ts';
 import { SubscriptionStats } from './subscription-stats.ts';
+
+const decoder = lazyPart<typeof import('./scoped-routes-decoder.ts')>('xds/scoped-routes-decoder');
 
 export interface ScopeManagerDeps {
   /** Asks for all scopes that the source has. */
@@ -190,7 +192,10 @@ export class ScopeManager implements Closable {
     const problems: ResourceProblem[] = [];
     for (const resource of upserts) {
       const others = [...byName.values()].filter(({ name }) => name !== resource.name);
-      const message = firstConflict([...others.map(({ config }) => config), resource.config]);
+      const message = decoder().firstConflict([
+        ...others.map(({ config }) => config),
+        resource.config,
+      ]);
       if (message === undefined) byName.set(resource.name, resource);
       else problems.push({ name: resource.name, message });
     }

@@ -2,6 +2,7 @@
 // checked, and given to workers whole (envoy-behaviour §9.4, §13.4). What was good stays when what follows is not.
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import { FileWatch } from '../base/file-watch.ts';
+import { lazyPart } from '../base/lazy-part.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -13,7 +14,7 @@ import type {
 import { secretKey } from '../config/secret-config.ts';
 import type { SecretConfig, SecretRef } from '../config/secret-config.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
-import { AdsClient } from './ads-client.ts';
+import type { AdsClient } from './ads-client.ts';
 import type {
   RejectedResource,
   ResourceProblem,
@@ -25,8 +26,11 @@ import type { DiscoveryChannels } from './discovery-channels.ts';
 import { modeOf } from './discovery-channels.ts';
 import { checkSecret } from './secret-check.ts';
 import { filesOf, withFilesRead } from './secret-files.ts';
-import { SecretPathFeed } from './secret-path-feed.ts';
+
 import { SubscriptionStats } from './subscription-stats.ts';
+
+const adsClient = lazyPart<typeof import('./ads-client.ts')>('xds/ads-client');
+const pathFeed = lazyPart<typeof import('./secret-path-feed.ts')>('xds/secret-path-feed');
 
 /** Where good secrets go, by secretKey(). */
 export interface SecretSink {
@@ -237,7 +241,7 @@ export class SecretManager implements Closable {
       case 'grpc':
         return this.#openSoon(known, ref.source);
       case 'path':
-        return new SecretPathFeed(ref.name, ref.source, this.#deps.time, {
+        return new (pathFeed().SecretPathFeed)(ref.name, ref.source, this.#deps.time, {
           onSecret: (resource) => {
             const startMs = this.#deps.time.monotonicMs();
             const [problem] = this.#takeAll(known, [resource]);
@@ -267,7 +271,7 @@ export class SecretManager implements Closable {
   ): AdsClient {
     const { channels, time, random, log, stats, nodeOnFirstMessageOnly } = this.#deps;
     const { name } = known.ref;
-    const client = new AdsClient({
+    const client = new (adsClient().AdsClient)({
       mode: modeOf(source.delta),
       transport: channels.transport(source.cluster, 'secrets'),
       nodeOnFirstMessageOnly,

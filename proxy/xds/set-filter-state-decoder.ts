@@ -7,7 +7,7 @@ import type {
   SetFilterStateConfig,
   SetFilterStateEntryConfig,
 } from '../config/metadata-filter-config.ts';
-import { decodeFormat } from './access-log-decoder.ts';
+import { decodeFormat } from './format-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 
 const FACTORIES: ReadonlySet<string> = new Set<FilterStateFactory>([

@@ -4,7 +4,7 @@ import type {
   TcpProxy_TunnelingConfig,
 } from '../../xds-protos/gen/envoy.extensions.filters.network.tcp_proxy.v3.ts';
 import type { TcpHashPolicy, TcpProxyConfig, TunnelingConfig } from '../config/tcp-proxy-config.ts';
-import { decodeAccessLogs } from './access-log-decoder.ts';
+import { decodeAccessLogs } from './access-logs.ts';
 import { decodeTcpLogOptions } from './access-log-options-decoder.ts';
 import type { FieldReader } from './field-reader.ts';
 import { decodeHeaderAdd } from './header-mutation-decoder.ts';

@@ -1,6 +1,6 @@
 // The bundle: what is loaded only when asked for is a file of its own, and leaves what is loaded anyway in few files; a stack trace can be read.
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
@@ -29,18 +29,39 @@ t.test('The bundle of this tree', async (t) => {
     t.end();
   });
 
-  t.test('starts a worker from few files, however many parts there are', (t) => {
-    const files = new Set(['proxy/server/worker.js']);
+  /** A file and what it imports. */
+  const filesOf = (entry: string): Set<string> => {
+    const files = new Set([entry]);
     for (const file of files) {
       const text = readFileSync(join(out, file), 'utf8');
       for (const [, target = ''] of text.matchAll(/\b(?:from|import)\s*"(\.[^"]+)"/g))
         files.add(join(dirname(file), target));
     }
-    t.ok(files.size <= 10, [...files].join(' '));
-    t.notOk(
-      [...files].some((file) => parts.includes(file.replace(/\.js$/, '.ts'))),
-      'no part',
-    );
+    return files;
+  };
+
+  t.test('starts threads from few files, however many parts there are', (t) => {
+    for (const [entry, most] of [
+      ['proxy/main.js', 8],
+      ['proxy/server/worker.js', 20],
+    ] as const) {
+      const files = [...filesOf(entry)];
+      t.ok(files.length <= most, files.join(' '));
+      t.notOk(
+        files.some((file) => parts.includes(file.replace(/\.js$/, '.ts'))),
+        'no part',
+      );
+    }
+    t.end();
+  });
+
+  t.test('brings with a part what it needs, not all that a worker needs', (t) => {
+    const eager = filesOf('proxy/main.js');
+    for (const part of ['server/admin/admin-connection', 'server/main-tls', 'grpc/http2-channel']) {
+      const more = [...filesOf(`proxy/${part}.js`)].filter((file) => !eager.has(file));
+      const bytes = more.reduce((sum, file) => sum + statSync(join(out, file)).size, 0);
+      t.ok(bytes < 120_000, `${part}: ${bytes}`);
+    }
     t.end();
   });
 

@@ -1,5 +1,5 @@
 // [m] One connection to the admin address, on the HTTP/1 codec of the data path: node:http would cost main 1.2 MB
-// (docs/performance.md). A request is read whole, answered whole, and the next one waits for that.
+// (docs/performance.md). Loaded with the first. A request is read whole, answered whole, and the next one waits for that.
 import { WheelTimer } from '../../base/timer-wheel.ts';
 import type { TimerOwner } from '../../base/timer-wheel.ts';
 import type { Http1ServerSettings } from '../../config/http-connection-manager-config.ts';
@@ -10,10 +10,13 @@ import type { HeaderMap, RequestHeaders } from '../../http/header-map.ts';
 import { H, headerName } from '../../http/headers.ts';
 import { Http1ServerConnection } from '../../http/http1/server-connection.ts';
 import type { ServerConnectionCallbacks } from '../../http/http1/server-connection.ts';
-import type { Connection } from '../../network/connection.ts';
+import { Connection } from '../../network/connection.ts';
+import type { IoThread } from '../../network/io-thread.ts';
+import type { SocketHandle } from '../../network/socket-binding.ts';
 import { CloseType } from '../../network/transport.ts';
 import type { ConnectionCallbacks } from '../../network/transport.ts';
-import type { AdminRequest } from './admin-dispatch.ts';
+import type { AdminContext } from '../admin-context.ts';
+import { dispatchAdmin } from './admin-dispatch.ts';
 import { textResponse } from './admin-endpoint.ts';
 import type { AdminResponse } from './admin-endpoint.ts';
 import { MAX_QUERY_CHARS } from './admin-query.ts';
@@ -41,11 +44,17 @@ const SETTINGS: Http1ServerSettings = {
 };
 
 export interface AdminConnectionOwner {
-  answer(request: AdminRequest): Promise<AdminResponse>;
+  readonly context: AdminContext;
   /** The value of `date`. */
   date(): string;
   onConnectionDone(connection: AdminConnection): void;
 }
+
+export const acceptAdmin = (
+  owner: AdminConnectionOwner,
+  io: IoThread,
+  handle: SocketHandle,
+): AdminConnection => new AdminConnection(owner, new Connection(io, handle));
 
 export class AdminConnection
   implements ConnectionCallbacks, ServerConnectionCallbacks, RequestDecoder, TimerOwner
@@ -152,7 +161,7 @@ export class AdminConnection
   async #serve({ method, path }: RequestHeaders): Promise<void> {
     const form = Buffer.concat(this.#body).toString('utf8');
     this.#body = [];
-    const response = await this.#owner.answer({ method, target: path, form });
+    const response = await dispatchAdmin(this.#owner.context, { method, target: path, form });
     if (!this.#connection.open) return;
     this.#send(this.#codec, response);
     this.#request = null;

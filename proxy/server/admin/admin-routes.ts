@@ -1,9 +1,8 @@
 // [m] The table of admin endpoints, sorted by path, with Envoy's names, parameters and methods (envoy-behaviour §12.2).
+import { lazyPart } from '../../base/lazy-part.ts';
 import { LOG_LEVELS } from '../../base/logger.ts';
 import { textResponse } from './admin-endpoint.ts';
 import type { AdminHandler, AdminParameter, AdminResponse, AdminRoute } from './admin-endpoint.ts';
-import { handleCerts } from './certs.ts';
-import { handleClusters } from './clusters.ts';
 import {
   handleDrainListeners,
   handleHealthcheckFail,
@@ -13,7 +12,6 @@ import {
   handleResetCounters,
   handleRuntimeModify,
 } from './commands.ts';
-import { handleConfigDump } from './config-dump.ts';
 import { homePage } from './home-page.ts';
 import { handleListeners } from './listeners.ts';
 import { handleLogging } from './logging.ts';
@@ -29,6 +27,11 @@ import {
 import { handleServerInfo } from './server-info.ts';
 import { handleStats } from './stats.ts';
 import { handlePrometheus } from './stats-prometheus.ts';
+
+// Pages that people ask for, not agents and probes.
+const certs = lazyPart<typeof import('./certs.ts')>('server/admin/certs');
+const clusters = lazyPart<typeof import('./clusters.ts')>('server/admin/clusters');
+const configDump = lazyPart<typeof import('./config-dump.ts')>('server/admin/config-dump');
 
 const parameter = (id: string, help: string, values: readonly string[] = []): AdminParameter => ({
   id,
@@ -64,20 +67,30 @@ const BUCKETS = 'how to print histograms';
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   reads('/', 'this list as a page', () => homePage(ADMIN_ROUTES)),
-  reads('/certs', 'certificates in use', handleCerts),
-  reads('/clusters', 'clusters, their hosts and what the hosts count', handleClusters, [
-    FORMAT,
-    FILTER,
-  ]),
-  reads('/config_dump', 'configuration in force', handleConfigDump, [
-    parameter(
-      'resource',
-      'only the elements of this repeated field, for example dynamic_listeners',
-    ),
-    parameter('mask', 'only these fields (a FieldMask); with `resource`, of each element'),
-    parameter('name_regex', 'only resources whose whole name matches this RE2 regular expression'),
-    flag('include_eds', 'endpoints too'),
-  ]),
+  reads('/certs', 'certificates in use', (context) => certs().handleCerts(context)),
+  reads(
+    '/clusters',
+    'clusters, their hosts and what the hosts count',
+    (...asked) => clusters().handleClusters(...asked),
+    [FORMAT, FILTER],
+  ),
+  reads(
+    '/config_dump',
+    'configuration in force',
+    (...asked) => configDump().handleConfigDump(...asked),
+    [
+      parameter(
+        'resource',
+        'only the elements of this repeated field, for example dynamic_listeners',
+      ),
+      parameter('mask', 'only these fields (a FieldMask); with `resource`, of each element'),
+      parameter(
+        'name_regex',
+        'only resources whose whole name matches this RE2 regular expression',
+      ),
+      flag('include_eds', 'endpoints too'),
+    ],
+  ),
   reads('/contention', 'mutex contention (there are no mutexes)', handleContention),
   changes('/drain_listeners', 'stop accepting connections', handleDrainListeners, [
     flag('graceful', 'ask clients to leave for the drain time first'),

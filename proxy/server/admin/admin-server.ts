@@ -1,26 +1,27 @@
 // [m] AdminServer: the admin address (15000 in a pod), on the main thread. No request of the mesh passes here.
 import { fs } from '../../base/node-builtins.ts';
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { Closable } from '../../base/lifetime.ts';
 import type { TimeSource } from '../../base/clock.ts';
 import type { AddressConfig } from '../../config/listener-config.ts';
 import { DateHeader } from '../../http/date-header.ts';
-import { Connection } from '../../network/connection.ts';
 import { IoThread } from '../../network/io-thread.ts';
 import { BindError, ListenSocket } from '../../network/listen-socket.ts';
 import type { SocketHandle } from '../../network/socket-binding.ts';
 import { addressText } from '../../upstream/host.ts';
 import type { AdminContext } from '../admin-context.ts';
-import { AdminConnection } from './admin-connection.ts';
-import type { AdminConnectionOwner } from './admin-connection.ts';
-import { dispatchAdmin } from './admin-dispatch.ts';
-import type { AdminRequest } from './admin-dispatch.ts';
-import type { AdminResponse } from './admin-endpoint.ts';
+import type { AdminConnection, AdminConnectionOwner } from './admin-connection.ts';
+
+const connection = lazyPart<typeof import('./admin-connection.ts')>(
+  'server/admin/admin-connection',
+);
 
 const MAX_CONNECTIONS = 256;
 const BACKLOG = 511;
 
 export class AdminServer implements Closable, AdminConnectionOwner {
-  readonly #context: AdminContext;
+  /** What requests are answered from. */
+  readonly context: AdminContext;
   readonly #io: IoThread;
   readonly #date: DateHeader;
   readonly #connections = new Set<AdminConnection>();
@@ -28,7 +29,7 @@ export class AdminServer implements Closable, AdminConnectionOwner {
   #address: AddressConfig | undefined = undefined;
 
   constructor(context: AdminContext, time: TimeSource) {
-    this.#context = context;
+    this.context = context;
     this.#io = new IoThread(time);
     this.#date = new DateHeader(time);
   }
@@ -37,16 +38,14 @@ export class AdminServer implements Closable, AdminConnectionOwner {
    * Accepts from now on; gives the address it has, and throws when it cannot be bound. `address` defaults to the bootstrap's. The bound
    * address goes into the file that `--admin-address-path` names.
    */
-  listen(
-    address: AddressConfig | undefined = this.#context.bootstrap.admin.address,
-  ): AddressConfig {
+  listen(address: AddressConfig | undefined = this.context.bootstrap.admin.address): AddressConfig {
     if (address === undefined) throw new Error('the bootstrap gives no admin address');
     if (address.kind === 'pipe') makeRoom(address.path);
     const settings = { backlog: BACKLOG, reusePort: false };
     this.#socket = new ListenSocket(this.#io, address, settings, (handle) => this.#accept(handle));
     const bound = address.kind === 'pipe' ? address : { ...address, port: this.#socket.port };
     this.#address = bound;
-    const { adminAddressPath } = this.#context.options;
+    const { adminAddressPath } = this.context.options;
     if (adminAddressPath !== '') fs.writeFileSync(adminAddressPath, addressText(bound));
     return bound;
   }
@@ -66,10 +65,6 @@ export class AdminServer implements Closable, AdminConnectionOwner {
 
   // === AdminConnectionOwner
 
-  answer(request: AdminRequest): Promise<AdminResponse> {
-    return dispatchAdmin(this.#context, request);
-  }
-
   date(): string {
     return this.#date.value();
   }
@@ -80,7 +75,7 @@ export class AdminServer implements Closable, AdminConnectionOwner {
 
   #accept(handle: SocketHandle): void {
     if (this.#connections.size >= MAX_CONNECTIONS) handle.close();
-    else this.#connections.add(new AdminConnection(this, new Connection(this.#io, handle)));
+    else this.#connections.add(connection().acceptAdmin(this, this.#io, handle));
   }
 }
 

@@ -1,6 +1,8 @@
 // [m] ControlChannels: main's own connections to gRPC services (ADS, SDS, access logs): one IoThread for all, made with the first.
 import type { TimeSource } from '../../base/clock.ts';
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { Http2Channel } from '../../grpc/http2-channel.ts';
 import { IoThread } from '../../network/io-thread.ts';
 import type { UpstreamTransport } from '../../network/upstream-transport.ts';
 import type { StatsStore } from '../../stats/store.ts';
@@ -9,7 +11,8 @@ import type { Host } from '../../upstream/host.ts';
 import { transportSocketFor } from '../../upstream/transport-socket-choice.ts';
 import { grpcHost } from '../log-forwarder.ts';
 import type { ControlTls } from './control-tls.ts';
-import { Http2Channel } from '../../grpc/http2-channel.ts';
+
+const channel = lazyPart<typeof import('../../grpc/http2-channel.ts')>('grpc/http2-channel');
 
 /** As the codec of messages has it; one CDS answer of a large mesh has to fit. */
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
@@ -29,7 +32,7 @@ export class ControlChannels {
   /** Dials nothing before its first stream. `authority` '': the cluster's name, as Envoy's gRPC client says. */
   open(cluster: ClusterConfig, host: Host, authority: string): Http2Channel {
     this.#io ??= new IoThread(this.#time);
-    return new Http2Channel({
+    return new (channel().Http2Channel)({
       io: this.#io,
       address: host.address,
       transport: this.#transportOf(cluster, host),

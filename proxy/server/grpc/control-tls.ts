@@ -1,15 +1,14 @@
 // [m] ControlTls: TLS of main's own connections to gRPC services, built like the workers' and of the same secrets.
 import type { TimeSource } from '../../base/clock.ts';
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { SecretConfig } from '../../config/secret-config.ts';
-import { StringMatcher } from '../../router/string-matcher.ts';
 import type { StatsStore } from '../../stats/store.ts';
-import { CertificateCache } from '../../tls/certificate-cache.ts';
 import { SecretStore } from '../../tls/secret-store.ts';
-import { TlsContexts } from '../../tls/tls-contexts.ts';
 import type { UpstreamTransports } from '../../upstream/upstream-transports.ts';
 import type { SecretSink } from '../../xds/secret-manager.ts';
-import { TlsTransports } from '../tls-transports.ts';
+
+const mainTls = lazyPart<typeof import('../main-tls.ts')>('server/main-tls');
 
 export interface ControlTlsDeps {
   readonly time: TimeSource;
@@ -30,7 +29,9 @@ export class ControlTls implements SecretSink {
 
   /** Made with the first connection that needs it. */
   get transports(): UpstreamTransports {
-    this.#transports ??= this.#create();
+    const { time, stats, log, ticketSecret } = this.#deps;
+    const secrets = this.#secrets;
+    this.#transports ??= mainTls().mainTls({ time, stats, secrets, log, ticketSecret });
     return this.#transports;
   }
 
@@ -44,19 +45,5 @@ export class ControlTls implements SecretSink {
   removeSecret(key: string): void {
     this.#secrets.apply([{ key, secret: undefined }]);
     this.#deps.workers().removeSecret(key);
-  }
-
-  #create(): UpstreamTransports {
-    const { time, stats, log, ticketSecret } = this.#deps;
-    const environment = {
-      secrets: this.#secrets,
-      store: stats,
-      certificates: new CertificateCache(),
-      compileStringTest: (...config: ConstructorParameters<typeof StringMatcher>) =>
-        new StringMatcher(...config),
-      ticketSecret,
-      wallMs: () => time.wallMs(),
-    };
-    return new TlsTransports(new TlsContexts(environment, log));
   }
 }
