@@ -15,7 +15,7 @@ import {
 import type { CommandLine, CommandSpec } from './command-line.ts';
 import { DEFAULT_ISTIO_VERSION } from './node-metadata.ts';
 import { readAddresses } from './options.ts';
-import { readSurroundings } from './surroundings.ts';
+import { readSurroundings, UnreadableFile } from './surroundings.ts';
 
 const USAGE = `usage: pilot-agent <command> [flags]
   proxy sidecar|router     write the bootstrap, start and watch the proxy, relay its configuration
@@ -136,6 +136,12 @@ async function run(words: readonly string[]): Promise<number> {
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 endReadably();
-process.exitCode = await run(process.argv.slice(2));
+try {
+  process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UnreadableFile)) throw error;
+  outputs.err.write(`pilot-agent: ${error.message}\n`);
+  process.exitCode = 1;
+}
 // Without this an open handle of a library could keep a finished agent; output to pipes and files is written synchronously.
 process.exit();

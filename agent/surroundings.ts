@@ -17,12 +17,19 @@ export interface Surroundings {
   readonly boundExec: string;
 }
 
+/** There is such a file, and it cannot be read; the message is for the operator. */
+export class UnreadableFile extends Error {
+  override readonly name = 'UnreadableFile';
+}
+
 function readTextFile(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    const what = code === 'EISDIR' ? 'is a folder; a file is wanted' : `cannot be read (${code})`;
+    throw new UnreadableFile(`${path}: ${what}`);
   }
 }
 

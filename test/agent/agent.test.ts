@@ -81,6 +81,11 @@ const FAILING: readonly (readonly [readonly string[], Readonly<Record<string, st
     [['dance'], {}, /unknown command "dance"\nusage: /],
     [['wait', '--dance'], {}, /unknown flag --dance\nusage: pilot-agent wait/],
     [['proxy'], { CA_PROVIDER: 'X' }, /CA_PROVIDER: only Citadel is known/],
+    [
+      ['proxy'],
+      { ISTIO_BOOTSTRAP_OVERRIDE: '/' },
+      /^pilot-agent: \/: is a folder; a file is wanted\n$/,
+    ],
     [['request', 'GET'], {}, /request needs a method and a path\nusage: /],
     [
       ['request', 'GET', 'x', '--debug-port=80'],
