@@ -1,10 +1,12 @@
 // [m] StatusServer: port 15020, probes, merged metrics, drain and quit (istio-contract §6.4). Istio: pilot-agent/status/server.go.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 import type { Logger } from '../../proxy/base/logger.ts';
 import { createServer } from '../../proxy/base/lean-http.ts';
 import type { AppProber } from '../pod-annotations.ts';
 import type { AppProbe } from './app-probe.ts';
+import { ConnectionBound } from './connection-bound.ts';
 import type { DebugPages } from './debug-pages.ts';
 import type { MetricsMerger, ScrapeRequest } from './metrics-merger.ts';
 import { PriorKnowledge } from './prior-knowledge.ts';
@@ -88,6 +90,7 @@ export class StatusServer {
   readonly #parts: StatusServerParts;
   readonly #server: Server;
   readonly #http2: PriorKnowledge;
+  readonly #bound = new ConnectionBound(MAX_CONNECTIONS);
   readonly #handlers: ReadonlyMap<string, Handler>;
   /** So that the log tells of changes, not of every probe. */
   #lastReason: string | undefined = '';
@@ -115,7 +118,7 @@ export class StatusServer {
       onRequest,
     );
     this.#http2 = new PriorKnowledge(this.#server, onRequest);
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('connection', (socket: Socket) => this.#bound.add(socket));
   }
 
   /** Rejects with the operator's words where the port is taken. Resolves with the port in use. */
@@ -142,6 +145,9 @@ export class StatusServer {
   #route(request: IncomingMessage, response: ServerResponse): void {
     request.resume();
     response.on('error', () => {});
+    const { socket } = request;
+    this.#bound.asks(socket);
+    response.once('close', () => this.#bound.answered(socket));
     const url = request.url ?? '/';
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);

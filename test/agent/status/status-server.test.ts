@@ -189,6 +189,22 @@ t.test('StatusServer', (t) => {
     t.ok(performance.now() - startMs < 9000, 'long before it would be given up');
   });
 
+  t.test('answers whoever asks, however many others hold connections', async (t) => {
+    const { port } = await setUp(t);
+    const others: Socket[] = [];
+    t.teardown(() => others.forEach((socket) => socket.destroy()));
+    for (let i = 0; i < 600; i++) {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      // Some say nothing, some begin and do not end.
+      if (i % 2 === 0) socket.write('GET /healthz/ready HTTP/1.1\r\n');
+      others.push(socket);
+      await new Promise((resolve) => socket.once('connect', resolve));
+    }
+    t.equal((await ask(port, 'GET', '/healthz/ready')).status, 503);
+    await eventually('others make room', () => others.filter(({ closed }) => closed).length >= 89);
+    t.equal(others.at(-1)!.closed, false, 'the oldest of them');
+  });
+
   t.test('a hook whose caller goes away is let go of', async (t) => {
     let open = 0;
     const appPort = await serveHttp(t, (_, response) => {
