@@ -32,14 +32,13 @@ export interface LoadedBootstrap {
 /** What of it workers are told at their start. */
 export const workerFacts = ({
   node,
-  stats,
   runtime,
   localClusterName,
   maxDownstreamConnections,
 }: BootstrapConfig): Pick<
   WorkerInit,
-  'node' | 'statsMatcher' | 'runtime' | 'localClusterName' | 'maxDownstreamConnections'
-> => ({ node, statsMatcher: stats.matcher, runtime, localClusterName, maxDownstreamConnections });
+  'node' | 'runtime' | 'localClusterName' | 'maxDownstreamConnections'
+> => ({ node, runtime, localClusterName, maxDownstreamConnections });
 
 export type BootstrapDecoder = (message: Bootstrap, watch?: FieldObserver) => BootstrapConfig;
 

@@ -283,6 +283,7 @@ export class Server {
       events: {
         onStarted: () => yieldToWorkers(this.#log),
         onAllApplied: (version) => this.#onAllApplied(version),
+        onStatNames: (workerId, names) => void this.#collector.define(workerId, names),
         onStats: (workerId, report) => this.#collector.add(workerId, report),
         onMessage: (index, message) => this.#messages.on(index, message),
         onGone: (workerId, workerIndex) => {

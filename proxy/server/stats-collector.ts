@@ -1,7 +1,7 @@
 // [m] Sums the StatsReports of main and all workers by name and tags; counters of dead workers are carried over.
 import { sameInAllThreads } from '../stats/balancing-stat-names.ts';
 import type { HistogramValue, StatValue } from '../stats/stat-value.ts';
-import type { StatDefinition, StatsReport } from '../stats/store.ts';
+import type { StatDefinition, StatNames, StatsReport } from '../stats/store.ts';
 
 export type MergedHistogram = HistogramValue;
 export type MergedStat = StatValue;
@@ -37,20 +37,25 @@ export class StatsCollector {
   }
 
   add(sourceId: StatsSourceId, report: StatsReport): void {
-    let source = this.#sources.get(sourceId);
-    if (source === undefined) {
-      source = { stats: [], values: report.values, touched: report.touched };
-      this.#sources.set(sourceId, source);
-    }
-    report.definitions.forEach((definition, offset) => {
-      source.stats[report.firstId + offset] = this.#statOf(definition);
-    });
+    const source = this.define(sourceId, report);
     source.values = report.values;
     source.touched = report.touched;
     for (const { id, buckets, sum } of report.histograms) {
       const stat = source.stats[id];
       if (stat !== undefined) addHistogram(stat, buckets, sum);
     }
+  }
+
+  /** Names of a source whose values come later. */
+  define(sourceId: StatsSourceId, { firstId, definitions }: StatNames): Source {
+    let source = this.#sources.get(sourceId);
+    if (source === undefined) {
+      source = { stats: [], values: new Float64Array(), touched: new Uint8Array() };
+      this.#sources.set(sourceId, source);
+    }
+    for (const [offset, definition] of definitions.entries())
+      source.stats[firstId + offset] = this.#statOf(definition);
+    return source;
   }
 
   /** The source is gone: its counters stay in the sums, its gauges leave them. */

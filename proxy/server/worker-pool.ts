@@ -3,7 +3,7 @@ import { JitteredBackoff } from '../base/backoff.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RandomSource } from '../base/random.ts';
-import type { StatId, StatsReport, StatsStore } from '../stats/store.ts';
+import type { StatId, StatNames, StatsReport, StatsStore } from '../stats/store.ts';
 import type { PublishedConfig } from './config-publisher.ts';
 import { WorkerHandle } from './worker-handle.ts';
 import type { FromWorker, HostReport, ToWorker, WorkerInit } from './worker-protocol.ts';
@@ -38,6 +38,7 @@ export interface WorkerPoolEvents {
   onStarted(): void;
   /** All workers run on this version or a newer one. */
   onAllApplied(version: number): void;
+  onStatNames(workerId: string, names: StatNames): void;
   onStats(workerId: string, report: StatsReport): void;
   /** Messages that are not about the pool itself. */
   onMessage(workerIndex: number, message: FromWorker): void;
@@ -154,6 +155,9 @@ export class WorkerPool {
 
   #onMessage(from: WorkerHandle, message: FromWorker): void {
     switch (message.kind) {
+      case 'stat_names':
+        this.#deps.events.onStatNames(from.id, message.names);
+        break;
       case 'stats':
         this.#deps.events.onStats(from.id, message.report);
         break;

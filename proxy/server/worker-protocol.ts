@@ -2,7 +2,7 @@
 //
 // Order: main posts `init` first, `secrets` and `config` right behind it; a worker answers `ready` once and `applied` per config.
 // A replaced worker gets `init`, the sum of all updates as one `config`, then the drain and health state in force.
-import type { NodeConfig, StatsMatcherConfig } from '../config/bootstrap-config.ts';
+import type { NodeConfig } from '../config/bootstrap-config.ts';
 import type { GrpcLogConfig } from '../config/access-log-config.ts';
 import type { UpstreamBindConfig } from '../config/socket-config.ts';
 import type { DnsCacheConfig, ForwardHostConfig } from '../config/dns-cache-config.ts';
@@ -15,7 +15,7 @@ import type { TokenBucketPlace } from '../filters/token-bucket-memory.ts';
 import type { MonitorEvent } from '../upstream/host-monitor.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { EarlyListeners } from '../listener-manager/early-sockets.ts';
-import type { StatsReport } from '../stats/store.ts';
+import type { StatNames, StatsReport } from '../stats/store.ts';
 import type { SecretUpdate } from '../tls/secret-store.ts';
 
 export type DrainStrategy = 'gradual' | 'immediate';
@@ -35,8 +35,6 @@ export interface WorkerInit {
   readonly node: NodeConfig;
   /** First non-loopback address of the host, of the family that `--local-address-ip-version` names. */
   readonly localAddress: string;
-  /** Which stats anybody will ever read; a worker may leave the others out. */
-  readonly statsMatcher: StatsMatcherConfig;
   /** Static runtime layers merged. */
   readonly runtime: ReadonlyMap<string, string>;
   /** The cluster that this proxy is one of, for zone-aware routing; '': not said. */
@@ -172,6 +170,8 @@ export type FromWorker =
       readonly address: AddressConfig;
       readonly error: string | undefined;
     }
+  /** Before `stats`, where there are too many names for one message. */
+  | { readonly kind: 'stat_names'; readonly names: StatNames }
   | { readonly kind: 'stats'; readonly requestId: number; readonly report: StatsReport }
   | { readonly kind: 'clusters'; readonly requestId: number; readonly hosts: readonly HostReport[] }
   /** Batched and bounded by the sender; `dropped` counts records left out since the last message. */

@@ -37,6 +37,7 @@ import type { HealthReport } from '../upstream/worker-health.ts';
 import { AskedOfMain } from './asked-of-main.ts';
 import { WorkerChainBuilder } from './chain-builder.ts';
 import type { ChainBuilderParts } from './chain-builder.ts';
+import { StatsAnswers } from './stats-answers.ts';
 import { WorkerAccessLogs } from './worker-access-logs.ts';
 import { WorkerLog } from './worker-log.ts';
 import type { WorkerTls } from './worker-tls.ts';
@@ -62,6 +63,7 @@ export class WorkerRuntime implements BindReport {
   readonly #log: WorkerLog;
   readonly #io: IoThread;
   readonly #store = new StatsStore();
+  readonly #stats: StatsAnswers;
   readonly #secrets = new SecretStore();
   #madeTls: WorkerTls | null = null;
   readonly #accessLogs: WorkerAccessLogs;
@@ -86,6 +88,7 @@ export class WorkerRuntime implements BindReport {
     this.#setLogLevels(init);
     this.#logger = this.#log.registry.get('config');
     this.#io = new IoThread(time);
+    this.#stats = new StatsAnswers(this.#store, time, post);
     this.#settler = new HeapSettler(time, () => this.#io.eventCount);
     const environment = { hostname: init.hostname, variables: init.environment };
     const runtime = new Runtime(init.runtime);
@@ -101,20 +104,7 @@ export class WorkerRuntime implements BindReport {
     });
     this.#routeEnvironment = this.#routeEnvironmentFor(runtime, environment);
     this.#asked = new AskedOfMain(time, this.#io.timers, post);
-    this.#clusters = new WorkerClusterManager({
-      io: this.#io,
-      store: this.#store,
-      random: realRandom,
-      forwardHosts: this.#asked.forwardHosts,
-      transports: { transportFor: (request) => this.#tls().transports.transportFor(request) },
-      counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
-      runtime,
-      localClusterName: init.localClusterName,
-      localKey: localityKeyOf(init.node),
-      defaultBind: init.upstreamBind,
-      hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
-      health: new WorkerHealth(init.outlierCounts, time, healthReport(post)),
-    });
+    this.#clusters = this.#newClusters(init, runtime);
     this.#sharedCounts = new SharedCounts(init.sharedCounts, init.workerIndex);
     this.#tokenBuckets = new TokenBucketMemory(init.tokenBuckets);
     const builder = new WorkerChainBuilder({
@@ -147,6 +137,23 @@ export class WorkerRuntime implements BindReport {
       time: this.#time,
       log: this.#log.registry.get('connection'),
     }));
+  }
+
+  #newClusters(init: WorkerInit, runtime: Runtime): WorkerClusterManager {
+    return new WorkerClusterManager({
+      io: this.#io,
+      store: this.#store,
+      random: realRandom,
+      forwardHosts: this.#asked.forwardHosts,
+      transports: { transportFor: (request) => this.#tls().transports.transportFor(request) },
+      counts: new BreakerCounts(init.circuitBreakerCounts, init.workerIndex, init.concurrency),
+      runtime,
+      localClusterName: init.localClusterName,
+      localKey: localityKeyOf(init.node),
+      defaultBind: init.upstreamBind,
+      hostCounts: new SharedHostCounts(init.hostCounts, init.workerIndex),
+      health: new WorkerHealth(init.outlierCounts, this.#time, healthReport(this.#post)),
+    });
   }
 
   #newHandler(init: WorkerInit, builder: WorkerChainBuilder, runtime: Runtime): ConnectionHandler {
@@ -190,11 +197,7 @@ export class WorkerRuntime implements BindReport {
         return;
       case 'collect_stats':
         this.#clusters.refreshStats();
-        this.#post({
-          kind: 'stats',
-          requestId: message.requestId,
-          report: this.#store.report(message.all),
-        });
+        this.#stats.ask(message.requestId, message.all);
         return;
       case 'collect_clusters':
         this.#post({ kind: 'clusters', requestId: message.requestId, hosts: this.#hostReports() });

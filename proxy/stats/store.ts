@@ -16,10 +16,14 @@ export interface StatDefinition {
   readonly tags: StatTags;
 }
 
-/** What a worker answers: plain data. `definitions` holds only those registered since the last report. */
-export interface StatsReport {
+/** Stats that were not named before. */
+export interface StatNames {
   readonly firstId: number;
   readonly definitions: readonly StatDefinition[];
+}
+
+/** What a worker answers: plain data. `definitions` holds only those registered since the last report. */
+export interface StatsReport extends StatNames {
   /** Counters since thread start, gauges now; histograms at 0. Indexed by StatId. */
   readonly values: Float64Array;
   /** 1 for gauges that were ever written: `usedonly` shows them at 0, too. Indexed by StatId. */
@@ -38,7 +42,7 @@ export class StatsStore {
   readonly #definitions: StatDefinition[] = [];
   readonly #ids = new Map<string, StatId>();
   readonly #histograms = new Map<StatId, LogLinearHistogram>();
-  #reported = 0;
+  #named = 0;
 
   counter(name: string, tags: StatTags = []): StatId {
     return this.#register(name, 'counter', tags);
@@ -90,19 +94,35 @@ export class StatsStore {
     return this.#definitions[id]!;
   }
 
+  /** How many the next report has to name. */
+  get unnamed(): number {
+    return this.#definitions.length - this.#named;
+  }
+
+  /** For a new reader. */
+  nameAgain(): void {
+    this.#named = 0;
+  }
+
+  /** The next of them: they are named by this. */
+  takeNames(most: number): StatNames {
+    const firstId = this.#named;
+    const definitions = this.#definitions.slice(firstId, firstId + most);
+    this.#named += definitions.length;
+    return { firstId, definitions };
+  }
+
   /** `all`: name every stat again (a new reader). */
   report(all: boolean): StatsReport {
-    const firstId = all ? 0 : this.#reported;
-    const definitions = this.#definitions.slice(firstId);
-    this.#reported = this.#definitions.length;
+    if (all) this.nameAgain();
+    const names = this.takeNames(Infinity);
     const histograms: { id: StatId; buckets: Float64Array; sum: number }[] = [];
     for (const [id, histogram] of this.#histograms) {
       if (histogram.count === 0) continue;
       histograms.push({ id, buckets: histogram.drain(), sum: histogram.drainSum() });
     }
     return {
-      firstId,
-      definitions,
+      ...names,
       values: this.#values.slice(0, this.#definitions.length),
       touched: this.#touched.slice(0, this.#definitions.length),
       histograms,

@@ -35,7 +35,6 @@ function setUp(concurrency: number) {
       componentLogLevels: [],
       node: { id: 'n', cluster: 'c', metadataJson: '{}', locality: undefined },
       localAddress: '127.0.0.1',
-      statsMatcher: { kind: 'all' },
       runtime: new Map(),
       fileFlushIntervalMs: 1000,
       fileFlushMinSizeKb: 64,
@@ -60,6 +59,7 @@ function setUp(concurrency: number) {
     events: {
       onStarted: () => state.started++,
       onAllApplied: (version) => (state.appliedVersion = version),
+      onStatNames: (id, names) => void collector.define(id, names),
       onStats: (id, report) => collector.add(id, report),
       onMessage: (index, message) => seen.push({ index, message }),
       onGone: (id) => collector.retire(id),

@@ -62,7 +62,6 @@ function startWorker(t: Test) {
       componentLogLevels: [],
       node: { id: 'n', cluster: 'c', locality: undefined } as never,
       localAddress: '127.0.0.1',
-      statsMatcher: undefined as never,
       runtime: new Map(),
       localClusterName: '',
       maxDownstreamConnections: undefined,
