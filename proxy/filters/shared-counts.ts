@@ -1,54 +1,28 @@
-// [w] SharedCounts: numbers that all workers add to and any of them may ask for, by name: active faults. Main clears
-// what a worker that died had counted.
-//
-//   hash of name 0 | 1 | … 4095     found or claimed once, when a filter is made; never given back
-//   worker 0's count 0 | 1 | …
-//   worker 1's count 0 | 1 | …
-import { xxHash64 } from '../base/xx-hash64.ts';
+// [w] SharedCounts: numbers that all workers add to and any of them may ask for, by name: active faults, connections of a listener. A name's
+// place is given back when nobody counts under it any more. Main clears what a worker that died had counted.
+import { SharedPlaces, sharedPlacesBuffer } from '../base/shared-places.ts';
 
 const PLACES = 4096;
 /** Of a worker that meets others at the limit. */
 const MAX_TRIES = 8;
-const HASH_BYTES = PLACES * BigInt64Array.BYTES_PER_ELEMENT;
-const ROW_BYTES = PLACES * Int32Array.BYTES_PER_ELEMENT;
 
 export const sharedCountsBuffer = (workerCount: number): SharedArrayBuffer =>
-  new SharedArrayBuffer(HASH_BYTES + workerCount * ROW_BYTES);
+  sharedPlacesBuffer(PLACES, workerCount);
 
 /** [m] */
-export const clearWorkerCounts = (buffer: SharedArrayBuffer, workerIndex: number): void => {
-  new Int32Array(buffer, HASH_BYTES + workerIndex * ROW_BYTES, PLACES).fill(0);
-};
+export const clearWorkerCounts = (buffer: SharedArrayBuffer, workerIndex: number): void =>
+  new SharedPlaces(buffer, PLACES, workerIndex).clear();
 
 export class SharedCounts {
-  readonly #hashes: BigInt64Array;
-  readonly #counts: Int32Array;
-  readonly #ownRow: number;
+  readonly #places: SharedPlaces;
 
   constructor(buffer: SharedArrayBuffer, workerIndex: number) {
-    this.#hashes = new BigInt64Array(buffer, 0, PLACES);
-    this.#counts = new Int32Array(buffer, HASH_BYTES);
-    this.#ownRow = workerIndex * PLACES;
+    this.#places = new SharedPlaces(buffer, PLACES, workerIndex);
   }
 
   /** The same count for the same name, in all workers; one of its own where there are too many names. */
   of(name: string): SharedCount {
-    const place = this.#placeOf(name);
-    return place < 0
-      ? new SharedCount(new Int32Array(PLACES), 0, 0)
-      : new SharedCount(this.#counts, place, this.#ownRow + place);
-  }
-
-  #placeOf(name: string): number {
-    const digest = xxHash64(Buffer.from(name));
-    const hash = BigInt.asIntN(64, digest | 1n);
-    const start = Number(digest >> 32n) % PLACES;
-    for (let i = 0; i < PLACES; i++) {
-      const place = (start + i) % PLACES;
-      const found = Atomics.compareExchange(this.#hashes, place, 0n, hash);
-      if (found === 0n || found === hash) return place;
-    }
-    return -1;
+    return new SharedCount(this.#places, name);
   }
 }
 
@@ -56,11 +30,15 @@ export class SharedCount {
   readonly #counts: Int32Array;
   readonly #place: number;
   readonly #own: number;
+  /** There was no place: it knows of this worker only. */
+  readonly #alone: boolean;
 
-  constructor(counts: Int32Array, place: number, own: number) {
-    this.#counts = counts;
-    this.#place = place;
-    this.#own = own;
+  constructor(places: SharedPlaces, name: string) {
+    const place = places.hold(name, this);
+    this.#alone = place < 0;
+    this.#counts = this.#alone ? new Int32Array(1) : places.counts;
+    this.#place = this.#alone ? 0 : place;
+    this.#own = this.#alone ? 0 : places.row + place;
   }
 
   add(amount: number): void {
@@ -87,13 +65,14 @@ export class SharedCount {
 
   /** The worker with the smallest count; `own` where it is one of them. */
   smallest(workers: number, own: number): number {
+    if (this.#alone) return own;
     let best = own;
     for (let worker = 0; worker < workers; worker++)
       if (this.#at(worker) < this.#at(best)) best = worker;
     return best;
   }
 
-  /** To another worker's count. */
+  /** To the count of the worker that smallest() gave, if it is another. */
   addTo(worker: number, amount: number): void {
     Atomics.add(this.#counts, this.#place + worker * PLACES, amount);
   }

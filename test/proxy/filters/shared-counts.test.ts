@@ -59,4 +59,12 @@ t.test('SharedCounts', async (t) => {
     all.forEach((count, i) => count.add(i));
     t.ok(all.every((count, i) => count.total === i));
   });
+
+  t.test('a connection stays where it came when there is no telling who has fewer', async (t) => {
+    const counts = new SharedCounts(sharedCountsBuffer(4), 2);
+    const all = Array.from({ length: 6000 }, (_, i) => counts.of(`name ${i}`));
+    for (const count of all) count.add(1);
+    const chosen = all.map((count) => count.smallest(4, 2));
+    t.ok(chosen.filter((worker) => worker === 2).length >= 6000 - 4096);
+  });
 });
