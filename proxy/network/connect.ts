@@ -1,13 +1,13 @@
 // [w] Opens one upstream connection: TCP or a pipe, from a source address and with socket options where configured, then
 // its transport (TLS, …). Errors in Envoy's words.
 import type { AddressConfig } from '../config/listener-config.ts';
+import { errorText } from './error-text.ts';
 import { Connection } from './connection.ts';
 import type { DialOptions, FamilyDialling } from './dial-options.ts';
 import type { IoThread } from './io-thread.ts';
 import { closeDescriptor, openTcpDescriptor, setOptions } from './socket-options.ts';
 import {
   connectPipe,
-  errnoName,
   newPipeConnectRequest,
   newPipeSocket,
   newTcpConnectRequest,
@@ -202,23 +202,3 @@ const BIND_ERROR = 'failed to bind to ';
 
 /** Of a reason that onConnectFailed() gave. */
 export const isBindError = (reason: string): boolean => reason.startsWith(BIND_ERROR);
-
-const ERROR_TEXTS = new Map([
-  ['ECONNREFUSED', 'Connection refused'],
-  ['EHOSTUNREACH', 'No route to host'],
-  ['ENETUNREACH', 'Network is unreachable'],
-  ['ETIMEDOUT', 'Connection timed out'],
-  ['ECONNRESET', 'Connection reset by peer'],
-  ['EADDRNOTAVAIL', 'Cannot assign requested address'],
-  ['EADDRINUSE', 'Address already in use'],
-  ['ENOENT', 'No such file or directory'],
-  ['EACCES', 'Permission denied'],
-  ['EMFILE', 'Too many open files'],
-  ['EINVAL', 'Invalid argument'],
-]);
-
-/** As strerror() says it on Linux. */
-export function errorText(status: number): string {
-  const name = errnoName(status);
-  return ERROR_TEXTS.get(name) ?? name;
-}

@@ -4,7 +4,7 @@ import { fs } from '../base/node-builtins.ts';
 import type { AddressConfig, ListenSocketConfig } from '../config/listener-config.ts';
 import type { SocketOptionConfig } from '../config/socket-config.ts';
 import type { Closable } from '../base/lifetime.ts';
-import { errorText } from './connect.ts';
+import { errorText } from './error-text.ts';
 import type { IoThread } from './io-thread.ts';
 import { whyNoLibc } from './libc.ts';
 import {

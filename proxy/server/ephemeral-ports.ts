@@ -3,7 +3,7 @@
 import type { Closable } from '../base/lifetime.ts';
 import type { ConfigResource } from '../config/config-resource.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
-import { errorText } from '../network/connect.ts';
+import { errorText } from '../network/error-text.ts';
 import { BindError } from '../network/listen-socket.ts';
 import { IPV6_ONLY, REUSE_PORT, newTcpServer } from '../network/socket-binding.ts';
 import type { SocketHandle, SocketName } from '../network/socket-binding.ts';

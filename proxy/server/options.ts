@@ -1,6 +1,6 @@
 // [m] Envoy's command line to frozen ServerOptions; the only reader of process.env in proxy/ (envoy-behaviour §14.4).
-import { isIP } from 'node:net';
 import { availableParallelism, cpus, hostname } from 'node:os';
+import { ipFamily } from '../base/ip-text.ts';
 import type { LogLevel } from '../base/logger.ts';
 import type { EarlyListeners } from '../listener-manager/early-sockets.ts';
 import { MAX_COUNT, OPTION_TABLE } from './option-table.ts';
@@ -271,7 +271,7 @@ function earlyListeners(list: string, holdMs: number): EarlyListeners | undefine
     const [, v6, v4, digits] = IP_AND_PORT.exec(entry) ?? [];
     const address = v6 ?? v4 ?? '';
     const port = Number(digits);
-    if (isIP(address) === 0 || !(port >= 1 && port <= 65535))
+    if (ipFamily(address) === 0 || !(port >= 1 && port <= 65535))
       throw new OptionError(`--early-listeners: '${entry}' is not <ip>:<port>`);
     return { kind: 'ip' as const, address, port };
   });

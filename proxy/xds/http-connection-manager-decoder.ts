@@ -17,12 +17,12 @@ import { decodeHeaderOperation } from './header-mutation-filter-decoder.ts';
 import { decodeHttpFilters } from './http-filter-decoder.ts';
 import { decodeHttp1Server, decodeHttp2 } from './http-protocol-decoder.ts';
 import { decodeIpDetection } from './ip-detection-decoder.ts';
-import { decodeLocalReply } from './local-reply-decoder.ts';
 import { breaksHeader } from './matcher-decoder.ts';
 import { decodeRouteTable } from './route-decoder.ts';
 import { decodeManagerSampling } from './tracing-decoder.ts';
 import { typedConfigOf } from './typed-config.ts';
 
+const localReplies = lazyPart<typeof import('./local-reply-decoder.ts')>('xds/local-reply-decoder');
 const scopedRoutes = lazyPart<typeof import('./scoped-routes-decoder.ts')>(
   'xds/scoped-routes-decoder',
 );
@@ -45,7 +45,7 @@ export function decodeHttpConnectionManager(reader: Reader): Config {
     routes: decodeRoutes(reader),
     httpFilters: decodeFilters(reader),
     accessLogs: decodeAccessLogs(reader.children('access_log')),
-    localReply: localReply && decodeLocalReply(localReply),
+    localReply: localReply && localReplies().decodeLocalReply(localReply),
     accessLogOptions: decodeHttpLogOptions(reader),
     ...decodeAddressing(reader),
     ...decodeRequestId(reader),
