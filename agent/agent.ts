@@ -82,8 +82,8 @@ export class Agent {
       time,
       random,
       onRestart: () => this.#onProxyRestart(),
-      onOutput: (chunk) => {
-        this.#record.onOutput(chunk);
+      onOutput: (chunk, epoch) => {
+        this.#record.onOutput(epoch, chunk);
         parts.relayLog(chunk);
       },
       onUnaskedExit: (flight) => this.#record.onExit(flight),

@@ -29,7 +29,7 @@ export interface ProxyProcessParts {
   /** Before each start but the first. */
   readonly onRestart: () => void;
   /** What it writes to standard error. */
-  readonly onOutput: (chunk: Buffer) => void;
+  readonly onOutput: (chunk: Buffer, epoch: number) => void;
   /** Each end that nobody asked for. */
   readonly onUnaskedExit: (flight: Flight) => void;
 }
@@ -80,7 +80,7 @@ export class ProxyProcess {
 
   start(): void {
     const { command, logger, time } = this.#parts;
-    this.#epoch++;
+    const epoch = ++this.#epoch;
     const sinceMs = time.monotonicMs();
     const ranMs = (): number => time.monotonicMs() - sinceMs;
     const spawned = spawnBound(command);
@@ -90,7 +90,7 @@ export class ProxyProcess {
       return;
     }
     const { child } = spawned;
-    child.stderr?.on('data', this.#parts.onOutput);
+    child.stderr?.on('data', (chunk: Buffer) => this.#parts.onOutput(chunk, epoch));
     child.stderr?.on('error', () => {});
     this.#state = { kind: 'running', child, sinceMs };
     child.once('error', (spawnError) => {
