@@ -30,20 +30,23 @@ export class KeptUpstream<Request extends RelayedRequest, Response extends Relay
     const typeUrl = request.type_url ?? '';
     if (!isForProxy(typeUrl) || request.error_detail !== undefined) return;
     const resources = this.#wanted(typeUrl, request);
-    if (resources.length === 0) return;
+    if (resources === undefined) return;
     const nonce = `last-good/${++this.#nonces}`;
     const version = this.#kept.get(typeUrl)?.version ?? '';
     this.#onResponse(this.#dialect.respond(typeUrl, { nonce, version, resources }));
   }
 
-  #wanted(typeUrl: string, request: Request): readonly Resource[] {
-    const kept = this.#kept.get(typeUrl)?.resources ?? new Map<string, Resource>();
+  /** Undefined: there is nothing to say. All of a type may be none, as the listeners of a gateway: that is an answer, too. */
+  #wanted(typeUrl: string, request: Request): readonly Resource[] | undefined {
+    const all = this.#kept.get(typeUrl)?.resources;
+    const kept = all ?? new Map<string, Resource>();
     const names = this.#dialect.names(request);
     const before = this.#sent.get(typeUrl);
     const sent = before ?? new Set();
     this.#sent.set(typeUrl, sent);
     if (names.length === 0 || names.includes('*')) {
-      return before === undefined && this.#dialect.isFresh(request) ? [...kept.values()] : [];
+      const isFirst = before === undefined && this.#dialect.isFresh(request);
+      return isFirst && all !== undefined ? [...kept.values()] : undefined;
     }
     const resources: Resource[] = [];
     for (const name of names) {
@@ -53,7 +56,7 @@ export class KeptUpstream<Request extends RelayedRequest, Response extends Relay
       sent.add(name);
       resources.push(resource);
     }
-    return resources;
+    return resources.length === 0 ? undefined : resources;
   }
 }
 

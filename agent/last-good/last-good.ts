@@ -57,16 +57,11 @@ export class LastGood {
 
   /** It answered: what the proxy gets from now on is new. */
   onAnswer(): void {
-    this.#parts.metrics.controlPlaneConnected(true);
     if (this.#warning === undefined) return;
     this.#warning = undefined;
     this.#parts.metrics.configIsStale(false);
     this.#parts.logger.info(
       'the control plane is back: its configuration takes the place of the kept one',
     );
-  }
-
-  onLost(): void {
-    this.#parts.metrics.controlPlaneConnected(false);
   }
 }

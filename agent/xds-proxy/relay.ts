@@ -109,7 +109,9 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
   /** The proxy ended its stream, or a newer one took its place. */
   close(): void {
     const state = this.#state;
+    if (state.kind === 'closed') return;
     this.#state = { kind: 'closed' };
+    this.#parts.metrics.controlPlaneConnected(false);
     this.#silence?.cancel();
     this.#recorder?.close();
     if (state.kind === 'delayed') state.timer.cancel();
@@ -209,6 +211,7 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
     this.#answered = true;
     this.#opening = undefined;
     this.#silence?.cancel();
+    metrics.controlPlaneConnected(true);
     lastGood?.onAnswer();
     const typeUrl = response.type_url ?? '';
     const handler = handlers.get(typeUrl);
@@ -236,9 +239,9 @@ export class Relay<Request extends RelayedRequest, Response extends RelayedRespo
   /** Ends the proxy's stream too: it keeps its configuration and comes back with all it knows. */
   #onUpstreamEnd(reason: string): void {
     if (this.#state.kind === 'closed') return;
-    const { gate, metrics, logger, lastGood } = this.#parts;
+    const { gate, metrics, logger } = this.#parts;
     gate.failed();
-    lastGood?.onLost();
+    metrics.controlPlaneConnected(false);
     if (this.#answered) metrics.istiodConnectionTerminations.inc();
     else metrics.istiodConnectionFailures.inc();
     if (this.#state.kind === 'standby') {

@@ -286,6 +286,7 @@ t.test('A kept configuration', (t) => {
     t.equal(await pod.gauge('control_plane_connected'), 1);
     t.strictSame([...pod.lastGood.file.read()!.kept.get(CDS)!.resources.keys()], ['b']);
     next.relay.close();
+    t.equal(await pod.gauge('control_plane_connected'), 0);
   });
 
   t.test('is what the proxy took: nothing that it rejected, and less than whole is none', (t) => {
@@ -342,6 +343,22 @@ t.test('A kept configuration', (t) => {
     const last = down.responses.at(-1)!;
     t.strictSame(told([last]), ['ClusterLoadAssignment: a new']);
     t.strictSame(Buffer.from(last.resources![1]!.resource!.value), Buffer.from('\x0a\x03new'));
+    relay.close();
+    t.end();
+  });
+
+  t.test('may have no listener, as that of a gateway without routes', (t) => {
+    const pod = new Pod(t);
+    configure(pod, [
+      { typeUrl: CDS, answer: [['a', '1']] },
+      { typeUrl: LDS, answer: [] },
+    ]);
+    const { relay, down, ups } = pod.delta();
+    relay.onRequest({ type_url: CDS });
+    ups[0]!.onEnd('refused');
+    relay.onRequest({ type_url: LDS });
+    relay.onRequest({ type_url: LDS, response_nonce: 'last-good/2' });
+    t.strictSame(told(down.responses), ['Cluster: a', 'Listener: ']);
     relay.close();
     t.end();
   });

@@ -21,6 +21,7 @@ interface Scene {
   readonly sent: DeltaDiscoveryRequest[];
   readonly failures: string[];
   readonly dials: UpstreamEvents<DeltaDiscoveryResponse>[];
+  isConnected(): Promise<boolean>;
   join(): Relay<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 }
 
@@ -30,6 +31,7 @@ function makeScene(): Scene {
   const sent: DeltaDiscoveryRequest[] = [];
   const failures: string[] = [];
   const dials: UpstreamEvents<DeltaDiscoveryResponse>[] = [];
+  const metrics = new AgentMetrics();
   const join = (): Relay<DeltaDiscoveryRequest, DeltaDiscoveryResponse> =>
     new Relay({
       dialect: deltaDialect,
@@ -41,11 +43,13 @@ function makeScene(): Scene {
       handlers: new Map(),
       lastGood: undefined,
       gate,
-      metrics: new AgentMetrics(),
+      metrics,
       logger: captureLog().logger,
       time,
     });
-  return { time, gate, sent, failures, dials, join };
+  const isConnected = async (): Promise<boolean> =>
+    /^outrigger_agent_control_plane_connected 1$/m.test(await metrics.text());
+  return { time, gate, sent, failures, dials, isConnected, join };
 }
 
 t.test('DialGate', (t) => {
@@ -83,6 +87,23 @@ t.test('Relay', (t) => {
     t.equal(scene.dials.length, 2);
     t.strictSame(scene.sent, [{ type_url: 'a' }, { type_url: 'b' }]);
     t.end();
+  });
+
+  t.test('tells whether the control plane answers, also where nothing is kept', async (t) => {
+    const scene = makeScene();
+    const relay = scene.join();
+    relay.onRequest({ type_url: 'a' });
+    t.equal(await scene.isConnected(), false);
+    scene.dials[0]!.onResponse({ type_url: 'type.googleapis.com/envoy.a', nonce: '1' });
+    t.equal(await scene.isConnected(), true);
+    relay.close();
+    t.equal(await scene.isConnected(), false);
+    scene.join();
+    scene.dials[1]!.onResponse({ type_url: 'type.googleapis.com/envoy.a', nonce: '2' });
+    relay.close();
+    t.equal(await scene.isConnected(), true, 'an older stream that ends again is of no matter');
+    scene.dials[1]!.onEnd('gone');
+    t.equal(await scene.isConnected(), false);
   });
 
   t.test('does not dial for a proxy that left meanwhile', (t) => {
