@@ -4,6 +4,7 @@ import { HeapSettler } from '../proxy/base/heap-settler.ts';
 import { Lifetime } from '../proxy/base/lifetime.ts';
 import type { Logger, LoggerRegistry } from '../proxy/base/logger.ts';
 import type { RandomSource } from '../proxy/base/random.ts';
+import { GrpcThread } from '../proxy/grpc/grpc-thread.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import type { DnsOptions } from './dns/dns-options.ts';
 import { NameTable } from './dns/name-table.ts';
@@ -45,6 +46,7 @@ export class Agent {
   readonly #nameTable: NameTableHandler;
   #names: NameTable | undefined;
   readonly #lifetime = new Lifetime();
+  readonly #grpc: GrpcThread;
   readonly #readiness: Readiness;
   readonly #proxy: ProxyProcess;
   readonly #record: FlightRecord;
@@ -57,6 +59,7 @@ export class Agent {
     this.#parts = parts;
     const { options, loggers, time, random } = parts;
     this.#startedMs = time.monotonicMs();
+    this.#grpc = new GrpcThread(time);
     this.#log = loggers.get('agent');
     const { dns } = options;
     this.#nameTable = new NameTableHandler((hosts) => {
@@ -91,6 +94,7 @@ export class Agent {
     this.#secrets = this.#lifetime.own(
       new SecretService({
         options,
+        grpc: this.#grpc,
         metrics: this.#metrics,
         logger: loggers.get('sds'),
         time,
@@ -153,6 +157,7 @@ export class Agent {
         nameTable: this.#nameTable,
         wantsNames: options.dns !== undefined,
         onTrustBundle: (pems) => this.#secrets.setTrustBundle(pems),
+        grpc: this.#grpc,
         metrics: this.#metrics,
         logger,
         time,

@@ -1,6 +1,7 @@
 // [m] Entry of pilot-agent: picks the subcommand, leaves with its exit code. Each subcommand loads only what it needs.
 import { join } from 'node:path';
 
+import { loadPartsFrom } from '../proxy/base/lazy-part.ts';
 import { fs } from '../proxy/base/node-builtins.ts';
 import { endReadably } from '../proxy/base/readable-stack.ts';
 import {
@@ -26,6 +27,9 @@ const USAGE = `usage: pilot-agent <command> [flags]
   version                  print the version
   completion               print a script by which a shell completes all this
 `;
+
+// Told from here because only an entry file is where it was written once the tree is bundled (build/emit.ts).
+loadPartsFrom(new URL('../proxy/', import.meta.url), import.meta.url.slice(-3));
 
 const outputs = { out: process.stdout, err: process.stderr };
 

@@ -25,6 +25,8 @@ const PROGRAMS = [
   'agent/control-plane/main.ts',
   'iptables-init/main.ts',
 ];
+/** What a program loads later, and yet as a whole: what they share with programs is told apart in the same way. */
+const LATER = ['agent/commands/proxy.ts', 'agent/commands/request.ts', 'agent/commands/wait.ts'];
 /** Read by xds-protos/descriptor-table.ts, beside the file that holds it. */
 const TEXTS = ['xds-protos/gen/descriptors.txt', 'chunks/gen/descriptors.txt'] as const;
 const PART = /\blazyPart<typeof import\('([^']+)'\)>\(/g;
@@ -112,7 +114,7 @@ export async function bundle(root: string, out: string): Promise<void> {
     },
     sourcemap: true,
     sourcemapExcludeSources: true,
-    ...groupByPrograms(root, entries),
+    ...groupByPrograms(root, [...entries, ...LATER.filter((path) => existsSync(join(root, path)))]),
   });
   await build.close();
   const [text, place] = TEXTS;

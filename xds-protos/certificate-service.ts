@@ -2,16 +2,11 @@
 import type { handleUnaryCall } from '@grpc/grpc-js';
 import type { StreamStatus } from './ads-stream.ts';
 import { statusCode } from './ads-stream.ts';
+import { CERTIFICATE_METHOD as method } from './certificate-method.ts';
 import type { MessageTypes } from './gen/message-types.ts';
 import { connect, deserializer, metadataOf, serializer } from './grpc-library.ts';
 import type { ConnectionOptions, StreamHeaders } from './grpc-library.ts';
 import type { GrpcServer } from './grpc-server.ts';
-
-const method = {
-  path: '/istio.v1.auth.IstioCertificateService/CreateCertificate',
-  request: 'istio.v1.auth.IstioCertificateRequest',
-  response: 'istio.v1.auth.IstioCertificateResponse',
-} as const;
 
 export type CertificateRequest = MessageTypes[typeof method.request];
 

@@ -1,5 +1,5 @@
-// [m] What users of gRPC streams need of whoever carries them: the proxy does it on its own HTTP/2 codec
-// (proxy/grpc/http2-channel.ts), which spares main a library of 7 MB (docs/adr/0008-grpc-on-our-codec.md).
+// [m] What users of gRPC streams, and those who answer them, need of whoever carries them: proxy and agent do it on the proxy's HTTP/2
+// codec (proxy/grpc), which spares each of them a library of 5 to 7 MB (docs/adr/0008-grpc-on-our-codec.md, 0018-agent-on-our-codec.md).
 import type { StreamStatus } from './ads-stream.ts';
 
 export interface GrpcStreamListener {
@@ -30,3 +30,27 @@ export interface GrpcChannel {
   /** Closes the connection; streams that are open end without a word. */
   close(): void;
 }
+
+/** How a client makes sure of the server, and shows itself. PEM texts. */
+export interface ClientTls {
+  readonly rootPem: string;
+  readonly identity: { readonly chainPem: string; readonly keyPem: string } | undefined;
+  /** What the certificate must name; undefined: the host of the target. */
+  readonly serverName: string | undefined;
+}
+
+/** One call at a server. */
+export interface GrpcCall {
+  /** What the client sent as headers, names in lower case; of several of one name the last. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** As GrpcStream.send(). */
+  send(message: Uint8Array): boolean;
+  /** Ends the call after what was sent. No listener is called afterwards. */
+  finish(status: StreamStatus): void;
+}
+
+/**
+ * Answers the calls of one method. The listener's onEnd() says OK where the client ended the stream, which ends the call with OK, and
+ * CANCELLED where it went away.
+ */
+export type GrpcMethod = (call: GrpcCall) => GrpcStreamListener;

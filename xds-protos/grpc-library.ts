@@ -12,16 +12,8 @@ import {
 } from './ads-stream.ts';
 import { decode, encode, maxMessageBytes } from './codec.ts';
 import type { MessageTypes } from './gen/message-types.ts';
+import type { ClientTls } from './grpc-channel.ts';
 import type { StreamMethod } from './message-stream.ts';
-
-/** How a client makes sure of the server, and shows itself. PEM texts. */
-export interface ClientTls {
-  /** Roots; undefined: those of the system. */
-  readonly rootPem: string | undefined;
-  readonly identity: { readonly chainPem: string; readonly keyPem: string } | undefined;
-  /** What the certificate must name; undefined: the host of the target. */
-  readonly serverName: string | undefined;
-}
 
 export interface ConnectionOptions {
   /** A ping goes out after this much silence. Default 30 000, as Istio's agents do. */
@@ -214,7 +206,7 @@ export function connect(
   const name = tls.serverName ?? host;
   const { identity, rootPem } = tls;
   const credentials = grpc.credentials.createSsl(
-    rootPem === undefined ? null : Buffer.from(rootPem),
+    Buffer.from(rootPem),
     identity === undefined ? null : Buffer.from(identity.keyPem),
     identity === undefined ? null : Buffer.from(identity.chainPem),
     { checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate) },

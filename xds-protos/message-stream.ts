@@ -67,7 +67,8 @@ export function openMessageStream<
   };
 }
 
-function tryDecode<K extends keyof MessageTypes>(
+/** A ProtoError: the bytes are no such message. */
+export function tryDecode<K extends keyof MessageTypes>(
   type: K,
   bytes: Uint8Array,
 ): MessageTypes[K] | ProtoError {

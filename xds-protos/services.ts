@@ -1,4 +1,4 @@
-// [m] ADS clients and servers over @grpc/grpc-js (xds-protocol, "Aggregated Discovery Service"): the agent, the control plane, tests.
+// [m] ADS clients and servers over @grpc/grpc-js (xds-protocol, "Aggregated Discovery Service"): the control plane, tests.
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
 import { deltaMethod, sotwMethod } from './discovery-methods.ts';
 import type {

@@ -1,7 +1,11 @@
 // [m] Asks the certificate authority for one certificate (istio-contract §6.9): a fresh key, a request with the workload's name, the token as
 // it is now. A connection for each call, as there is one in half a day, so that changed roots need no watching.
-import { connectCertificates } from '../../xds-protos/certificate-service.ts';
-import type { ClientTls } from '../../xds-protos/grpc-library.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
+import { openChannel } from '../../proxy/grpc/open-channel.ts';
+import { callOnce } from '../../proxy/grpc/unary-call.ts';
+import { CERTIFICATE_METHOD } from '../../xds-protos/certificate-method.ts';
+import { decode, encode } from '../../xds-protos/codec.ts';
+import type { ClientTls } from '../../xds-protos/grpc-channel.ts';
 import { createCertificateRequest } from './certificate-request.ts';
 import { generateWorkloadKey } from './key-pair.ts';
 import { certificatesIn, pairProblem, validityOf } from './pem.ts';
@@ -10,6 +14,8 @@ import { loadClientTls, readAuthorization } from './server-trust.ts';
 
 /** As stock bounds one CSR with its retries. */
 const CALL_TIMEOUT_MS = 10_000;
+/** A chain and its roots. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface IssuedCertificate {
   /** Leaf and intermediates. */
@@ -21,7 +27,10 @@ export interface IssuedCertificate {
 }
 
 /** Rejects with an Error whose message may be logged. */
-export async function requestCertificate(options: SecurityOptions): Promise<IssuedCertificate> {
+export async function requestCertificate(
+  options: SecurityOptions,
+  grpc: GrpcThread,
+): Promise<IssuedCertificate> {
   const { authority, spiffeName } = options;
   let tls: ClientTls | undefined;
   if (authority.trust !== undefined) {
@@ -34,24 +43,25 @@ export async function requestCertificate(options: SecurityOptions): Promise<Issu
   // A token in plaintext is a token of everybody.
   if (authorization !== undefined && tls !== undefined) headers.set('authorization', authorization);
   const key = await generateWorkloadKey(options.key);
-  const connection = connectCertificates(authority.address, { tls });
+  const message = encode(CERTIFICATE_METHOD.request, {
+    csr: createCertificateRequest(spiffeName, key),
+    validity_duration: BigInt(Math.ceil(options.lifeMs / 1000)),
+    ...(authority.signer === '' ? {} : { metadata: { CertSigner: authority.signer } }),
+  });
+  const { path } = CERTIFICATE_METHOD;
+  const { address: target } = authority;
+  const channel = openChannel(grpc, { target, tls, maxMessageBytes: MAX_ANSWER_BYTES });
   try {
-    const answer = await connection.create(
-      {
-        csr: createCertificateRequest(spiffeName, key),
-        validity_duration: BigInt(Math.ceil(options.lifeMs / 1000)),
-        ...(authority.signer === '' ? {} : { metadata: { CertSigner: authority.signer } }),
-      },
-      headers,
-      CALL_TIMEOUT_MS,
-    );
+    const call = { path, metadata: headers, message, timeoutMs: CALL_TIMEOUT_MS };
+    const answer = await callOnce(channel, call, grpc.time);
     if (!answer.ok) {
       const { code, reason } = answer.status;
-      throw new Error(`${authority.address}: gRPC status ${code}: ${reason}`);
+      throw new Error(`${target}: gRPC status ${code}: ${reason}`);
     }
-    return checked(answer.chain, key.pem, authority.address);
+    const { cert_chain: chain } = decode(CERTIFICATE_METHOD.response, answer.message);
+    return checked(chain ?? [], key.pem, target);
   } finally {
-    connection.close();
+    channel.close();
   }
 }
 

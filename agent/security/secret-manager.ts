@@ -7,6 +7,7 @@ import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import { fs } from '../../proxy/base/node-builtins.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
 import { requestCertificate } from './authority-client.ts';
 import type { IssuedCertificate } from './authority-client.ts';
@@ -23,6 +24,7 @@ export const ROOT_SECRET = 'ROOTCA';
 
 export interface SecretManagerParts {
   readonly options: SecurityOptions;
+  readonly grpc: GrpcThread;
   readonly metrics: AgentMetrics;
   readonly logger: Logger;
   readonly time: TimeSource;
@@ -43,7 +45,7 @@ export class SecretManager implements Closable {
     this.#parts = parts;
     const { options, metrics, logger, time, random } = parts;
     this.#workload = new WorkloadCertificate({
-      request: parts.request ?? (() => requestCertificate(options)),
+      request: parts.request ?? (() => requestCertificate(options, parts.grpc)),
       graceRatio: options.graceRatio,
       graceJitter: options.graceJitter,
       metrics,

@@ -3,11 +3,11 @@
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { TimeSource } from '../../proxy/base/clock.ts';
-import { fs } from '../../proxy/base/node-builtins.ts';
+import { GrpcServer } from '../../proxy/grpc/grpc-server.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import { statusCode } from '../../xds-protos/ads-stream.ts';
 import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
-import { GrpcServer } from '../../xds-protos/grpc-server.ts';
-import { serveSecrets } from '../../xds-protos/secret-service.ts';
+import { adsMethods } from '../../xds-protos/channel-services.ts';
 import type { SecretManager } from './secret-manager.ts';
 import { deltaSecrets, SecretStream, sotwSecrets } from './secret-stream.ts';
 import type { SecretProtocol, SecretRequest } from './secret-stream.ts';
@@ -16,6 +16,7 @@ export interface SecretServerParts {
   readonly secrets: SecretManager;
   /** False: only what lies in files, as a foreign server has the rest. */
   readonly workload: boolean;
+  readonly grpc: GrpcThread;
   readonly logger: Logger;
   readonly time: TimeSource;
 }
@@ -25,26 +26,28 @@ const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 
 export class SecretServer implements Closable {
   readonly #parts: SecretServerParts;
-  readonly #server = new GrpcServer({ maxReceiveBytes: MAX_REQUEST_BYTES });
+  readonly #server: GrpcServer;
   readonly #streams = new Set<{ onChange(name: string): void }>();
   readonly #unsubscribe: () => void;
   #versions = 0;
 
   constructor(parts: SecretServerParts) {
     this.#parts = parts;
-    serveSecrets(this.#server, {
-      sotw: (stream) => this.#attach(stream, sotwSecrets),
-      delta: (stream) => this.#attach(stream, deltaSecrets),
-    });
+    const methods = adsMethods(
+      {
+        sotw: (stream) => this.#attach(stream, sotwSecrets),
+        delta: (stream) => this.#attach(stream, deltaSecrets),
+      },
+      'secrets',
+    );
+    this.#server = new GrpcServer(parts.grpc, { methods, maxMessageBytes: MAX_REQUEST_BYTES });
     this.#unsubscribe = parts.secrets.onChange((name) => {
       for (const stream of this.#streams) stream.onChange(name);
     });
   }
 
-  /** The socket file is its owner's alone. */
-  async listen(socketPath: string): Promise<void> {
-    await this.#server.listen(`unix:${socketPath}`);
-    fs.chmodSync(socketPath, 0o600);
+  listen(socketPath: string): void {
+    this.#server.listen(socketPath);
   }
 
   close(): void {

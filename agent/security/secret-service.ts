@@ -8,6 +8,7 @@ import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import { fs } from '../../proxy/base/node-builtins.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
 import type { AgentOptions } from '../options.ts';
 import { isServed } from '../unix-socket.ts';
@@ -17,6 +18,7 @@ import { SecretServer } from './secret-server.ts';
 
 export interface SecretServiceParts {
   readonly options: Pick<AgentOptions, 'paths' | 'security' | 'controlPlane'>;
+  readonly grpc: GrpcThread;
   readonly metrics: AgentMetrics;
   readonly logger: Logger;
   readonly time: TimeSource;
@@ -33,8 +35,9 @@ export class SecretService implements Closable {
 
   constructor(parts: SecretServiceParts) {
     this.#parts = parts;
-    const { options, metrics, logger, time, random } = parts;
-    const manager = new SecretManager({ options: options.security, metrics, logger, time, random });
+    const { options, grpc, metrics, logger, time, random } = parts;
+    const shared = { metrics, logger, time, random };
+    const manager = new SecretManager({ options: options.security, grpc, ...shared });
     this.#manager = this.#lifetime.own(manager);
     this.#watchdog = this.#lifetime.own(
       new ExpiryWatchdog({
@@ -60,7 +63,7 @@ export class SecretService implements Closable {
     }
     if (foreign)
       logger.info(`${sdsSocket} is served already: only secrets in files are served here`);
-    await this.#serve(foreign ? filesSocket : sdsSocket, !foreign);
+    this.#serve(foreign ? filesSocket : sdsSocket, !foreign);
     this.#watchdog.start();
     // A mesh in plaintext asks for no certificate before its proxy does.
     if (!foreign && (options.controlPlane.trust !== undefined || options.security.outputDir !== ''))
@@ -80,10 +83,10 @@ export class SecretService implements Closable {
     this.#lifetime.close();
   }
 
-  async #serve(socket: string, workload: boolean): Promise<void> {
-    const { logger, time } = this.#parts;
+  #serve(socket: string, workload: boolean): void {
+    const { grpc, logger, time } = this.#parts;
     fs.mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
-    const server = new SecretServer({ secrets: this.#manager, workload, logger, time });
-    await this.#lifetime.own(server).listen(socket);
+    const server = new SecretServer({ secrets: this.#manager, workload, grpc, logger, time });
+    this.#lifetime.own(server).listen(socket);
   }
 }

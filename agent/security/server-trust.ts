@@ -1,6 +1,6 @@
 // [m] From options to what a connection needs: the roots and identity as their files are now, and the token as it is now.
 import { fs } from '../../proxy/base/node-builtins.ts';
-import type { ClientTls } from '../../xds-protos/grpc-library.ts';
+import type { ClientTls } from '../../xds-protos/grpc-channel.ts';
 import { fetchBounded } from '../http-client.ts';
 import { certificatesIn } from './pem.ts';
 import { readSecureFile } from './secure-files.ts';

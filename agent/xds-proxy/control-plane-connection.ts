@@ -2,8 +2,11 @@
 // are when a stream opens (istio-contract §1.1, §10.1).
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { AdsStream } from '../../xds-protos/ads-stream.ts';
-import type { ClientTls, StreamHeaders } from '../../xds-protos/grpc-library.ts';
-import { connectAds } from '../../xds-protos/services.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
+import { openChannel } from '../../proxy/grpc/open-channel.ts';
+import { adsConnection } from '../../xds-protos/channel-services.ts';
+import { maxMessageBytes } from '../../xds-protos/codec.ts';
+import type { ClientTls } from '../../xds-protos/grpc-channel.ts';
 import type { AdsConnection } from '../../xds-protos/services.ts';
 import type { ControlPlaneOptions } from '../control-plane-options.ts';
 import { loadClientTls, readAuthorization } from '../security/server-trust.ts';
@@ -11,16 +14,18 @@ import type { Upstream, UpstreamEvents } from './relay.ts';
 
 export type OpenStream<Request, Response> = (
   connection: AdsConnection,
-  headers: StreamHeaders,
+  headers: ReadonlyMap<string, string>,
 ) => AdsStream<Request, Response>;
 
 export class ControlPlaneConnection implements Closable {
   readonly #options: ControlPlaneOptions;
+  readonly #grpc: GrpcThread;
   #connection: AdsConnection | undefined;
   #tls: ClientTls | undefined;
 
-  constructor(options: ControlPlaneOptions) {
+  constructor(options: ControlPlaneOptions, grpc: GrpcThread) {
     this.#options = options;
+    this.#grpc = grpc;
   }
 
   dial<Request, Response>(
@@ -35,11 +40,8 @@ export class ControlPlaneConnection implements Closable {
   }
 
   async #prepare(): Promise<Prepared> {
-    const { trust, token, headers, address } = this.#options;
-    if (trust === undefined) {
-      this.#connection ??= connectAds(address);
-      return { connection: this.#connection, headers };
-    }
+    const { trust, token, headers } = this.#options;
+    if (trust === undefined) return { connection: this.#connectionBy(undefined), headers };
     const loaded = loadClientTls(trust);
     if (!loaded.ok) throw new Error(loaded.reason);
     const authorization = await readAuthorization(token);
@@ -49,19 +51,21 @@ export class ControlPlaneConnection implements Closable {
   }
 
   /** The one there is, unless what it was made with is not what it would be made with now. */
-  #connectionBy(tls: ClientTls): AdsConnection {
+  #connectionBy(tls: ClientTls | undefined): AdsConnection {
     const before = this.#connection;
     if (before !== undefined && JSON.stringify(this.#tls) === JSON.stringify(tls)) return before;
+    const address = { target: this.#options.address, tls, maxMessageBytes };
+    const made = adsConnection(openChannel(this.#grpc, address));
     before?.close();
     this.#tls = tls;
-    this.#connection = connectAds(this.#options.address, { tls });
-    return this.#connection;
+    this.#connection = made;
+    return made;
   }
 }
 
 interface Prepared {
   readonly connection: AdsConnection;
-  readonly headers: StreamHeaders;
+  readonly headers: ReadonlyMap<string, string>;
 }
 
 /** Keeps what is sent before the connection is prepared. */

@@ -1,12 +1,14 @@
 // [m] XdsProxy: ADS on a unix socket for the proxy; each of its streams gets one to the control plane. Istio: pkg/istio-agent/xds_proxy.go.
-import { fs } from '../../proxy/base/node-builtins.ts';
 import type { TimeSource } from '../../proxy/base/clock.ts';
 import type { Closable } from '../../proxy/base/lifetime.ts';
 import type { Logger } from '../../proxy/base/logger.ts';
 import type { RandomSource } from '../../proxy/base/random.ts';
+import { GrpcServer } from '../../proxy/grpc/grpc-server.ts';
+import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import { statusCode } from '../../xds-protos/ads-stream.ts';
 import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
-import { AdsServer } from '../../xds-protos/services.ts';
+import { adsMethods } from '../../xds-protos/channel-services.ts';
+import { maxMessageBytes } from '../../xds-protos/codec.ts';
 import type { AgentMetrics } from '../agent-metrics.ts';
 import type { ControlPlaneOptions } from '../control-plane-options.ts';
 import { LastGood } from '../last-good/last-good.ts';
@@ -31,6 +33,7 @@ export interface XdsProxyParts {
   readonly lastGoodFile: LastGoodFile | undefined;
   /** Roots that istiod tells of besides the authority's own; asked for with PROXY_CONFIG_XDS_AGENT. */
   readonly onTrustBundle: (pems: readonly string[]) => void;
+  readonly grpc: GrpcThread;
   readonly metrics: AgentMetrics;
   readonly logger: Logger;
   readonly time: TimeSource;
@@ -46,7 +49,7 @@ interface ActiveRelay {
 
 export class XdsProxy implements Closable {
   readonly #parts: XdsProxyParts;
-  readonly #server = new AdsServer();
+  readonly #server: GrpcServer;
   readonly #connection: ControlPlaneConnection;
   readonly #gate: DialGate;
   readonly #handlers: ReadonlyMap<string, ResponseHandler>;
@@ -59,7 +62,7 @@ export class XdsProxy implements Closable {
     this.#parts = parts;
     const { controlPlane } = parts;
     this.#gate = new DialGate(parts.time, parts.random);
-    this.#connection = new ControlPlaneConnection(controlPlane);
+    this.#connection = new ControlPlaneConnection(controlPlane, parts.grpc);
     const handlers: ResponseHandler[] = [];
     if (parts.wantsNames) handlers.push(parts.nameTable);
     if (controlPlane.proxyConfigXds) handlers.push(new TrustBundleHandler(parts.onTrustBundle));
@@ -69,7 +72,7 @@ export class XdsProxy implements Closable {
       this.#lastGood = new LastGood({ file, handlers: this.#handlers, metrics, logger, time });
       metrics.watchKeptBytes(() => file.bytes);
     }
-    this.#server.addHandlers({
+    const methods = adsMethods({
       delta: (stream) => {
         this.#join(stream, deltaDialect, (connection, headers) => connection.delta(headers));
       },
@@ -77,17 +80,16 @@ export class XdsProxy implements Closable {
         this.#join(stream, sotwDialect, (connection, headers) => connection.sotw(headers));
       },
     });
+    this.#server = new GrpcServer(parts.grpc, { methods, maxMessageBytes });
   }
 
-  /** The socket file is its owner's alone; its folder must be too, as bind and chmod are two steps. */
   async listen(socketPath: string): Promise<void> {
     if (await isServed(socketPath)) {
       throw new Error(
         `${socketPath}: another agent serves it; give each agent a ProxyConfig.configPath of its own`,
       );
     }
-    await this.#server.listen(`unix:${socketPath}`);
-    fs.chmodSync(socketPath, 0o600);
+    this.#server.listen(socketPath);
   }
 
   /** Of what the proxy was told last, by type URL. */

@@ -1,4 +1,5 @@
-// [m] Dial: one try to reach an address of the bootstrap: resolved first where it is a name (a STRICT_DNS cluster of istiod).
+// [m] Dial: one try to reach a server. A name (istiod of a STRICT_DNS cluster, or of an agent) is resolved first, and its addresses are tried in
+// their order.
 import { dns } from '../base/node-builtins.ts';
 import type { AddressConfig } from '../config/listener-config.ts';
 import { parseIp } from '../network/address.ts';
@@ -22,18 +23,22 @@ export interface DialTarget {
   readonly transport: UpstreamTransport | null;
 }
 
+/** Of one name; the connect time-out bounds them all. */
+const MOST_ADDRESSES = 16;
+
 export class Dial implements ConnectListener {
   readonly #io: IoThread;
   readonly #options: DialOptions;
   #listener: DialListener | null;
   #attempt: ConnectAttempt | null = null;
+  /** To be tried when this one fails. */
+  #further: AddressConfig[] = [];
 
   constructor(io: IoThread, { address, transport }: DialTarget, listener: DialListener) {
     this.#io = io;
     this.#options = { ...PLAIN_DIAL, transport };
     this.#listener = listener;
-    if (address.kind === 'pipe' || parseIp(address.address) !== null)
-      this.#attempt = new ConnectAttempt(io, address, this.#options, this);
+    if (address.kind === 'pipe' || parseIp(address.address) !== null) this.#try(address);
     else this.#resolve(address.address, address.port);
   }
 
@@ -51,24 +56,34 @@ export class Dial implements ConnectListener {
   }
 
   onConnectFailed(reason: string): void {
-    const listener = this.#listener;
     this.#attempt = null;
+    if (this.#listener !== null) this.#tryNext(reason);
+  }
+
+  #resolve(name: string, port: number): void {
+    dns().lookup(name, { all: true }, (error, found) => {
+      if (this.#listener === null) return;
+      if (error === null)
+        this.#further = found
+          .slice(0, MOST_ADDRESSES)
+          .map(({ address }) => ({ kind: 'ip', address, port }));
+      this.#tryNext(`'${name}' cannot be resolved (${error?.code ?? 'no address'})`);
+    });
+  }
+
+  /** `reason`: why nothing was reached so far. */
+  #tryNext(reason: string): void {
+    const next = this.#further.shift();
+    if (next !== undefined) {
+      this.#try(next);
+      return;
+    }
+    const listener = this.#listener;
     this.#listener = null;
     listener?.onConnectFailed(reason);
   }
 
-  #resolve(name: string, port: number): void {
-    dns().lookup(name, (error, ip) => {
-      if (this.#listener === null) return;
-      if (error !== null)
-        this.onConnectFailed(`'${name}' cannot be resolved (${error.code ?? ''})`);
-      else
-        this.#attempt = new ConnectAttempt(
-          this.#io,
-          { kind: 'ip', address: ip, port },
-          this.#options,
-          this,
-        );
-    });
+  #try(address: AddressConfig): void {
+    this.#attempt = new ConnectAttempt(this.#io, address, this.#options, this);
   }
 }

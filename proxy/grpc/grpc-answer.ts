@@ -5,6 +5,7 @@ import { StreamResetReason } from '../http/codec.ts';
 import type { ResponseDecoder, StreamCallbacks } from '../http/codec.ts';
 import type { HeaderMap, ResponseHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
+import { readReason } from './grpc-status.ts';
 import { MessageSplitter } from './message-splitter.ts';
 
 export interface GrpcAnswerOwner {
@@ -16,7 +17,6 @@ export interface GrpcAnswerOwner {
 
 const UNKNOWN = 2;
 const UNIMPLEMENTED = 12;
-const MAX_REASON_CHARS = 1000;
 
 /** "HTTP to gRPC Status Code Mapping" of the specification. */
 const BY_HTTP_STATUS = new Map<number, number>([
@@ -98,22 +98,12 @@ export class GrpcAnswer implements ResponseDecoder, StreamCallbacks {
   #endWith(lines: HeaderMap): void {
     const text = lines.get(H.grpcStatus) ?? '';
     const code = /^\d{1,3}$/.test(text) ? Number(text) : UNKNOWN;
-    this.#end(code, readable(lines.get(H.grpcMessage) ?? ''));
+    this.#end(code, readReason(lines.get(H.grpcMessage) ?? ''));
   }
 
   #end(code: number, reason: string): void {
     if (this.#ended) return;
     this.stop();
     this.#owner.onAnswerEnd({ code, reason });
-  }
-}
-
-/** `grpc-message` is percent-encoded UTF-8; what is not stays as it came. Bounded: it goes into logs. */
-function readable(text: string): string {
-  const cut = text.slice(0, MAX_REASON_CHARS);
-  try {
-    return decodeURIComponent(cut);
-  } catch {
-    return cut;
   }
 }

@@ -40,9 +40,18 @@ t.test('The bundle of this tree', async (t) => {
     return files;
   };
 
+  t.test('starts an agent without what only proxies and control planes need', (t) => {
+    const [entry = ''] = globSync('chunks/proxy-*.js', { cwd: out });
+    const texts = [...filesOf(entry)].map((file) => readFileSync(join(out, file), 'utf8'));
+    const bytes = texts.join('').length;
+    t.ok(bytes > 100_000 && bytes < 350_000, String(bytes));
+    for (const text of texts) t.notMatch(text, /\bfrom\s*"(?:@grpc|yaml|re2js|node:(?:tls|http2))/);
+    t.end();
+  });
+
   t.test('starts threads from few files, however many parts there are', (t) => {
     for (const [entry, most] of [
-      ['proxy/main.js', 8],
+      ['proxy/main.js', 14],
       ['proxy/server/worker.js', 20],
     ] as const) {
       const files = [...filesOf(entry)];

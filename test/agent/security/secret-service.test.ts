@@ -18,6 +18,7 @@ import { AgentMetrics } from '../../../agent/agent-metrics.ts';
 import type { SecurityOptions } from '../../../agent/security/security-options.ts';
 import { SecretService } from '../../../agent/security/secret-service.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
+import { GrpcThread } from '../../../proxy/grpc/grpc-thread.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import { decode } from '../../../xds-protos/codec.ts';
 import type { Secret } from '../../../xds-protos/gen/envoy.extensions.transport_sockets.tls.v3.ts';
@@ -77,6 +78,7 @@ async function setUp(t: Teardowns, inputs: SetupInputs = {}): Promise<Setup> {
       paths: { ...options.paths, filesSocket: join(dir, 'files') },
       security: { ...options.security, ...own, ...inputs.security?.(dir) },
     },
+    grpc: new GrpcThread(realTime),
     metrics,
     logger: log.logger,
     time: realTime,

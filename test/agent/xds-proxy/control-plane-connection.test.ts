@@ -8,6 +8,7 @@ import { AgentMetrics } from '../../../agent/agent-metrics.ts';
 import { NameTableHandler } from '../../../agent/xds-proxy/response-handlers.ts';
 import { XdsProxy } from '../../../agent/xds-proxy/xds-proxy.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
+import { GrpcThread } from '../../../proxy/grpc/grpc-thread.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import { connectAds } from '../../../xds-protos/services.ts';
 import type { JsonObject } from '../../../xds-protos/well-known-types.ts';
@@ -110,6 +111,7 @@ t.test('ADS over TLS', async (t) => {
         nameTable: new NameTableHandler(),
         lastGoodFile: undefined,
         onTrustBundle: () => {},
+        grpc: new GrpcThread(realTime),
         metrics: new AgentMetrics(),
         logger,
         time: realTime,

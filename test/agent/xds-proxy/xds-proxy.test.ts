@@ -7,6 +7,7 @@ import { AgentMetrics } from '../../../agent/agent-metrics.ts';
 import { NameTableHandler } from '../../../agent/xds-proxy/response-handlers.ts';
 import { XdsProxy } from '../../../agent/xds-proxy/xds-proxy.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
+import { GrpcThread } from '../../../proxy/grpc/grpc-thread.ts';
 import { SeededRandom } from '../../../proxy/base/random.ts';
 import type { DeltaClientStream, StreamStatus } from '../../../xds-protos/ads-stream.ts';
 import type {
@@ -59,6 +60,7 @@ async function setUp(
     nameTable,
     lastGoodFile: undefined,
     onTrustBundle: (pems) => lines.push(`bundle of ${pems.length}`),
+    grpc: new GrpcThread(realTime),
     metrics,
     logger,
     time: realTime,
@@ -272,7 +274,7 @@ t.test('XdsProxy', (t) => {
     }
     t.match(
       lines.find((line) => line.startsWith('warning')),
-      /^warning upstream terminated: grpc status 14: .*ECONNREFUSED/,
+      /^warning upstream terminated: grpc status 14: .*Connection refused$/,
     );
   });
 
