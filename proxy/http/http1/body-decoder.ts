@@ -7,7 +7,7 @@
 import { CodecErrors } from '../codec-error.ts';
 import type { CodecError } from '../codec-error.ts';
 import { HeadParser } from './head-parser.ts';
-import type { HeadLimits } from './head-parser.ts';
+import type { HeadLimits } from './head-limits.ts';
 import { HEX_VALUE } from './tokens.ts';
 
 export interface BodySink {

@@ -281,6 +281,44 @@ t.test('HeadParser', (t) => {
     );
     t.end();
   });
+  t.test('reads a line in one pass as it reads it byte by byte, whatever byte is where', (t) => {
+    // Name, colon, blank, value, its last byte, line end.
+    const line = 'Ab-c: de f';
+    for (const [kind, start] of [
+      ['request', 'GET / HTTP/1.1'],
+      ['response', 'HTTP/1.1 200 OK'],
+    ] as const) {
+      for (const custom of [limits, { ...limits, underscores: 'DROP_HEADER' } as never]) {
+        for (let at = 0; at <= line.length; at++) {
+          for (let code = 0; code < 256; code++) {
+            const odd = line.slice(0, at) + String.fromCharCode(code) + line.slice(at + 1);
+            const text = `${start}\r\nhost: x\r\n${odd}\r\nx: y\r\n\r\n`;
+            const from = start.length + 2 + 'host: x\r\n'.length;
+            const cuts = Array.from({ length: odd.length + 4 }, (_, i) => from + i);
+            const whole = parse(kind, text, [], custom);
+            const dribbled = parse(kind, text, cuts, custom);
+            if (JSON.stringify(whole) !== JSON.stringify(dribbled))
+              t.strictSame(whole, dribbled, `${code} at ${at} of ${kind}`);
+          }
+        }
+      }
+    }
+    t.end();
+  });
+  t.test('counts bytes and lines alike in one pass and byte by byte', (t) => {
+    const text = 'GET / HTTP/1.1\r\nHost: x\r\na: 1\r\nb:2\r\nc: 3\r\n\r\n';
+    const cuts = Array.from({ length: text.length - 1 }, (_, i) => i + 1);
+    for (let maxBytes = 14; maxBytes <= text.length + 1; maxBytes++) {
+      const custom = { ...limits, maxBytes };
+      t.strictSame(parse('request', text, [], custom), parse('request', text, cuts, custom));
+    }
+    for (let maxCount = 0; maxCount <= 5; maxCount++) {
+      const custom = { ...limits, maxCount };
+      t.strictSame(parse('request', text, [], custom), parse('request', text, cuts, custom));
+      t.equal(parse('request', text, [], custom).error === null, maxCount >= 4);
+    }
+    t.end();
+  });
   t.test('works in linear time on a dribbled head', (t) => {
     const parser = new HeadParser('request', { ...limits, maxBytes: 8 * 1024 * 1024 });
     parser.parse(Buffer.from('GET / HTTP/1.1\r\nA: '), 0, 19);
