@@ -1,7 +1,7 @@
 // [w] Connection: one socket; read, write, half-close, why it closed.
 //
 //            write()                     flush() at the end of the event
-//   caller ──────────▶ #text / #parts ──────────────────────────────────▶ socket (done at once, nearly always)
+//   caller ──────────▶ #only, #text / #parts ───────────────────────────▶ socket (done at once, nearly always)
 //                                        └─ libuv kept it: #inFlight bytes, the next flush waits for completion
 //
 // Watermarks count what is left after a flush: above `bufferLimitBytes` the user is told to stop, below half of it
@@ -9,8 +9,11 @@
 //
 // Longer than most files: every state of one socket's life is here, since they exclude each other only together.
 import { WheelTimer } from '../base/timer-wheel.ts';
-import type { TlsFacts } from '../stream-info/tls-facts.ts';
 import type { TimerOwner } from '../base/timer-wheel.ts';
+import type { ConnectionSecurity } from './connection-security.ts';
+import { ignoreRead, onShutdownComplete, onWriteComplete, takeHandle } from './handle-events.ts';
+import type { HandleOwner } from './handle-events.ts';
+import { SMALL_SCRATCH_BYTES } from './io-thread.ts';
 import type { Flushable, IoThread } from './io-thread.ts';
 import { OwnBytes, gather, keepViews } from './outbound-parts.ts';
 import type { OutboundPart } from './outbound-parts.ts';
@@ -18,7 +21,6 @@ import {
   UV_EOF,
   errnoName,
   isTcp,
-  lastRead,
   lastWriteWasAsync,
   newShutdownRequest,
 } from './socket-binding.ts';
@@ -26,8 +28,11 @@ import type { ShutdownRequest, SocketHandle, SocketName, WriteRequest } from './
 import { CloseEvent, CloseType } from './transport.ts';
 import type { ConnectionCallbacks } from './transport.ts';
 
-/** Chunks up to this size are sent as latin1 text with the head they follow: no view, no copy into the scratch. */
-const INLINE_BYTES = 2048;
+/**
+ * Chunks up to this size are sent as latin1 text with the head they follow, and by way of the small scratch where nothing else is
+ * sent: 130 ns less than as text (bench: tcp-passthrough 16.1 → 14.9 µs).
+ */
+const INLINE_BYTES = SMALL_SCRATCH_BYTES;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const EMPTY = Buffer.alloc(0);
 
@@ -36,19 +41,7 @@ const TIMER_CLOSE = 0;
 /** Detail of a close whose peer did not go, or took no byte, within the delayed close time-out. */
 export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
 
-/** What stands between a connection and its socket (proxy/tls). */
-export interface ConnectionSecurity {
-  /** Bytes are read from and written to it; a write is always done later, and needs nothing of its buffer by then. */
-  readonly handle: SocketHandle;
-  readonly socket: SocketHandle;
-  /** Why the peer or its bytes were not good enough, as `%…_TRANSPORT_FAILURE_REASON%` prints it; '' while they are. */
-  readonly failureReason: string;
-  readonly facts: TlsFacts;
-  /** Closes the socket. `farewell`: the peer is told first that this is no cut. */
-  close(reset: boolean, farewell: boolean): void;
-}
-
-export class Connection implements Flushable, TimerOwner {
+export class Connection implements Flushable, HandleOwner, TimerOwner {
   readonly id: number;
   readonly io: IoThread;
   bufferLimitBytes = DEFAULT_BUFFER_LIMIT_BYTES;
@@ -64,6 +57,8 @@ export class Connection implements Flushable, TimerOwner {
   security: ConnectionSecurity | null = null;
   #handle: SocketHandle | null;
   #callbacks: ConnectionCallbacks | null = null;
+  /** A small chunk that is all there is to send so far; then #text and #parts are empty. */
+  #only: Buffer | null = null;
   /** What follows the last part. */
   #text = '';
   /** What goes before #text; null nearly always. */
@@ -92,9 +87,7 @@ export class Connection implements Flushable, TimerOwner {
     this.id = io.nextConnectionId();
     this.io = io;
     this.#handle = handle;
-    handle.owner = this;
-    handle.onread = onHandleRead;
-    handle.useUserBuffer(io.readBuffer);
+    takeHandle(handle, this);
   }
 
   /** Sets who uses the bytes (a listener filter first, later the codec) and begins to read. */
@@ -110,11 +103,8 @@ export class Connection implements Flushable, TimerOwner {
   /** From here on bytes go through the security's handle. Before anything was written. */
   secure(security: ConnectionSecurity): void {
     this.security = security;
-    const { handle } = security;
-    this.#handle = handle;
-    handle.owner = this;
-    handle.onread = onHandleRead;
-    handle.useUserBuffer(this.io.readBuffer);
+    this.#handle = security.handle;
+    takeHandle(security.handle, this);
   }
 
   /** What the peer sent breaks its security: nothing more is read or sent. */
@@ -152,26 +142,24 @@ export class Connection implements Flushable, TimerOwner {
 
   /** Ask while the socket is open if the answer is wanted after its end. */
   localName(): SocketName {
-    if (this.#localName === null) {
-      this.#localName = {};
-      const { socket } = this;
-      if (socket !== null && isTcp(socket)) socket.getsockname(this.#localName);
-    }
-    return this.#localName;
+    return (this.#localName ??= this.#name('getsockname'));
   }
 
   remoteName(): SocketName {
-    if (this.#remoteName === null) {
-      this.#remoteName = {};
-      const { socket } = this;
-      if (socket !== null && isTcp(socket)) socket.getpeername(this.#remoteName);
-    }
-    return this.#remoteName;
+    return (this.#remoteName ??= this.#name('getpeername'));
+  }
+
+  #name(of: 'getsockname' | 'getpeername'): SocketName {
+    const name: SocketName = {};
+    const { socket } = this;
+    if (socket !== null && isTcp(socket)) socket[of](name);
+    return name;
   }
 
   /** Latin1 text: heads and small literals. */
   writeText(text: string): void {
     if (!this.#writable()) return;
+    if (this.#only !== null) this.#onlyToText();
     this.#text += text;
     this.#pendingBytes += text.length;
     this.#markDirty();
@@ -181,11 +169,24 @@ export class Connection implements Flushable, TimerOwner {
   write(chunk: Buffer): void {
     const length = chunk.length;
     if (length === 0 || !this.#writable()) return;
+    const alone = this.#pendingBytes === 0;
     this.#pendingBytes += length;
-    if (length <= INLINE_BYTES) {
+    if (length > INLINE_BYTES) {
+      this.#push(chunk);
+      return;
+    }
+    if (alone) this.#only = chunk;
+    else {
+      if (this.#only !== null) this.#onlyToText();
       this.#text += chunk.latin1Slice(0, length);
-      this.#markDirty();
-    } else this.#push(chunk);
+    }
+    this.#markDirty();
+  }
+
+  #onlyToText(): void {
+    const chunk = this.#only!;
+    this.#only = null;
+    this.#text = chunk.latin1Slice(0, chunk.length);
   }
 
   /** `chunk` is memory from allocUnsafeSlow() that the caller forgets: it is freed when it is sent. Not empty. */
@@ -244,7 +245,7 @@ export class Connection implements Flushable, TimerOwner {
     if (this.#inFlight > 0) {
       this.#keepPending();
     } else if (this.#pendingBytes > 0) {
-      const status = this.#parts === null ? this.#writeOut(this.#text) : this.#writeParts();
+      const status = this.#parts === null ? this.#writeSmall() : this.#writeParts();
       if (status < 0) {
         this.#destroy(CloseEvent.Remote, errnoName(status), false);
         return;
@@ -262,7 +263,6 @@ export class Connection implements Flushable, TimerOwner {
     else this.#destroy(CloseEvent.Local, DELAYED_CLOSE_TIMEOUT, false);
   }
 
-  /** From onread of the handle: `bytes` > 0, or a negative errno. */
   onRead(bytes: number): void {
     if (this.#handle === null) return;
     if (this.#closing !== '') {
@@ -272,7 +272,7 @@ export class Connection implements Flushable, TimerOwner {
     }
     if (bytes > 0) {
       this.bytesRead += bytes;
-      const chunk = this.io.readBuffer.subarray(0, bytes);
+      const chunk = this.io.received(bytes);
       if (this.#readDisableCount > 0) this.#hold(chunk, false);
       else this.#callbacks?.onData(chunk, false);
     } else if (bytes === UV_EOF) {
@@ -306,6 +306,7 @@ export class Connection implements Flushable, TimerOwner {
 
   #push(part: OutboundPart): void {
     this.#parts ??= [];
+    if (this.#only !== null) this.#onlyToText();
     if (this.#text !== '') {
       this.#parts.push(this.#text);
       this.#text = '';
@@ -337,13 +338,33 @@ export class Connection implements Flushable, TimerOwner {
 
   /** Views must not outlive the event: what cannot be sent now becomes ours. */
   #keepPending(): void {
+    if (this.#only !== null) this.#onlyToText();
     if (this.#parts !== null) keepViews(this.#parts, this.io.readBuffer.buffer);
   }
 
-  #writeOut(text: string): number {
+  #writeSmall(): number {
+    const only = this.#only;
+    // Security takes its own copy, of text too.
+    if (only === null || this.security !== null) return this.#writeText();
+    this.#only = null;
+    const scratch = this.io.smallScratch();
+    scratch.bytes.set(only);
+    const request = this.io.writeRequest();
+    const status = this.#handle!.writeBuffer(request, scratch.first(only.length));
+    if (status === 0 && lastWriteWasAsync()) {
+      request.buffer = scratch.bytes;
+      this.io.keepSmallScratch();
+    }
+    this.#afterWrite(status, request, only.length);
+    return status;
+  }
+
+  #writeText(): number {
+    if (this.#only !== null) this.#onlyToText();
+    const text = this.#text;
+    this.#text = '';
     const request = this.io.writeRequest();
     const status = this.#handle!.writeLatin1String(request, text);
-    this.#text = '';
     this.#afterWrite(status, request, text.length);
     return status;
   }
@@ -382,7 +403,6 @@ export class Connection implements Flushable, TimerOwner {
     request.oncomplete = onWriteComplete;
   }
 
-  /** libuv has sent what it kept. */
   onWritten(byteCount: number, status: number): void {
     this.#inFlight -= byteCount;
     if (this.#handle === null) return;
@@ -461,6 +481,7 @@ export class Connection implements Flushable, TimerOwner {
     this.#handle = null;
     this.#closing = CloseType.NoFlush;
     if (this.#closeTimer !== null) this.io.timers.cancel(this.#closeTimer);
+    this.#only = null;
     this.#text = '';
     this.#parts = null;
     this.#pendingBytes = 0;
@@ -478,26 +499,3 @@ export class Connection implements Flushable, TimerOwner {
     callbacks?.onClose(event, detail);
   }
 }
-
-function ignoreRead(): undefined {}
-
-function onHandleRead(this: SocketHandle): undefined {
-  const connection = this.owner as Connection;
-  const io = connection.io;
-  const bytes = lastRead();
-  io.enter();
-  connection.onRead(bytes);
-  io.leave();
-}
-
-function onWriteComplete(this: WriteRequest, status: number): void {
-  const { io } = this.owner as Connection;
-  const { buffer } = this;
-  if (buffer !== undefined && buffer !== null) io.returnScratch(buffer);
-  this.buffer = undefined;
-  io.enter();
-  (this.owner as Connection).onWritten(this.byteCount, status);
-  io.leave();
-}
-
-function onShutdownComplete(this: ShutdownRequest, _status: number): void {}

@@ -1,5 +1,5 @@
-// [w] IoThread: what all connections of one worker share: one read buffer, one scratch buffer for gathered writes,
-// the timer wheel, and the list of connections that have bytes to send at the end of this event.
+// [w] IoThread: what all connections of one worker share: one read buffer, scratch buffers for writes, the timer wheel,
+// and the list of connections that have bytes to send at the end of this event.
 //
 // Everything written while one event is worked on goes out in one system call per connection: head and first body
 // bytes together, pipelined answers together.
@@ -7,12 +7,15 @@ import { TimerWheel } from '../base/timer-wheel.ts';
 import type { TimeSource } from '../base/clock.ts';
 import { EventTime } from './event-time.ts';
 import { freeBytes } from './outbound-parts.ts';
+import { PrefixViews } from './prefix-views.ts';
 import { newWriteRequest } from './socket-binding.ts';
 import type { WriteRequest } from './socket-binding.ts';
 
 export const READ_BUFFER_BYTES = 65536;
 /** A full read and the head that goes before it. */
 export const SCRATCH_BYTES = READ_BUFFER_BYTES + 16384;
+/** Of the scratch for a small chunk that is sent alone. A peer that stops reading keeps this much of ours. */
+export const SMALL_SCRATCH_BYTES = 2048;
 
 export interface Flushable {
   flush(): void;
@@ -22,7 +25,9 @@ export class IoThread {
   readonly time: EventTime;
   readonly timers: TimerWheel;
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  readonly #received: PrefixViews = new PrefixViews(this.readBuffer);
   #scratch: Buffer | null = null;
+  #smallScratch: PrefixViews | null = null;
   #spareRequest: WriteRequest | null = null;
   /** Its first #dirtyCount entries; never emptied by length, which would drop its storage at each event. */
   readonly #dirty: (Flushable | null)[] = [];
@@ -48,6 +53,11 @@ export class IoThread {
 
   nextConnectionId(): number {
     return this.#nextConnectionId++;
+  }
+
+  /** What was just read. */
+  received(byteCount: number): Buffer {
+    return this.#received.first(byteCount);
   }
 
   /** Brackets the work on one socket event; bytes go out when the outermost one ends. */
@@ -82,8 +92,19 @@ export class IoThread {
     this.#scratch = null;
   }
 
+  /** The same for what fits into SMALL_SCRATCH_BYTES; see keepSmallScratch(). */
+  smallScratch(): PrefixViews {
+    this.#smallScratch ??= new PrefixViews(Buffer.allocUnsafeSlow(SMALL_SCRATCH_BYTES));
+    return this.#smallScratch;
+  }
+
+  keepSmallScratch(): void {
+    this.#smallScratch = null;
+  }
+
+  /** Either kind. */
   returnScratch(buffer: Buffer): void {
-    if (this.#scratch === null) this.#scratch = buffer;
+    if (this.#scratch === null && buffer.length === SCRATCH_BYTES) this.#scratch = buffer;
     else freeBytes(buffer);
   }
 

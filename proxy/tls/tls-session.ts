@@ -1,6 +1,7 @@
 // [w] TlsSession: one TLS connection, either side. Its handle takes the socket's place in a Connection; here are its handshake,
 // its end, and what logs may tell of it.
-import type { Connection, ConnectionSecurity } from '../network/connection.ts';
+import type { Connection } from '../network/connection.ts';
+import type { ConnectionSecurity } from '../network/connection-security.ts';
 import { newShutdownRequest, newWriteRequest } from '../network/socket-binding.ts';
 import type { ShutdownRequest, SocketHandle } from '../network/socket-binding.ts';
 import type { SubjectAltNames, TlsFacts } from '../stream-info/tls-facts.ts';

@@ -80,6 +80,62 @@ t.test('Connection', async (t) => {
     t.same(recorder.events, []);
   });
 
+  await t.test('keeps small chunks that are sent alone intact, whoever else sends', async (t) => {
+    const { io, connection, peer } = await acceptedPair(t);
+    const { connection: other, peer: otherPeer } = await acceptedPair(t, io);
+    connection.bufferLimitBytes = Infinity;
+    const sent = createHash('sha256');
+    let total = 0;
+    let after = 0;
+    // Until libuv holds back a chunk, and for some more: views of the read buffer that the next event overwrites.
+    for (let i = 0; after < 200; i++) {
+      const view = io.received([1, 40, 250, 256, 506, 2047, 2048, 2049][i % 8]!);
+      view.fill(i & 0xff);
+      event(io, () => connection.write(view));
+      sent.update(view);
+      total += view.length;
+      event(io, () => other.write(io.received(view.length).fill(0xee)));
+      otherPeer.resume();
+      if (connection.bufferedBytes > 0) after++;
+      if (i % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const got = createHash('sha256');
+    let read = 0;
+    peer.on('data', (chunk: Buffer) => {
+      got.update(chunk);
+      read += chunk.length;
+    });
+    await eventually('all bytes arrive', () => read === total);
+    t.equal(got.digest('hex'), sent.digest('hex'));
+    t.equal(connection.bytesWritten, total);
+    t.equal(connection.bufferedBytes, 0);
+  });
+
+  await t.test('keeps the order of text and chunks within an event', async (t) => {
+    const { io, connection, peer } = await acceptedPair(t);
+    const seen = collect(peer);
+    const large = 'L'.repeat(3000);
+    let expected = '';
+    const kinds = ['text', 'small', 'large', 'own'];
+    for (let order = 0; order < kinds.length ** 3; order++) {
+      const chosen = [0, 1, 2].map((place) => kinds[Math.floor(order / kinds.length ** place) % 4]);
+      event(io, () => {
+        for (const [i, kind] of chosen.entries()) {
+          const body = kind === 'large' ? large : `<${order}.${i}>`;
+          if (kind === 'text') connection.writeText(body);
+          else if (kind === 'own') {
+            const own = Buffer.allocUnsafeSlow(body.length);
+            own.write(body, 'latin1');
+            connection.writeOwn(own);
+          } else connection.write(Buffer.from(body));
+          expected += body;
+        }
+      });
+    }
+    await eventually('all bytes', () => seen.text().length === expected.length);
+    t.ok(seen.text() === expected);
+  });
+
   await t.test('keeps what libuv still has to send, also through garbage collection', async (t) => {
     setFlagsFromString('--expose-gc');
     const collectGarbage = runInNewContext('gc') as () => void;
