@@ -1,6 +1,6 @@
 // [w] Text of log lines. Lines are byte strings (latin1, one character a byte): header values come off the wire like
 // that, and go into the file as they came. Names from configuration are UTF-8 and are turned into such bytes first.
-import { isUtf8 } from 'node:buffer';
+import { isUtf8 } from '../base/node-builtins.ts';
 
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
 

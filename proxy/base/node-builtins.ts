@@ -4,15 +4,28 @@
 import type * as nodeCrypto from 'node:crypto';
 import type * as nodeDns from 'node:dns';
 import type * as nodeTls from 'node:tls';
+import type * as nodeBuffer from 'node:buffer';
 import type * as nodeFs from 'node:fs';
+import type * as nodeModule from 'node:module';
+import type * as nodeOs from 'node:os';
 import type * as nodeUtil from 'node:util';
+import type * as nodeWorkerThreads from 'node:worker_threads';
 import type * as nodeZlib from 'node:zlib';
 
 export const fs: typeof nodeFs = process.getBuiltinModule('node:fs');
 export const util: typeof nodeUtil = process.getBuiltinModule('node:util');
+export const isUtf8: typeof nodeBuffer.isUtf8 = process.getBuiltinModule('node:buffer').isUtf8;
 
 /** Loaded by the first call (1.5 MB, 14 ms), so that a thread that never asks does not pay. */
 export const crypto = (): typeof nodeCrypto => process.getBuiltinModule('node:crypto');
+
+export const workerThreads = (): typeof nodeWorkerThreads =>
+  process.getBuiltinModule('node:worker_threads');
+export const os = (): typeof nodeOs => process.getBuiltinModule('node:os');
+
+/** For packages, by the first that is needed. */
+export const createRequire: typeof nodeModule.createRequire = (from) =>
+  process.getBuiltinModule('node:module').createRequire(from);
 
 /** Loaded by the first name to resolve. */
 export const dns = (): typeof nodeDns => process.getBuiltinModule('node:dns');

@@ -1,6 +1,6 @@
 // [b] FieldScanner: steps through the fields of one protobuf message, without descriptors. Lengths are checked against
 // what is there; work is linear in the bytes.
-import { isUtf8 } from 'node:buffer';
+import { isUtf8 } from './node-builtins.ts';
 
 export const VARINT = 0;
 export const FIXED64 = 1;

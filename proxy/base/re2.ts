@@ -1,6 +1,6 @@
 // [b] The RE2 engine (re2js), loaded by the first expression that needs one: 1.7 MB private and 10 to 30 ms in each thread,
 // and most configurations have none. Every user goes through here: an `import` beside it would load a second copy.
-import { createRequire } from 'node:module';
+import { createRequire } from './node-builtins.ts';
 
 type Engine = typeof import('re2js');
 

@@ -1,7 +1,8 @@
 // [w] Connections that one worker has accepted and another gets: descriptors belong to the process, so that their number is
 // all that crosses threads (docs/adr/0011-handed-over-connections.md). Used by listeners with `exact_balance`, and by those whose
 // socket one worker has alone.
-import { BroadcastChannel } from 'node:worker_threads';
+import type { BroadcastChannel } from 'node:worker_threads';
+import { workerThreads } from '../base/node-builtins.ts';
 
 import type { SharedCount } from '../filters/shared-counts.ts';
 import { libc } from '../network/libc.ts';
@@ -46,7 +47,7 @@ export class ConnectionHandover {
   /** Others may hand over from now on: said by every worker that has a listener which shares. */
   open(): void {
     if (this.#channel !== null || this.#workerCount < 2) return;
-    const channel = new BroadcastChannel(CHANNEL);
+    const channel = new (workerThreads().BroadcastChannel)(CHANNEL);
     // It keeps no worker alive.
     channel.unref();
     channel.onmessage = ({ data }) => this.#onMessage(data as Handed);

@@ -1,5 +1,5 @@
 // [w] The C library's calls on sockets that Node has no names for, through koffi. The one place that loads it.
-import { createRequire } from 'node:module';
+import { createRequire } from '../base/node-builtins.ts';
 
 /** Buffers stay the caller's. Each answers 0 or a descriptor, or -1. */
 export interface Libc {

@@ -1,5 +1,5 @@
 // Asks the kernel where a redirected connection was going. [w] Linux netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h.
-import { endianness } from 'node:os';
+import { LITTLE_ENDIAN } from '../base/byte-order.ts';
 
 import { libc, whyNoLibc } from './libc.ts';
 
@@ -25,7 +25,6 @@ const IPv6: KernelOption = { level: 41, bytes: 28, addressFamily: 10 };
 
 const socketAddress = Buffer.alloc(IPv6.bytes);
 const socketAddressLength = new Uint32Array(1);
-const littleEndian = endianness() === 'LE';
 
 let told = false;
 
@@ -56,7 +55,7 @@ export function originalDestination(
 /** Reads sockaddr_in or sockaddr_in6: family in host order, port and address in network order. */
 export function parseSocketAddress(bytes: Buffer): OriginalDestination | undefined {
   if (bytes.length < IPv4.bytes) return undefined;
-  const addressFamily = littleEndian ? bytes.readUInt16LE(0) : bytes.readUInt16BE(0);
+  const addressFamily = LITTLE_ENDIAN ? bytes.readUInt16LE(0) : bytes.readUInt16BE(0);
   const port = bytes.readUInt16BE(2);
   if (addressFamily === IPv4.addressFamily) return { address: ipv4Text(bytes, 4), port };
   if (addressFamily === IPv6.addressFamily && bytes.length >= IPv6.bytes) {

@@ -1,5 +1,5 @@
 // [w] Sets options on sockets that are not connected yet: what configuration names, keepalive, freebind.
-import { endianness } from 'node:os';
+import { LITTLE_ENDIAN } from '../base/byte-order.ts';
 import type { SocketOptionConfig, TcpKeepaliveConfig } from '../config/socket-config.ts';
 import { libc } from './libc.ts';
 
@@ -21,11 +21,9 @@ const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 
-const littleEndian = endianness() === 'LE';
-
 function option(level: number, name: number, value: number): SocketOptionConfig {
   const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, littleEndian);
+  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN);
   return { level, name, value: bytes, state: 'PREBIND' };
 }
 

@@ -1,9 +1,9 @@
 // [m] The address this host is known by: the first that is not loopback, of the family that was asked for.
-import { networkInterfaces } from 'node:os';
+import { os } from '../base/node-builtins.ts';
 
 export function localAddress(version: 'v4' | 'v6'): string {
   const family = version === 'v4' ? 'IPv4' : 'IPv6';
-  for (const addresses of Object.values(networkInterfaces())) {
+  for (const addresses of Object.values(os().networkInterfaces())) {
     const found = addresses?.find(
       (a) => !a.internal && a.family === family && !a.address.startsWith('fe80:'),
     );

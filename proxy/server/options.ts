@@ -1,6 +1,6 @@
 // [m] Envoy's command line to frozen ServerOptions; the only reader of process.env in proxy/ (envoy-behaviour §14.4).
-import { availableParallelism, cpus, hostname } from 'node:os';
 import { ipFamily } from '../base/ip-text.ts';
+import { os } from '../base/node-builtins.ts';
 import type { LogLevel } from '../base/logger.ts';
 import type { EarlyListeners } from '../listener-manager/early-sockets.ts';
 import { MAX_COUNT, OPTION_TABLE } from './option-table.ts';
@@ -76,8 +76,8 @@ export interface HostFacts {
 
 export function readHostFacts(): HostFacts {
   return {
-    availableCpus: availableParallelism(),
-    allCpus: cpus().length,
+    availableCpus: os().availableParallelism(),
+    allCpus: os().cpus().length,
     cgroupCpuDetection: process.env['ENVOY_CGROUP_CPU_DETECTION'] !== 'false',
   };
 }
@@ -91,7 +91,7 @@ export function readHostEnvironment(): {
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined) environment.set(name, value);
   }
-  return { hostname: hostname(), environment };
+  return { hostname: os().hostname(), environment };
 }
 
 /** One mistake in the command line; becomes `ParsedOptions` of kind error. */

@@ -1,5 +1,6 @@
 // [m] One incarnation of one worker thread: its messages, its answers to questions, its end.
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { workerThreads } from '../base/node-builtins.ts';
 import { readableStack } from '../base/readable-stack.ts';
 import type { FromWorker, HostReport, ToWorker } from './worker-protocol.ts';
 
@@ -34,7 +35,7 @@ export class WorkerHandle {
     this.index = identity.index;
     this.id = `worker_${identity.index}#${identity.incarnation}`;
     this.#events = events;
-    this.#worker = new Worker(entry, {
+    this.#worker = new (workerThreads().Worker)(entry, {
       name: `worker_${identity.index}`,
       // Young generation: left to V8. It grows only with what survives, and the request path keeps little; a larger
       // semi-space saves scavenges but costs private memory per thread. To be set here when bench/ shows a gain.

@@ -1,6 +1,6 @@
 // [m] Main steps back: where CPUs are short, workers go first. A push that keeps main busy, or its garbage collector, must not hold up
 // requests (law 3), and a pod often has less than one CPU for all threads of the proxy.
-import { getPriority, setPriority } from 'node:os';
+import { os } from '../base/node-builtins.ts';
 import type { Logger } from '../base/logger.ts';
 
 /** Of this thread alone (nice(2) is a thread's on Linux): a sixth of a worker's share where both want the CPU. */
@@ -14,7 +14,7 @@ const NICEST = 19;
 export function yieldToWorkers(log: Logger): void {
   log.info('all workers started');
   try {
-    setPriority(Math.min(NICEST, getPriority() + MAIN_NICER));
+    os().setPriority(Math.min(NICEST, os().getPriority() + MAIN_NICER));
   } catch (error) {
     log.debug(`main keeps its priority: ${(error as Error).message}`);
   }

@@ -1,5 +1,5 @@
 // [m] Records of workers to messages of the gRPC access log service (envoy.data.accesslog.v3).
-import { isUtf8 } from 'node:buffer';
+import { isUtf8 } from '../base/node-builtins.ts';
 import { encode } from '../../xds-protos/codec.ts';
 import type { Address } from '../../xds-protos/gen/envoy.config.core.v3.ts';
 import type {

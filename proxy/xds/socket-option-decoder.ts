@@ -1,6 +1,6 @@
 // [m] Decodes socket options, source addresses and keepalive (envoy.config.core.v3; envoy-behaviour §7.2).
 import { ipFamily } from '../base/ip-text.ts';
-import { endianness } from 'node:os';
+import { LITTLE_ENDIAN } from '../base/byte-order.ts';
 import type {
   BindConfig,
   ExtraSourceAddress,
@@ -30,7 +30,6 @@ const FAMILIES = {
 
 const MAX_INT = 0x7fff_ffffn;
 const MIN_INT = -0x8000_0000n;
-const littleEndian = endianness() === 'LE';
 
 export const decodeSocketOptions = (
   readers: readonly FieldReader<SocketOption>[],
@@ -64,7 +63,7 @@ function decodeSocketOption(reader: FieldReader<SocketOption>): SocketOptionConf
 
 export function intBytes(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, littleEndian);
+  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN);
   return bytes;
 }
 

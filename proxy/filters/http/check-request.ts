@@ -1,5 +1,5 @@
 // [w] What an authorization service is asked: a CheckRequest on the wire (envoy.service.auth.v3).
-import { isUtf8 } from 'node:buffer';
+import { isUtf8 } from '../../base/node-builtins.ts';
 import { ProtobufWriter } from '../../base/protobuf-writer.ts';
 import { wireText } from '../../router/wire-text.ts';
 import type { DynamicMetadata } from '../../stream-info/dynamic-metadata.ts';

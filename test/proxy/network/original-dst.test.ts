@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -64,8 +64,14 @@ t.test('originalDestination', async (t) => {
     // The nearest koffi is a broken one, like that of an image without its native part.
     const folder = mkdtempSync(join(tmpdir(), 'outrigger-no-koffi-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
-    for (const file of ['original-dst.ts', 'libc.ts']) {
-      const source = new URL(`../../../proxy/network/${file}`, import.meta.url);
+    for (const file of [
+      'network/original-dst.ts',
+      'network/libc.ts',
+      'base/byte-order.ts',
+      'base/node-builtins.ts',
+    ]) {
+      const source = new URL(`../../../proxy/${file}`, import.meta.url);
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
       copyFileSync(fileURLToPath(source), join(folder, file));
     }
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
@@ -73,7 +79,7 @@ t.test('originalDestination', async (t) => {
     mkdirSync(koffi, { recursive: true });
     writeFileSync(join(koffi, 'index.js'), `throw new Error('no native part');`);
     const program = `
-      import { originalDestination } from ${JSON.stringify(join(folder, 'original-dst.ts'))};
+      import { originalDestination } from ${JSON.stringify(join(folder, 'network/original-dst.ts'))};
       const reasons = [];
       const answers = [1, 2, 3].map((fd) => originalDestination(fd, 'IPv4', (r) => reasons.push(r)));
       process.stdout.write(JSON.stringify({ reasons, known: answers.filter((a) => a !== undefined) }));`;
