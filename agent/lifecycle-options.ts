@@ -9,6 +9,8 @@ export interface LifecycleOptions {
   readonly exitOnZeroConnections: boolean;
   /** From the first signal to the end of all, as the pod's terminationGracePeriodSeconds, which nobody tells a container. */
   readonly gracePeriodMs: number;
+  /** Somebody did tell us: no more than a usual one is known else. */
+  readonly graceIsKnown: boolean;
   /** TCP ports that the application's containers declare. */
   readonly appPorts: readonly number[];
 }
@@ -16,11 +18,13 @@ export interface LifecycleOptions {
 const MAX_PORTS = 256;
 
 export function readLifecycle(proxyConfig: ProxyConfig, read: VariableReader): LifecycleOptions {
+  const gracePeriodMs = read.durationMs('OUTRIGGER_GRACE_PERIOD', '30s');
   return {
     minimumDrainMs: read.durationMs('MINIMUM_DRAIN_DURATION', '5s'),
     terminationDrainMs: proxyConfig.terminationDrainDurationMs,
     exitOnZeroConnections: read.flag('EXIT_ON_ZERO_ACTIVE_CONNECTIONS', false),
-    gracePeriodMs: read.durationMs('OUTRIGGER_GRACE_PERIOD', '30s'),
+    gracePeriodMs,
+    graceIsKnown: gracePeriodMs > 0 && read.text('OUTRIGGER_GRACE_PERIOD', '') !== '',
     appPorts: parsePodPorts(read.text('ISTIO_META_POD_PORTS', '')),
   };
 }

@@ -6,7 +6,9 @@ export interface ShutdownPlan {
   readonly drainMs: number;
   /** Then until no connection is left, where told so (EXIT_ON_ZERO_ACTIVE_CONNECTIONS). */
   readonly untilIdle: boolean;
-  /** And until the application is gone; but never longer than so, from the signal on. */
+  /** But no longer than so, from the signal on. Infinity: until the kubelet ends it, as stock, which knows of no grace period either. */
+  readonly idleMostMs: number;
+  /** And until the application is gone; but no longer than so, from the signal on. */
   readonly mostMs: number;
   readonly text: string;
 }
@@ -16,14 +18,25 @@ const RESERVE_MS = 2500;
 
 export function planShutdown(lifecycle: LifecycleOptions): ShutdownPlan {
   const { minimumDrainMs, terminationDrainMs, exitOnZeroConnections, gracePeriodMs } = lifecycle;
+  const { graceIsKnown } = lifecycle;
   const drainMs = exitOnZeroConnections ? minimumDrainMs : terminationDrainMs;
   const mostMs = Math.max(drainMs, gracePeriodMs - RESERVE_MS);
   const source = exitOnZeroConnections ? 'MINIMUM_DRAIN_DURATION' : 'terminationDrainDuration';
   const words = [`inbound drains for ${drainMs} ms (${source})`];
-  if (exitOnZeroConnections) words.push('then until no connection is left');
+  if (exitOnZeroConnections) {
+    const bound = graceIsKnown ? '' : ', however long that takes';
+    words.push(`then until no connection is left${bound}`);
+  }
   if (mostMs > drainMs) {
     words.push('outbound goes on until the application is gone');
-    words.push(`all ends ${mostMs} ms after the signal (grace period ${gracePeriodMs} ms)`);
+    const all = exitOnZeroConnections && !graceIsKnown ? 'that' : 'all';
+    words.push(`${all} ends ${mostMs} ms after the signal (grace period ${gracePeriodMs} ms)`);
   }
-  return { drainMs, untilIdle: exitOnZeroConnections, mostMs, text: words.join(', ') };
+  return {
+    drainMs,
+    untilIdle: exitOnZeroConnections,
+    idleMostMs: graceIsKnown ? mostMs : Infinity,
+    mostMs,
+    text: words.join(', '),
+  };
 }

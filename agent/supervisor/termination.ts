@@ -101,7 +101,7 @@ export class Termination {
     }
     logger.info(`shutting down: ${this.#plan.text}`);
     await this.#drain(false);
-    await this.#sleep(this.#plan.drainMs);
+    await this.#sleep(this.#plan.drainMs, this.#plan.mostMs);
     if (this.#plan.untilIdle) await this.#untilNoConnections();
     await this.#untilApplicationGone();
     await this.#stop();
@@ -125,21 +125,21 @@ export class Termination {
     this.#hurry();
   }
 
-  /** Something may still be waited for. */
-  get #mayWait(): boolean {
-    return this.#parts.proxy.pid !== undefined && !this.#isHurried && this.#leftMs > 0;
+  /** Something may still be waited for. `mostMs`: from the signal on. */
+  #mayWait(mostMs: number): boolean {
+    return this.#parts.proxy.pid !== undefined && !this.#isHurried && this.#leftMs(mostMs) > 0;
   }
 
-  get #leftMs(): number {
-    return this.#startedMs + this.#plan.mostMs - this.#parts.time.monotonicMs();
+  #leftMs(mostMs: number): number {
+    return this.#startedMs + mostMs - this.#parts.time.monotonicMs();
   }
 
-  /** Ends early when the proxy is gone, at the plan's end, and when asked again. */
-  async #sleep(ms: number): Promise<void> {
+  /** Ends early when the proxy is gone, `mostMs` after the signal, and when asked again. */
+  async #sleep(ms: number, mostMs: number): Promise<void> {
     const { proxy, time } = this.#parts;
     let timer: TimerHandle | undefined;
     const slept = new Promise<void>((resolve) => {
-      timer = time.setTimer(resolve, Math.max(0, Math.min(ms, this.#leftMs)));
+      timer = time.setTimer(resolve, Math.max(0, Math.min(ms, this.#leftMs(mostMs))));
     });
     await Promise.race([slept, proxy.ended, this.#hurried]);
     timer?.cancel();
@@ -147,6 +147,7 @@ export class Termination {
 
   async #untilNoConnections(): Promise<void> {
     const { admin, addresses, logger } = this.#parts;
+    const { idleMostMs } = this.#plan;
     // In stat names an IPv6 address has its colons replaced.
     const bind = addresses.bind.includes(':')
       ? `[${addresses.bind.replaceAll(':', '_')}]`
@@ -158,7 +159,7 @@ export class Termination {
       'admin.main_thread',
     ];
     let failures = 0;
-    while (this.#mayWait && failures < MAX_POLL_FAILURES) {
+    while (this.#mayWait(idleMostMs) && failures < MAX_POLL_FAILURES) {
       const stats = await admin.stats('downstream_cx_active$');
       if (stats.ok) {
         failures = 0;
@@ -169,15 +170,16 @@ export class Termination {
         failures++;
         logger.warn(`could not count connections: ${stats.reason}`);
       }
-      await this.#sleep(ACTIVE_POLL_MS);
+      await this.#sleep(ACTIVE_POLL_MS, idleMostMs);
     }
   }
 
   /** Whoever still has requests to make, or answers to give, needs the way out. */
   async #untilApplicationGone(): Promise<void> {
     const { proxy, sockets, logger } = this.#parts;
+    const { mostMs } = this.#plan;
     let told = false;
-    while (this.#mayWait) {
+    while (this.#mayWait(mostMs)) {
       const census = sockets.count(proxy.pid);
       if (census === undefined || (census.outbound === 0 && !census.applicationListens)) return;
       if (!told) {
@@ -185,7 +187,7 @@ export class Termination {
         logger.info(`waiting for the application, which is still there: ${why}`);
       }
       told = true;
-      await this.#sleep(APPLICATION_POLL_MS);
+      await this.#sleep(APPLICATION_POLL_MS, mostMs);
     }
   }
 }

@@ -231,6 +231,7 @@ const READ: readonly (readonly [
       terminationDrainMs: 500,
       exitOnZeroConnections: true,
       gracePeriodMs: 30_000,
+      graceIsKnown: false,
       appPorts: [],
     },
   ],

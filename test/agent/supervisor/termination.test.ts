@@ -6,6 +6,7 @@ import t from 'tap';
 import { ProxyAdmin } from '../../../agent/proxy-admin.ts';
 import { PodSockets, sidecarPorts } from '../../../agent/supervisor/pod-sockets.ts';
 import type { SocketTables } from '../../../agent/supervisor/pod-sockets.ts';
+import { planShutdown } from '../../../agent/supervisor/shutdown-plan.ts';
 import { ProxyProcess } from '../../../agent/supervisor/proxy-process.ts';
 import { countActiveConnections, Termination } from '../../../agent/supervisor/termination.ts';
 import { realTime } from '../../../proxy/base/clock.ts';
@@ -125,6 +126,33 @@ t.test('Termination', (t) => {
       request.startsWith('GET /stats?usedonly&filter=downstream_cx_active'),
     );
     t.equal(polls.length, 2);
+  });
+
+  t.test('waits for it for as long as it takes, unless the grace period is known', async (t) => {
+    for (const [grace, least, most] of [
+      // As stock, which ends with the last connection or by the kubelet's hand.
+      ['0s', 2, 2],
+      ['2.6s', 0, 3],
+    ] as const) {
+      const { termination, requests, lines } = await setUp(t, {
+        variables: {
+          EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true',
+          MINIMUM_DRAIN_DURATION: '10ms',
+          OUTRIGGER_GRACE_PERIOD: grace,
+        },
+        active: grace === '0s' ? [1, 1, 0] : [1],
+      });
+      await termination.terminate();
+      const polls = requests.filter((request) => request.startsWith('GET /stats')).length;
+      t.ok(polls >= least && polls <= most, `${grace}: ${polls} polls`);
+      t.match(lines.join('\n'), grace === '0s' ? /however long that takes/ : /all ends 100 ms/);
+    }
+    const options = await makeOptions({ variables: { EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true' } });
+    t.match(planShutdown(options.lifecycle), {
+      idleMostMs: Infinity,
+      mostMs: 27_500,
+      text: /until no connection is left, however long that takes, .* that ends 27500 ms after/,
+    });
   });
 
   t.test('tells its plan in one line, and how it ended in another', async (t) => {
