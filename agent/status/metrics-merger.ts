@@ -108,6 +108,8 @@ async function copyLines(source: Readable, sink: ScrapeSink, maxBytes: number): 
   if (rest.length > 0) await sink.write('\n');
 }
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** As `copyLines`, of what the scraper's parser will take. */
 async function copyChecked(
   page: Page,
@@ -121,6 +123,8 @@ async function copyChecked(
     copied += chunk.length;
     if (copied > maxBytes) throw new Error(`longer than ${maxBytes} bytes`);
     await sink.write(filter.push(chunk));
+    // Lines cost time, and nothing above waits for the event loop where all of a page is here already: names and probes have their turn.
+    await nextTurn();
   }
   await sink.write(filter.finish());
   const { leftOut } = filter;
