@@ -68,6 +68,8 @@ interface Asked {
 const MAX_TIMEOUT_MS = 300_000;
 /** The scraper gives up at its own timeout, with all that it has by then: sources must be given up before. */
 const SHARE_OF_TIMEOUT = 0.8;
+/** And then to read what is left. */
+const LAST_BYTES_MS = 1000;
 const NEWLINE = 0x0a;
 
 function timeoutMsOf(request: ScrapeRequest, fallbackMs: number): number {
@@ -148,6 +150,12 @@ export class MetricsMerger {
     metrics.scrapes.inc();
     const timeoutMs = timeoutMsOf(request, limits.timeoutMs);
     const signal = AbortSignal.timeout(timeoutMs);
+    // Who does not read must not keep a page for ever, nor the connections that it comes from.
+    const patience = setTimeout(
+      () => response.destroy(),
+      timeoutMs / SHARE_OF_TIMEOUT + LAST_BYTES_MS,
+    );
+    response.once('close', () => clearTimeout(patience));
     const asked = (accept: string): Asked => ({
       headers: headersFor(request, accept, timeoutMs),
       signal,

@@ -7,6 +7,7 @@ export interface ScrapeResponse {
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(chunk: Buffer | string): boolean;
   end(): unknown;
+  destroy(): unknown;
   on(event: 'close', listener: () => void): unknown;
   once(event: 'drain' | 'close', listener: () => void): unknown;
   removeListener(event: 'drain' | 'close', listener: () => void): unknown;

@@ -1,5 +1,6 @@
 // [m] MetricsMerger between scripted scrape targets and a real HTTP response.
 import type { RequestListener } from 'node:http';
+import { connect } from 'node:net';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t from 'tap';
 
@@ -7,6 +8,7 @@ import { AgentMetrics } from '../../../agent/agent-metrics.ts';
 import { DEFAULT_MERGE_LIMITS, MetricsMerger } from '../../../agent/status/metrics-merger.ts';
 import type { MergeLimits } from '../../../agent/status/metrics-merger.ts';
 import { captureLog } from '../../support/captured-log.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Teardowns } from '../../support/private-dir.ts';
 import { freePort } from '../../support/free-port.ts';
 import { ask, serveHttp } from '../../support/test-http.ts';
@@ -120,6 +122,34 @@ t.test('MetricsMerger', (t) => {
     });
     t.match(reply.body, /envoy_x 1\n$/);
     t.match(lines, [/application metrics/]);
+  });
+
+  t.test('does not wait for ever for a scraper that does not read', async (t) => {
+    // More than sockets hold.
+    const app = await serveHttp(t, respond('app_line 1\n'.repeat(900_000)));
+    const merger = new MetricsMerger({
+      metrics: new AgentMetrics(),
+      proxy: undefined,
+      apps: [{ host: '127.0.0.1', port: app, path: '/metrics' }],
+      logger: captureLog().logger,
+      limits: DEFAULT_MERGE_LIMITS,
+    });
+    let ended = false;
+    const request = {
+      query: '',
+      accept: undefined,
+      acceptEncoding: undefined,
+      userAgent: undefined,
+      timeoutSeconds: '1.5',
+    };
+    const port = await serveHttp(t, (_, response) => {
+      void merger.scrape(request, response).then(() => (ended = true));
+    });
+    const socket = connect(port, '127.0.0.1').on('error', () => {});
+    t.teardown(() => socket.destroy());
+    socket.pause();
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually('the scrape is over', () => ended);
   });
 
   t.test('asks proxy and app as the scraper asks, in formats that can be joined', async (t) => {
