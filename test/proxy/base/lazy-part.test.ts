@@ -1,4 +1,5 @@
 // Each lazy part names one file twice, as a type and as text: they must be the same file, and nothing may load it anyway.
+import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import t from 'tap';
@@ -13,6 +14,30 @@ t.test('lazyPart', (t) => {
     const part = lazyPart<typeof import('../../../proxy/base/hash64.ts')>('base/hash64');
     t.equal(part().Hash64, (await import('../../../proxy/base/hash64.ts')).Hash64);
     t.equal(part(), part());
+  });
+
+  t.test('loads when all descriptors are used up, again and again', (t) => {
+    const program = [
+      "import { openSync } from 'node:fs';",
+      `import { lazyPart, loadPartsFrom } from '${join(ROOT, 'proxy/base/lazy-part.ts')}';`,
+      `loadPartsFrom(new URL('file://${ROOT}/proxy/'), '.ts');`,
+      "let code = '';",
+      "const fill = () => { try { for (;;) openSync('/dev/null'); } catch (error) { code = error.code; } };",
+      'fill();',
+      "const names = [Object.keys(lazyPart('base/hash64')())];",
+      'fill();',
+      "names.push(Object.keys(lazyPart('base/xx-hash64')()));",
+      'console.log(code, JSON.stringify(names));',
+    ].join('\n');
+    const words = [
+      '-c',
+      'ulimit -n 64; exec "$0" --input-type=module -e "$1"',
+      process.execPath,
+      program,
+    ];
+    const said = execFileSync('sh', words, { encoding: 'utf8' });
+    t.match(said, /^EMFILE \[\["Hash64"[^\]]*\],\["/);
+    t.end();
   });
 
   t.test('throws for a file that is not there', (t) => {
