@@ -22,6 +22,8 @@ const SETTLE_AFTER_MS = 1000;
 const PULL_SECRET = Buffer.from('ISTIO_META_WASM_IMAGE_PULL_SECRET');
 /** Of PEM; keys come by SDS, but an EnvoyFilter can hold anything. */
 const PRIVATE_KEY = Buffer.from('PRIVATE KEY-----');
+/** Of PKCS #12: 1.2.840.113549.1.12.10.1, what its bags are called (RFC 7292). */
+const PKCS12_BAG = Buffer.from('2a864886f70d010c0a01', 'hex');
 
 export class Recorder<Request extends RelayedRequest, Response extends RelayedResponse> {
   readonly #dialect: Dialect<Request, Response>;
@@ -104,7 +106,7 @@ export class Recorder<Request extends RelayedRequest, Response extends RelayedRe
   #changeOf(response: Response): Change | undefined {
     const change = this.#dialect.change(response);
     if (change.typeUrl === SECRET) return undefined;
-    if (change.resources.some((each) => holds(each, PRIVATE_KEY))) {
+    if (change.resources.some((each) => holds(each, PRIVATE_KEY) || holds(each, PKCS12_BAG))) {
       this.#file.giveUp(`a resource of type ${change.typeUrl} holds a private key`);
       return undefined;
     }

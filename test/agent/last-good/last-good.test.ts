@@ -37,7 +37,7 @@ const NDS = 'type.googleapis.com/istio.networking.nds.v1.NameTable';
 /** A message whose first field is its name, and whose second is a text. */
 function named(typeUrl: string, name: string, text = 'x'): Any {
   const field = (number: number, value: string): Buffer =>
-    Buffer.concat([Buffer.from([number * 8 + 2, value.length]), Buffer.from(value)]);
+    Buffer.concat([Buffer.from([number * 8 + 2, value.length]), Buffer.from(value, 'latin1')]);
   return { type_url: typeUrl, value: Buffer.concat([field(1, name), field(2, text)]) };
 }
 
@@ -389,14 +389,16 @@ t.test('A kept configuration', (t) => {
       ],
     );
     t.strictSame([...kept.get(ECDS)!.resources.keys()], ['plain']);
-    const key = new Pod(t);
-    configure(key, [
-      { typeUrl: CDS, answer: [['a', '-----BEGIN EC PRIVATE KEY-----\nMHcCAQ']] },
-      ...USUAL.slice(1),
-    ]);
-    t.equal(key.lastGood.file.read(), undefined);
-    t.match(key.log.lines.join('\n'), /the configuration is not kept: .* holds a private key/);
-    t.throws(() => readFileSync(key.path), { code: 'ENOENT' });
+    for (const text of [
+      '-----BEGIN EC PRIVATE KEY-----\nMHcCAQ',
+      '0\x81\xc0\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x02',
+    ]) {
+      const key = new Pod(t);
+      configure(key, [{ typeUrl: CDS, answer: [['a', text]] }, ...USUAL.slice(1)]);
+      t.equal(key.lastGood.file.read(), undefined);
+      t.match(key.log.lines.join('\n'), /the configuration is not kept: .* holds a private key/);
+      t.throws(() => readFileSync(key.path), { code: 'ENOENT' });
+    }
     t.end();
   });
 
