@@ -16,6 +16,7 @@ import { parseOutputLevels } from './log-sink.ts';
 import type { LevelChoice } from './log-sink.ts';
 import { describeNode } from './node-metadata.ts';
 import type { NodeDescription, NodeIdentity } from './node-metadata.ts';
+import { tellNotBuilt } from './not-built.ts';
 import { addressesOf, readIdentity, readPaths } from './pod-addresses.ts';
 import type { AgentAddresses, AgentPaths } from './pod-addresses.ts';
 import { readProxyConfig } from './proxy-config.ts';
@@ -136,6 +137,7 @@ export async function readAgentOptions(
     },
     warnings,
   );
+  tellNotBuilt(line, proxyConfig, read, warnings);
   const levels = parseOutputLevels(line.flags.get('log_output_level') ?? 'info');
   if (levels === undefined)
     problems.push('--log_output_level: use debug, info, warn, error or none, or scope:level');

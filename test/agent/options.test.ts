@@ -346,6 +346,25 @@ const READ: readonly (readonly [
     ['router', undefined],
   ],
   [
+    'what is not built',
+    {
+      flags: ['--stsPort=15463'],
+      variables: {
+        PEER_METADATA_DISCOVERY: 'true',
+        ENVOY_SECURE_METRICS_PORT: '0',
+        DISABLE_ENVOY: 'false',
+      },
+      proxyConfig: { readinessProbe: { tcpSocket: { port: 1 } }, privateKeyProvider: {} },
+    },
+    (o) => o.warnings.map((warning) => warning.split(':', 1)[0]),
+    [
+      'PEER_METADATA_DISCOVERY',
+      'ProxyConfig.readinessProbe',
+      'ProxyConfig.privateKeyProvider',
+      '--stsPort',
+    ],
+  ],
+  [
     'flags of tomorrow',
     { flags: ['--tomorrow', 'x', 'sidecar', '--more=y', '--last'] },
     (o) => o.warnings.slice(0, 3),
@@ -485,6 +504,11 @@ const REFUSED: readonly (readonly [OptionInputs, RegExp])[] = [
   [
     { variables: { ISTIO_META_CLUSTER_ID: 'größe' } },
     /^ISTIO_META_CLUSTER_ID: must be printable ASCII, as a header carries it, not "größe"/,
+  ],
+  [{ variables: { DISABLE_ENVOY: 'true' } }, /^DISABLE_ENVOY: an agent without its proxy/],
+  [
+    { variables: { ENVOY_SECURE_METRICS_PORT: '15091' } },
+    /^ENVOY_SECURE_METRICS_PORT: metrics over mTLS are not built/,
   ],
   [{ variables: { 'XDS_HEADER_A B': 'x' } }, /^XDS_HEADER_A B: must be a header name/],
   [
