@@ -39,3 +39,7 @@ export const scopeTables = ({ scopes, tables }: ScopedRoutesConfig): readonly Su
 
 /** No header can hold what is between the parts. */
 export const scopeKey = (parts: readonly string[]): string => parts.join('\0');
+
+/** Of two that one request could mean. */
+export const keyConflict = (first: string, second: string): string =>
+  `scope key conflict found, first scope is '${first}', second scope is '${second}'`;

@@ -1,6 +1,5 @@
 // [m] ScopeManager: scopes of routes that listeners leave to be discovered (SRDS), by source: all that a source has, checked, and put in
 // their place. What was good stays when what follows is not.
-import { lazyPart } from '../base/lazy-part.ts';
 import type { TimerHandle, TimeSource } from '../base/clock.ts';
 import type { Closable } from '../base/lifetime.ts';
 import type { Logger } from '../base/logger.ts';
@@ -8,13 +7,12 @@ import { subscriptionKey } from '../config/config-source.ts';
 import type { ConfigSourceConfig, SourceRef } from '../config/config-source.ts';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import { keyConflict, scopeKey } from '../config/scoped-routes-config.ts';
 import type { ScopeConfig, ScopedRoutesConfig } from '../config/scoped-routes-config.ts';
 import type { StatId, StatsStore } from '../stats/store.ts';
 import { contentHash } from './content-hash.ts';
 import type { ResourceProblem, ResourceWatcher, XdsResource } from './resource-watcher.ts';
 import { SubscriptionStats } from './subscription-stats.ts';
-
-const decoder = lazyPart<typeof import('./scoped-routes-decoder.ts')>('xds/scoped-routes-decoder');
 
 export interface ScopeManagerDeps {
   /** Asks for all scopes that the source has. */
@@ -189,16 +187,7 @@ export class ScopeManager implements Closable {
     if (known === undefined) return [];
     const { byName } = known;
     for (const name of removed) byName.delete(name);
-    const problems: ResourceProblem[] = [];
-    for (const resource of upserts) {
-      const others = [...byName.values()].filter(({ name }) => name !== resource.name);
-      const message = decoder().firstConflict([
-        ...others.map(({ config }) => config),
-        resource.config,
-      ]);
-      if (message === undefined) byName.set(resource.name, resource);
-      else problems.push({ name: resource.name, message });
-    }
+    const problems = takeScopes(byName, upserts);
     const nowMs = this.#deps.time.wallMs();
     known.lastUpdatedMs = nowMs;
     known.version = upserts[0]?.version ?? known.version;
@@ -259,6 +248,29 @@ export class ScopeManager implements Closable {
     if (found === undefined) return chain;
     return { ...chain, networkFilters, hash: `${chain.hash}+${contentHash(found)}` };
   }
+}
+
+/** One whose key another has is refused; what it was before stays. */
+function takeScopes(
+  byName: Map<string, XdsResource<ScopeConfig>>,
+  upserts: readonly XdsResource<ScopeConfig>[],
+): readonly ResourceProblem[] {
+  const problems: ResourceProblem[] = [];
+  const names = new Map<string, string>();
+  for (const [name, { config }] of byName) names.set(scopeKey(config.key), name);
+  for (const resource of upserts) {
+    const { name, config } = resource;
+    const other = names.get(scopeKey(config.key));
+    if (other !== undefined && other !== name) {
+      problems.push({ name, message: keyConflict(other, name) });
+      continue;
+    }
+    const before = byName.get(name);
+    if (before !== undefined) names.delete(scopeKey(before.config.key));
+    names.set(scopeKey(config.key), name);
+    byName.set(name, resource);
+  }
+  return problems;
 }
 
 const keyOf = (discovery: SourceRef): string =>

@@ -9,7 +9,7 @@ import type {
   ScopeFragmentConfig,
   ScopedRoutesConfig,
 } from '../config/scoped-routes-config.ts';
-import { scopeKey } from '../config/scoped-routes-config.ts';
+import { keyConflict, scopeKey } from '../config/scoped-routes-config.ts';
 import { ConfigProblems } from './config-problems.ts';
 import type { FieldObserver } from './config-problems.ts';
 import { decodeConfigSource } from './config-source.ts';
@@ -103,15 +103,14 @@ export function decodeScope(message: ScopedRouteConfiguration, watch?: FieldObse
 }
 
 /** Of two that one request could mean. */
-export function firstConflict(scopes: Iterable<ScopeConfig>): string | undefined {
+function firstConflict(scopes: readonly ScopeConfig[]): string | undefined {
   const names = new Set<string>();
   const byKey = new Map<string, string>();
   for (const { name, key } of scopes) {
     if (names.has(name)) return `duplicate scoped route configuration '${name}' found`;
     names.add(name);
     const other = byKey.get(scopeKey(key));
-    if (other !== undefined)
-      return `scope key conflict found, first scope is '${other}', second scope is '${name}'`;
+    if (other !== undefined) return keyConflict(other, name);
     byKey.set(scopeKey(key), name);
   }
   return undefined;

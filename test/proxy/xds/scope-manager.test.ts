@@ -105,6 +105,34 @@ t.test('scopes that are discovered', (t) => {
     t.end();
   });
 
+  t.test('are looked at a few times each, however many come, and may change their keys', (t) => {
+    const { manager, watchers } = setUp();
+    manager.retain(listener(scoped()));
+    let looks = 0;
+    const counted = (name: string, key: string): XdsResource<ScopeConfig> => ({
+      ...resource(name, '', 't'),
+      config: {
+        name,
+        get key() {
+          looks++;
+          return [key];
+        },
+        table: 't',
+      },
+    });
+    const all = Array.from({ length: 1000 }, (_, i) => counted(`s${i}`, `k${i}`));
+    t.same(watchers[0]!.onUpdate(all, []), []);
+    t.ok(looks <= 5 * all.length, `${looks} looks`);
+    t.same(watchers[0]!.onUpdate([counted('s0', 'new'), counted('s1', 'k0')], []), []);
+    t.same(
+      watchers[0]!.onUpdate([counted('s2', 'k0')], []).map(({ name }) => name),
+      ['s2'],
+      'it is s1 that has it now',
+    );
+    t.same(watchers[0]!.onUpdate([counted('s3', 'k1')], []), [], 'nobody has it any more');
+    t.end();
+  });
+
   t.test('cost nothing where none are', (t) => {
     const { manager } = setUp();
     const config = listener(managerListener());
