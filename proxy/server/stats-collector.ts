@@ -22,7 +22,8 @@ interface Stat {
   carried: number;
   /** Sources do not add up. */
   readonly same: boolean;
-  readonly buckets: Map<number, number>;
+  /** Null: no value was recorded, as of all that are no histograms. */
+  buckets: Map<number, number> | null;
   count: number;
   sum: number;
 }
@@ -74,7 +75,7 @@ export class StatsCollector {
       stat.carried = 0;
       stat.count = 0;
       stat.sum = 0;
-      stat.buckets.clear();
+      stat.buckets = null;
     }
     for (const source of this.#sources.values()) {
       source.stats.forEach((stat, id) => {
@@ -105,12 +106,16 @@ export class StatsCollector {
   }
 
   #statOf(definition: StatDefinition): Stat {
-    const tags = definition.tags.map((tag) => tag.join('\u0001')).join('\u0000');
-    const key = `${definition.kind}\u0000${definition.name}\u0000${tags}`;
+    const { name, tags } = definition;
+    // A text that is there already costs nothing.
+    const key =
+      tags.length === 0
+        ? name
+        : `${name}\u0000${tags.map((tag) => tag.join('\u0001')).join('\u0000')}`;
     let stat = this.#stats.get(key);
     if (stat === undefined) {
-      const same = sameInAllThreads(definition.name);
-      stat = { definition, carried: 0, same, buckets: new Map(), count: 0, sum: 0 };
+      const same = sameInAllThreads(name);
+      stat = { definition, carried: 0, same, buckets: null, count: 0, sum: 0 };
       this.#stats.set(key, stat);
     }
     return stat;
@@ -118,10 +123,11 @@ export class StatsCollector {
 }
 
 function addHistogram(stat: Stat, pairs: Float64Array, sum: number): void {
+  const buckets = (stat.buckets ??= new Map<number, number>());
   for (let i = 0; i + 1 < pairs.length; i += 2) {
     const bucket = pairs[i]!;
     const count = pairs[i + 1]!;
-    stat.buckets.set(bucket, (stat.buckets.get(bucket) ?? 0) + count);
+    buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
     stat.count += count;
   }
   stat.sum += sum;

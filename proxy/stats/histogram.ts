@@ -43,14 +43,17 @@ export class LogLinearHistogram {
     this.#sum += value;
   }
 
-  /** Non-empty buckets as [bucket, count, …] and back to empty; call drainSum() right after. */
+  /**
+   * Non-empty buckets as [bucket, count, …] and back to empty, without the memory of the buckets: most histograms rest, some for ever.
+   * Call drainSum() right after.
+   */
   drain(): Float64Array {
     const pairs: number[] = [];
     const counts = this.#counts;
     if (counts !== null) {
       for (let i = 0; i < BUCKETS; i++) if (counts[i]! > 0) pairs.push(i, counts[i]!);
-      counts.fill(0);
     }
+    this.#counts = null;
     this.#count = 0;
     return Float64Array.from(pairs);
   }
