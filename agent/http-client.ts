@@ -6,9 +6,9 @@ import type {
   OutgoingHttpHeaders,
   RequestOptions,
 } from 'node:http';
-import { isIPv6 } from 'node:net';
 import type { Socket } from 'node:net';
 
+import { isIpv6 } from '../proxy/base/ip-text.ts';
 import { httpRequest } from '../proxy/base/lean-http.ts';
 
 export interface HttpTarget {
@@ -62,7 +62,7 @@ function requestOptions(target: HttpTarget): RequestOptions {
   if (target.localAddress !== undefined) {
     options.localAddress = target.localAddress;
     // `localhost` has addresses of both families, and only those of one can be reached from here.
-    options.family = isIPv6(target.localAddress) ? 6 : 4;
+    options.family = isIpv6(target.localAddress) ? 6 : 4;
   }
   const { agent, socket } = target;
   if (agent !== undefined) options.agent = agent;

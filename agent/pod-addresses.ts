@@ -1,7 +1,7 @@
 // [m] Who and where this sidecar is: identity of its pod, what it listens on, its files and sockets.
-import { isIP, isIPv6 } from 'node:net';
 import { join } from 'node:path';
 
+import { ipFamily, isIpv6 } from '../proxy/base/ip-text.ts';
 import type { CommandLine } from './command-line.ts';
 import type { NodeIdentity } from './node-metadata.ts';
 import type { ProxyConfig } from './proxy-config.ts';
@@ -48,7 +48,7 @@ export function readIdentity(
   const instanceIp = read.text('INSTANCE_IP', '');
   const instanceIps: string[] = [];
   if (instanceIp !== '') {
-    if (isIP(instanceIp) === 0)
+    if (ipFamily(instanceIp) === 0)
       read.problems.push(`INSTANCE_IP: must be an IP address, not "${instanceIp}"`);
     instanceIps.push(instanceIp);
   }
@@ -79,7 +79,7 @@ export function addressesOf(
   proxyConfig: ProxyConfig,
   read: VariableReader,
 ): AgentAddresses {
-  const v6 = isIPv6(identity.instanceIps[0] ?? '');
+  const v6 = isIpv6(identity.instanceIps[0] ?? '');
   const anyAddress = v6 ? '::' : '0.0.0.0';
   const loopback = v6 ? '::1' : '127.0.0.1';
   const bind = read.address('OUTRIGGER_BIND_ADDRESS', anyAddress);

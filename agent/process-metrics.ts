@@ -59,7 +59,7 @@ export function addProcessMetrics(registry: Registry): void {
     help: 'Start time of the process since unix epoch in seconds.',
     registers,
   });
-  started.set(performance.timeOrigin / 1000);
+  started.set(Date.now() / 1000 - process.uptime());
   for (const [name, help, read] of GAUGES) {
     const gauge = new GaugeClass({
       name: PREFIX + name,

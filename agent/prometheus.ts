@@ -1,8 +1,8 @@
 // [m] prom-client's classes without its main file, which also loads default metrics, cluster support and OpenTelemetry: 3 MB private on top of
 // what the agent has anyway. These four files are 0.8 MB.
-import { createRequire } from 'node:module';
-
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import { createRequire } from '../proxy/base/node-builtins.ts';
 
 const require = createRequire(import.meta.url);
 export const CounterClass = require('prom-client/lib/counter.js') as typeof Counter;

@@ -1,8 +1,7 @@
 // [m] Surroundings: what the machine says; the only reader of process.env in agent/.
-import { hostname, networkInterfaces } from 'node:os';
 import { basename, dirname, extname, join } from 'node:path';
 
-import { fs } from '../proxy/base/node-builtins.ts';
+import { fs, os } from '../proxy/base/node-builtins.ts';
 
 /** What the machine says; tests bring their own. */
 export interface Surroundings {
@@ -40,7 +39,7 @@ function findInstallDir(): string {
 }
 
 function ownAddresses(): string[] {
-  return Object.values(networkInterfaces())
+  return Object.values(os().networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, scopeid }) => !internal && (scopeid ?? 0) === 0)
     .map(({ address }) => address);
@@ -54,7 +53,7 @@ export function readSurroundings(): Surroundings {
   return {
     variables,
     interfaceAddresses: ownAddresses(),
-    hostName: hostname(),
+    hostName: os().hostname(),
     readText: readTextFile,
     installDir: findInstallDir(),
     boundExec: join(dirname(import.meta.dirname), 'agent', `bound-exec${extname(import.meta.url)}`),

@@ -1,10 +1,8 @@
 // [m] Unix sockets of this and other agents: whether somebody answers there.
-import { connect } from 'node:net';
-
 /** A file left by a dead server does not answer. */
 export function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(path);
+    const socket = process.getBuiltinModule('node:net').connect(path);
     const done = (served: boolean): void => {
       socket.destroy();
       resolve(served);

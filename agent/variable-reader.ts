@@ -1,6 +1,6 @@
 // [m] VariableReader: environment variables as texts, flags, counts, ports, durations and addresses; problems are collected.
-import { isIP } from 'node:net';
 
+import { ipFamily } from '../proxy/base/ip-text.ts';
 import { parseDurationMs } from './durations.ts';
 
 /** Reads single variables; every problem names its variable. */
@@ -57,7 +57,7 @@ export class VariableReader {
 
   address(name: string, fallback: string): string {
     const value = this.text(name, fallback);
-    if (isIP(value) !== 0) return value;
+    if (ipFamily(value) !== 0) return value;
     this.problems.push(`${name}: must be an IP address, not "${value}"`);
     return fallback;
   }

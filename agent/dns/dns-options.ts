@@ -1,6 +1,6 @@
 // [m] DnsOptions: where the DNS proxy listens and whom it asks (istio-contract §6.2, §6.10).
-import { isIPv6 } from 'node:net';
 
+import { isIpv6 } from '../../proxy/base/ip-text.ts';
 import type { VariableReader } from '../variable-reader.ts';
 import type { NameServer } from './forwarder.ts';
 import type { NameTablePlace } from './name-table.ts';
@@ -60,7 +60,7 @@ export function readDns(
 
 /** The families that the pod's own name servers have: what iptables redirects to. */
 function loopbacks(servers: readonly string[]): string[] {
-  const v6 = servers.some((address) => isIPv6(address));
-  const v4 = servers.some((address) => !isIPv6(address)) || !v6;
+  const v6 = servers.some((address) => isIpv6(address));
+  const v4 = servers.some((address) => !isIpv6(address)) || !v6;
   return [...(v4 ? ['127.0.0.1'] : []), ...(v6 ? ['::1'] : [])];
 }

@@ -2,7 +2,7 @@
 //
 // Nothing is spelled out ahead: a host is kept once by its name and once by `short.namespace`; a query is tried as it is, as one of
 // Kubernetes' shorter forms, under wildcards, and then all of that again without the pod's search domain, which makes it an alias.
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIpv4, isIpv6 } from '../../proxy/base/ip-text.ts';
 import type { NameTable_NameInfo } from '../../xds-protos/gen/istio.networking.nds.v1.ts';
 
 export interface NameTablePlace {
@@ -26,7 +26,7 @@ type Host = Pick<KnownName, 'v4' | 'v6'>;
 const KUBERNETES = 'Kubernetes';
 
 /** An answer has no room for a zone. */
-const isPlainIPv6 = (ip: string): boolean => isIPv6(ip) && !ip.includes('%');
+const isPlainIPv6 = (ip: string): boolean => isIpv6(ip) && !ip.includes('%');
 
 export class NameTable {
   readonly #byName = new Map<string, Host>();
@@ -57,7 +57,7 @@ export class NameTable {
 
   #add(name: string, info: NameTable_NameInfo): void {
     const ips = info.ips ?? [];
-    const host = { v4: ips.filter((ip) => isIPv4(ip)), v6: ips.filter(isPlainIPv6) };
+    const host = { v4: ips.filter((ip) => isIpv4(ip)), v6: ips.filter(isPlainIPv6) };
     this.#byName.set(name, host);
     if (name.startsWith('*.')) this.#hasWildcards = true;
     for (const other of info.alt_hosts ?? []) {

@@ -1,5 +1,6 @@
 // [m] /etc/resolv.conf: name servers and search domains (resolv.conf(5)).
-import { isIP } from 'node:net';
+
+import { ipFamily } from '../../proxy/base/ip-text.ts';
 
 export interface ResolvConf {
   readonly servers: readonly string[];
@@ -16,7 +17,7 @@ export function parseResolvConf(text: string): ResolvConf {
     const [word, ...rest] = line.split(/[ \t\r]+/).filter((part) => part !== '');
     if (word === 'nameserver') {
       const address = (rest[0] ?? '').split('%', 1)[0]!;
-      if (isIP(address) !== 0 && servers.length < MAX_SERVERS) servers.push(address);
+      if (ipFamily(address) !== 0 && servers.length < MAX_SERVERS) servers.push(address);
     } else if (word === 'search' || word === 'domain') {
       // The last line of its kind counts.
       search = rest.map((domain) => domain.replace(/^\.+|\.+$/g, '')).filter((name) => name !== '');

@@ -1,7 +1,5 @@
 // [m] A workload's private key: a fresh one for each certificate (istio-contract §6.9, Keys).
-import { util } from '../../proxy/base/node-builtins.ts';
-
-import { crypto } from './x509-parts.ts';
+import { crypto, util } from '../../proxy/base/node-builtins.ts';
 import type { KeyObject } from './x509-parts.ts';
 
 export interface KeyOptions {
@@ -18,10 +16,9 @@ export interface WorkloadKey {
   readonly pem: string;
 }
 
-const generate = util.promisify(crypto.generateKeyPair);
-
 /** Off this thread: RSA takes a tenth of a second. */
 export async function generateWorkloadKey(options: KeyOptions): Promise<WorkloadKey> {
+  const generate = util.promisify(crypto().generateKeyPair);
   if (options.algorithm === 'RSA') {
     const pair = await generate('rsa', { modulusLength: options.rsaBits });
     const type = options.pkcs8 ? 'pkcs8' : 'pkcs1';

@@ -1,5 +1,5 @@
 // [m] PEM bundles: the certificates in a text, when they begin and end, and whether a key goes with the first.
-import { crypto } from './x509-parts.ts';
+import { crypto } from '../../proxy/base/node-builtins.ts';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g;
 const MAX_CERTIFICATES = 500;
@@ -18,7 +18,7 @@ export function validityOf(pems: readonly string[]): Validity | undefined {
   let notAfterMs = Infinity;
   try {
     for (const pem of pems) {
-      const { validFromDate, validToDate } = new crypto.X509Certificate(pem);
+      const { validFromDate, validToDate } = new (crypto().X509Certificate)(pem);
       notBeforeMs = Math.max(notBeforeMs, validFromDate.getTime());
       notAfterMs = Math.min(notAfterMs, validToDate.getTime());
     }
@@ -33,8 +33,8 @@ export function pairProblem(chainPem: string, keyPem: string): string | undefine
   const [leaf] = certificatesIn(chainPem);
   if (leaf === undefined) return 'holds no certificate';
   try {
-    const certificate = new crypto.X509Certificate(leaf);
-    if (certificate.checkPrivateKey(crypto.createPrivateKey(keyPem))) return undefined;
+    const certificate = new (crypto().X509Certificate)(leaf);
+    if (certificate.checkPrivateKey(crypto().createPrivateKey(keyPem))) return undefined;
   } catch {
     return 'the certificate or its key cannot be read';
   }

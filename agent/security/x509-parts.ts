@@ -1,11 +1,12 @@
 // [m] Pieces that certificate requests and certificates share: extensions, names, signatures (RFC 5280, RFC 2986).
-import { isIPv4, isIPv6 } from 'node:net';
 
+import type { KeyObject } from 'node:crypto';
+
+import { isIpv4, isIpv6 } from '../../proxy/base/ip-text.ts';
+import { crypto } from '../../proxy/base/node-builtins.ts';
 import { bool, nothing, objectIdentifier, octetString, primitive, sequence } from './der-writer.ts';
 
-/** Not imported: the ES facade of node:crypto costs memory for names that nobody uses. */
-export const crypto = process.getBuiltinModule('node:crypto');
-export type KeyObject = ReturnType<typeof crypto.createPrivateKey>;
+export type { KeyObject };
 
 export const OID = {
   subjectAltName: '2.5.29.17',
@@ -45,8 +46,8 @@ export function subjectAltName(names: readonly SubjectName[]): Uint8Array {
 }
 
 function addressBytes(text: string): Uint8Array {
-  if (isIPv4(text)) return Uint8Array.from(text.split('.').map(Number));
-  if (!isIPv6(text)) throw new Error(`${text} is no IP address`);
+  if (isIpv4(text)) return Uint8Array.from(text.split('.').map(Number));
+  if (!isIpv6(text)) throw new Error(`${text} is no IP address`);
   // URL writes every group in hex, also those that were written as IPv4.
   const [head = '', tail = ''] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::', 2);
   const groups = (part: string): number[] =>
@@ -75,4 +76,4 @@ function signingOf(key: KeyObject): Signing {
 export const signatureAlgorithm = (key: KeyObject): Uint8Array => signingOf(key).algorithm;
 
 export const signBytes = (bytes: Uint8Array, key: KeyObject): Uint8Array =>
-  crypto.sign(signingOf(key).hash, bytes, key);
+  crypto().sign(signingOf(key).hash, bytes, key);

@@ -1,8 +1,8 @@
 // [m] One HTTPS request to a server that may choose HTTP/2 by ALPN, bounded like fetchBounded; certificates are not checked, as the kubelet does not.
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2';
-import { isIPv6 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
+import { isIpv6 } from '../../proxy/base/ip-text.ts';
 import { fetchBounded } from '../http-client.ts';
 import type { HttpAnswer, HttpFailure, HttpTarget } from '../http-client.ts';
 
@@ -39,7 +39,7 @@ function handshake(target: HttpTarget, signal: AbortSignal): Promise<TLSSocket> 
     const source =
       localAddress === undefined
         ? {}
-        : { localAddress, family: isIPv6(localAddress) ? (6 as const) : (4 as const) };
+        : { localAddress, family: isIpv6(localAddress) ? (6 as const) : (4 as const) };
     const socket = connect({
       host,
       port,

@@ -1,7 +1,7 @@
 // [m] AppProbe: the kubelet's probes and lifecycle hooks, handed on to the app from an address that iptables lets through (istio-contract §6.6).
 import type * as net from 'node:net';
-import { isIPv6 } from 'node:net';
 
+import { isIpv6 } from '../../proxy/base/ip-text.ts';
 import type { AppProber } from '../pod-annotations.ts';
 import { HttpProbe, failed } from './http-probe.ts';
 import type { HttpProbeParts, ProbeRequest } from './http-probe.ts';
@@ -28,7 +28,7 @@ export class AppProbe {
 
   constructor(parts: AppProbeParts) {
     this.#host = parts.host;
-    this.#sourceAddress = isIPv6(parts.podAddress) ? PASSTHROUGH_V6 : PASSTHROUGH_V4;
+    this.#sourceAddress = isIpv6(parts.podAddress) ? PASSTHROUGH_V6 : PASSTHROUGH_V4;
     this.#http = new HttpProbe({ ...parts, sourceAddress: this.#sourceAddress });
   }
 
@@ -47,7 +47,7 @@ export class AppProbe {
 
   #connectOptions(port: number): net.TcpNetConnectOpts {
     const localAddress = this.#sourceAddress;
-    return { host: this.#host, port, localAddress, family: isIPv6(localAddress) ? 6 : 4 };
+    return { host: this.#host, port, localAddress, family: isIpv6(localAddress) ? 6 : 4 };
   }
 
   async #probeTcp(port: number, timeoutMs: number): Promise<ProbeAnswer> {

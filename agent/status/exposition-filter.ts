@@ -1,5 +1,5 @@
 // [m] ExpositionFilter: a page of metrics as it streams by, without the lines that would break the page that it becomes part of.
-import { isUtf8 } from 'node:buffer';
+import { isUtf8 } from '../../proxy/base/node-builtins.ts';
 
 import { convertLine } from './exposition-line.ts';
 import type { MetricsFormat } from './exposition-line.ts';

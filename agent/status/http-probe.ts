@@ -1,7 +1,7 @@
 // [m] HttpProbe: the kubelet's HTTP probes and lifecycle hooks asked of the app, with redirects as the kubelet takes them (istio-contract §6.6).
 import type { Agent, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { isIPv6 } from 'node:net';
 
+import { isIpv6 } from '../../proxy/base/ip-text.ts';
 import { fetchBounded } from '../http-client.ts';
 import type { HttpAnswer, HttpFailure, HttpTarget } from '../http-client.ts';
 import type { ProbeAction } from '../pod-annotations.ts';
@@ -67,7 +67,7 @@ export class HttpProbe {
 
   async run(action: HttpAction, timeoutMs: number, request: ProbeRequest): Promise<ProbeAnswer> {
     const { host } = this.#parts;
-    const authority = `${isIPv6(host) ? `[${host}]` : host}:${action.port}`;
+    const authority = `${isIpv6(host) ? `[${host}]` : host}:${action.port}`;
     const first = new URL(`${action.scheme}://${authority}`);
     let step: Step = {
       url: new URL(first.origin + action.path),

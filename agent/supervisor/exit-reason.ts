@@ -1,5 +1,5 @@
 // [m] Why the proxy ended, in plain words, and the status with which the agent leaves in its place.
-import { constants } from 'node:os';
+import { os } from '../../proxy/base/node-builtins.ts';
 
 /** Exactly one of `code`, `signal` and `spawnError` says how it ended. */
 export interface ProxyExit {
@@ -37,7 +37,7 @@ const SPAWN_WORDS: ReadonlyMap<string, string> = new Map([
   ['ENOEXEC', 'not a program for this machine'],
 ]);
 
-const signalNumber = (signal: NodeJS.Signals): number => constants.signals[signal];
+const signalNumber = (signal: NodeJS.Signals): number => os().constants.signals[signal];
 
 export function describeExit(exit: ProxyExit): string {
   if (exit.spawnError !== undefined) {
@@ -52,7 +52,9 @@ export function describeExit(exit: ProxyExit): string {
   const code = exit.code ?? 0;
   // A shell in between reports its child's signal as 128 + number.
   if (code > 128) {
-    const name = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+    const name = Object.entries(os().constants.signals).find(
+      ([, number]) => number === code - 128,
+    )?.[0];
     if (name !== undefined) return `ended with exit code ${code}, as after ${name}`;
   }
   return CODE_WORDS.get(code) ?? `ended with exit code ${code}`;

@@ -1,10 +1,11 @@
 // [m] Starts the proxy so that it cannot outlive this process, however that ends.
-import { spawn } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 
 import { whyNotExecutable } from '../find-program.ts';
 import type { ProxyCommand } from './proxy-command.ts';
+
+const { spawn } = process.getBuiltinModule('node:child_process');
 
 const LEASH_FD = 3;
 
@@ -22,11 +23,10 @@ export function spawnBound({ path, arguments: words, bond }: ProxyCommand): Spaw
   if (bond.kind === 'leash') {
     const stdio = [...OWN_OUTPUTS, 'pipe' as const];
     const child = spawn(path, [...words, '--leash-fd', String(LEASH_FD)], { ...OPTIONS, stdio });
-    const leash = child.stdio[LEASH_FD];
-    if (leash instanceof Socket) {
-      leash.on('error', () => {});
-      leash.unref();
-    }
+    // A pipe; none where nothing was started.
+    const leash = child.stdio[LEASH_FD] as Socket | null | undefined;
+    leash?.on('error', () => {});
+    leash?.unref();
     return { ok: true, child };
   }
   const error = whyNotExecutable(path);

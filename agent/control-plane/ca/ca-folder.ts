@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 
 import { fs } from '../../../proxy/base/node-builtins.ts';
-import { crypto } from '../../security/x509-parts.ts';
+import { crypto } from '../../../proxy/base/node-builtins.ts';
 import type { KeyObject } from '../../security/x509-parts.ts';
 import { readCertificateFacts } from './certificate-names.ts';
 import { issueRoot } from './certificate-issuer.ts';
@@ -43,14 +43,14 @@ export function openCaFolder(folder: string, trustDomain: string, wallMs: number
   const exists = (name: string): boolean => fs.existsSync(file(name));
   const key = keyIn(file(KEY));
   if (!exists(CERTIFICATE)) {
-    const pair = { privateKey: key, publicKey: crypto.createPublicKey(key) };
+    const pair = { privateKey: key, publicKey: crypto().createPublicKey(key) };
     const validity = { notBeforeMs: wallMs - CLOCK_SKEW_MS, notAfterMs: wallMs + TEN_YEARS_MS };
     const pem = issueRoot(pair, trustDomain, validity);
     putFile(file(ROOT), pem, 0o644);
     putFile(file(CERTIFICATE), pem, 0o644);
   }
   const certificatePem = fs.readFileSync(file(CERTIFICATE), 'utf8');
-  const certificate = new crypto.X509Certificate(certificatePem);
+  const certificate = new (crypto().X509Certificate)(certificatePem);
   if (!certificate.ca) throw new Error(`${file(CERTIFICATE)}: is no certificate of an authority`);
   if (!certificate.checkPrivateKey(key))
     throw new Error(`${file(CERTIFICATE)}: is not of the key in ${file(KEY)}`);
@@ -70,12 +70,12 @@ export function openCaFolder(folder: string, trustDomain: string, wallMs: number
 /** Makes one where there is none. */
 function keyIn(path: string): KeyObject {
   if (!fs.existsSync(path)) {
-    const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { privateKey } = crypto().generateKeyPairSync('ec', { namedCurve: 'P-256' });
     putFile(path, String(privateKey.export({ type: 'pkcs8', format: 'pem' })), 0o600);
   }
   refuseOthers(path, 'chmod 600');
   try {
-    return crypto.createPrivateKey(fs.readFileSync(path));
+    return crypto().createPrivateKey(fs.readFileSync(path));
   } catch {
     // What OpenSSL says may hold parts of the input.
     throw new Error(`${path}: is no private key in PEM`);

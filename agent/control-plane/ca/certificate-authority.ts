@@ -8,7 +8,7 @@ import type {
   CertificateRequest,
 } from '../../../xds-protos/certificate-service.ts';
 import type { ServerTls } from '../../../xds-protos/grpc-server.ts';
-import { crypto } from '../../security/x509-parts.ts';
+import { crypto } from '../../../proxy/base/node-builtins.ts';
 import type { SubjectName } from '../../security/x509-parts.ts';
 import type { CaMaterial } from './ca-folder.ts';
 import { issueLeaf } from './certificate-issuer.ts';
@@ -51,7 +51,7 @@ export class CertificateAuthority {
     const { material, time } = this.#parts;
     return verifyToken(
       header.slice(BEARER.length),
-      crypto.createPublicKey(material.tokenKey),
+      crypto().createPublicKey(material.tokenKey),
       time.wallMs(),
     );
   }
@@ -87,7 +87,7 @@ export class CertificateAuthority {
   /** What the control plane itself serves with, on `hosts`. */
   serverTls(hosts: readonly SubjectName[], lifeMs: number): ServerTls {
     const { material, time } = this.#parts;
-    const { privateKey, publicKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { privateKey, publicKey } = crypto().generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const spki = publicKey.export({ type: 'spki', format: 'der' });
     const leaf = this.#issue(spki, hosts, time.wallMs() + lifeMs);
     return {

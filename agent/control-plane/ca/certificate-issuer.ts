@@ -1,4 +1,5 @@
 // [m] Signs certificates: the root's own, workloads', the control plane's (RFC 5280). Fields as istiod's authority sets them.
+import { crypto } from '../../../proxy/base/node-builtins.ts';
 import {
   bitString,
   bool,
@@ -15,7 +16,6 @@ import {
   utf8String,
 } from '../../security/der-writer.ts';
 import {
-  crypto,
   extension,
   OID,
   signatureAlgorithm,
@@ -41,7 +41,7 @@ const CERTIFICATE_AND_CRL_SIGN = bitString(Uint8Array.of(0x06), 1);
 
 /** 20 bytes are the most that is allowed; 16 random ones are never seen twice. */
 function serialNumber(): Uint8Array {
-  const bytes = crypto.randomBytes(16);
+  const bytes = crypto().randomBytes(16);
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;
   return unsignedInteger(bytes);
 }
@@ -68,7 +68,7 @@ function sign(issuer: Issuer, subject: Subject, validity: Validity): string {
 }
 
 const keyIdentifierOf = (spki: Uint8Array): Uint8Array =>
-  crypto.createHash('sha1').update(spki).digest();
+  crypto().createHash('sha1').update(spki).digest();
 
 /** Of a workload or a server: no authority, for both ends of a connection, named by `names` alone. */
 export function issueLeaf(

@@ -1,6 +1,7 @@
 // [m] Reads a PKCS#10 request and proves that its sender holds the key (RFC 2986). What names it asks for does not matter: the
 // authenticated caller's name is what gets certified, as istiod does it.
-import { crypto, OID } from '../../security/x509-parts.ts';
+import { crypto } from '../../../proxy/base/node-builtins.ts';
+import { OID } from '../../security/x509-parts.ts';
 import type { KeyObject } from '../../security/x509-parts.ts';
 import { DerError, DerReader, oidText, pemBytes, readSequence } from './der-reader.ts';
 
@@ -47,12 +48,12 @@ function verify({ spki, algorithm, signed, signature }: SignedRequest): void {
     throw new DerError(`has signature algorithm ${algorithm}, which is not taken`);
   let key: KeyObject;
   try {
-    key = crypto.createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    key = crypto().createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
   } catch {
     throw new DerError('has no public key');
   }
   checkStrength(key);
-  if (key.asymmetricKeyType !== known.type || !crypto.verify(known.hash, signed, key, signature))
+  if (key.asymmetricKeyType !== known.type || !crypto().verify(known.hash, signed, key, signature))
     throw new DerError('has a signature that is not by its key');
 }
 

@@ -1,6 +1,6 @@
 // [m] Tokens of workloads: JWTs as Kubernetes projects them for Istio (`sub` names the service account, audience `istio-ca`), signed with
 // ES256 by the control plane itself, since outside Kubernetes nobody else would.
-import { crypto } from '../../security/x509-parts.ts';
+import { crypto } from '../../../proxy/base/node-builtins.ts';
 import type { KeyObject } from '../../security/x509-parts.ts';
 
 export interface ServiceAccount {
@@ -26,7 +26,10 @@ export function signToken(
     exp: Math.floor(validity.untilMs / 1000),
   };
   const signed = `${HEADER}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
-  const signature = crypto.sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+  const signature = crypto().sign('sha256', Buffer.from(signed), {
+    key,
+    dsaEncoding: 'ieee-p1363',
+  });
   return `${signed}.${signature.toString('base64url')}`;
 }
 
@@ -41,7 +44,7 @@ export function verifyToken(
   // The header is compared whole: no other algorithm can be asked for.
   if (header !== HEADER || claims === undefined || signature === undefined || more !== undefined)
     return undefined;
-  const good = crypto.verify(
+  const good = crypto().verify(
     'sha256',
     Buffer.from(`${header}.${claims}`),
     { key, dsaEncoding: 'ieee-p1363' },
