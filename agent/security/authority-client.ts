@@ -3,6 +3,7 @@
 import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import { openChannel } from '../../proxy/grpc/open-channel.ts';
 import { callOnce } from '../../proxy/grpc/unary-call.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
 import { CERTIFICATE_METHOD } from '../../xds-protos/certificate-method.ts';
 import { decode, encode } from '../../xds-protos/codec.ts';
 import type { ClientTls } from '../../xds-protos/grpc-channel.ts';
@@ -10,7 +11,7 @@ import { createCertificateRequest } from './certificate-request.ts';
 import { generateWorkloadKey } from './key-pair.ts';
 import { certificatesIn, pairProblem, validityOf } from './pem.ts';
 import type { SecurityOptions } from './security-options.ts';
-import { loadClientTls, readAuthorization } from './server-trust.ts';
+import { loadClientTls, nothingShown, readAuthorization } from './server-trust.ts';
 
 /** As stock bounds one CSR with its retries. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -56,7 +57,9 @@ export async function requestCertificate(
     const answer = await callOnce(channel, call, grpc.time);
     if (!answer.ok) {
       const { code, reason } = answer.status;
-      throw new Error(`${target}: gRPC status ${code}: ${reason}`);
+      const why =
+        code === statusCode.unauthenticated ? nothingShown(authorization, tls, options.token) : '';
+      throw new Error(`${target}: gRPC status ${code}: ${reason}${why}`);
     }
     const { cert_chain: chain } = decode(CERTIFICATE_METHOD.response, answer.message);
     return checked(chain ?? [], key.pem, target);

@@ -46,6 +46,18 @@ export async function readAuthorization(source: TokenSource): Promise<string | u
   return `Bearer ${token}`;
 }
 
+/** What to say beside `unauthenticated`, where nothing was shown by which this workload could be known; else ''. */
+export function nothingShown(
+  authorization: string | undefined,
+  tls: ClientTls | undefined,
+  source: TokenSource,
+): string {
+  if (tls === undefined) return ' (in plaintext no token is shown)';
+  if (authorization !== undefined || tls.identity !== undefined) return '';
+  const why = source.kind === 'file' ? `, as ${source.path} holds none` : '';
+  return ` (no token was shown${why})`;
+}
+
 function tokenInFile(source: Exclude<TokenSource, { kind: 'gce' }>): string | undefined {
   if (source.kind === 'none' || !fs.existsSync(source.path)) return undefined;
   const file = readSecureFile(source.path);

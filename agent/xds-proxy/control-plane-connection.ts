@@ -1,6 +1,7 @@
 // [m] ControlPlaneConnection: the agent's way to the control plane: in plaintext, or over TLS with roots, identity and token as their files
 // are when a stream opens (istio-contract §1.1, §10.1).
 import type { Closable } from '../../proxy/base/lifetime.ts';
+import { statusCode } from '../../xds-protos/ads-stream.ts';
 import type { AdsStream } from '../../xds-protos/ads-stream.ts';
 import type { GrpcThread } from '../../proxy/grpc/grpc-thread.ts';
 import { openChannel } from '../../proxy/grpc/open-channel.ts';
@@ -9,7 +10,7 @@ import { maxMessageBytes } from '../../xds-protos/codec.ts';
 import type { ClientTls } from '../../xds-protos/grpc-channel.ts';
 import type { AdsConnection } from '../../xds-protos/services.ts';
 import type { ControlPlaneOptions } from '../control-plane-options.ts';
-import { loadClientTls, readAuthorization } from '../security/server-trust.ts';
+import { loadClientTls, nothingShown, readAuthorization } from '../security/server-trust.ts';
 import type { Upstream, UpstreamEvents } from './relay.ts';
 
 export type OpenStream<Request, Response> = (
@@ -41,13 +42,15 @@ export class ControlPlaneConnection implements Closable {
 
   async #prepare(): Promise<Prepared> {
     const { trust, token, headers } = this.#options;
-    if (trust === undefined) return { connection: this.#connectionBy(undefined), headers };
+    if (trust === undefined)
+      return { connection: this.#connectionBy(undefined), headers, unknownAs: '' };
     const loaded = loadClientTls(trust);
     if (!loaded.ok) throw new Error(loaded.reason);
     const authorization = await readAuthorization(token);
     const all = new Map(headers);
     if (authorization !== undefined) all.set('authorization', authorization);
-    return { connection: this.#connectionBy(loaded.tls), headers: all };
+    const unknownAs = nothingShown(authorization, loaded.tls, token);
+    return { connection: this.#connectionBy(loaded.tls), headers: all, unknownAs };
   }
 
   /** The one there is, unless what it was made with is not what it would be made with now. */
@@ -66,6 +69,8 @@ export class ControlPlaneConnection implements Closable {
 interface Prepared {
   readonly connection: AdsConnection;
   readonly headers: ReadonlyMap<string, string>;
+  /** Goes behind `unauthenticated`. */
+  readonly unknownAs: string;
 }
 
 /** Keeps what is sent before the connection is prepared. */
@@ -80,13 +85,14 @@ class PreparedStream<Request, Response> implements Upstream<Request> {
     events: UpstreamEvents<Response>,
   ) {
     prepared.then(
-      ({ connection, headers }) => {
+      ({ connection, headers, unknownAs }) => {
         if (this.#cancelled) return;
         const stream = open(connection, headers);
         stream.onMessage((response) => events.onResponse(response));
-        stream.onEnd(({ code, reason }) =>
-          events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}`),
-        );
+        stream.onEnd(({ code, reason }) => {
+          const why = code === statusCode.unauthenticated ? unknownAs : '';
+          events.onEnd(`grpc status ${code}${reason === '' ? '' : `: ${reason}`}${why}`);
+        });
         this.#stream = stream;
         for (const request of this.#waiting.splice(0)) stream.send(request);
       },
