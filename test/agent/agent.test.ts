@@ -44,6 +44,16 @@ t.test('pilot-agent proxy', (t) => {
     },
   );
 
+  t.test('opens no debugger to the pod on SIGUSR1', async (t) => {
+    const sidecar = await startSidecar(t);
+    await eventually('ready', () => isReady(sidecar));
+    sidecar.child.kill('SIGUSR1');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    t.equal((await ask(sidecar.statusPort, 'GET', '/metrics')).status, 200);
+    t.notMatch(sidecar.output(), /Debugger/);
+    t.equal(sidecar.child.exitCode, null);
+  });
+
   t.test('quits without draining, and takes the proxy along', async (t) => {
     const sidecar = await startSidecar(t, { terminationDrainDuration: '1h' });
     await eventually('ready', () => isReady(sidecar));
