@@ -36,8 +36,8 @@ const KEPT_PREFIXES = [
 const KEPT_SUFFIXES = ['rbac.allowed', 'rbac.denied', 'shadow_allowed', 'shadow_denied'];
 const KEPT_REGEXPS = ['vhost\\..*\\.route\\..*'];
 
-/** A tag's name lands inside a regex. */
-const escaped = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '\\$&');
+/** A tag's name lands inside a regex. RE2 knows no escape of what is beyond ASCII. */
+const escaped = (name: string): string => name.replace(/[^A-Za-z0-9_\u0080-\uffff]/g, '\\$&');
 
 function patterns({ stats, lifecycle }: AgentOptions): JsonObject[] {
   const suffixes = [...KEPT_SUFFIXES, ...stats.suffixes];

@@ -112,7 +112,7 @@ t.test('BootstrapWriter', (t) => {
       files: {
         [ANNOTATIONS]: [
           'sidecar.istio.io/statsInclusionPrefixes="cluster.outbound,http.{pod_ip}_"',
-          'sidecar.istio.io/extraStatTags="request.host,zone"',
+          'sidecar.istio.io/extraStatTags="request.host,zone,größe"',
           'sidecar.istio.io/statsHistogramBuckets="{\\"istio\\":[1,5,10.5]}"',
           'sidecar.istio.io/statsFlushInterval="1500ms"',
         ].join('\n'),
@@ -143,7 +143,7 @@ t.test('BootstrapWriter', (t) => {
       '{"prefix":"http.2001:db8::7_"}',
       '{"suffix":"upstream_rq_time"}',
       '{"suffix":"downstream_cx_active"}',
-      '{"tag_name":"zone","regex":"(zone=\\\\.=(.*?);\\\\.;)"},{"tag_name":"request.host","regex":"(request\\\\.host=\\\\.=(.*?);\\\\.;)"}]',
+      '{"tag_name":"zone","regex":"(zone=\\\\.=(.*?);\\\\.;)"},{"tag_name":"request.host","regex":"(request\\\\.host=\\\\.=(.*?);\\\\.;)"},{"tag_name":"größe","regex":"(größe=\\\\.=(.*?);\\\\.;)"}]',
     ])
       t.ok(json.includes(pattern), pattern);
     t.notMatch(json.split('PROXY_CONFIG')[1]!.split('stats_config')[1], 'lost');
