@@ -1,4 +1,5 @@
 // [m] How this bootstrap wants its stats shown: inclusion list, tags, buckets. Kept from scrape to scrape.
+import { lazyPart } from '../../base/lazy-part.ts';
 import type { StatsConfig } from '../../config/bootstrap-config.ts';
 import { compileBuckets, prometheusText } from '../../stats/prometheus-text.ts';
 import type { BucketsOf } from '../../stats/prometheus-text.ts';
@@ -6,17 +7,21 @@ import { compileStatsMatcher } from '../../stats/stats-matcher.ts';
 import type { NamePredicate } from '../../stats/stats-matcher.ts';
 import { fullStatName, isUsed } from '../../stats/stat-value.ts';
 import type { StatValue } from '../../stats/stat-value.ts';
-import { TagExtractor } from '../../stats/tag-extractor.ts';
+import type { TagExtractor } from '../../stats/tag-extractor.ts';
 import type { AdminContext } from '../admin-context.ts';
 import { textResponse } from './admin-endpoint.ts';
 import type { AdminResponse } from './admin-endpoint.ts';
 import type { AdminQuery } from './admin-query.ts';
 import { compileAdminRegex } from './admin-regex.ts';
 
+const extractor = lazyPart<typeof import('../../stats/tag-extractor.ts')>('stats/tag-extractor');
+
 export class StatsReader {
   readonly bucketsOf: BucketsOf;
   readonly #shown: NamePredicate;
-  readonly #extractor: TagExtractor;
+  readonly #tags: ConstructorParameters<typeof TagExtractor>[0];
+  /** Made for the first scrape: agents read names alone, and tags are found by the engine of base/re2.ts. */
+  #extractor: TagExtractor | undefined;
 
   /** `fixedTags`: of the command line. */
   constructor(
@@ -27,10 +32,10 @@ export class StatsReader {
       ({ name, value }) => ({ kind: 'fixed', tagName: name, value }) as const,
     );
     this.#shown = compileStatsMatcher(config.matcher);
-    this.#extractor = new TagExtractor({
+    this.#tags = {
       tags: [...fixed, ...config.tags],
       useAllDefaultTags: config.useAllDefaultTags,
-    });
+    };
     this.bucketsOf = compileBuckets(config.histogramBuckets);
   }
 
@@ -40,6 +45,7 @@ export class StatsReader {
   }
 
   prometheus(stats: readonly StatValue[]): string {
+    this.#extractor ??= new (extractor().TagExtractor)(this.#tags);
     return prometheusText(stats, this.#extractor, this.bucketsOf);
   }
 }
