@@ -140,12 +140,16 @@ async function run(words: readonly string[]): Promise<number> {
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 endReadably();
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UnreadableFile)) throw error;
-  outputs.err.write(`pilot-agent: ${error.message}\n`);
-  process.exitCode = 1;
+void end();
+
+async function end(): Promise<void> {
+  try {
+    process.exitCode = await run(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    outputs.err.write(`pilot-agent: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+  // Without this an open handle of a library could keep a finished agent; output to pipes and files is written synchronously.
+  process.exit();
 }
-// Without this an open handle of a library could keep a finished agent; output to pipes and files is written synchronously.
-process.exit();

@@ -6,14 +6,17 @@
 // what the programs load anyway, or that would fall into a hundred shared files.
 //
 // Functions and classes keep their names, all others are shortened; the source maps beside the files tell where a stack trace points
-// (proxy/base/source-place.ts). Packages stay outside.
+// (proxy/base/readable-stack.ts). Packages stay outside.
+//
+// The proxy's two programs begin with a loader of our own, which brings V8's code along (build/compiled-code.ts).
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 import type { GetModuleInfo, OutputOptions } from 'rolldown';
+import { writeCompiledCode } from './compiled-code.ts';
 import { groupModules } from './module-groups.ts';
 
 /** Programs and thread entries; each keeps its place, so that what finds files relative to itself finds them in both trees. */
@@ -27,6 +30,9 @@ const PROGRAMS = [
 ];
 /** What a program loads later, and yet as a whole: what they share with programs is told apart in the same way. */
 const LATER = ['agent/commands/proxy.ts', 'agent/commands/request.ts', 'agent/commands/wait.ts'];
+/** Those of them that have compiled code; the loader takes their place, and they are called `…-program.js`. */
+const COMPILED: readonly string[] = ['proxy/main.ts', 'proxy/server/worker.ts'];
+const LOADER = 'proxy/base/compiled-program.ts';
 /** Read by xds-protos/descriptor-table.ts, beside the file that holds it. */
 const TEXTS = ['xds-protos/gen/descriptors.txt', 'chunks/gen/descriptors.txt'] as const;
 const PART = /\blazyPart<typeof import\('([^']+)'\)>\(/g;
@@ -86,37 +92,59 @@ function groupByPrograms(root: string, entries: readonly string[]): OutputOption
   return { codeSplitting: { includeDependenciesRecursively: false, groups: [group] } };
 }
 
+const FORM = {
+  // Modules of this kind load faster than those that `import`, and can come with compiled code.
+  format: 'cjs',
+  entryFileNames: '[name].js',
+  // What is not Latin-1 would make V8 keep two bytes for each character of a file.
+  charset: 'ascii',
+  comments: false,
+  minify: {
+    compress: true,
+    mangle: { toplevel: true, keepNames: { function: true, class: true } },
+    codegen: { removeWhitespace: true },
+  },
+} as const satisfies OutputOptions;
+
+const nameOf = (path: string): string => path.replace(/\.ts$/, '');
+
 /** Writes the programs of the tree at `root` into `out`, which is made. */
 export async function bundle(root: string, out: string): Promise<void> {
-  const entries = PROGRAMS.filter((path) => globSync(path, { cwd: root }).length > 0);
-  const files = [...entries, ...lazyParts(root)];
-  const build = await rolldown({
+  const exists = (path: string): boolean => globSync(path, { cwd: root }).length > 0;
+  const entries = PROGRAMS.filter(exists);
+  const compiled = exists(LOADER) ? COMPILED.filter(exists) : [];
+  const outputName = (path: string): string =>
+    compiled.includes(path) ? `${nameOf(path)}-program` : nameOf(path);
+  const input = new Map(
+    [...entries, ...lazyParts(root)].map((path) => [outputName(path), join(root, path)]),
+  );
+  const options = {
     cwd: root,
-    input: Object.fromEntries(files.map((path) => [path.replace(/\.ts$/, ''), join(root, path)])),
     external: /^[^./]/,
     platform: 'node',
     transform: { target: 'esnext' },
-    preserveEntrySignatures: 'allow-extension',
     logLevel: 'warn',
+  } as const;
+  const programs = await rolldown({
+    ...options,
+    input: Object.fromEntries<string>(input),
+    preserveEntrySignatures: 'allow-extension',
   });
-  await build.write({
+  await programs.write({
+    ...FORM,
     dir: out,
-    format: 'esm',
-    entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    // What is not Latin-1 would make V8 keep two bytes for each character of a file.
-    charset: 'ascii',
-    comments: false,
-    minify: {
-      compress: true,
-      mangle: { toplevel: true, keepNames: { function: true, class: true } },
-      codegen: { removeWhitespace: true },
-    },
     sourcemap: true,
     sourcemapExcludeSources: true,
     ...groupByPrograms(root, [...entries, ...LATER.filter((path) => existsSync(join(root, path)))]),
   });
-  await build.close();
+  await programs.close();
+  for (const path of compiled) {
+    const loader = await rolldown({ ...options, input: { [nameOf(path)]: join(root, LOADER) } });
+    await loader.write({ ...FORM, dir: out });
+    await loader.close();
+  }
+  writeFileSync(join(out, 'package.json'), '{ "type": "commonjs" }\n');
   const [text, place] = TEXTS;
   if (existsSync(join(root, text))) cpSync(join(root, text), join(out, place));
 }
@@ -126,6 +154,7 @@ export async function emit(root: string, out: string): Promise<void> {
   checkTypes(root);
   rmSync(out, { recursive: true, force: true });
   await bundle(root, out);
+  if (existsSync(join(root, LOADER))) await writeCompiledCode(root, out);
 }
 
 if (import.meta.main) {

@@ -25,7 +25,7 @@ const machine: Machine = {
 
 // A reader that leaves early (`| head`) must not turn a finished run into a failed one.
 process.stdout.on('error', () => {});
-process.exitCode = await main(process.argv.slice(2));
+void main(process.argv.slice(2)).then((code) => (process.exitCode = code));
 
 async function main(argv: readonly string[]): Promise<number> {
   if (isProbe(argv)) return runProbe(argv);

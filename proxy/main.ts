@@ -8,4 +8,4 @@ const extension = extname(import.meta.url);
 loadPartsFrom(new URL('./', import.meta.url), extension);
 const workerEntry = new URL(`./server/worker${extension}`, import.meta.url);
 // Not left to an empty event loop: a pending DNS query must not hold the end of the process back.
-process.exit(await runProxy(process.argv.slice(2), workerEntry));
+void runProxy(process.argv.slice(2), workerEntry).then((code) => process.exit(code));

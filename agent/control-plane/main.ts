@@ -183,4 +183,4 @@ async function main(): Promise<void> {
 }
 
 endReadably();
-await main();
+void main();

@@ -6,7 +6,7 @@
 //
 // The type's path and the text must name the same file; test/proxy/base/lazy-part.test.ts sees to that, and build/emit.ts finds the parts of
 // the bundle by these words. To be called where configuration is read or a connection begins, not for each request.
-import { fs } from './node-builtins.ts';
+import { createRequire, fs } from './node-builtins.ts';
 
 type Load = (path: string) => unknown;
 
@@ -48,9 +48,10 @@ export function loadPartsFrom(folder: URL, extension: string): void {
 }
 
 function loadPart(path: string): unknown {
-  // `require` of an ES module is the same module that `import` gives, at once; Node's own loader is there anyway.
-  load ??= process.getBuiltinModule('node:module').createRequire(home.folder);
-  const file = `./${path}${home.extension}`;
+  // `require` of an ES module is the same module that `import` gives, at once. In a bundle `require` is the loader's own.
+  load ??= typeof require === 'undefined' ? createRequire(home.folder) : require;
+  const { fileURLToPath } = process.getBuiltinModule('node:url');
+  const file = fileURLToPath(`${home.folder}${path}${home.extension}`);
   try {
     return load(file);
   } catch (error) {

@@ -3,14 +3,15 @@
 import type { SourceMap, SourceMapPayload } from 'node:module';
 import { fs } from './node-builtins.ts';
 
-const PLACE = /(file:\/\/[^\s()]+\.js):(\d+):(\d+)/g;
+const PLACE = /((?:file:\/\/)?\/[^\s():]+\.js):(\d+):(\d+)/g;
 /** A map is up to 500 KB; no trace of ours needs more than a handful. */
 const MOST_MAPS = 16;
 
-function readMap(url: string): SourceMap | null {
+function readMap(file: string): SourceMap | null {
   const { SourceMap: Reader } = process.getBuiltinModule('node:module');
   try {
-    const text = fs.readFileSync(new URL(`${url}.map`), 'utf8');
+    const map = `${file}.map`;
+    const text = fs.readFileSync(map.startsWith('file:') ? new URL(map) : map, 'utf8');
     return new Reader(JSON.parse(text) as SourceMapPayload);
   } catch {
     // Not ours, or shipped without its maps: the place stays as it is.
@@ -18,14 +19,14 @@ function readMap(url: string): SourceMap | null {
   }
 }
 
-/** `file:///…/common-4.js:1:20394` → `proxy/http/filter-manager.ts:87:12`; what has no map stays. */
+/** `/usr/lib/…/common-4.js:1:20394` → `proxy/http/filter-manager.ts:87:12`; what has no map stays. */
 export function readablePlaces(text: string): string {
   const maps = new Map<string, SourceMap | null>();
-  return text.replaceAll(PLACE, (place, url: string, line: string, column: string) => {
-    let map = maps.get(url);
+  return text.replaceAll(PLACE, (place, file: string, line: string, column: string) => {
+    let map = maps.get(file);
     if (map === undefined) {
-      map = maps.size < MOST_MAPS ? readMap(url) : null;
-      maps.set(url, map);
+      map = maps.size < MOST_MAPS ? readMap(file) : null;
+      maps.set(file, map);
     }
     const entry = map?.findEntry(Number(line) - 1, Number(column) - 1);
     if (entry === undefined || !('originalSource' in entry)) return place;
