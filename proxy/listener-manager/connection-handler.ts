@@ -5,6 +5,7 @@ import { balanceCount, listenerCeiling } from './connection-ceiling.ts';
 import { ConnectionHandover } from './connection-handover.ts';
 import type { HandoverReceiver } from './connection-handover.ts';
 import type { DrainOrder } from './drain-state.ts';
+import { ListenerAddresses, addressKey } from './listener-addresses.ts';
 import { listenerFate } from './listener-update.ts';
 import { TcpListener } from './tcp-listener.ts';
 import type { BindReport, ListenerEnvironment } from './tcp-listener.ts';
@@ -26,8 +27,7 @@ export class ConnectionHandler implements HandoverReceiver {
   readonly #drainDefaults: DrainDefaults;
   readonly #report: BindReport;
   readonly #listeners = new Map<string, TcpListener>();
-  /** `ip:port` of every address a listener stands for, bound or not. */
-  readonly #byAddress = new Map<string, TcpListener>();
+  readonly #addresses = new ListenerAddresses<TcpListener>();
   readonly #wrapped: ListenerEnvironment;
   readonly #handover: ConnectionHandover;
   /** Listeners removed by an update whose connections still drain. */
@@ -45,7 +45,7 @@ export class ConnectionHandler implements HandoverReceiver {
     this.#wrapped = {
       ...environment,
       handover: this.#handover,
-      findByAddress: (ip, port) => this.#find(ip, port),
+      findByAddress: (ip, port) => this.#addresses.find(ip, port),
       onConnectionCount: (change) => {
         this.#connectionCount += change;
       },
@@ -54,6 +54,22 @@ export class ConnectionHandler implements HandoverReceiver {
 
   get connectionCount(): number {
     return this.#connectionCount;
+  }
+
+  /** Listeners that go; what the same update adds with their sockets takes these over, as if it had been a change of the name. */
+  remove(names: readonly string[], added: readonly ListenerConfig[]): void {
+    if (names.length === 0) return;
+    const heirs = new Map<string, ListenerConfig>();
+    for (const config of added)
+      if (!this.#listeners.has(config.name)) heirs.set(addressKey(config.address), config);
+    for (const name of names) {
+      const listener = this.#listeners.get(name);
+      if (listener === undefined) continue;
+      const heir = heirs.get(addressKey(listener.config.address));
+      if (heir === undefined || listenerFate(listener.config, heir) === 'new_sockets')
+        this.#drain(listener);
+      else this.#replace(listener, heir);
+    }
   }
 
   upsert(config: ListenerConfig): void {
@@ -65,23 +81,16 @@ export class ConnectionHandler implements HandoverReceiver {
     if (present.config.hash === config.hash && config.hash !== '') return;
     switch (listenerFate(present.config, config)) {
       case 'in_place':
-        this.#unindex(present);
         present.update(config, this.#order());
         present.reportSockets(this.#report);
-        this.#index(present);
         return;
       case 'new_listener':
         this.#replace(present, config);
         return;
       case 'new_sockets':
-        this.remove(config.name);
+        this.#drain(present);
         this.#add(config);
     }
-  }
-
-  remove(name: string): void {
-    const listener = this.#listeners.get(name);
-    if (listener !== undefined) this.#drain(listener);
   }
 
   /** Closes listening sockets for good; live connections stay. */
@@ -128,7 +137,7 @@ export class ConnectionHandler implements HandoverReceiver {
   #add(config: ListenerConfig): void {
     const listener = new TcpListener(config, this.#wrapped);
     this.#listeners.set(config.name, listener);
-    this.#index(listener);
+    this.#addresses.add(listener);
     if (!this.#stopped(config)) listener.bind(this.#report);
   }
 
@@ -137,14 +146,14 @@ export class ConnectionHandler implements HandoverReceiver {
     const listener = new TcpListener(config, this.#wrapped);
     listener.takeSockets(present);
     listener.reportSockets(this.#report);
+    this.#addresses.replace(present, listener);
     this.#drain(present);
     this.#listeners.set(config.name, listener);
-    this.#index(listener);
   }
 
   #drain(listener: TcpListener): void {
     this.#listeners.delete(listener.config.name);
-    this.#unindex(listener);
+    this.#addresses.remove(listener);
     listener.remove(this.#order());
     for (const old of this.#draining) if (old.idle) this.#draining.delete(old);
     this.#draining.add(listener);
@@ -157,28 +166,4 @@ export class ConnectionHandler implements HandoverReceiver {
   #order(): DrainOrder {
     return { ...this.#drainDefaults, startMs: this.#environment.io.time.monotonicMs() };
   }
-
-  #index(listener: TcpListener): void {
-    for (const key of addressKeys(listener.config))
-      if (!this.#byAddress.has(key)) this.#byAddress.set(key, listener);
-  }
-
-  #unindex(listener: TcpListener): void {
-    for (const key of addressKeys(listener.config)) {
-      if (this.#byAddress.get(key) === listener) this.#byAddress.delete(key);
-    }
-  }
-
-  #find(ip: string, port: number): TcpListener | null {
-    const wildcard = ip.includes(':') ? `::|${port}` : `0.0.0.0|${port}`;
-    return this.#byAddress.get(`${ip}|${port}`) ?? this.#byAddress.get(wildcard) ?? null;
-  }
-}
-
-function addressKeys(config: ListenerConfig): readonly string[] {
-  const keys: string[] = [];
-  for (const address of [config.address, ...config.additionalAddresses]) {
-    if (address.kind === 'ip') keys.push(`${address.address}|${address.port}`);
-  }
-  return keys;
 }

@@ -181,7 +181,8 @@ export class TcpListener {
   /** From the listener that this one replaces at the same addresses. */
   takeSockets(before: TcpListener): void {
     this.#sockets = before.#sockets;
-    this.#share = before.#share;
+    if (before.#share !== null)
+      this.#share = balanceCount(this.#config.name, this.environment.sharedCounts);
     before.#sockets = [];
     const { early } = this.environment;
     for (const socket of this.#sockets)

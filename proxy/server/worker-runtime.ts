@@ -308,9 +308,10 @@ export class WorkerRuntime implements BindReport {
         ),
       );
     }
+    // First: what comes may have the address of what goes.
+    this.#handler.remove(update.removedListeners, update.listeners);
     for (const listener of update.listeners)
       attempt('listener', listener.name, () => this.#handler.upsert(listener));
-    for (const name of update.removedListeners) this.#handler.remove(name);
     // Chains that drain keep the table they have: their clients are served to the end.
     for (const name of update.removedRoutes) this.#routeSlots.delete(name);
     for (const name of update.removedClusters) this.#clusters.remove(name);

@@ -1,11 +1,17 @@
 // @long @timeout 100 s
 // What connections of a listener meet that is replaced or removed: until the drain time ends they are served as before, by the routes it
 // had; ours beside Envoy where there is one.
+import { request } from 'node:http';
+import type { RequestOptions } from 'node:http';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { packAny } from '../../xds-protos/any.ts';
+import { fromJson } from '../../xds-protos/proto-json.ts';
+import { privateDir } from '../support/private-dir.ts';
 import { KeptConnection } from '../support/kept-connection.ts';
 import {
   address,
@@ -121,4 +127,76 @@ t.test('connections of a listener that drains keep its routes', async (t) => {
   ]);
   if (envoyBinary === undefined) t.comment('ENVOY_BIN is not set: not compared with Envoy');
   else t.strictSame(seen, await observe(t, envoyBinary));
+});
+
+const LISTENER = 'envoy.config.listener.v3.Listener';
+
+/** One request on a connection of its own: the body, or how it failed. */
+function answer(where: RequestOptions): Promise<string> {
+  return new Promise((resolve) => {
+    const sent = request({ ...where, path: '/', agent: false }, (response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      response.on('end', () => resolve(body));
+    });
+    sent.on('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)));
+    sent.end();
+  });
+}
+
+/** Each listener of these is replaced by one of another name at its address, in one response. */
+async function observeNames(t: Test, binary?: string): Promise<readonly string[]> {
+  const plane = new ScriptedControlPlane();
+  await plane.listen();
+  t.teardown(() => plane.close());
+  const path = join(privateDir(t), 'socket');
+  const [port, alone] = [await freePort(), await freePort()];
+  const sorts: readonly (readonly [string, RequestOptions, Json])[] = [
+    ['plain', { host: '127.0.0.1', port }, { address: address(port) }],
+    [
+      'alone on its port',
+      { host: '127.0.0.1', port: alone },
+      { address: address(alone), enable_reuse_port: false },
+    ],
+    ['pipe', { socketPath: path }, { address: { pipe: { path } } }],
+  ];
+  const listeners = (version: string): ReadonlyMap<string, Json> =>
+    new Map(
+      sorts.map(([sort, , more]) => {
+        const body = { inline_string: `${sort} ${version}` };
+        const route = { match: { prefix: '/' }, direct_response: { status: 200, body } };
+        const name = `${sort} ${version}`;
+        return [name, { ...httpListener(name, [route], { hcm: { access_log: [] } }), ...more }];
+      }),
+    );
+  const first = listeners('first');
+  for (const [name, json] of first) plane.set('listeners', name, json);
+  const bootstrap = bootstrapOf([], [xdsCluster(plane.port)]);
+  const dynamic = { ads_config: adsConfig('DELTA_GRPC'), lds_config: byAds() };
+  const run = { concurrency: 2 };
+  await ProxyProcess.start(t, { ...bootstrap, dynamic_resources: dynamic }, binary, run);
+  const seen = (): Promise<string[]> => Promise.all(sorts.map(([, where]) => answer(where)));
+  await eventually('all listen', async () =>
+    (await seen()).every((body) => body.endsWith('first')),
+  );
+  const packed = [...listeners('second')].map(
+    ([name, json]) =>
+      [name, packAny(LISTENER, fromJson(LISTENER, JSON.parse(JSON.stringify(json))))] as const,
+  );
+  plane.update('listeners', new Map(packed), [...first.keys()]);
+  // Whichever worker is asked.
+  let bodies: readonly string[] = [];
+  const often = async (): Promise<boolean> => {
+    bodies = (await Promise.all(Array.from({ length: 10 }, seen))).flat();
+    return bodies.every((body) => body.endsWith('second'));
+  };
+  await eventually('the second ones serve', often).catch(() => {});
+  return [...new Set(bodies)].toSorted();
+}
+
+t.test('a listener that comes as another of its address goes has that address', async (t) => {
+  const expected = ['alone on its port second', 'pipe second', 'plain second'];
+  t.strictSame(await observeNames(t), expected);
+  if (envoyBinary === undefined) t.comment('ENVOY_BIN is not set: not compared with Envoy');
+  else t.strictSame(await observeNames(t, envoyBinary), expected);
 });
