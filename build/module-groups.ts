@@ -1,8 +1,9 @@
 // Which modules share a file of the bundle: those that the same programs need at their start, whichever parts need them, too.
 //
 // Where another program may load a module later, by a part, its file must not bring along all else that the programs of the module
-// need: it stands apart then, with what the same parts load. What is small, and leans on nothing but what all of these programs have,
-// is given to them all instead: a file costs more.
+// need: it stands apart then, with what the same parts load. A file costs 7 KB in each thread, though: what is small, and leans on nothing
+// but what all of these programs have, is given to them all instead; and of the rest what the same programs may load is joined, part by part
+// different as it is, where no file would need itself that way.
 
 export interface ModuleGraph {
   imports(id: string): readonly string[];
@@ -11,6 +12,8 @@ export interface ModuleGraph {
 }
 
 const SMALL_BYTES = 4096;
+/** Larger groups are not joined. */
+const LARGE_BYTES = 49_152;
 
 interface Group {
   /** Cannot start without it. */
@@ -60,7 +63,7 @@ export function groupModules(
     group.modules.push(id);
     groups.set(key, group);
   }
-  return spreadSmall(programs, groups, graph);
+  return joinAlike(spreadSmall(programs, groups, graph), groups, graph);
 }
 
 function spreadSmall(
@@ -79,8 +82,7 @@ function spreadSmall(
   const waiting = new Set(
     [...groups.values()].filter(
       ({ programs: starting, reach, modules }) =>
-        reach.size > starting.size &&
-        modules.reduce((sum, id) => sum + graph.size(id), 0) <= SMALL_BYTES,
+        reach.size > starting.size && sizeOf(modules, graph) <= SMALL_BYTES,
     ),
   );
   for (let count = -1; count !== waiting.size;) {
@@ -104,3 +106,45 @@ function spreadSmall(
 
 const isSuperset = (all: ReadonlySet<string>, some: ReadonlySet<string>): boolean =>
   [...some].every((one) => all.has(one));
+
+const sizeOf = (modules: readonly string[], graph: ModuleGraph): number =>
+  modules.reduce((sum, id) => sum + graph.size(id), 0);
+
+function joinAlike(
+  names: Map<string, string>,
+  groups: ReadonlyMap<string, Group>,
+  graph: ModuleGraph,
+): Map<string, string> {
+  const joined = new Map<string, string>();
+  for (const [key, { programs, reach, modules }] of groups) {
+    const isSpread = modules.some((id) => names.get(id) !== key);
+    if (isSpread || reach.size === programs.size || sizeOf(modules, graph) > LARGE_BYTES) continue;
+    const alike = `${[...programs].join(' ')} | ${[...reach].join(' ')}`;
+    const into = joined.get(alike);
+    if (into === undefined) {
+      joined.set(alike, key);
+      continue;
+    }
+    for (const id of modules) names.set(id, into);
+    if (!needsItself(into, names, graph)) continue;
+    for (const id of modules) names.set(id, key);
+  }
+  return names;
+}
+
+/** Files that import one another in a circle would run in an order that their modules were not written for. */
+function needsItself(
+  group: string,
+  names: ReadonlyMap<string, string>,
+  graph: ModuleGraph,
+): boolean {
+  const members = Map.groupBy(names, ([, name]) => name);
+  const needs = (name: string): string[] =>
+    (members.get(name) ?? [])
+      .flatMap(([id]) => graph.imports(id))
+      .map((id) => names.get(id) ?? '')
+      .filter((other) => other !== name);
+  const seen = new Set(needs(group));
+  for (const name of seen) for (const other of needs(name)) seen.add(other);
+  return seen.has(group);
+}

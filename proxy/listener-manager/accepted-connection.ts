@@ -25,10 +25,11 @@ import type { ServerHandshakeListener } from '../tls/server-handshake.ts';
 import type { ServerTlsContext } from '../tls/server-tls-context.ts';
 import { listenerFacts } from './active-chain.ts';
 import type { ActiveChain, LiveConnection } from './active-chain.ts';
-import { Detection } from './detection.ts';
+import type { Detection } from './detection.ts';
 import type { DetectionOwner } from './detection.ts';
 import type { TcpListener } from './tcp-listener.ts';
 
+const detectionPart = lazyPart<typeof import('./detection.ts')>('listener-manager/detection');
 const serverHandshake =
   lazyPart<typeof import('../tls/server-handshake.ts')>('tls/server-handshake');
 
@@ -112,7 +113,7 @@ export class AcceptedConnection
       this.#chooseChain(false);
       return;
     }
-    const detection = new Detection(this, inspectors);
+    const detection = new (detectionPart().Detection)(this, inspectors);
     this.#detection = detection;
     this.#found = detection.found;
     this.connection.start(this);

@@ -26,20 +26,34 @@ import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import type { TransportOverrides } from '../upstream/upstream-transports.ts';
 import type { RouteAction } from './route-action.ts';
 
-/** What is made of a request that may be a CONNECT which ends here. */
-export const endsHere = (connect: ConnectConfig, headers: RequestHeaders): boolean =>
-  headers.method === 'CONNECT' || (connect.allowPost && headers.method === 'POST');
+/** Of a route where they may end. Loaded by the first one. */
+export class ConnectRule {
+  readonly #config: ConnectConfig;
+
+  constructor(config: ConnectConfig) {
+    this.#config = config;
+  }
+
+  endsHere(headers: RequestHeaders): boolean {
+    const { method } = headers;
+    return method === 'CONNECT' || (this.#config.allowPost && method === 'POST');
+  }
+
+  poolFor(tunnel: Tunnel): HttpConnPool {
+    return new ConnectTermination(tunnel, this.#config);
+  }
+}
 
 /** Who wants to be connected with whom. */
 interface Tunnel {
   readonly cluster: ThreadLocalCluster;
   readonly host: Host;
-  readonly action: Pick<RouteAction, 'connect' | 'priority'>;
+  readonly action: Pick<RouteAction, 'priority'>;
   readonly info: StreamInfo;
   readonly overrides: TransportOverrides | null;
 }
 
-export class ConnectTermination
+class ConnectTermination
   implements HttpConnPool, TcpPoolCallbacks, RequestEncoder, ConnectionCallbacks
 {
   readonly #pool: TcpConnPool;
@@ -58,8 +72,10 @@ export class ConnectTermination
   /** Both sides have ended: nothing is under way. */
   #idle = false;
 
-  constructor({ cluster, host, action, info, overrides }: Tunnel) {
-    const header = action.connect?.proxyHeader;
+  constructor(
+    { cluster, host, action, info, overrides }: Tunnel,
+    { proxyHeader: header }: ConnectConfig,
+  ) {
     this.#pool = cluster.tcpPool(host, action.priority);
     this.#stats = cluster.stats;
     this.#firstBytes = header === undefined ? '' : proxyHeaderFor(info.connection, header);

@@ -1,5 +1,5 @@
 // [w] Redirects of an upstream that are followed here instead of by the client (envoy-behaviour §3.9): the request is
-// made anew, with the target's host and path, and chooses its route again.
+// made anew, with the target's host and path, and chooses its route again. Loaded by the first route that follows some.
 import type {
   InternalRedirectConfig,
   InternalRedirectPredicateConfig,
@@ -42,17 +42,28 @@ export class InternalRedirectPolicy {
   readonly predicates: readonly InternalRedirectPredicateConfig[];
   readonly headersToCopy: readonly HeaderName[];
 
-  /** Null: redirects go to the client. */
-  static from(config: InternalRedirectConfig | undefined): InternalRedirectPolicy | null {
-    return config === undefined ? null : new InternalRedirectPolicy(config);
-  }
-
-  private constructor(config: InternalRedirectConfig) {
+  constructor(config: InternalRedirectConfig) {
     this.maxRedirects = config.maxInternalRedirects;
     this.statusCodes = config.statusCodes;
     this.allowCrossScheme = config.allowCrossScheme;
     this.predicates = config.predicates;
     this.headersToCopy = config.responseHeadersToCopy.map(headerName);
+  }
+
+  /** True: the request goes to the target, and its stream is over. False: the client gets the answer. */
+  follow(response: ResponseHeaders, request: RedirectedRequest): boolean {
+    const { callbacks, clusterStats, whole } = request;
+    const followed =
+      whole &&
+      response.has(H.location) &&
+      redirectRequest(this, response, request) &&
+      callbacks.recreateStream(response, bodyFor(response, request));
+    clusterStats.store.inc(
+      followed
+        ? clusterStats.upstreamInternalRedirectSucceeded
+        : clusterStats.upstreamInternalRedirectFailed,
+    );
+    return followed;
   }
 }
 
@@ -73,26 +84,6 @@ export interface RedirectedRequest {
   readonly routeName: string;
   readonly context: RedirectContext;
   readonly clusterStats: ClusterStats;
-}
-
-/** True: the request goes to the target, and its stream is over. False: the client gets the answer. */
-export function followRedirect(
-  policy: InternalRedirectPolicy,
-  response: ResponseHeaders,
-  request: RedirectedRequest,
-): boolean {
-  const { callbacks, clusterStats, whole } = request;
-  const followed =
-    whole &&
-    response.has(H.location) &&
-    redirectRequest(policy, response, request) &&
-    callbacks.recreateStream(response, bodyFor(response, request));
-  clusterStats.store.inc(
-    followed
-      ? clusterStats.upstreamInternalRedirectSucceeded
-      : clusterStats.upstreamInternalRedirectFailed,
-  );
-  return followed;
 }
 
 const bodyFor = (response: ResponseHeaders, request: RedirectedRequest): readonly Buffer[] =>

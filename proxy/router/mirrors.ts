@@ -1,12 +1,15 @@
-// [w] Mirrors: the copies of one request that other clusters get (envoy-behaviour §3.7). Exists only where there is one.
+// [w] The copies of requests that other clusters get (envoy-behaviour §3.7): MirrorPolicies of a route, Mirrors of one request. Loaded by
+// the first route that has some.
 import type { HeaderMap, RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { Host } from '../upstream/host.ts';
 import type { HttpConnPool } from '../upstream/conn-pool/conn-pool.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
-import type { MirrorPolicy } from './mirror-policy.ts';
+import type { RequestMirrorConfig } from '../config/route-config.ts';
+import { MirrorPolicy } from './mirror-policy.ts';
 import type { RouteAction } from './route-action.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import type { RouterContext } from './router-context.ts';
 import { ShadowRequest } from './shadow-request.ts';
 import { transportOverridesOf } from './transport-overrides.ts';
@@ -21,27 +24,38 @@ export interface MirroredRequest {
   readonly timeoutMs: number;
 }
 
-export class Mirrors {
-  readonly #shadows: readonly ShadowRequest[];
+export class MirrorPolicies {
+  readonly #policies: readonly MirrorPolicy[];
 
-  private constructor(shadows: readonly ShadowRequest[]) {
-    this.#shadows = shadows;
+  /** Throws ConfigError with the place in `place` for a bad regex or %COMMAND%. */
+  constructor(
+    configs: readonly RequestMirrorConfig[],
+    environment: RouteEnvironment,
+    place: string,
+  ) {
+    this.#policies = configs.map(
+      (config, i) => new MirrorPolicy(config, environment, `${place}[${i}]`),
+    );
   }
 
   /** Null: no copy is made. */
-  static start(
-    action: RouteAction,
-    context: RouterContext,
-    request: MirroredRequest,
-  ): Mirrors | null {
+  start(action: RouteAction, context: RouterContext, request: MirroredRequest): Mirrors | null {
     // Who asks for a tunnel is no example to others.
     if (request.headers.method === 'CONNECT') return null;
     const shadows: ShadowRequest[] = [];
-    for (const policy of action.mirrors) {
+    for (const policy of this.#policies) {
       const shadow = startShadow(policy, action, context, request);
       if (shadow !== null) shadows.push(shadow);
     }
     return shadows.length === 0 ? null : new Mirrors(shadows);
+  }
+}
+
+export class Mirrors {
+  readonly #shadows: readonly ShadowRequest[];
+
+  constructor(shadows: readonly ShadowRequest[]) {
+    this.#shadows = shadows;
   }
 
   sendData(chunk: Buffer, endStream: boolean): void {

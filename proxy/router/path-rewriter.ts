@@ -1,5 +1,6 @@
 // [b] PathRewriter: what routes and redirects make of a path: another prefix, a regex replacement, a URI template, a format
 // (envoy-behaviour §3.4).
+import { lazyPart } from '../base/lazy-part.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { RegexRewriteConfig } from '../config/matcher-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
@@ -7,8 +8,10 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import { HeaderFormat } from './header-format.ts';
 import { RegexRewriter } from './regex.ts';
 import type { RouteMatcher } from './route-matcher.ts';
-import { UriTemplateRewriter } from './uri-template.ts';
+import type { UriTemplateRewriter } from './uri-template.ts';
 import { wireText } from './wire-text.ts';
+
+const uriTemplate = lazyPart<typeof import('./uri-template.ts')>('router/uri-template');
 
 /** At most one is set. */
 export interface PathRewriteConfig {
@@ -95,7 +98,7 @@ function templateRewriter(
       'unable to use envoy.path.rewrite.uri_template.uri_template_rewriter extension without envoy.path.match.uri_template.uri_template_matcher extension';
     throw new ConfigError([{ path, message }]);
   }
-  return new UriTemplateRewriter(rewrite, matcher.template, path);
+  return new (uriTemplate().UriTemplateRewriter)(rewrite, matcher.template, path);
 }
 
 export const pathWithoutQuery = (path: string): string => {

@@ -1,20 +1,32 @@
 // [b] RouteAction: what forwarding needs of a route, compiled (envoy-behaviour §3.3–§3.8).
-import type { ConnectConfig, RouteActionConfig } from '../config/route-config.ts';
+import { lazyPart } from '../base/lazy-part.ts';
+import type { RouteActionConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
 import type { StreamInfo } from '../stream-info/stream-info.ts';
-import { HashPolicy } from './hash-policy.ts';
+import type { ConnectRule } from './connect-termination.ts';
+import type { HashPolicy } from './hash-policy.ts';
 import { HostRewriter } from './host-rewriter.ts';
-import { MirrorPolicy } from './mirror-policy.ts';
+import type { MirrorPolicies } from './mirrors.ts';
 import { PathRewriter } from './path-rewriter.ts';
 import { compileRateLimits } from './rate-limits.ts';
 import type { RateLimitPolicy } from './rate-limit-policy.ts';
-import { InternalRedirectPolicy } from './internal-redirect.ts';
+import type { InternalRedirectPolicy } from './internal-redirect.ts';
 import { RequestTimeouts } from './request-timeouts.ts';
 import { RetryPolicy } from './retry-policy.ts';
+import type { RouteEnvironment } from './route-environment.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import type { RouteScope } from './route-scope.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
+
+const connectTermination = lazyPart<typeof import('./connect-termination.ts')>(
+  'router/connect-termination',
+);
+const hashPolicy = lazyPart<typeof import('./hash-policy.ts')>('router/hash-policy');
+const internalRedirect = lazyPart<typeof import('./internal-redirect.ts')>(
+  'router/internal-redirect',
+);
+const mirrors = lazyPart<typeof import('./mirrors.ts')>('router/mirrors');
 
 export class RouteAction {
   readonly weighted: WeightedClusters | null;
@@ -35,11 +47,12 @@ export class RouteAction {
   readonly internalRedirect: InternalRedirectPolicy | null;
   readonly priority: 'DEFAULT' | 'HIGH';
   readonly hashPolicy: HashPolicy | null;
-  readonly mirrors: readonly MirrorPolicy[];
+  /** Null: nobody gets copies. */
+  readonly mirrors: MirrorPolicies | null;
   readonly autoHostRewrite: boolean;
   readonly appendXForwardedHost: boolean;
   /** Null: no CONNECT ends here. */
-  readonly connect: ConnectConfig | null;
+  readonly connect: ConnectRule | null;
   readonly rateLimits: RateLimitPolicy | null;
   readonly includeVirtualHostRateLimits: boolean;
   readonly #pathRewriter: PathRewriter | null;
@@ -70,12 +83,15 @@ export class RouteAction {
     );
     this.guardReplays = config.guardReplays ?? scope.environment.guardReplays ?? false;
     this.replayStale = config.replayStale ?? scope.environment.replayStale ?? true;
-    this.internalRedirect = InternalRedirectPolicy.from(config.internalRedirect);
+    this.internalRedirect =
+      config.internalRedirect === undefined
+        ? null
+        : new (internalRedirect().InternalRedirectPolicy)(config.internalRedirect);
     this.priority = config.priority;
     this.hashPolicy =
       config.hashPolicy.length === 0
         ? null
-        : new HashPolicy(config.hashPolicy, `${place}.hash_policy`);
+        : new (hashPolicy().HashPolicy)(config.hashPolicy, `${place}.hash_policy`);
     this.weighted =
       config.cluster.kind === 'weighted'
         ? new WeightedClusters(
@@ -85,13 +101,10 @@ export class RouteAction {
             `${place}.weighted_clusters`,
           )
         : null;
-    this.mirrors = config.mirrors.map(
-      (mirror, i) =>
-        new MirrorPolicy(mirror, scope.environment, `${place}.request_mirror_policies[${i}]`),
-    );
+    this.mirrors = mirrorsOf(config, scope.environment, `${place}.request_mirror_policies`);
     this.autoHostRewrite = config.autoHostRewrite;
     this.appendXForwardedHost = config.appendXForwardedHost;
-    this.connect = connectConfigOf(config);
+    this.connect = connectRuleOf(config);
     this.rateLimits = compileRateLimits(config.rateLimits ?? [], `${place}.rate_limits`);
     this.includeVirtualHostRateLimits = config.includeVirtualHostRateLimits === true;
     this.#pathRewriter = PathRewriter.from(config, matcher, place);
@@ -124,5 +137,14 @@ export class RouteAction {
   }
 }
 
-const connectConfigOf = ({ upgrades }: RouteActionConfig): ConnectConfig | null =>
-  upgrades.find(({ type }) => type === 'connect')?.connect ?? null;
+const mirrorsOf = (
+  { mirrors: configs }: RouteActionConfig,
+  environment: RouteEnvironment,
+  place: string,
+): MirrorPolicies | null =>
+  configs.length === 0 ? null : new (mirrors().MirrorPolicies)(configs, environment, place);
+
+function connectRuleOf({ upgrades }: RouteActionConfig): ConnectRule | null {
+  const connect = upgrades.find(({ type }) => type === 'connect')?.connect;
+  return connect === undefined ? null : new (connectTermination().ConnectRule)(connect);
+}

@@ -1,5 +1,6 @@
 // [b] RouteMatcher: the conditions of one route, compiled (envoy-behaviour §3.2). The path is tried first because it
 // is the cheapest test that says no; the order does not change the answer.
+import { lazyPart } from '../base/lazy-part.ts';
 import type { PathMatchConfig, RouteMatchConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { isGrpcRequest } from '../http/local-reply.ts';
@@ -16,8 +17,10 @@ import { FullMatchRegex } from './regex.ts';
 import { NO_ENVIRONMENT } from './route-environment.ts';
 import type { RouteEnvironment } from './route-environment.ts';
 import { asciiLowerCase } from './string-matcher.ts';
-import { UriTemplate } from './uri-template.ts';
+import type { UriTemplate } from './uri-template.ts';
 import { wireText } from './wire-text.ts';
+
+const uriTemplate = lazyPart<typeof import('./uri-template.ts')>('router/uri-template');
 
 /** The path of one request as matchers see it; one object per table, filled anew for each request. */
 export class MatchPath {
@@ -103,7 +106,7 @@ export class RouteMatcher {
     this.#rare = RareConditions.from(config, place);
     this.template =
       path.kind === 'uri_template'
-        ? new UriTemplate(path.template, `${place}.path_match_policy`)
+        ? new (uriTemplate().UriTemplate)(path.template, `${place}.path_match_policy`)
         : null;
     this.#pathKind = path.kind;
     this.#caseSensitive = config.caseSensitive;

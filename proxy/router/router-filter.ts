@@ -20,16 +20,14 @@ import type { ClusterStats } from '../upstream/cluster-stats.ts';
 import type { Host } from '../upstream/host.ts';
 import type { ThreadLocalCluster } from '../upstream/thread-local-cluster.ts';
 import { admit, replyWithoutUpstream } from './admission.ts';
-import { ConnectTermination, endsHere } from './connect-termination.ts';
 import { recordBudget } from './attempt-measure.ts';
 import { watchOf } from './attempt-watch.ts';
 import { Handshake, handshakeAccepted, handshakeNeedsReply, handshakeOf } from './handshake.ts';
 import { AttemptTimer, countAttemptTimeout } from './attempt-timers.ts';
 import { HostSelection } from './host-selection.ts';
 import { HedgedAttempts } from './hedged-attempts.ts';
-import { followRedirect } from './internal-redirect.ts';
 import type { InternalRedirectPolicy } from './internal-redirect.ts';
-import { Mirrors } from './mirrors.ts';
+import type { Mirrors } from './mirrors.ts';
 import { KeptBody } from './kept-body.ts';
 import { MAX_TIMER_MS, RequestTimeouts } from './request-timeouts.ts';
 import { RetryDecision, RetryState, flagOfRetry } from './retry-state.ts';
@@ -141,10 +139,10 @@ export class RouterFilter
     const host = this.#admit();
     if (host === null) return FilterStatus.StopIteration;
     this.#prepareHeaders(route, route.action);
-    if (route.action.mirrors.length > 0) {
+    if (route.action.mirrors !== null) {
       const { globalMs: timeoutMs } = this.timeouts;
       const request = { headers, info: this.#info, endStream, timeoutMs };
-      this.#mirrors = Mirrors.start(route.action, this.#context, request);
+      this.#mirrors = route.action.mirrors.start(route.action, this.#context, request);
     }
     this.#startAttempt(host);
     if (!this.#over && (endStream || this.#handshake !== Handshake.None)) this.#onRequestComplete();
@@ -228,8 +226,8 @@ export class RouterFilter
     const wishes = transportOverridesOf(cluster.config, host, this.headers, info);
     const { connect } = action;
     const pool =
-      connect !== null && endsHere(connect, this.headers)
-        ? new ConnectTermination({ cluster, host, action, info, overrides: wishes })
+      connect !== null && connect.endsHere(this.headers)
+        ? connect.poolFor({ cluster, host, action, info, overrides: wishes })
         : cluster.httpPool(host, action.priority, info, wishes);
     if (pool === null) {
       this.#replyNoHost();
@@ -538,7 +536,7 @@ export class RouterFilter
   /** True: the answer sends the request elsewhere, and it goes there (§3.9). */
   #isFollowed(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
     if (!policy.statusCodes.includes(headers.status)) return false;
-    return followRedirect(policy, headers, {
+    return policy.follow(headers, {
       callbacks: this.#callbacks,
       headers: this.headers,
       whole: this.#requestEnded && !this.#bodyOverflow,

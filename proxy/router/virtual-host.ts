@@ -1,4 +1,5 @@
 // [w] VirtualHost: the routes of one set of domains, compiled (envoy-behaviour §3.1, §3.2).
+import { lazyPart } from '../base/lazy-part.ts';
 import type { RouteConfig, VirtualHostConfig } from '../config/route-config.ts';
 import type { RequestHeaders } from '../http/header-map.ts';
 import { H } from '../http/headers.ts';
@@ -7,7 +8,7 @@ import { NO_METADATA } from '../stream-info/upstream-facts.ts';
 import type { ConfigMetadata } from '../stream-info/upstream-facts.ts';
 import { HeaderMutator } from './header-mutator.ts';
 import { compilePerFilter } from './per-filter-settings.ts';
-import { MatchTree } from './match-tree.ts';
+import type { MatchTree } from './match-tree.ts';
 import type { PerFilterSettings } from './per-filter-settings.ts';
 import { compileRateLimits } from './rate-limits.ts';
 import type { RateLimitPolicy } from './rate-limit-policy.ts';
@@ -18,6 +19,8 @@ import type { MatchPath } from './route-matcher.ts';
 import type { RouteScope } from './route-scope.ts';
 import { VirtualClusters } from './virtual-clusters.ts';
 import { TlsRedirectRoute } from './tls-redirect-route.ts';
+
+const matchTree = lazyPart<typeof import('./match-tree.ts')>('router/match-tree');
 
 /** Of the whole route configuration, compiled once and shared by its virtual hosts. */
 export interface TableScope {
@@ -84,7 +87,9 @@ export class VirtualHost implements RouteScope {
       place,
     );
     this.#tree =
-      config.matcher === undefined ? null : new MatchTree(config.matcher, `${place}.matcher`);
+      config.matcher === undefined
+        ? null
+        : new (matchTree().MatchTree)(config.matcher, `${place}.matcher`);
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 'NONE' ? null : new TlsRedirectRoute(this);
     this.routes = config.routes.map((route, i) =>

@@ -10,6 +10,8 @@ interface Row {
   readonly parts?: Readonly<Record<string, readonly string[]>>;
   /** Of those that are no small ones. */
   readonly large?: readonly string[];
+  /** Too large to be joined with others. */
+  readonly huge?: readonly string[];
   readonly groups: Readonly<Record<string, string>>;
 }
 
@@ -33,10 +35,33 @@ const ROWS: readonly Row[] = [
     groups: { codec: 'main part', frames: 'main part', own: 'main', pool: 'worker' },
   },
   {
-    name: 'two parts that load different things get different files',
+    name: 'what the same programs load by different parts is one file, if it is not large',
+    imports: { main: ['a', 'b'], worker: ['pool'], x: ['a'], y: ['b'] },
+    parts: { pool: ['x', 'y'] },
+    large: ['a', 'b'],
+    groups: { a: 'main x', b: 'main x', pool: 'worker' },
+  },
+  {
+    name: 'but not where it would need itself by way of another',
+    imports: {
+      main: ['a'],
+      worker: ['pool'],
+      x: ['a'],
+      y: ['g'],
+      z: ['j'],
+      a: ['g'],
+      g: ['j'],
+    },
+    parts: { pool: ['x', 'y', 'z'] },
+    large: ['a', 'j'],
+    huge: ['g'],
+    groups: { a: 'main x', g: 'main x y', j: 'main x y z', pool: 'worker' },
+  },
+  {
+    name: 'two parts that load much get different files',
     imports: { main: ['codec', 'logs'], worker: ['pool'], a: ['codec'], b: ['codec', 'logs'] },
     parts: { pool: ['a', 'b'] },
-    large: ['codec', 'logs'],
+    huge: ['codec', 'logs'],
     groups: { codec: 'main a b', logs: 'main b', pool: 'worker' },
   },
   {
@@ -79,11 +104,11 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const { name, imports, parts = {}, large = [], groups } of ROWS) {
+for (const { name, imports, parts = {}, large = [], huge = [], groups } of ROWS) {
   t.test(name, (t) => {
     const found = groupModules(['main', 'worker'], new Map(Object.entries(parts)), {
       imports: (id) => imports[id] ?? [],
-      size: (id) => (large.includes(id) ? 10_000 : 10),
+      size: (id) => (huge.includes(id) ? 100_000 : large.includes(id) ? 10_000 : 10),
     });
     for (const [id, group] of Object.entries(groups)) t.equal(found.get(id), group, id);
     t.end();
