@@ -79,10 +79,6 @@ class DescriptorText {
     }
   }
 
-  get names(): Iterable<string> {
-    return this.#starts.keys();
-  }
-
   lineOf(key: string): string | undefined {
     const start = this.#starts.get(key);
     return start === undefined
@@ -107,9 +103,6 @@ function wordsOf(key: string): string[] | undefined {
   const line = descriptorText().lineOf(key);
   return line === undefined ? undefined : Buffer.from(line, 'latin1').toString('latin1').split(' ');
 }
-
-/** Full names of all messages; those of enums have a '#' in front. */
-export const tableNames = (): readonly string[] => [...descriptorText().names];
 
 /** The message of that full name, or undefined when it is not one of ours. */
 export function findMessage(fullName: string): MessageDescriptor | undefined {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { isMessageName } from '../../xds-protos/any.ts';
-import { getEnum, getMessage, tableNames } from '../../xds-protos/descriptor-table.ts';
+import { getEnum, getMessage } from '../../xds-protos/descriptor-table.ts';
 import { generate, generatedFolder } from '../../xds-protos/generate.ts';
 import { rootMessages } from '../../xds-protos/generator/roots.ts';
 
@@ -31,7 +31,9 @@ t.test('descriptor table', (t) => {
   });
 
   t.test('resolves every field of every message', (t) => {
-    for (const name of tableNames().filter((name) => !name.startsWith('#'))) {
+    const text = readFileSync(path.join(generatedFolder, 'descriptors.txt'), 'utf8');
+    const names = text.split('\n').map((line) => line.slice(0, line.indexOf(' ')));
+    for (const name of names.filter((name) => name !== '' && !name.startsWith('#'))) {
       for (const field of getMessage(name).fields) {
         if (field.code === '>') getMessage(field.typeName);
         if (field.code === '#') getEnum(field.typeName);
