@@ -3,6 +3,7 @@
 // when the file with the thread's kind behind its name is there.
 import { existsSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import v8 from 'node:v8';
 import { isMainThread } from 'node:worker_threads';
 import type { LoadedScript } from '../proxy/base/compiled-program.ts';
 
@@ -12,6 +13,8 @@ const scripts: LoadedScript[] = [];
 const order = process.env['OUTRIGGER_CODE_ORDER'] ?? '';
 // The collection after a start drops code that ran once: here that is what is wanted.
 Object.assign(globalThis, { [Symbol.for('outrigger.scripts')]: scripts, gc: () => {} });
+// Code is for the flags of the moment when it is written: those of the launcher, not what the program makes of them (server/compiler-hold.ts).
+v8.setFlagsFromString = () => {};
 
 const timer = setInterval(() => {
   if (!existsSync(order)) return;

@@ -20,6 +20,7 @@ import type { PublishedConfig } from './config-publisher.ts';
 import { resourceCount } from '../config/snapshot.ts';
 import { NameResolution } from './name-resolution.ts';
 import { HeapSettler } from '../base/heap-settler.ts';
+import { CompilerHold } from './compiler-hold.ts';
 import { Discovery, discoveryChannels } from './discovery.ts';
 import { DrainManager } from './drain-manager.ts';
 import { EphemeralPorts } from './ephemeral-ports.ts';
@@ -69,6 +70,7 @@ export class Server {
   readonly #pool: WorkerPool;
   readonly #logs: LogForwarder;
   readonly #settler: HeapSettler;
+  readonly #hold: CompilerHold;
   readonly #startup: Startup;
   readonly #discovery: Discovery;
   readonly #notes: InertNotes;
@@ -99,6 +101,7 @@ export class Server {
     this.#publisher = new ConfigPublisher(time, publish, options.concurrency);
     this.#runtime = wireRuntime(deps, this.#stats, this.#publisher, () => this.#advance());
     this.#settler = new HeapSettler(time, () => this.#publisher.version);
+    this.#hold = new CompilerHold(time);
     const channels = discoveryChannels(deps, (cluster) =>
       this.#channels.openTo(this.#clusters.clusters(), cluster, ''),
     );
@@ -121,6 +124,7 @@ export class Server {
     for (const part of [
       this.#publisher,
       this.#settler,
+      this.#hold,
       this.#secrets,
       this.#targets,
       this.#names,
@@ -334,6 +338,7 @@ export class Server {
           this.#serverStats.onInitialized(tookMs);
           this.#drain.onConfigured();
           this.#settler.onStarted();
+          this.#hold.end();
           this.#log.info('all dependencies initialized, the server is live', { tookMs });
         },
       },
