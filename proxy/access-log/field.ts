@@ -72,15 +72,18 @@ export function limited(field: Field, maxLength: number | undefined): Field {
 
 export const orNull = (text: string): string | null => (text === '' ? null : text);
 
-/** Names from configuration; the last one is kept with its bytes, since requests come in runs of the same. */
-export function configText(read: (info: StreamInfo) => string): Field {
+/** Names from configuration and of ours; the last one is kept with what it becomes, since requests come in runs of the same. */
+export function configText(
+  read: (info: StreamInfo) => string,
+  shape: (text: string) => string = byteText,
+): Field {
   let last = '';
   let lastBytes: string | null = null;
   return ({ info }) => {
     const text = read(info);
     if (text === last) return lastBytes;
     last = text;
-    lastBytes = orNull(byteText(text));
+    lastBytes = orNull(shape(text));
     return lastBytes;
   };
 }

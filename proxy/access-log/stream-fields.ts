@@ -16,7 +16,7 @@ import type { StreamInfo } from '../stream-info/stream-info.ts';
 import type { StreamMeter } from '../stream-info/stream-meter.ts';
 
 const SPACES = /[ \t\n\v\f\r]/g;
-const underscored = (text: string): string => text.replace(SPACES, '_');
+const underscored = (text: string): string => (text === '' ? '' : text.replace(SPACES, '_'));
 
 /** Ids of TCP sessions, made when a log first asks; all lines of a session have the same. */
 const sessionIds = new WeakMap<StreamInfo, string>();
@@ -176,7 +176,10 @@ const compileDetails = ({ args = '' }: FormatCommand): CompiledField =>
   getter(
     args === 'ALLOW_WHITESPACES'
       ? configText((info) => info.responseCodeDetails)
-      : configText((info) => underscored(info.responseCodeDetails)),
+      : configText(
+          (info) => info.responseCodeDetails,
+          (text) => byteText(underscored(text)),
+        ),
   );
 
 /** A variable that is not set prints as `-` everywhere, JSON and omitted values too. */
