@@ -16,6 +16,10 @@ export class ProcessLog {
   readonly #path: string;
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
   #fd: number;
+  /** The last line was given up: the next ones are not waited for, until one gets through. */
+  #behind = false;
+  /** Of a line that was given up a part is out. */
+  #cut = false;
 
   /** `path` '': standard error. Throws when the file cannot be opened. */
   constructor(path: string, time: TimeSource) {
@@ -49,21 +53,28 @@ export class ProcessLog {
   }
 
   #line(record: Readonly<Record<string, unknown>>): void {
-    this.#writeOut(Buffer.from(`${JSON.stringify(record, printable)}\n`, 'utf8'));
+    const start = this.#cut ? '\n' : '';
+    this.#writeOut(Buffer.from(`${start}${JSON.stringify(record, printable)}\n`, 'utf8'));
   }
 
   #writeOut(bytes: Buffer): void {
     let written = 0;
-    let patience = PATIENCE;
+    let patience = this.#behind ? 0 : PATIENCE;
     while (written < bytes.length) {
       try {
         written += fs.writeSync(this.#fd, bytes, written);
       } catch (error) {
         // A full disk, a reader that is gone: the proxy serves on without its log.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || patience-- === 0) return;
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || patience-- === 0) {
+          this.#behind = true;
+          this.#cut ||= written > 0;
+          return;
+        }
         Atomics.wait(this.#sleeper, 0, 0, PATIENCE_MS);
       }
     }
+    this.#behind = false;
+    this.#cut = false;
   }
 }
 

@@ -4,6 +4,7 @@ import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ProcessLog } from '../../../proxy/server/process-log.ts';
+import { eventually } from '../../support/eventually.ts';
 import { SimulatedTime } from '../../support/simulated-time.ts';
 
 const linesOf = (path: string): unknown[] =>
@@ -72,4 +73,34 @@ t.test('a reader that is behind gets every line whole', async (t) => {
   const lines = text.split('\n').slice(0, -1);
   t.equal(lines.length, 300);
   t.ok(lines.every((line) => (JSON.parse(line) as { msg: string }).msg.length > 2000));
+});
+
+t.test('a reader that stands still holds up one line, not each', async (t) => {
+  const module = new URL('../../../proxy/server/process-log.ts', import.meta.url).href;
+  const clock = new URL('../../../proxy/base/clock.ts', import.meta.url).href;
+  const program = `
+    const { ProcessLog } = await import(${JSON.stringify(module)});
+    const { realTime } = await import(${JSON.stringify(clock)});
+    // Whoever opens it as a stream makes it one that does not block.
+    process.stderr.on('error', () => {});
+    const log = new ProcessLog('', realTime);
+    const write = (message) => log.write({ level: 'info', component: 'main', message, fields: undefined });
+    for (let i = 0; i < 100; i++) write(i + 'x'.repeat(5000));
+    process.stdout.write('done');
+    process.stdin.once('data', () => {
+      write('again');
+      process.exit();
+    });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+  t.teardown(() => void child.kill());
+  const startMs = Date.now();
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  t.ok(Date.now() - startMs < 20_000, 'a second each would be 80 s');
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await eventually('the reader has read', () => text.length >= 60_000);
+  child.stdin.write('go on');
+  await new Promise((resolve) => child.on('close', resolve));
+  const last = text.trimEnd().split('\n').at(-1)!;
+  t.match(JSON.parse(last), { msg: 'again' }, 'on a line of its own');
 });
