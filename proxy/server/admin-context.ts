@@ -5,7 +5,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ConfigDumpSection } from '../config/config-resource.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { AddressConfig, ListenerConfig } from '../config/listener-config.ts';
-import type { PemSource } from '../config/secret-config.ts';
+import type { PemSource, SpiffeTrustDomainConfig } from '../config/secret-config.ts';
 import type { HostCounts } from '../upstream/host.ts';
 import type { RateNumbers } from '../upstream/outlier-rates.ts';
 import type { DiscoveredScopes } from '../xds/scope-manager.ts';
@@ -55,6 +55,8 @@ export interface ListenerReport {
 /** Of one TLS context: what peers are verified by, and what is shown to them. */
 export interface TlsMaterial {
   readonly trustedCas: readonly PemSource[];
+  /** Of a SPIFFE validator, instead of `trustedCas`: all certificates of its bundles count, under the name of the last trust domain. */
+  readonly spiffeBundles?: readonly SpiffeTrustDomainConfig[] | undefined;
   readonly chains: readonly PemSource[];
 }
 

@@ -33,6 +33,8 @@ function materialOf(settings: TlsContextConfig, lookup: Lookup): TlsMaterial {
   });
   const { validation } = settings;
   const secret = validation?.secret && find(validation.secret);
-  const trusted = secret?.kind === 'validation' ? secret.trustedCa : validation?.inline?.trustedCa;
-  return { trustedCas: trusted === undefined ? [] : [trusted], chains };
+  const used = secret?.kind === 'validation' ? secret : validation?.inline;
+  const trusted = used?.trustedCa;
+  const spiffeBundles = used?.spiffeTrustDomains;
+  return { trustedCas: trusted === undefined ? [] : [trusted], spiffeBundles, chains };
 }

@@ -37,7 +37,9 @@ export const upstreamTls = (common: Json, more: Json = {}): Json => ({
   typed_config: { '@type': `${TLS}.UpstreamTlsContext`, common_tls_context: common, ...more },
 });
 
-export const spiffeValidator = (bundles: Readonly<Record<string, TestCertificate>>): Json => ({
+export const spiffeValidator = (
+  bundles: Readonly<Record<string, Pick<TestCertificate, 'pem'>>>,
+): Json => ({
   custom_validator_config: {
     name: 'envoy.tls.cert_validator.spiffe',
     typed_config: {
