@@ -1,11 +1,10 @@
-// [m] IstioCertificateService, client and server: a certificate for a request that names a workload (istio-contract §6.9).
+// [m] IstioCertificateService, the server: a certificate for a request that names a workload (istio-contract §6.9).
 import type { handleUnaryCall } from '@grpc/grpc-js';
 import type { StreamStatus } from './ads-stream.ts';
 import { statusCode } from './ads-stream.ts';
 import { CERTIFICATE_METHOD as method } from './certificate-method.ts';
 import type { MessageTypes } from './gen/message-types.ts';
-import { connect, deserializer, metadataOf, serializer } from './grpc-library.ts';
-import type { ConnectionOptions, StreamHeaders } from './grpc-library.ts';
+import { deserializer, serializer } from './grpc-library.ts';
 import type { GrpcServer } from './grpc-server.ts';
 
 export type CertificateRequest = MessageTypes[typeof method.request];
@@ -14,39 +13,6 @@ export type CertificateRequest = MessageTypes[typeof method.request];
 export type CertificateAnswer =
   | { readonly ok: true; readonly chain: readonly string[] }
   | { readonly ok: false; readonly status: StreamStatus };
-
-export interface CertificateConnection {
-  /** Never rejects. */
-  create(
-    request: CertificateRequest,
-    headers: StreamHeaders,
-    timeoutMs: number,
-  ): Promise<CertificateAnswer>;
-  close(): void;
-}
-
-export function connectCertificates(
-  target: string,
-  options: ConnectionOptions = {},
-): CertificateConnection {
-  const client = connect(target, options);
-  const create: CertificateConnection['create'] = (request, headers, timeoutMs) =>
-    new Promise((resolve) => {
-      client.makeUnaryRequest(
-        method.path,
-        serializer(method.request),
-        deserializer(method.response),
-        request,
-        metadataOf(headers),
-        { deadline: Date.now() + timeoutMs },
-        (error, response) => {
-          if (error === null) resolve({ ok: true, chain: response?.cert_chain ?? [] });
-          else resolve({ ok: false, status: { code: error.code, reason: error.details } });
-        },
-      );
-    });
-  return { create, close: () => client.close() };
-}
 
 /** Who calls. */
 export interface CertificateCaller {

@@ -1,5 +1,4 @@
-// [m] ADS and SDS, client and server, for who carries gRPC himself (grpc-channel.ts): the agent. The same faces as services.ts and
-// secret-service.ts have over the library.
+// [m] ADS and SDS, client and server, for who carries gRPC himself (grpc-channel.ts): the agent. The same faces as services.ts has over the library.
 import { statusCode } from './ads-stream.ts';
 import type { AdsServerStream, AdsStream, StreamStatus } from './ads-stream.ts';
 import { encode } from './codec.ts';

@@ -2,7 +2,7 @@
 import type { AdsServerStream } from '../../xds-protos/ads-stream.ts';
 import { statusCode } from '../../xds-protos/ads-stream.ts';
 import { GrpcServer } from '../../xds-protos/grpc-server.ts';
-import { serveSecrets } from '../../xds-protos/secret-service.ts';
+import { serveSecrets } from './secret-service.ts';
 import type { MaterialResult, SecretMaterial } from '../../agent/security/secret-material.ts';
 import { deltaSecrets, SecretStream, sotwSecrets } from '../../agent/security/secret-stream.ts';
 import type { SecretProtocol, SecretRequest } from '../../agent/security/secret-stream.ts';

@@ -23,7 +23,7 @@ import { SeededRandom } from '../../../proxy/base/random.ts';
 import { decode } from '../../../xds-protos/codec.ts';
 import type { Secret } from '../../../xds-protos/gen/envoy.extensions.transport_sockets.tls.v3.ts';
 import { GrpcServer } from '../../../xds-protos/grpc-server.ts';
-import { connectSecrets, serveSecrets } from '../../../xds-protos/secret-service.ts';
+import { connectSecrets, serveSecrets } from '../../support/secret-service.ts';
 import { makeOptions } from '../../support/agent-options.ts';
 import { captureLog } from '../../support/captured-log.ts';
 import { eventually } from '../../support/eventually.ts';

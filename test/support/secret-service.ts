@@ -1,11 +1,16 @@
-// [m] SecretDiscoveryService (SDS), client and server: the same messages as ADS on methods of their own.
+// SecretDiscoveryService (SDS) over @grpc/grpc-js, client and server: the other end of our agent and of our proxy.
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
-import type { MessageTypes } from './gen/message-types.ts';
-import { connect, methodDefinition, openStream, ServerStream } from './grpc-library.ts';
-import type { ConnectionOptions } from './grpc-library.ts';
-import type { GrpcServer } from './grpc-server.ts';
-import { deltaMethod, sotwMethod } from './discovery-methods.ts';
-import type { AdsConnection, AdsHandlers } from './services.ts';
+import type { MessageTypes } from '../../xds-protos/gen/message-types.ts';
+import {
+  connect,
+  methodDefinition,
+  openStream,
+  ServerStream,
+} from '../../xds-protos/grpc-library.ts';
+import type { ConnectionOptions } from '../../xds-protos/grpc-library.ts';
+import type { GrpcServer } from '../../xds-protos/grpc-server.ts';
+import { deltaMethod, sotwMethod } from '../../xds-protos/discovery-methods.ts';
+import type { AdsConnection, AdsHandlers } from '../../xds-protos/services.ts';
 
 const DELTA_SECRETS_METHOD = deltaMethod('secrets');
 const SOTW_SECRETS_METHOD = sotwMethod('secrets');
