@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const LIMIT_MS = 30_000;
 const LOOK_MS = 20;
+/** Another program may take the free port before the proxy does. */
+const TRIES = 3;
 const TYPE = 'type.googleapis.com/envoy.extensions.filters';
 
 /** V8 takes only code that was made with the flags it runs with. */
@@ -98,6 +100,17 @@ async function until(holds: () => boolean | Promise<boolean>, problem: () => str
 
 /** Of the proxy of the bundle in `out`, made from the tree at `root`. */
 export async function writeCompiledCode(root: string, out: string): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    try {
+      await record(root, out);
+      return;
+    } catch (error) {
+      if (tried === TRIES) throw error;
+    }
+  }
+}
+
+async function record(root: string, out: string): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'outrigger-code-'));
   const backend = await listening();
   const free = await listening();
