@@ -34,6 +34,8 @@ export class LogFile {
   readonly #stats: LogFileStats;
   #target: LogTarget;
   #chunk: Buffer | null = null;
+  /** Written, to be filled again: garbage of this size waits long for a collection. */
+  #spare: Buffer | null = null;
   #used = 0;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -104,7 +106,9 @@ export class LogFile {
 
   #newChunk(lineBytes: number): void {
     if (this.#used > 0) this.flush();
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, lineBytes));
+    const spare = lineBytes <= this.#chunkBytes ? this.#spare : null;
+    if (spare !== null) this.#spare = null;
+    this.#chunk = spare ?? Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, lineBytes));
     this.#used = 0;
   }
 
@@ -147,7 +151,7 @@ export class LogFile {
     }
     const head = this.#queue[0]!;
     if (error === null && written < head.length) this.#queue[0] = head.subarray(written);
-    else if (error === null || error.code !== 'EAGAIN') this.#queue.shift();
+    else if (error === null || error.code !== 'EAGAIN') this.#dropHead();
     this.#account(error, error === null ? written : head.length);
     if (this.#reopenTo !== null) this.#switchTarget();
     if (error?.code === 'EAGAIN') this.#retryLater();
@@ -163,10 +167,16 @@ export class LogFile {
         return;
       }
       const done = result.error === null ? result.written : piece.length;
-      if (done === head.length) this.#queue.shift();
+      if (done === head.length) this.#dropHead();
       else this.#queue[0] = head.subarray(done);
       this.#account(result.error, done);
     }
+  }
+
+  /** Nobody writes it any more. */
+  #dropHead(): void {
+    const { buffer } = this.#queue.shift()!;
+    if (buffer.byteLength === this.#chunkBytes) this.#spare = Buffer.from(buffer);
   }
 
   #account(error: NodeJS.ErrnoException | null, bytes: number): void {

@@ -62,6 +62,31 @@ t.test('LogFile', (t) => {
     files.close();
   });
 
+  t.test('fills buffers again that were written, and none that still waits', async (t) => {
+    const path = join(t.testdir(), 'access.log');
+    const store = new StatsStore();
+    const files = new LogFiles(new SimulatedTime(), 10_000, { store, flushBytes: 4096 });
+    const file = files.open(path);
+    let expected = '';
+    for (let round = 0; round < 8; round++) {
+      // Several buffers at once in each second round, a line longer than one in between.
+      const lines = round % 2 === 0 ? 20 : 400;
+      for (let i = 0; i < lines; i++) {
+        const line = `${round} ${i} ${String.fromCharCode(97 + round).repeat(i === 7 ? 5000 : 60)}\n`;
+        expected += line;
+        file.write(line);
+      }
+      files.flush();
+      const at = round;
+      await eventually(
+        `round ${at} is written`,
+        () => countsOf(store).get('filesystem.write_total_buffered') === 0,
+      );
+      t.ok(readFileSync(path, 'latin1') === expected, `round ${at} is whole`);
+    }
+    files.close();
+  });
+
   t.test('writes as soon as enough waits', async (t) => {
     const path = join(t.testdir(), 'access.log');
     const time = new SimulatedTime();
