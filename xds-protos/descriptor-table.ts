@@ -153,7 +153,8 @@ function readField(text: string, home: string): FieldDescriptor {
   const code = type[prefixLength] ?? '';
   const target = type.slice(prefixLength + 1);
   return {
-    name,
+    // As a key V8 knows it: a slice of the tables is looked up among all keys there are each time a field is written.
+    name: Object.keys({ [name]: 0 })[0]!,
     number: Number(number),
     cardinality: prefix === '*' ? 'repeated' : prefix === '%' ? 'map' : 'one',
     code,

@@ -105,7 +105,7 @@ export class MessageDecoder {
         if (message[other.name] !== undefined) delete message[other.name];
       }
     }
-    const value = this.#value(field, message[field.name]);
+    const value = this.#value(field, field.code === '>' ? message[field.name] : undefined);
     // Proto3: a default on the wire is the same as nothing, unless the field has presence.
     if (field.hasPresence || !isDefault(value, field)) message[field.name] = value;
     else if (message[field.name] !== undefined) delete message[field.name];

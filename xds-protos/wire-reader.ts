@@ -167,7 +167,7 @@ export class WireReader {
     for (let i = start; i < end; i++) {
       if ((bytes[i] as number) >= 0x80) return decodeUtf8(bytes.subarray(start, end));
     }
-    return bytes.toString('latin1', start, end);
+    return bytes.latin1Slice(start, end);
   }
 
   /** Steps over the value of a field that has the given tag. */
