@@ -24,7 +24,7 @@ const TAIL = '\n})';
 
 const fs = process.getBuiltinModule('node:fs');
 const { basename, dirname, extname, resolve } = process.getBuiltinModule('node:path');
-const { Script: CompiledScript, constants } = process.getBuiltinModule('node:vm');
+const { Script: CompiledScript } = process.getBuiltinModule('node:vm');
 const nodeModule = process.getBuiltinModule('node:module');
 
 const recorder = (globalThis as { [RECORDER]?: LoadedScript[] })[RECORDER];
@@ -62,7 +62,6 @@ function run(file: string, module: Module): void {
     filename: file,
     lineOffset: -1,
     cachedData,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   recorder?.push({ script, codePath });
   (script.runInThisContext() as Body)(module.exports, requireFrom(file), module, file);

@@ -1,5 +1,5 @@
 // [m] The bootstrap from file and command line to one message: read, parse (JSON or YAML), merge (envoy-behaviour §14.4).
-import { fs } from '../base/node-builtins.ts';
+import { createRequire, fs } from '../base/node-builtins.ts';
 import { decode, encode } from '../../xds-protos/codec.ts';
 import type { Bootstrap } from '../../xds-protos/gen/envoy.config.bootstrap.v3.ts';
 import { fromJson, ProtoJsonError } from '../../xds-protos/proto-json.ts';
@@ -69,7 +69,7 @@ function parseJson(text: string, place: string): unknown {
 
 async function parseYaml(text: string, place: string): Promise<unknown> {
   // Loaded only here: pilot-agent writes JSON, and a sidecar starts 25 ms sooner without.
-  const { parseDocument } = await import('yaml');
+  const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
   const document = parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true });
   const fault = document.errors[0];
   // The message of the parser names line and column and shows the line.

@@ -2,7 +2,7 @@
 import { decode } from '../../xds-protos/codec.ts';
 import type { DiscoveryResponse } from '../../xds-protos/gen/envoy.service.discovery.v3.ts';
 import { fromJson } from '../../xds-protos/proto-json.ts';
-import { fs } from '../base/node-builtins.ts';
+import { createRequire, fs } from '../base/node-builtins.ts';
 
 const RESPONSE = 'envoy.service.discovery.v3.DiscoveryResponse';
 /** As the answer of a server may have. */
@@ -34,7 +34,7 @@ async function parsed(path: string, text: string, isJson: boolean): Promise<unkn
   // Messages of the parsers show the text they stumble over.
   try {
     if (isJson) return JSON.parse(text) as unknown;
-    const { parse } = await import('yaml');
+    const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
     return parse(text, { maxAliasCount: MAX_YAML_ALIASES, schema: 'core' }) as unknown;
   } catch {
     throw new Error(`Unable to parse ${path}`);

@@ -1,5 +1,5 @@
 // Compiled code beside the bundle: both threads have some, V8 takes it, and a program starts without it all the same.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { globSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -51,6 +51,15 @@ t.test('Compiled code', async (t) => {
     const { version, code, refused } = run(['--max-lazy']);
     t.match(version, /\d+\.\d+/);
     t.equal(refused, code);
+    t.end();
+  });
+
+  t.test('loads packages without a word', (t) => {
+    const words = ['--config-yaml', 'node: { id: a }', '--mode', 'validate'];
+    const args = [...launcherFlags(ROOT), join(out, 'proxy/main.js'), ...words];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    t.equal(status, 0);
+    t.equal(stderr, '');
     t.end();
   });
 
