@@ -12,6 +12,7 @@ import type { CpuProfile } from '../load/flame-graph.ts';
 import { commitName } from '../load/machine.ts';
 import type { Peer } from '../load/peers.ts';
 import { freePorts } from '../load/running-process.ts';
+import { withSourceNames } from '../load/source-names.ts';
 import { readRunOptions } from './options.ts';
 import { print, ROOT, Session } from './session.ts';
 
@@ -64,10 +65,8 @@ async function profileCase(load: LoadCase, peer: Peer, options: MeasureOptions):
   const title = `${load.name}, ${commitName(ROOT)}, Node ${process.versions.node}: ${load.meaning}`;
   const path = join(TARGET, `${load.name}.svg`);
   mkdirSync(TARGET, { recursive: true });
-  writeFileSync(
-    path,
-    flameGraphSvg(frameTree(busiestProfile(dir), options.durationMs), title, requests),
-  );
+  const profile = withSourceNames(busiestProfile(dir));
+  writeFileSync(path, flameGraphSvg(frameTree(profile, options.durationMs), title, requests));
   print(`${requests} requests; written to ${relative(process.cwd(), path)}`);
 }
 

@@ -8,7 +8,9 @@ export interface CpuProfile {
     readonly callFrame: {
       readonly functionName: string;
       readonly url: string;
+      /** Both from 0. */
       readonly lineNumber: number;
+      readonly columnNumber: number;
     };
     readonly children?: readonly number[];
   }[];

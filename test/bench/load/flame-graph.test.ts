@@ -4,7 +4,7 @@ import { flameGraphSvg, frameTree } from '../../../bench/load/flame-graph.ts';
 
 const node = (id: number, functionName: string, url: string, children: readonly number[] = []) => ({
   id,
-  callFrame: { functionName, url, lineNumber: 0 },
+  callFrame: { functionName, url, lineNumber: 0, columnNumber: 0 },
   children,
 });
 
