@@ -21,7 +21,7 @@ import { transportSocketFor } from '../upstream/transport-socket-choice.ts';
 import type { UpstreamTransports } from '../upstream/upstream-transports.ts';
 import { newTicketSecret } from './ticket-secret.ts';
 
-const mainTls = lazyPart<typeof import('./main-tls.ts')>('server/main-tls');
+const threadTls = lazyPart<typeof import('./thread-tls.ts')>('server/thread-tls');
 
 export interface HealthDialersParts {
   readonly time: TimeSource;
@@ -69,10 +69,12 @@ export class HealthDialers {
   }
 
   #tls(): UpstreamTransports {
+    if (this.#transports !== null) return this.#transports;
     const { stats, secrets, time, log } = this.#parts;
     const ticketSecret = newTicketSecret();
-    this.#transports ??= mainTls().mainTls({ time, stats, secrets, log, ticketSecret });
-    return this.#transports;
+    const { transports } = new (threadTls().ThreadTls)({ time, stats, secrets, log, ticketSecret });
+    this.#transports = transports;
+    return transports;
   }
 }
 

@@ -40,7 +40,7 @@ import type { ChainBuilderParts } from './chain-builder.ts';
 import { StatsAnswers } from './stats-answers.ts';
 import { WorkerAccessLogs } from './worker-access-logs.ts';
 import { WorkerLog } from './worker-log.ts';
-import type { WorkerTls } from './worker-tls.ts';
+import type { ThreadTls } from './thread-tls.ts';
 import type {
   ApplyProblem,
   CircuitBreakerSlot,
@@ -50,7 +50,7 @@ import type {
   WorkerInit,
 } from './worker-protocol.ts';
 
-const workerTls = lazyPart<typeof import('./worker-tls.ts')>('server/worker-tls');
+const threadTls = lazyPart<typeof import('./thread-tls.ts')>('server/thread-tls');
 
 const CONNECTION_REPORT_MS = 1000;
 /** Runtime: false, and silent clients wait as in Envoy. */
@@ -65,7 +65,7 @@ export class WorkerRuntime implements BindReport {
   readonly #store = new StatsStore();
   readonly #stats: StatsAnswers;
   readonly #secrets = new SecretStore();
-  #madeTls: WorkerTls | null = null;
+  #madeTls: ThreadTls | null = null;
   readonly #accessLogs: WorkerAccessLogs;
   readonly #logFilters: FilterEnvironment;
   readonly #asked: AskedOfMain;
@@ -129,10 +129,10 @@ export class WorkerRuntime implements BindReport {
     this.#reportConnections();
   }
 
-  #tls(): WorkerTls {
-    return (this.#madeTls ??= new (workerTls().WorkerTls)({
+  #tls(): ThreadTls {
+    return (this.#madeTls ??= new (threadTls().ThreadTls)({
       secrets: this.#secrets,
-      store: this.#store,
+      stats: this.#store,
       ticketSecret: this.#init.ticketSecret,
       time: this.#time,
       log: this.#log.registry.get('connection'),

@@ -68,7 +68,11 @@ t.test('The bundle of this tree', async (t) => {
 
   t.test('brings with a part what it needs, not all that a worker needs', (t) => {
     const eager = filesOf('proxy/main-program.js');
-    for (const part of ['server/admin/admin-connection', 'server/main-tls', 'grpc/http2-channel']) {
+    for (const part of [
+      'server/admin/admin-connection',
+      'server/thread-tls',
+      'grpc/http2-channel',
+    ]) {
       const more = [...filesOf(`proxy/${part}.js`)].filter((file) => !eager.has(file));
       const bytes = more.reduce((sum, file) => sum + statSync(join(out, file)).size, 0);
       t.ok(bytes < 120_000, `${part}: ${bytes}`);

@@ -8,7 +8,7 @@ import { SecretStore } from '../../tls/secret-store.ts';
 import type { UpstreamTransports } from '../../upstream/upstream-transports.ts';
 import type { SecretSink } from '../../xds/secret-manager.ts';
 
-const mainTls = lazyPart<typeof import('../main-tls.ts')>('server/main-tls');
+const threadTls = lazyPart<typeof import('../thread-tls.ts')>('server/thread-tls');
 
 export interface ControlTlsDeps {
   readonly time: TimeSource;
@@ -31,7 +31,13 @@ export class ControlTls implements SecretSink {
   get transports(): UpstreamTransports {
     const { time, stats, log, ticketSecret } = this.#deps;
     const secrets = this.#secrets;
-    this.#transports ??= mainTls().mainTls({ time, stats, secrets, log, ticketSecret });
+    this.#transports ??= new (threadTls().ThreadTls)({
+      time,
+      stats,
+      secrets,
+      log,
+      ticketSecret,
+    }).transports;
     return this.#transports;
   }
 

@@ -1,4 +1,5 @@
-// [w] All TLS of one worker; made, and loaded, with the first context that a connection needs.
+// [b] All TLS of one thread: of a worker, and of connections that main opens itself (control planes, active checks). Made, and loaded, with
+// the first context that a connection needs.
 import type { Logger } from '../base/logger.ts';
 import type { TimeSource } from '../base/clock.ts';
 import type { StringMatchConfig } from '../config/matcher-config.ts';
@@ -9,23 +10,23 @@ import type { SecretStore } from '../tls/secret-store.ts';
 import { TlsContexts } from '../tls/tls-contexts.ts';
 import { TlsTransports } from './tls-transports.ts';
 
-export interface WorkerTlsParts {
+export interface ThreadTlsParts {
   readonly secrets: SecretStore;
-  readonly store: StatsStore;
+  readonly stats: StatsStore;
   readonly ticketSecret: Uint8Array;
   readonly time: TimeSource;
   readonly log: Logger;
 }
 
-export class WorkerTls {
+export class ThreadTls {
   /** Of filter chains, and of clusters. */
   readonly contexts: TlsContexts;
   readonly transports: TlsTransports;
 
-  constructor({ secrets, store, ticketSecret, time, log }: WorkerTlsParts) {
+  constructor({ secrets, stats, ticketSecret, time, log }: ThreadTlsParts) {
     const environment = {
       secrets,
-      store,
+      store: stats,
       certificates: new CertificateCache(),
       compileStringTest: (config: StringMatchConfig, place: string) =>
         new StringMatcher(config, place),
