@@ -4,9 +4,9 @@
 /** Keeps a search through hostile text cheap; longer patterns are the engine's, which is linear. */
 const MAX_PATTERN_CHARS = 256;
 /** What has a meaning of its own, and the line break, which is easier to leave to the engine. */
-const META = /[\\^$.|?*+()[\]{}\n]/;
+export const META = /[\\^$.|?*+()[\]{}\n]/;
 /** Escapes that mean the character itself. */
-const ESCAPED = /[.\-/]/;
+export const ESCAPED = /[.\-/]/;
 
 export class WildcardPattern {
   /** Text between the `.*`; empty at an end that is open. */

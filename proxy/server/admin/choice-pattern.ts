@@ -1,12 +1,10 @@
 // [m] RE2 patterns that are text and choices of text, as agents ask for stats with (`^(cluster_manager\.cds|…)\.update_success$`): matched without
 // the engine, which would cost main 1.7 MB in every sidecar (base/re2.ts).
 
+import { ESCAPED, META } from '../../base/wildcard-pattern.ts';
+
 /** Texts that a pattern may stand for. */
 const MAX_TEXTS = 64;
-/** What has a meaning of its own, and the line break, which is easier to leave to the engine. */
-const META = /[\\^$.|?*+()[\]{}\n]/;
-/** Escapes that mean the character itself. */
-const ESCAPED = /[.\-/]/;
 
 export class ChoicePattern {
   readonly #texts: readonly string[];
@@ -32,9 +30,10 @@ export class ChoicePattern {
         body[at] === '('
           ? body.slice(at + 1, close).split('|')
           : [body.slice(at, endOfText(body, at))];
+      if (texts.length * words.length > MAX_TEXTS) return null;
       const plain = words.map(plainText);
       texts = texts.flatMap((text) => plain.map((word) => `${text}${word ?? ''}`));
-      if (plain.includes(null) || texts.length > MAX_TEXTS) return null;
+      if (plain.includes(null)) return null;
       at = body[at] === '(' ? close + 1 : at + words[0]!.length;
     }
     return new ChoicePattern(texts, fromStart, toEnd);
